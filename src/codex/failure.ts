@@ -1,0 +1,235 @@
+import { RelayError, type ErrorCode } from "../lib/errors.ts";
+import { isObject, nonEmptyString, parseJson, type JsonObject } from "../lib/json.ts";
+import type { CodexEvent } from "./schema.ts";
+
+/** What upstream said went wrong, wherever it said it. */
+interface Detail {
+  readonly code: string | undefined;
+  readonly type: string | undefined;
+  readonly message: string | undefined;
+  readonly param: string | undefined;
+  readonly plan: string | undefined;
+  /** Until the limit ends, if upstream says so. */
+  readonly resetsInMs: number | undefined;
+}
+
+const QUOTA = new Set(["usage_limit_reached", "usage_not_included", "insufficient_quota", "deactivated_workspace"]);
+const OVERLOADED = new Set(["server_is_overloaded", "slow_down", "overloaded_error", "model_at_capacity"]);
+const OVERLOADED_WAIT_MS = 5000;
+
+/** Faults of the prompt: repeating the request cannot help. */
+const PROMPT_FAULT =
+  /^(invalid_|image_|unsupported_|missing_|content_policy|string_above|array_above)|_policy(_violation)?$/;
+
+/** The error in an event that ends a reply: `response.failed`, `response.cancelled` or `error` in either form. */
+export function eventFailure(event: CodexEvent, nowMs: number): RelayError {
+  const source = failureSource(event);
+  const detail = readDetail(source, nowMs);
+  if (event.type === "response.cancelled") {
+    return new RelayError("upstream_error", detail.message ?? "Upstream cancelled the response.");
+  }
+  return classify(failureStatus(event), detail, {});
+}
+
+function failureSource(event: CodexEvent): JsonObject {
+  if (event.type === "response.failed") return isObject(event.response.error) ? event.response.error : {};
+  if (event.type === "error") return isObject(event.error) ? event.error : event;
+  return {};
+}
+
+function failureStatus(event: CodexEvent): number | undefined {
+  return event.type === "error" ? (event.status ?? event.status_code ?? undefined) : undefined;
+}
+
+/** Upstream stopped in the middle: no terminal event came. Never to be shown as a normal end. */
+export function truncated(cause?: unknown): RelayError {
+  return new RelayError("upstream_stream_truncated", "The upstream stream ended before the response was complete.", {
+    cause,
+  });
+}
+
+export interface HttpFailure {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Body as text; may be HTML. */
+  readonly text: string;
+}
+
+/** An HTTP refusal of upstream, in its `detail` or `error` form, as HTML, or empty. */
+export function httpFailure(reply: HttpFailure, nowMs: number): RelayError {
+  const contentType = reply.headers.get("content-type") ?? "";
+  const isHtml = contentType.includes("html") || /^\s*<(!doctype|html)/i.test(reply.text);
+  if (isHtml || reply.headers.has("cf-mitigated")) return htmlFailure(reply);
+  const detail = readDetail(errorObject(parseJson(reply.text)), nowMs);
+  const waitMs = detail.resetsInMs ?? retryAfterMs(reply.headers, nowMs);
+  return classify(
+    reply.status,
+    { ...detail, resetsInMs: waitMs },
+    { status: reply.status, contentType: contentType || "application/json", text: reply.text },
+  );
+}
+
+function htmlFailure(reply: HttpFailure): RelayError {
+  if (reply.status === 403 || reply.headers.has("cf-mitigated")) {
+    return new RelayError("upstream_challenge", "Cloudflare blocked the request before it reached the backend.", {
+      hint: "Your network or proxy was challenged; try another network, or set --proxy.",
+    });
+  }
+  return new RelayError("upstream_error", `Upstream answered ${reply.status} with a web page instead of JSON.`);
+}
+
+/** Both envelopes of the backend as one object. */
+function errorObject(body: unknown): JsonObject {
+  if (!isObject(body)) return {};
+  const error = body["error"];
+  if (isObject(error)) return error;
+  if (typeof error === "string") return { code: error, message: body["error_description"] ?? error };
+  const detail = body["detail"];
+  if (typeof detail === "string") return { message: detail };
+  if (isObject(detail)) return detail;
+  if (Array.isArray(detail)) return { message: detail.map(validationText).join("; ") };
+  return body;
+}
+
+function validationText(entry: unknown): string {
+  if (!isObject(entry)) return String(entry);
+  const path = Array.isArray(entry["loc"]) ? `${entry["loc"].join(".")}: ` : "";
+  return `${path}${typeof entry["msg"] === "string" ? entry["msg"] : JSON.stringify(entry)}`;
+}
+
+function readDetail(source: JsonObject, nowMs: number): Detail {
+  const inSeconds = source["resets_in_seconds"];
+  const at = source["resets_at"];
+  const message = nonEmptyString(source["message"]);
+  let resetsInMs: number | undefined;
+  if (typeof inSeconds === "number") resetsInMs = inSeconds * 1000;
+  else if (typeof at === "number") resetsInMs = Math.max(0, at * 1000 - nowMs);
+  else resetsInMs = waitInText(message ?? "");
+  return {
+    code: nonEmptyString(source["code"]),
+    type: nonEmptyString(source["type"]),
+    message,
+    param: nonEmptyString(source["param"]),
+    plan: nonEmptyString(source["plan_type"]),
+    resetsInMs,
+  };
+}
+
+/** "try again in 1.5s", "…in 300 ms": the only place where some limits say how long. */
+function waitInText(message: string): number | undefined {
+  const match = /try again in\s+(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|seconds?|m|minutes?)\b/i.exec(message);
+  if (!match) return undefined;
+  const unit = (match[2] ?? "s").toLowerCase();
+  const factor = unit.startsWith("ms") || unit.startsWith("milli") ? 1 : unit.startsWith("m") ? 60_000 : 1000;
+  return Number(match[1]) * factor;
+}
+
+/** `retry-after-ms`, or `retry-after` in seconds or as a date. */
+function retryAfterMs(headers: Headers, nowMs: number): number | undefined {
+  const inMs = Number(headers.get("retry-after-ms") ?? "");
+  if (inMs > 0) return inMs;
+  const value = headers.get("retry-after");
+  if (value === null) return undefined;
+  if (/^\d+(\.\d+)?$/.test(value)) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
+}
+
+function classify(
+  status: number | undefined,
+  detail: Detail,
+  upstreamBody: { status?: number; contentType?: string; text?: string },
+): RelayError {
+  const body = upstreamBody.text
+    ? {
+        upstreamBody: {
+          status: upstreamBody.status ?? 502,
+          contentType: upstreamBody.contentType ?? "application/json",
+          text: upstreamBody.text,
+        },
+      }
+    : {};
+  const name = [detail.code, detail.type].find((word) => word !== undefined && isKnownName(word)) ?? detail.code;
+  const message = detail.message ?? `Upstream refused the request${status === undefined ? "" : ` with ${status}`}.`;
+  const make = (code: ErrorCode, text: string, options: ConstructorParameters<typeof RelayError>[2] = {}) =>
+    new RelayError(code, text, { ...(name === undefined ? {} : { wireCode: name }), ...body, ...options });
+  const param = detail.param === undefined ? {} : { param: detail.param };
+
+  if (name === "context_length_exceeded" || /exceeds the context window|maximum context length/i.test(message)) {
+    return make("context_length_exceeded", message, { wireCode: "context_length_exceeded", ...param });
+  }
+  if ((name !== undefined && QUOTA.has(name)) || status === 402) return quotaFailure(make, message, detail);
+  if (name === "rate_limit_exceeded" || status === 429) {
+    return make("rate_limit_exceeded", message, wait(detail.resetsInMs));
+  }
+  if ((name !== undefined && OVERLOADED.has(name)) || /\bat capacity\b/i.test(message)) {
+    return make("overloaded", message, wait(detail.resetsInMs ?? OVERLOADED_WAIT_MS));
+  }
+  if (name === "model_not_found" || /not supported when using Codex with|^Model not found/i.test(message)) {
+    return make("model_not_found", message, { param: "model", wireCode: "model_not_found" });
+  }
+  if (name === "previous_response_not_found") {
+    return make("previous_response_not_found", message, { param: "previous_response_id" });
+  }
+  if (/requires a newer version of Codex/i.test(message)) {
+    return make("upstream_rejected", message, {
+      param: "model",
+      hint: "Set --client-version to that of a current Codex CLI.",
+    });
+  }
+  if (status === 401) {
+    return make("upstream_unauthorized", message, {
+      wireCode: "invalid_api_key",
+      hint: "Run `codex login` to sign in again.",
+    });
+  }
+  if (status === 403) return make("access_denied", message);
+  if (status === 413) return make("request_too_large", message);
+  if (name !== undefined && PROMPT_FAULT.test(name)) return make("upstream_rejected", message, param);
+  if (status !== undefined && status >= 400 && status < 500 && !/^Not Found$/i.test(message)) {
+    const unsupported = unsupportedParameter(message);
+    return make("upstream_rejected", message, unsupported === undefined ? param : { param: unsupported });
+  }
+  return make("upstream_error", message);
+}
+
+function isKnownName(word: string): boolean {
+  return (
+    QUOTA.has(word) ||
+    OVERLOADED.has(word) ||
+    word === "rate_limit_exceeded" ||
+    word === "context_length_exceeded" ||
+    word === "model_not_found"
+  );
+}
+
+function wait(ms: number | undefined): { retryAfterMs?: number } {
+  return ms === undefined ? {} : { retryAfterMs: ms };
+}
+
+/** Repeating cannot help before the window resets, so SDKs are told not to try. */
+function quotaFailure(
+  make: (code: ErrorCode, text: string, options?: ConstructorParameters<typeof RelayError>[2]) => RelayError,
+  message: string,
+  detail: Detail,
+): RelayError {
+  const facts = [
+    detail.plan === undefined ? undefined : `plan ${detail.plan}`,
+    detail.resetsInMs === undefined ? undefined : `resets in ${inWords(detail.resetsInMs)}`,
+  ].filter((fact) => fact !== undefined);
+  const text = facts.length > 0 ? `${message.replace(/\.$/, "")} (${facts.join(", ")}).` : message;
+  return make("quota_exceeded", text, { shouldRetry: false, ...wait(detail.resetsInMs) });
+}
+
+function inWords(ms: number): string {
+  const minutes = Math.ceil(ms / 60_000);
+  const days = Math.floor(minutes / 1440);
+  const hours = Math.floor((minutes % 1440) / 60);
+  const parts = [days > 0 ? `${days} d` : "", hours > 0 ? `${hours} h` : "", `${minutes % 60} min`];
+  return parts.filter((part) => part !== "").join(" ");
+}
+
+/** The field named in "Unsupported parameter: x", which the backend refuses whole requests for. */
+export function unsupportedParameter(message: string): string | undefined {
+  return /^Unsupported parameter:\s*'?([A-Za-z0-9_.[\]]+?)'?\.?$/.exec(message.trim())?.[1];
+}

@@ -1,0 +1,75 @@
+/** Facts that name the relay to the backend. */
+export interface ClientIdentity {
+  /** Version of the Codex CLI whose protocol is spoken. */
+  readonly clientVersion: string;
+  /** As in `Linux 6.1; x86_64`. */
+  readonly platform: string;
+  /** `codex-relay/0.1.0`. */
+  readonly product: string;
+}
+
+/** The name that the backend knows this protocol by. */
+const ORIGINATOR = "codex_cli_rs";
+
+/** Of a Codex client's request: conversation, turn and window, which it manages itself. */
+const FROM_CODEX_CLIENT =
+  /^(x-codex-.*|session-id|session_id|thread-id|x-client-request-id|x-openai-.*|originator|user-agent|version|openai-beta)$/;
+
+/** Of an upstream reply, for every client. */
+const FOR_CLIENT = /^(x-codex-.*|x-models-etag|x-reasoning-included|openai-model|openai-processing-ms)$/;
+
+/** Headers that name the relay on any backend call, before credentials. */
+export function identityHeaders(identity: ClientIdentity): Record<string, string> {
+  return {
+    originator: ORIGINATOR,
+    "user-agent": `${ORIGINATOR}/${identity.clientVersion} (${identity.platform}) ${identity.product}`,
+    version: identity.clientVersion,
+  };
+}
+
+/** Headers that tie the requests of one conversation together; `conversationId` is a UUID. */
+export function conversationHeaders(conversationId: string): Record<string, string> {
+  return {
+    "session-id": conversationId,
+    "thread-id": conversationId,
+    "x-client-request-id": conversationId,
+  };
+}
+
+/** What a Codex client sent about its conversation, to be passed on as it is. */
+export function codexClientHeaders(headers: Headers): Record<string, string> {
+  const passed: Record<string, string> = {};
+  for (const [name, value] of headers) if (FROM_CODEX_CLIENT.test(name)) passed[name] = value;
+  return passed;
+}
+
+/** True for the Codex CLI and its relatives, which speak the backend's language themselves. */
+export function isCodexClient(headers: Headers): boolean {
+  const originator = headers.get("originator") ?? "";
+  const agent = headers.get("user-agent") ?? "";
+  return /^codex[_-]/i.test(originator) || /^codex[_-](cli|exec|tui|vscode|ts|sdk)/i.test(agent);
+}
+
+/** Upstream's headers that clients may see, and its plan window in the form that SDKs know. */
+export function clientHeaders(upstream: Headers): Record<string, string> {
+  const passed: Record<string, string> = {};
+  for (const [name, value] of upstream) if (FOR_CLIENT.test(name)) passed[name] = value;
+  return { ...passed, ...rateLimitHeaders(upstream) };
+}
+
+/** The primary window as a percentage of 100 "requests". */
+function rateLimitHeaders(upstream: Headers): Record<string, string> {
+  const used = Number.parseFloat(upstream.get("x-codex-primary-used-percent") ?? "");
+  if (Number.isNaN(used)) return {};
+  const reset = Number.parseInt(upstream.get("x-codex-primary-reset-after-seconds") ?? "", 10);
+  return {
+    "x-ratelimit-limit-requests": "100",
+    "x-ratelimit-remaining-requests": String(Math.max(0, Math.round(100 - used))),
+    ...(Number.isNaN(reset) ? {} : { "x-ratelimit-reset-requests": `${reset}s` }),
+  };
+}
+
+/** Upstream's own name for a request. */
+export function upstreamRequestId(upstream: Headers): string | undefined {
+  return upstream.get("x-request-id") ?? upstream.get("x-oai-request-id") ?? undefined;
+}

@@ -1,0 +1,78 @@
+import type { CodexRequest } from "../codex/schema.ts";
+import type { ModelCatalogue } from "../codex/models.ts";
+import type { ReasoningMemory } from "../codex/reasoning-memory.ts";
+import type { WireEvent } from "../codex/wire-event.ts";
+import type { RelayError } from "../lib/errors.ts";
+
+/** How reasoning text reaches Chat Completions clients, which have no official field for it. */
+export type ReasoningMode = "both" | "reasoning_content" | "reasoning" | "think-tags" | "none";
+
+/** What a dialect may know about the world. Made once a request, so that every translation is repeatable. */
+export interface Context {
+  /** Hex characters unique to the request, for ids that upstream does not give. */
+  readonly id: string;
+  /** Epoch milliseconds. */
+  readonly now: number;
+  readonly reasoning: ReasoningMode;
+  /** System text for requests that bring none; "" when the owner set none. */
+  readonly defaultInstructions: string;
+  readonly models: ModelCatalogue;
+  readonly memory: ReasoningMemory;
+  /** Tells clients with different keys apart in derived cache keys; "" without a key. Never the key itself. */
+  readonly clientId: string;
+  /** True when the caller is a Codex client, whose traffic passes unchanged. */
+  readonly isCodexClient: boolean;
+}
+
+/** A request in the backend's language, and what had to give on the way. */
+export interface Translation {
+  readonly body: CodexRequest;
+  /** Client fields that have no effect. `--strict` turns them into a 400. */
+  readonly dropped: readonly string[];
+  /** Client fields honoured in another way (`stop` emulated, effort clamped, …). */
+  readonly changed: readonly string[];
+  /** True forwards the body as it is: no Responses-Lite re-packing (Codex clients pack it themselves). */
+  readonly verbatim?: boolean;
+}
+
+/**
+ * State of one streamed reply. Every method returns the frames to send now, joined ("" for none).
+ * `onEvent` throws RelayError when upstream reports a failure; frames already returned stay sent.
+ */
+export interface ClientStream {
+  /** True after the last frame: upstream may be let go even if it still sends. */
+  readonly isDone: boolean;
+  onEvent(event: WireEvent): string;
+  /** Upstream ended. Throws `upstream_stream_truncated` if it ended too early. */
+  onEnd(): string;
+  /** An error after the status line went out. */
+  onFailure(error: RelayError): string;
+}
+
+/** State of one reply that is not streamed. */
+export interface ClientBody {
+  readonly isDone: boolean;
+  /** Throws RelayError when upstream reports a failure. */
+  onEvent(event: WireEvent): void;
+  /** The whole reply. Throws `upstream_stream_truncated` if upstream ended too early. */
+  toBody(): unknown;
+}
+
+/** A dialect that clients speak. Pure: no clock, no network, no disk, no randomness. */
+export interface Protocol<Request = unknown> {
+  readonly name: string;
+  /** Full paths, with the `/v1` prefix; the server also answers without it. */
+  readonly paths: readonly string[];
+  /** Body from outside → request. Throws RelayError with `param`. */
+  parse(body: unknown): Request;
+  isStreaming(request: Request): boolean;
+  toCodex(request: Request, context: Context): Translation;
+  openStream(request: Request, context: Context): ClientStream;
+  openBody(request: Request, context: Context): ClientBody;
+  /** Content type of a streamed reply. */
+  readonly streamContentType: string;
+  /** Sent while upstream is silent; "" when the dialect has nothing harmless to send. */
+  readonly keepAliveFrame: string;
+  /** Error body; status and headers come from the error itself. */
+  toError(error: RelayError): unknown;
+}
