@@ -1,0 +1,98 @@
+import { z } from "zod";
+import bundled from "../codex/bundled-models.json" with { type: "json" };
+import { ModelInfo, type ModelCatalogue } from "../codex/models.ts";
+import { parseJson } from "../lib/json.ts";
+import type { Log } from "../lib/log.ts";
+
+const FRESH_MS = 5 * 60_000;
+/** After a failed question the old list serves this long before the next try. */
+const RETRY_MS = 30_000;
+
+const ModelList = z.looseObject({ models: z.array(z.unknown()) });
+
+export interface CatalogueOptions {
+  /** Asks the backend; throws when it cannot be asked. */
+  readonly ask: (etag: string | undefined) => Promise<Response>;
+  readonly modelsCacheFile: string | undefined;
+  readonly published: readonly string[] | undefined;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/**
+ * The account's models: what the backend last said, else the Codex CLI's own cache file, else the list that was
+ * current when the relay was built. Asks again when the list is old or upstream announces another one.
+ */
+export class CatalogueKeeper {
+  readonly #options: CatalogueOptions;
+  #known: ModelCatalogue | undefined;
+  #etag: string | undefined;
+  #askAgainAtMs = 0;
+  #asking: Promise<ModelCatalogue> | undefined;
+
+  constructor(options: CatalogueOptions) {
+    this.#options = options;
+  }
+
+  /** Never throws and, once a list is known, never waits: an old list is renewed behind the caller's back. */
+  async current(): Promise<ModelCatalogue> {
+    const isDue = this.#options.now() >= this.#askAgainAtMs;
+    if (this.#known && !isDue) return this.#known;
+    this.#asking ??= this.#renew().finally(() => (this.#asking = undefined));
+    return this.#known ?? this.#asking;
+  }
+
+  /** Tells the keeper about `x-models-etag` of a reply. */
+  noticeEtag(etag: string | null): void {
+    if (etag !== null && this.#etag !== undefined && etag !== this.#etag) this.#askAgainAtMs = 0;
+  }
+
+  async #renew(): Promise<ModelCatalogue> {
+    try {
+      const response = await this.#options.ask(this.#etag);
+      if (response.status === 304 && this.#known) {
+        this.#askAgainAtMs = this.#options.now() + FRESH_MS;
+        return this.#known;
+      }
+      const models = response.ok ? parseModels(await response.json()) : [];
+      if (models.length === 0) throw new Error(`the backend answered ${response.status} without a model list`);
+      this.#etag = response.headers.get("etag") ?? undefined;
+      this.#askAgainAtMs = this.#options.now() + FRESH_MS;
+      return this.#keep("live", models);
+    } catch (error) {
+      this.#askAgainAtMs = this.#options.now() + RETRY_MS;
+      this.#options.log.debug("The model list could not be fetched.", { reason: String(error) });
+      return this.#known ?? this.#fallback();
+    }
+  }
+
+  async #fallback(): Promise<ModelCatalogue> {
+    const cached = await this.#cachedModels();
+    return cached.length > 0 ? this.#keep("cache", cached) : this.#keep("bundled", parseModels(bundled));
+  }
+
+  async #cachedModels(): Promise<ModelInfo[]> {
+    const path = this.#options.modelsCacheFile;
+    if (path === undefined) return [];
+    const text = await Bun.file(path)
+      .text()
+      .catch(() => "");
+    return parseModels(parseJson(text));
+  }
+
+  #keep(origin: ModelCatalogue["origin"], models: readonly ModelInfo[]): ModelCatalogue {
+    const { published } = this.#options;
+    this.#known = { origin, models, ...(published ? { published } : {}) };
+    return this.#known;
+  }
+}
+
+/** Entries that fit; one odd entry does not cost the whole list. */
+function parseModels(body: unknown): ModelInfo[] {
+  const list = ModelList.safeParse(body);
+  if (!list.success) return [];
+  return list.data.models.flatMap((entry) => {
+    const model = ModelInfo.safeParse(entry);
+    return model.success ? [model.data] : [];
+  });
+}

@@ -1,0 +1,385 @@
+import { platform, arch, release } from "node:os";
+import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
+import { eventFailure, httpFailure, unsupportedParameter } from "../codex/failure.ts";
+import { conversationHeaders, identityHeaders } from "../codex/headers.ts";
+import { LITE_HEADER, needsClassicShape, toLite } from "../codex/lite.ts";
+import { findModel, type ModelCatalogue } from "../codex/models.ts";
+import type { CodexRequest } from "../codex/schema.ts";
+import { isFailure, isPreamble, type WireEvent } from "../codex/wire-event.ts";
+import { RelayError, toRelayError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { NAME, VERSION } from "../version.ts";
+import { CatalogueKeeper } from "./catalogue.ts";
+import type { Egress } from "./egress.ts";
+import { readEvents } from "./events.ts";
+import type { UpstreamOptions } from "./options.ts";
+import { retryWaitMs } from "./retry.ts";
+
+/** One request to the backend. */
+export interface UpstreamCall {
+  readonly body: CodexRequest;
+  /** UUID that stays the same for all requests of one conversation. */
+  readonly conversationId: string;
+  /** Headers of a Codex client, passed on as they are; none for everyone else. */
+  readonly codexHeaders: Readonly<Record<string, string>> | undefined;
+  /** Hex characters unique to the request. */
+  readonly requestId: string;
+}
+
+/** A reply that has begun well: its first event that matters is no failure, or none came for `holdMs`. */
+export interface UpstreamReply {
+  readonly headers: Headers;
+  /** Batches of one network read each. Return it (or abort the signal) to let upstream go. */
+  readonly events: AsyncGenerator<WireEvent[], void, undefined>;
+  /** Fields that the backend refused and that were left out on a second try. */
+  readonly dropped: readonly string[];
+}
+
+export interface UpstreamDependencies {
+  readonly options: UpstreamOptions;
+  readonly credentials: CredentialProvider;
+  readonly egress: Egress;
+  readonly log: Log;
+  readonly now?: () => number;
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly random?: () => number;
+}
+
+/** Counters for health and metrics. */
+export interface UpstreamCounts {
+  retries: number;
+  ignoredData: number;
+}
+
+/** What a single attempt may still try; each cure works once. */
+interface Cures {
+  recovery: 0 | 1 | 2;
+  withoutReasoning: boolean;
+  shape: "auto" | "lite";
+  readonly dropped: Set<string>;
+}
+
+/** Speaks to the backend on behalf of every dialect. */
+export class UpstreamClient {
+  readonly catalogue: CatalogueKeeper;
+  readonly counts: UpstreamCounts = { retries: 0, ignoredData: 0 };
+  readonly #options: UpstreamOptions;
+  readonly #credentials: CredentialProvider;
+  readonly #egress: Egress;
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly #random: () => number;
+  readonly #identity: Record<string, string>;
+  /** Fields that the backend has refused before: left out from the start. */
+  readonly #unsupported = new Set<string>();
+
+  constructor(dependencies: UpstreamDependencies) {
+    this.#options = dependencies.options;
+    this.#credentials = dependencies.credentials;
+    this.#egress = dependencies.egress;
+    this.#log = dependencies.log;
+    this.#now = dependencies.now ?? Date.now;
+    this.#sleep = dependencies.sleep ?? pause;
+    this.#random = dependencies.random ?? Math.random;
+    this.#identity = identityHeaders({
+      clientVersion: this.#options.clientVersion,
+      platform: `${platform()} ${release()}; ${arch()}`,
+      product: `${NAME}/${VERSION}`,
+    });
+    this.catalogue = new CatalogueKeeper({
+      ask: (etag) => this.#askModels(etag),
+      modelsCacheFile: this.#options.modelsCacheFile,
+      published: this.#options.models,
+      now: this.#now,
+      log: this.#log,
+    });
+  }
+
+  /**
+   * Sends one request and returns once the reply has begun. Retries, refreshes and learns only before that, so the
+   * client has seen nothing twice. Throws RelayError; an abort of `signal` throws `client_closed`.
+   */
+  async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
+    const cures: Cures = { recovery: 0, withoutReasoning: false, shape: "auto", dropped: new Set() };
+    let credentials = await this.#credentials.current();
+    for (let retries = 0; ;) {
+      try {
+        return await this.#attempt(call, credentials, cures, signal);
+      } catch (thrown) {
+        if (signal.aborted) throw clientClosed(thrown);
+        const error = toRelayError(thrown);
+        const next = await this.#recover(error, credentials, cures);
+        if (next) {
+          credentials = next;
+          continue;
+        }
+        if (this.#cure(error, call, cures)) continue;
+        // A Codex client has its own retries; doubling them would only multiply the waiting.
+        const waitMs = call.codexHeaders ? undefined : retryWaitMs(error, retries, this.#random());
+        if (waitMs === undefined) throw error;
+        retries += 1;
+        this.counts.retries += 1;
+        this.#log.debug("Asking upstream again.", { code: error.code, retries, waitMs: Math.round(waitMs) });
+        await this.#sleep(waitMs, signal);
+        if (signal.aborted) throw clientClosed(signal.reason);
+      }
+    }
+  }
+
+  /** After a 401: first whatever the login holds by now, then a refreshed token. Undefined when that is not the cure. */
+  async #recover(error: RelayError, rejected: Credentials, cures: Cures): Promise<Credentials | undefined> {
+    if (error.code !== "upstream_unauthorized" || cures.recovery === 2) return undefined;
+    cures.recovery = cures.recovery === 0 ? 1 : 2;
+    return this.#credentials.recover(rejected, cures.recovery);
+  }
+
+  /** Changes the request so that the same refusal cannot come again. False when nothing can be changed. */
+  #cure(error: RelayError, call: UpstreamCall, cures: Cures): boolean {
+    if (call.codexHeaders) return false;
+    const name = unsupportedParameter(error.message);
+    if (name !== undefined && name in call.body && !REQUIRED.has(name) && !cures.dropped.has(name)) {
+      this.#unsupported.add(name);
+      cures.dropped.add(name);
+      this.#log.warn("The backend refuses a field that it used to take; it is left out from now on.", { field: name });
+      return true;
+    }
+    if (error.wireCode === "invalid_encrypted_content" && !cures.withoutReasoning) {
+      cures.withoutReasoning = true;
+      return true;
+    }
+    const isShapeFault = error.code === "model_not_found" && needsClassicShape(call.body) && cures.shape === "auto";
+    if (isShapeFault) cures.shape = "lite";
+    return isShapeFault;
+  }
+
+  async #attempt(
+    call: UpstreamCall,
+    credentials: Credentials,
+    cures: Cures,
+    signal: AbortSignal,
+  ): Promise<UpstreamReply> {
+    const { payload, isLite } = call.codexHeaders
+      ? { payload: call.body, isLite: false }
+      : await this.#pack(call, cures);
+    const response = await this.#fetch(
+      `${this.#options.baseUrl}${this.#options.responsesPath}`,
+      {
+        method: "POST",
+        headers: {
+          ...this.#identity,
+          ...conversationHeaders(call.conversationId),
+          ...call.codexHeaders,
+          ...(isLite ? { [LITE_HEADER]: "true" } : {}),
+          ...credentialHeaders(credentials),
+          accept: "text/event-stream",
+          "content-type": "application/json",
+        },
+        body: JSON.stringify(payload),
+      },
+      signal,
+    );
+    this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
+    if (!response.ok) throw httpFailure(await bodyOf(response), this.#now());
+    const events = this.#events(response);
+    const first = call.codexHeaders ? [] : await this.#firstOutput(events);
+    return { headers: response.headers, events: chain(first, events), dropped: [...cures.dropped] };
+  }
+
+  async #pack(call: UpstreamCall, cures: Cures): Promise<{ payload: object; isLite: boolean }> {
+    const body: CodexRequest = { ...call.body };
+    for (const name of this.#unsupported) {
+      if (name in body) cures.dropped.add(name);
+      delete (body as unknown as Record<string, unknown>)[name];
+    }
+    if (cures.withoutReasoning) body.input = body.input.filter((item) => item["type"] !== "reasoning");
+    const isLite =
+      cures.shape === "lite" ||
+      (!needsClassicShape(body) && this.#usesLite(body.model, await this.catalogue.current()));
+    return { payload: isLite ? toLite(body, call.requestId) : body, isLite };
+  }
+
+  #usesLite(model: string, catalogue: ModelCatalogue): boolean {
+    const choice = this.#options.lite.models[model] ?? this.#options.lite.default;
+    return choice === "auto" ? findModel(catalogue, model)?.use_responses_lite === true : choice === "on";
+  }
+
+  #events(response: Response): AsyncGenerator<WireEvent[], void, undefined> {
+    const contentType = response.headers.get("content-type") ?? "";
+    if (!response.body || /json|html/.test(contentType)) {
+      response.body?.cancel().catch(() => {});
+      throw new RelayError("upstream_error", `Upstream answered with ${contentType || "nothing"} instead of a stream.`);
+    }
+    return readEvents(response.body, {
+      idleTimeoutMs: this.#options.idleTimeoutMs,
+      onIgnored: () => (this.counts.ignoredData += 1),
+    });
+  }
+
+  /**
+   * Reads until the first event that matters, so that a failure inside a 200 can still be retried or get its true
+   * status. Gives up holding after `holdMs`: a model that thinks long must not leave the client without an answer.
+   */
+  async #firstOutput(events: AsyncGenerator<WireEvent[], void, undefined>): Promise<Held[]> {
+    const held: Held[] = [];
+    const deadline = Promise.withResolvers<"held">();
+    const timer = setTimeout(() => deadline.resolve("held"), this.#options.holdMs);
+    try {
+      for (;;) {
+        const next = events.next();
+        const result = await Promise.race([next, deadline.promise]);
+        if (result === "held") return [...held, next];
+        if (result.done) return held;
+        held.push(result);
+        const decisive = result.value.find((event) => !isPreamble(event.type));
+        if (decisive && isFailure(decisive.type)) {
+          await events.return();
+          throw eventFailure(decisive.event, this.#now());
+        }
+        if (decisive) return held;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Passes one request of an API-key login to the public API as it is, and its reply back as it is. */
+  async forward(
+    request: { method: string; path: string; headers: Headers; body: Uint8Array<ArrayBuffer> | undefined },
+    credentials: Credentials,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const headers = new Headers();
+    for (const [name, value] of request.headers) if (!NOT_FORWARDED.test(name)) headers.set(name, value);
+    headers.set("authorization", `Bearer ${credentials.accessToken}`);
+    return this.#fetch(
+      `${this.#options.openaiBaseUrl}${request.path}`,
+      { method: request.method, headers, ...(request.body ? { body: request.body } : {}) },
+      signal,
+    );
+  }
+
+  /** The login in use, as far as routing needs it. Throws `codex_auth_required`. */
+  async credentials(): Promise<Credentials> {
+    return this.#credentials.current();
+  }
+
+  /** The backend's own model list, for Codex clients that bring their version. */
+  async rawModels(clientVersion: string, codexHeaders: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    const response = await this.#getModels(clientVersion, codexHeaders, signal);
+    if (!response.ok) throw httpFailure(await bodyOf(response), this.#now());
+    return response;
+  }
+
+  async #askModels(etag: string | undefined): Promise<Response> {
+    const signal = AbortSignal.timeout(MODELS_TIMEOUT_MS);
+    return this.#getModels(this.#options.clientVersion, etag === undefined ? {} : { "if-none-match": etag }, signal);
+  }
+
+  async #getModels(version: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    const ask = (credentials: Credentials) =>
+      this.#fetch(
+        `${this.#options.baseUrl}/models?client_version=${encodeURIComponent(version)}`,
+        { headers: { ...this.#identity, ...headers, ...credentialHeaders(credentials), accept: "*/*" } },
+        signal,
+      );
+    const credentials = await this.#credentials.current();
+    if (credentials.kind === "api-key") {
+      throw new RelayError("not_found", "An API-key login has no plan catalogue.");
+    }
+    let response = await ask(credentials);
+    for (const attempt of [1, 2] as const) {
+      if (response.status !== 401) break;
+      response = await ask(await this.#credentials.recover(credentials, attempt));
+    }
+    return response;
+  }
+
+  /** fetch with a limit on the wait for response headers, and failures told in the relay's own words. */
+  async #fetch(url: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), this.#options.firstByteTimeoutMs);
+    try {
+      return await this.#egress.fetch(url, { ...init, signal: AbortSignal.any([signal, silence.signal]) });
+    } catch (error) {
+      if (signal.aborted) throw error;
+      if (silence.signal.aborted) {
+        const seconds = Math.round(this.#options.firstByteTimeoutMs / 1000);
+        throw new RelayError("upstream_timeout", `Upstream did not answer within ${seconds} seconds.`, {
+          cause: error,
+        });
+      }
+      throw unreachable(error, new URL(url).host, this.#egress.proxyFor(url));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Never left out, whatever upstream says about them. */
+const REQUIRED = new Set(["model", "input", "store", "stream"]);
+
+const MODELS_TIMEOUT_MS = 5000;
+
+/** Ours, the client's connection, or made anew by fetch. `accept-encoding`: fetch asks and decodes by itself. */
+const NOT_FORWARDED =
+  /^(authorization|x-api-key|host|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|accept-encoding|content-encoding|origin|referer|cookie|sec-.*|forwarded|x-forwarded-.*)$/;
+
+function credentialHeaders(credentials: Credentials): Record<string, string> {
+  return {
+    authorization: `Bearer ${credentials.accessToken}`,
+    ...(credentials.accountId === undefined ? {} : { "chatgpt-account-id": credentials.accountId }),
+    ...(credentials.isFedramp ? { "x-openai-fedramp": "true" } : {}),
+  };
+}
+
+async function bodyOf(response: Response): Promise<{ status: number; headers: Headers; text: string }> {
+  const text = await response.text().catch(() => "");
+  return { status: response.status, headers: response.headers, text: text.slice(0, 64 * 1024) };
+}
+
+/** A batch already read, or one still under way when holding ended. */
+type Held = IteratorResult<WireEvent[], void> | Promise<IteratorResult<WireEvent[], void>>;
+
+async function* chain(
+  held: readonly Held[],
+  rest: AsyncGenerator<WireEvent[], void, undefined>,
+): AsyncGenerator<WireEvent[], void, undefined> {
+  try {
+    for (const batch of held) {
+      const result = await batch;
+      if (result.done) return;
+      yield result.value;
+    }
+    yield* rest;
+  } finally {
+    await rest.return();
+  }
+}
+
+function unreachable(error: unknown, host: string, proxy: string | undefined): RelayError {
+  const code = (error as { code?: unknown }).code;
+  const reason = typeof code === "string" ? code : "connection failed";
+  const via = proxy === undefined ? "" : ` through the proxy ${proxy}`;
+  const isTls = /CERT|SSL|TLS|SELF_SIGNED|ISSUER/i.test(reason);
+  const hint = isTls
+    ? "If your network inspects TLS, set NODE_EXTRA_CA_CERTS to its certificate."
+    : proxy === undefined
+      ? "Check your network; behind a corporate proxy set --proxy."
+      : "Check the proxy setting (--proxy) and its credentials.";
+  return new RelayError("upstream_unreachable", `${host} could not be reached${via} (${reason}).`, {
+    cause: error,
+    hint,
+  });
+}
+
+function clientClosed(cause: unknown): RelayError {
+  return new RelayError("client_closed", "The client closed the request.", { cause });
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  return promise;
+}

@@ -1,0 +1,88 @@
+import { createParser } from "eventsource-parser";
+import { truncated } from "../codex/failure.ts";
+import { WireEvent } from "../codex/wire-event.ts";
+import { RelayError } from "../lib/errors.ts";
+
+/** One event may carry an image; beyond this the stream is broken. In characters. */
+const MAX_EVENT_CHARACTERS = 64 * 1024 * 1024;
+
+export interface ReadOptions {
+  /** Longest silence before the reply counts as dead; none when left out. */
+  readonly idleTimeoutMs?: number;
+  /** Called for every data field that is no event (`[DONE]`, broken JSON). */
+  readonly onIgnored?: () => void;
+}
+
+/**
+ * Upstream bytes → the events of each network read. One await serves many events. Ends with the body; a body that
+ * breaks off throws `upstream_stream_truncated`, silence throws `upstream_timeout`, events before either are yielded.
+ */
+export async function* readEvents(
+  body: ReadableStream<Uint8Array>,
+  options: ReadOptions = {},
+): AsyncGenerator<WireEvent[], void, undefined> {
+  let batch: WireEvent[] = [];
+  let oversize = false;
+  const parser = createParser({
+    maxBufferSize: MAX_EVENT_CHARACTERS,
+    onEvent({ data }) {
+      const event = WireEvent.from(data);
+      if (event) batch.push(event);
+      else options.onIgnored?.();
+    },
+    onError(error) {
+      if (error.type === "max-buffer-size-exceeded") oversize = true;
+    },
+  });
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let isSilent = false;
+  const silence =
+    options.idleTimeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          isSilent = true;
+          // Wakes the pending read; the throw below says why.
+          reader.cancel().catch(() => {});
+        }, options.idleTimeoutMs);
+  try {
+    for (;;) {
+      const { done, value } = await read(reader);
+      if (isSilent) throw silentUpstream(options.idleTimeoutMs ?? 0);
+      silence?.refresh();
+      // A last event without its blank line still counts, so the end of the body closes it.
+      parser.feed(done ? `${decoder.decode()}\n\n` : decoder.decode(value, { stream: true }));
+      if (batch.length > 0) {
+        const ready = batch;
+        batch = [];
+        yield ready;
+      }
+      if (oversize) throw new RelayError("upstream_error", "Upstream sent an event that is too large to be real.");
+      if (done) return;
+    }
+  } finally {
+    clearTimeout(silence);
+    reader.cancel().catch(() => {});
+  }
+}
+
+interface ByteReader {
+  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+}
+
+async function read(reader: ByteReader): Promise<{ done: boolean; value?: Uint8Array | undefined }> {
+  try {
+    return await reader.read();
+  } catch (error) {
+    if (error instanceof RelayError || isAbort(error)) throw error;
+    throw truncated(error);
+  }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+function silentUpstream(idleTimeoutMs: number): RelayError {
+  return new RelayError("upstream_timeout", `Upstream sent nothing for ${Math.round(idleTimeoutMs / 1000)} seconds.`);
+}

@@ -1,0 +1,29 @@
+/** Which Responses envelope a model gets: `auto` follows the catalogue, the rest is set by hand for single models. */
+export interface LiteChoice {
+  readonly default: "auto" | "on" | "off";
+  /** By model id; wins over the default. */
+  readonly models: Readonly<Record<string, "on" | "off">>;
+}
+
+/** How to reach upstream. Plain values; `config` fills them in. */
+export interface UpstreamOptions {
+  /** Without a trailing slash: https://chatgpt.com/backend-api/codex */
+  readonly baseUrl: string;
+  /** Appended to `baseUrl`: /responses */
+  readonly responsesPath: string;
+  /** Public API for API-key logins: https://api.openai.com/v1 */
+  readonly openaiBaseUrl: string;
+  /** Codex CLI version that the relay names itself after; too old a one loses models. */
+  readonly clientVersion: string;
+  readonly lite: LiteChoice;
+  /** From sending a request to its response headers. */
+  readonly firstByteTimeoutMs: number;
+  /** Longest silence inside a response. */
+  readonly idleTimeoutMs: number;
+  /** How long a reply's status may be held back while nothing but preamble events has come. */
+  readonly holdMs: number;
+  /** models_cache.json of the Codex CLI, used while the backend cannot be asked. */
+  readonly modelsCacheFile: string | undefined;
+  /** Ids that the owner listed by hand (`--models`). */
+  readonly models: readonly string[] | undefined;
+}

@@ -1,0 +1,84 @@
+import { expect, test } from "bun:test";
+import { readEvents } from "../../src/upstream/events.ts";
+
+function body(...chunks: (string | Uint8Array)[]): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  return new ReadableStream({
+    start(controller) {
+      for (const chunk of chunks) controller.enqueue(typeof chunk === "string" ? encoder.encode(chunk) : chunk);
+      controller.close();
+    },
+  });
+}
+
+async function all(stream: ReadableStream<Uint8Array>) {
+  const found: string[] = [];
+  for await (const batch of readEvents(stream)) found.push(...batch.map((event) => event.data));
+  return found;
+}
+
+const A = '{"type":"response.output_text.delta","delta":"é\u2028"}';
+const B = '{"type":"keepalive"}';
+
+test("LF, CRLF, comments and missing event lines are all the same", async () => {
+  expect(await all(body(`event: x\ndata: ${A}\n\n: hello\r\n\r\ndata: ${B}\r\n\r\n`))).toEqual([A, B]);
+});
+
+test("a character split over two reads arrives whole", async () => {
+  const bytes = new TextEncoder().encode(`data: ${A}\n\n`);
+  for (let cut = 1; cut < bytes.length; cut += 1) {
+    expect(await all(body(bytes.slice(0, cut), bytes.slice(cut)))).toEqual([A]);
+  }
+});
+
+test("a last event without its blank line still counts", async () => {
+  expect(await all(body(`data: ${B}`))).toEqual([B]);
+});
+
+test("two data lines are one event", async () => {
+  expect(await all(body('data: {"type":\ndata: "keepalive"}\n\n'))).toEqual(['{"type":\n"keepalive"}']);
+});
+
+test("what is no event is passed over and counted", async () => {
+  let ignored = 0;
+  const stream = readEvents(body(`data: [DONE]\n\ndata: {broken\n\ndata: 5\n\ndata: ${B}\n\n`), {
+    onIgnored: () => (ignored += 1),
+  });
+  const batch = await stream.next();
+  expect(batch.value?.map((event) => event.type)).toEqual(["keepalive"]);
+  expect(ignored).toBe(3);
+});
+
+test("the data's own type wins over the event line", async () => {
+  const batches = readEvents(body(`event: response.completed\ndata: ${B}\n\n`));
+  expect((await batches.next()).value?.[0]?.type).toBe("keepalive");
+});
+
+test("silence ends the reply with a timeout, after what had come", async () => {
+  const stream = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(new TextEncoder().encode(`data: ${B}\n\n`)),
+  });
+  const batches = readEvents(stream, { idleTimeoutMs: 20 });
+  expect((await batches.next()).value).toHaveLength(1);
+  expect(batches.next()).rejects.toMatchObject({ code: "upstream_timeout", status: 504 });
+});
+
+test("a body that breaks off is an error, not an end", async () => {
+  const stream = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new TypeError("reset")) });
+  expect(readEvents(stream).next()).rejects.toMatchObject({ code: "upstream_stream_truncated", status: 502 });
+});
+
+test("leaving early lets go of the body", async () => {
+  let isCancelled = false;
+  const stream = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.enqueue(new TextEncoder().encode(`data: ${B}\n\n`)),
+    cancel: () => {
+      isCancelled = true;
+    },
+  });
+  for await (const batch of readEvents(stream)) {
+    expect(batch.length).toBeGreaterThan(0);
+    break;
+  }
+  expect(isCancelled).toBe(true);
+});

@@ -1,0 +1,18 @@
+import { expect, test } from "bun:test";
+import { RelayError } from "../../src/lib/errors.ts";
+import { retryWaitMs } from "../../src/upstream/retry.ts";
+
+test("overload and server errors are tried again, a little later each time", () => {
+  const error = new RelayError("overloaded", "busy");
+  expect([0, 1, 2, 3].map((attempt) => retryWaitMs(error, attempt, 0.5))).toEqual([200, 400, 800, undefined]);
+});
+
+test.each([
+  "quota_exceeded",
+  "rate_limit_exceeded",
+  "upstream_rejected",
+  "upstream_timeout",
+  "upstream_stream_truncated",
+] as const)("%s is not", (code) => {
+  expect(retryWaitMs(new RelayError(code, "x"), 0, 0)).toBeUndefined();
+});
