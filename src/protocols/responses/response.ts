@@ -1,0 +1,103 @@
+import { ResponseAccumulator } from "../../codex/accumulate.ts";
+import { eventFailure, truncated } from "../../codex/failure.ts";
+import type { ResponseObject } from "../../codex/schema.ts";
+import { isFailure, type WireEvent } from "../../codex/wire-event.ts";
+import type { JsonObject } from "../../lib/json.ts";
+import type { ClientBody, Context } from "../protocol.ts";
+import type { ResponsesRequest } from "./schema.ts";
+
+/** The reply of a request that did not ask for a stream. */
+export class ResponsesBody implements ClientBody {
+  readonly #request: ResponsesRequest;
+  readonly #context: Context;
+  readonly #accumulator = new ResponseAccumulator();
+
+  constructor(request: ResponsesRequest, context: Context) {
+    this.#request = request;
+    this.#context = context;
+  }
+
+  get isDone(): boolean {
+    return this.#accumulator.isComplete;
+  }
+
+  onEvent(wire: WireEvent): void {
+    if (isFailure(wire.type)) throw eventFailure(wire.event, this.#context.now);
+    this.#accumulator.onEvent(wire);
+  }
+
+  toBody(): unknown {
+    const response = this.#accumulator.toResponse();
+    if (!response) throw truncated();
+    return completeResponse(response, this.#request, this.#context);
+  }
+}
+
+/** Fields that the public API echoes and the backend leaves out or never saw: the client's own values. */
+const ECHOED = [
+  "instructions",
+  "max_output_tokens",
+  "metadata",
+  "previous_response_id",
+  "temperature",
+  "text",
+  "tool_choice",
+  "tools",
+  "top_p",
+  "truncation",
+  "user",
+] as const;
+
+/** What the client asked for wins over upstream's defaults; these have no meaning upstream at all. */
+const CLIENT_WINS = new Set<string>([
+  "max_output_tokens",
+  "metadata",
+  "temperature",
+  "top_p",
+  "truncation",
+  "user",
+  "tools",
+]);
+
+/** A Response object with every key that SDKs read, in the shape of the public API. */
+export function completeResponse(response: ResponseObject, request: ResponsesRequest, context: Context): JsonObject {
+  const { status } = response;
+  const echoed = Object.fromEntries(
+    ECHOED.map((name) => [
+      name,
+      CLIENT_WINS.has(name) ? (request[name] ?? null) : (response[name] ?? request[name] ?? null),
+    ]),
+  );
+  return {
+    ...response,
+    ...echoed,
+    id: response.id ?? `resp_${context.id}`,
+    object: "response",
+    created_at: Math.floor(response.created_at ?? context.now / 1000),
+    status: !status || (status === "in_progress" && response.usage) ? "completed" : status,
+    model: response.model ?? request.model,
+    output: response.output ?? [],
+    error: response.error ?? null,
+    incomplete_details: response.incomplete_details ?? null,
+    metadata: request["metadata"] ?? {},
+    parallel_tool_calls: request.parallel_tool_calls ?? response["parallel_tool_calls"] ?? true,
+    reasoning: response["reasoning"] ?? request.reasoning ?? { effort: null, summary: null },
+    store: false,
+    text: response["text"] ?? request.text ?? { format: { type: "text" } },
+    tool_choice: request["tool_choice"] ?? response["tool_choice"] ?? "auto",
+    tools: request.tools ?? [],
+    usage: usageOf(response),
+  };
+}
+
+/** SDKs read both detail objects without asking. */
+function usageOf(response: ResponseObject): JsonObject | null {
+  const { usage } = response;
+  if (!usage) return null;
+  return {
+    ...usage,
+    input_tokens_details: { cached_tokens: 0, ...usage.input_tokens_details },
+    output_tokens_details: { reasoning_tokens: 0, ...usage.output_tokens_details },
+    total_tokens: usage.total_tokens ?? usage.input_tokens + usage.output_tokens,
+  };
+}

@@ -1,0 +1,41 @@
+import { z } from "zod";
+import { RelayError } from "../../lib/errors.ts";
+import { isObject } from "../../lib/json.ts";
+
+/** What the relay itself looks at; every other key is upstream's business or dropped by name in `request.ts`. */
+const Gate = z.looseObject({
+  model: z.string(),
+  input: z.union([z.string(), z.looseObject({}), z.array(z.looseObject({ type: z.string().nullish() }))]).nullish(),
+  instructions: z.string().nullish(),
+  stream: z.boolean().nullish(),
+  tools: z.array(z.looseObject({})).nullish(),
+  include: z.array(z.string()).nullish(),
+  reasoning: z.looseObject({ effort: z.string().nullish(), summary: z.string().nullish() }).nullish(),
+  text: z.looseObject({ verbosity: z.string().nullish() }).nullish(),
+  service_tier: z.string().nullish(),
+  prompt_cache_key: z.string().nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  previous_response_id: z.string().nullish(),
+  max_output_tokens: z.number().int().min(1).nullish(),
+});
+export type ResponsesRequest = z.infer<typeof Gate>;
+
+/** Throws RelayError with the path of the first field at fault. */
+export function parseResponsesRequest(body: unknown): ResponsesRequest {
+  if (!isObject(body)) {
+    throw new RelayError("invalid_request", "The request body must be a JSON object.");
+  }
+  for (const name of ["model", "input"] as const) {
+    if (body[name] === undefined || body[name] === null || (name === "model" && body[name] === "")) {
+      throw new RelayError("missing_required_parameter", `Missing required parameter: '${name}'.`, { param: name });
+    }
+  }
+  const result = Gate.safeParse(body);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const param = (issue?.path ?? []).reduce<string>(
+    (path, key) => (typeof key === "number" ? `${path}[${key}]` : path === "" ? String(key) : `${path}.${String(key)}`),
+    "",
+  );
+  throw new RelayError("invalid_type", `Invalid type for '${param}': ${issue?.message ?? "not accepted"}.`, { param });
+}

@@ -1,0 +1,393 @@
+import { describe, expect, test } from "bun:test";
+import { ReasoningMemory } from "../../../src/codex/reasoning-memory.ts";
+import type { CodexEvent } from "../../../src/codex/schema.ts";
+import { WireEvent } from "../../../src/codex/wire-event.ts";
+import { RelayError } from "../../../src/lib/errors.ts";
+import { responses } from "../../../src/protocols/responses/index.ts";
+import type { Context } from "../../../src/protocols/protocol.ts";
+
+const context: Context = {
+  id: "f00",
+  now: 1_700_000_000_000,
+  reasoning: "both",
+  defaultInstructions: "",
+  models: {
+    origin: "live",
+    models: [{ slug: "gpt-5.5", supported_reasoning_levels: [{ effort: "low" }, { effort: "high" }] }],
+  },
+  memory: new ReasoningMemory(),
+  clientId: "",
+  isCodexClient: false,
+};
+
+const user = (text: string) => ({ type: "message", role: "user", content: [{ type: "input_text", text }] });
+
+function translate(body: object, over: Partial<Context> = {}) {
+  return responses.toCodex(responses.parse({ model: "gpt-5.5", input: "hi", ...body }), { ...context, ...over });
+}
+
+function refusal(body: object): [string, string | undefined] {
+  try {
+    translate(body);
+  } catch (error) {
+    if (error instanceof RelayError) return [error.code, error.param];
+  }
+  return ["accepted", undefined];
+}
+
+describe("a request", () => {
+  test("in its shortest form gets what the backend insists on", () => {
+    expect(translate({})).toEqual({
+      body: {
+        model: "gpt-5.5",
+        instructions: "",
+        input: [user("hi")],
+        include: ["reasoning.encrypted_content"],
+        store: false,
+        stream: true,
+      },
+      dropped: [],
+      changed: [],
+    });
+  });
+
+  test("loses what the backend refuses, and says so", () => {
+    const { body, dropped } = translate({
+      temperature: 0.5,
+      top_p: 1,
+      max_output_tokens: 9,
+      metadata: { a: "b" },
+      user: "u",
+      truncation: "auto",
+      max_tool_calls: 3,
+      safety_identifier: "s",
+      context_management: [],
+      store: true,
+      stream_options: { include_obfuscation: false },
+    });
+    expect(Object.keys(body).toSorted()).toEqual(["include", "input", "instructions", "model", "store", "stream"]);
+    expect(dropped).toEqual([
+      "context_management",
+      "max_output_tokens",
+      "max_tool_calls",
+      "metadata",
+      "safety_identifier",
+      "store",
+      "temperature",
+      "top_p",
+      "truncation",
+      "user",
+    ]);
+  });
+
+  test("keeps tools, strictness and choice as they are, but for the old name of web search", () => {
+    const tools = [
+      { type: "function", name: "f", parameters: { type: "object" } },
+      { type: "web_search_preview_2025_03_11", search_context_size: "low" },
+    ];
+    const { body } = translate({ tools, tool_choice: "required", parallel_tool_calls: false });
+    expect(body.tools).toEqual([tools[0], { type: "web_search", search_context_size: "low" }]);
+    expect(body.tool_choice).toBe("required");
+    expect(body.parallel_tool_calls).toBe(false);
+  });
+
+  test("replays history without ids that nobody can look up", () => {
+    const { body } = translate({
+      input: [
+        { role: "system", content: "S" },
+        { role: "user", content: "u" },
+        { type: "reasoning", id: "rs_1", encrypted_content: "E" },
+        { type: "reasoning", id: "rs_2", summary: [] },
+        {
+          type: "message",
+          id: "msg_1",
+          role: "assistant",
+          status: "completed",
+          content: [{ type: "output_text", text: "a", annotations: [], logprobs: [] }],
+        },
+        { type: "function_call", id: "fc_1", call_id: "c", name: "f", arguments: "{}" },
+        { type: "function_call_output", call_id: "c", output: "r" },
+        {
+          role: "user",
+          content: [{ type: "input_image", image_url: "data:image/png;base64,AA", prompt_cache_breakpoint: {} }],
+        },
+      ],
+    });
+    expect(body.input).toEqual([
+      { type: "message", role: "developer", content: [{ type: "input_text", text: "S" }] },
+      { type: "message", role: "user", content: [{ type: "input_text", text: "u" }] },
+      { type: "reasoning", encrypted_content: "E", summary: [] },
+      { type: "message", role: "assistant", status: "completed", content: [{ type: "output_text", text: "a" }] },
+      { type: "function_call", call_id: "c", name: "f", arguments: "{}" },
+      { type: "function_call_output", call_id: "c", output: "r" },
+      {
+        type: "message",
+        role: "user",
+        content: [{ type: "input_image", image_url: "data:image/png;base64,AA", detail: "auto" }],
+      },
+    ]);
+  });
+
+  test("gets an effort that the model has", () => {
+    const { body, changed } = translate({ reasoning: { effort: "none", summary: "auto" } });
+    expect(body.reasoning).toEqual({ effort: "low", summary: "auto" });
+    expect(changed).toEqual(["reasoning.effort"]);
+    expect(translate({ model: "gpt-5.5-high" }).body.reasoning).toEqual({ effort: "high" });
+  });
+
+  test.each([
+    ["priority", "priority"],
+    ["flex", "flex"],
+    ["fast", "priority"],
+    ["auto", undefined],
+    ["default", undefined],
+  ])("service tier %s becomes %s", (asked, sent) => {
+    expect(translate({ service_tier: asked }).body.service_tier).toBe(sent);
+  });
+
+  test.each([
+    [{ model: undefined }, "missing_required_parameter", "model"],
+    [{ input: undefined }, "missing_required_parameter", "input"],
+    [{ stream: "yes" }, "invalid_type", "stream"],
+    [{ background: true }, "unsupported_parameter", "background"],
+    [{ conversation: "c" }, "unsupported_parameter", "conversation"],
+    [{ prompt: { id: "p" } }, "unsupported_parameter", "prompt"],
+    [{ previous_response_id: "resp_0" }, "previous_response_not_found", "previous_response_id"],
+    [{ input: [{ type: "item_reference", id: "msg_1" }] }, "invalid_value", "input[0].id"],
+    [{ reasoning: { effort: "turbo" } }, "invalid_value", "reasoning.effort"],
+    [{ model: "gpt-4o" }, "model_not_found", "model"],
+  ])("%j is refused: %s", (body, code, param) => {
+    expect(refusal(body)).toEqual([code, param]);
+  });
+
+  test("of a Codex client passes as it is", () => {
+    const input = [{ type: "message", id: "msg_1", role: "developer", content: [] }, { type: "compaction_trigger" }];
+    const sent = {
+      model: "gpt-5.5",
+      input,
+      stream: true,
+      store: false,
+      include: ["reasoning.encrypted_content"],
+      client_metadata: { a: "b" },
+      text: { verbosity: "low" },
+    };
+    const { body, verbatim } = translate(sent, { isCodexClient: true });
+    expect(body as unknown).toEqual(sent);
+    expect(verbatim).toBe(true);
+  });
+});
+
+const created = {
+  type: "response.created",
+  sequence_number: 0,
+  response: { id: "resp_1", created_at: 1_700_000_000.7, model: "gpt-5.5", status: "in_progress", output: [] },
+};
+const usage = { input_tokens: 3, output_tokens: 2, total_tokens: 5 };
+const completed = {
+  type: "response.completed",
+  response: { id: "resp_1", model: "gpt-5.5", status: "completed", output: [], usage },
+};
+const message = {
+  id: "msg_1",
+  type: "message",
+  role: "assistant",
+  status: "completed",
+  content: [{ type: "output_text", text: "Hi", annotations: [] }],
+};
+const delta = (text: string) => ({
+  type: "response.output_text.delta",
+  output_index: 0,
+  item_id: "msg_1",
+  content_index: 0,
+  delta: text,
+});
+
+function stream(events: object[], over: Partial<Context> = {}, request: object = {}) {
+  const reply = responses.openStream(responses.parse({ model: "gpt-5.5", input: "hi", stream: true, ...request }), {
+    ...context,
+    ...over,
+  });
+  let text = "";
+  try {
+    for (const event of events)
+      text += reply.onEvent(WireEvent.from(JSON.stringify(event)) ?? WireEvent.of(event as CodexEvent));
+    text += reply.onEnd();
+  } catch (error) {
+    text += reply.onFailure(error as RelayError);
+  }
+  return text
+    .split("\n\n")
+    .filter((frame) => frame !== "")
+    .map(
+      (frame) =>
+        JSON.parse(frame.slice(frame.indexOf("\ndata: ") + 7)) as Record<string, unknown> & {
+          response?: Record<string, unknown>;
+        },
+    );
+}
+
+const typesOf = (frames: { type?: unknown }[]) => frames.map((frame) => frame.type);
+
+describe("a streamed reply", () => {
+  test("is upstream's, made safe for SDKs: private events go, the output comes with the end", () => {
+    const frames = stream([
+      { type: "codex.rate_limits", rate_limits: {} },
+      created,
+      { type: "response.metadata" },
+      { type: "keepalive" },
+      { type: "response.output_item.added", output_index: 0, item: { ...message, content: [], status: "in_progress" } },
+      {
+        type: "response.content_part.added",
+        output_index: 0,
+        item_id: "msg_1",
+        content_index: 0,
+        part: { type: "output_text", text: "" },
+      },
+      delta("H"),
+      delta("i"),
+      { type: "response.output_item.done", output_index: 0, item: message },
+      { type: "response.brand_new" },
+      completed,
+    ]);
+    expect(typesOf(frames)).toEqual([
+      "response.created",
+      "response.output_item.added",
+      "response.content_part.added",
+      "response.output_text.delta",
+      "response.output_text.delta",
+      "response.output_item.done",
+      "response.completed",
+    ]);
+    expect(frames.at(-1)?.response?.["output"]).toEqual([message]);
+  });
+
+  test("is announced even where upstream left the announcements out", () => {
+    const frames = stream([
+      delta("Hi"),
+      { type: "response.output_item.done", output_index: 0, item: message },
+      completed,
+    ]);
+    expect(typesOf(frames)).toEqual([
+      "response.created",
+      "response.output_item.added",
+      "response.content_part.added",
+      "response.output_text.delta",
+      "response.output_item.done",
+      "response.completed",
+    ]);
+  });
+
+  test("has its text in the end even when no item was ever finished", () => {
+    const frames = stream([created, delta("H"), delta("i"), completed]);
+    expect(frames.at(-1)?.response?.["output"]).toEqual([message]);
+  });
+
+  test("that fails first begins with response.created all the same", () => {
+    const frames = stream([
+      {
+        type: "response.failed",
+        response: { id: "resp_9", status: "failed", error: { code: "server_error", message: "x" } },
+      },
+    ]);
+    expect(typesOf(frames)).toEqual(["response.created", "response.failed"]);
+    expect(frames[0]?.response?.["id"]).toBe("resp_9");
+  });
+
+  test("turns a flat error into the nested form", () => {
+    const frames = stream([
+      created,
+      delta("H"),
+      { type: "error", code: "rate_limit_exceeded", message: "Slow", param: null },
+    ]);
+    expect(frames.at(-1)).toEqual({
+      type: "error",
+      error: { message: "Slow", type: "rate_limit_error", param: null, code: "rate_limit_exceeded" },
+    });
+  });
+
+  test("that breaks off ends in an error", () => {
+    expect(stream([created, delta("H")]).at(-1)).toMatchObject({
+      type: "error",
+      error: { code: "upstream_stream_truncated" },
+    });
+  });
+
+  test("for a Codex client is upstream's to the letter", () => {
+    const events = [
+      { type: "codex.rate_limits", rate_limits: {} },
+      created,
+      { type: "response.brand_new" },
+      delta("H"),
+      completed,
+    ];
+    expect(stream(events, { isCodexClient: true })).toEqual(events);
+  });
+
+  test("called response.done ends as response.completed", () => {
+    expect(typesOf(stream([created, { ...completed, type: "response.done" }]))).toEqual([
+      "response.created",
+      "response.completed",
+    ]);
+  });
+});
+
+describe("a whole reply", () => {
+  function body(events: object[], request: object = {}) {
+    const reply = responses.openBody(responses.parse({ model: "gpt-5.5", input: "hi", ...request }), context);
+    for (const event of events) reply.onEvent(WireEvent.of(event as CodexEvent));
+    return reply.toBody() as Record<string, unknown>;
+  }
+
+  test("has every key that SDKs read, and echoes what upstream never saw", () => {
+    const tools = [{ type: "function", name: "f" }];
+    const events = [created, { type: "response.output_item.done", output_index: 0, item: message }, completed];
+    expect(body(events, { temperature: 0.3, metadata: { a: "b" }, tools, max_output_tokens: 5 })).toEqual({
+      id: "resp_1",
+      object: "response",
+      created_at: 1_700_000_000,
+      status: "completed",
+      model: "gpt-5.5",
+      output: [message],
+      error: null,
+      incomplete_details: null,
+      instructions: null,
+      max_output_tokens: 5,
+      metadata: { a: "b" },
+      parallel_tool_calls: true,
+      previous_response_id: null,
+      reasoning: { effort: null, summary: null },
+      store: false,
+      temperature: 0.3,
+      text: { format: { type: "text" } },
+      tool_choice: "auto",
+      tools,
+      top_p: null,
+      truncation: null,
+      user: null,
+      usage: { ...usage, input_tokens_details: { cached_tokens: 0 }, output_tokens_details: { reasoning_tokens: 0 } },
+    });
+  });
+
+  test("that is incomplete says so with status 200", () => {
+    const incomplete = {
+      type: "response.incomplete",
+      response: { ...completed.response, status: "incomplete", incomplete_details: { reason: "max_output_tokens" } },
+    };
+    expect(body([created, incomplete])).toMatchObject({
+      status: "incomplete",
+      incomplete_details: { reason: "max_output_tokens" },
+    });
+  });
+
+  test("that failed is an error", () => {
+    const failed = {
+      type: "response.failed",
+      response: { error: { code: "context_length_exceeded", message: "too long" } },
+    };
+    expect(() => body([created, failed])).toThrow("too long");
+  });
+
+  test("that broke off is an error", () => {
+    expect(() => body([created, delta("H")])).toThrow("ended before the response was complete");
+  });
+});
