@@ -1,0 +1,148 @@
+import { RelayError } from "../../lib/errors.ts";
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { missing, unknownValue } from "./refuse.ts";
+
+const PART_TYPES = "'text', 'image_url', 'file', and 'input_audio'";
+
+/** Text of a message that may hold nothing else (system, developer). Parts are joined by line breaks. */
+export function textOnly(content: unknown, path: string): string {
+  if (typeof content === "string") return content;
+  if (content === undefined || content === null) return "";
+  if (!Array.isArray(content)) throw wrongType(path);
+  return content
+    .map((part: unknown, index) => {
+      if (typeof part === "string") return part;
+      const text = isObject(part) ? part["text"] : undefined;
+      if (typeof text === "string") return text;
+      throw new RelayError("invalid_value", "Only text is allowed in a system message.", {
+        param: `${path}[${index}].type`,
+      });
+    })
+    .join("\n");
+}
+
+/** User content, or a tool's result in parts, as Responses input parts. Empty texts are left out. */
+export function inputParts(content: unknown, path: string): JsonObject[] {
+  if (typeof content === "string") return content === "" ? [] : [inputText(content)];
+  if (content === undefined || content === null) return [];
+  if (!Array.isArray(content)) throw wrongType(path);
+  return content.flatMap((part: unknown, index) => inputPart(part, `${path}[${index}]`));
+}
+
+function inputPart(part: unknown, path: string): JsonObject[] {
+  if (typeof part === "string") return part === "" ? [] : [inputText(part)];
+  if (!isObject(part)) throw wrongType(path);
+  switch (part["type"]) {
+    case "text":
+    case "input_text": {
+      if (typeof part["text"] !== "string") throw missing(`${path}.text`);
+      return part["text"] === "" ? [] : [inputText(part["text"])];
+    }
+    case "image_url":
+      return [image(part["image_url"], part["detail"], `${path}.image_url`)];
+    case "input_image":
+      return [image(part["image_url"], part["detail"], `${path}.image_url`)];
+    case "file":
+      return [file(isObject(part["file"]) ? part["file"] : {}, `${path}.file`)];
+    case "input_file":
+      return [file(part, path)];
+    case "input_audio":
+      throw new RelayError("unsupported_value", "Audio input is not supported by the Codex backend.", { param: path });
+    case undefined:
+      throw missing(`${path}.type`);
+    default:
+      throw unknownValue(part["type"], PART_TYPES, `${path}.type`);
+  }
+}
+
+function inputText(text: string): JsonObject {
+  return { type: "input_text", text };
+}
+
+/** `detail` is optional in Chat Completions and required in Responses. */
+function image(source: unknown, detail: unknown, path: string): JsonObject {
+  const url = isObject(source) ? source["url"] : source;
+  if (typeof url !== "string" || url === "") {
+    throw new RelayError("invalid_value", "Invalid image: expected a URL or a data URL.", {
+      param: isObject(source) ? `${path}.url` : path,
+    });
+  }
+  return {
+    type: "input_image",
+    image_url: url,
+    detail: (isObject(source) ? source["detail"] : detail) ?? detail ?? "auto",
+  };
+}
+
+function file(source: JsonObject, path: string): JsonObject {
+  if (nonEmptyString(source["file_id"])) {
+    throw new RelayError("unsupported_parameter", "Uploaded files are not supported; send the content as file_data.", {
+      param: `${path}.file_id`,
+    });
+  }
+  const data = nonEmptyString(source["file_data"]);
+  const url = nonEmptyString(source["file_url"]);
+  if (data === undefined && url !== undefined) return { type: "input_file", file_url: url };
+  if (data === undefined) throw missing(`${path}.file_data`);
+  return {
+    type: "input_file",
+    filename: nonEmptyString(source["filename"]) ?? "file.pdf",
+    file_data: data.startsWith("data:") ? data : `data:application/pdf;base64,${data}`,
+  };
+}
+
+/** What an assistant said, as Responses output parts; refusals stay refusals. */
+export function assistantParts(content: unknown, refusal: unknown, path: string): JsonObject[] {
+  const parts: JsonObject[] = [];
+  if (typeof content === "string") {
+    if (content !== "") parts.push({ type: "output_text", text: content });
+  } else if (Array.isArray(content)) {
+    content.forEach((part: unknown, index) => parts.push(...assistantPart(part, `${path}[${index}]`)));
+  } else if (content !== undefined && content !== null) {
+    throw wrongType(path);
+  }
+  if (typeof refusal === "string" && refusal !== "") parts.push({ type: "refusal", refusal });
+  return parts;
+}
+
+function assistantPart(part: unknown, path: string): JsonObject[] {
+  if (typeof part === "string") return part === "" ? [] : [{ type: "output_text", text: part }];
+  if (!isObject(part)) throw wrongType(path);
+  switch (part["type"]) {
+    case "text":
+    case "output_text":
+    case "input_text":
+      return typeof part["text"] === "string" && part["text"] !== ""
+        ? [{ type: "output_text", text: part["text"] }]
+        : [];
+    case "refusal":
+      return typeof part["refusal"] === "string" ? [{ type: "refusal", refusal: part["refusal"] }] : [];
+    // Reasoning that other servers put into the history is not the assistant's answer.
+    case "thinking":
+    case "reasoning":
+    case "redacted_thinking":
+      return [];
+    case undefined:
+      throw missing(`${path}.type`);
+    default:
+      throw unknownValue(part["type"], "'text' and 'refusal'", `${path}.type`);
+  }
+}
+
+/** A tool's result: text where it is one text, parts where images or files come with it. */
+export function toolOutput(content: unknown, path: string): unknown {
+  if (typeof content === "string") return content;
+  if (content === undefined || content === null) return "";
+  if (!Array.isArray(content)) return JSON.stringify(content);
+  if (content.length === 0) return "";
+  const parts = inputParts(content, path);
+  const [only] = parts;
+  if (parts.length === 0) return "";
+  return parts.length === 1 && only?.["type"] === "input_text" ? only["text"] : parts;
+}
+
+function wrongType(param: string): RelayError {
+  return new RelayError("invalid_type", `Invalid type for '${param}': expected a string or an array of parts.`, {
+    param,
+  });
+}

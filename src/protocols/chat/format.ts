@@ -1,0 +1,46 @@
+import { RelayError } from "../../lib/errors.ts";
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import type { ChatRequest } from "./schema.ts";
+import { missing, unknownValue } from "./refuse.ts";
+
+/** `response_format` as Responses' `text.format`; undefined for plain text. */
+export function toTextFormat(format: ChatRequest["response_format"]): JsonObject | undefined {
+  switch (format?.type) {
+    case undefined:
+    case "text":
+      return undefined;
+    case "json_object":
+      return { type: "json_object" };
+    case "json_schema":
+      return schemaFormat(format["json_schema"]);
+    default:
+      throw unknownValue(format?.type, "'text', 'json_object', and 'json_schema'", "response_format.type");
+  }
+}
+
+/** True when the answer is meant for a JSON parser and nothing else may stand in it. */
+export function wantsJson(request: ChatRequest): boolean {
+  const type = request.response_format?.type;
+  return type === "json_object" || type === "json_schema";
+}
+
+function schemaFormat(definition: unknown): JsonObject {
+  if (!isObject(definition)) throw missing("response_format.json_schema");
+  const name = nonEmptyString(definition["name"]);
+  if (name === undefined) throw missing("response_format.json_schema.name");
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
+    throw new RelayError(
+      "invalid_value",
+      "Invalid 'response_format.json_schema.name': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]{1,64}$'.",
+      { param: "response_format.json_schema.name" },
+    );
+  }
+  const { description, schema, strict } = definition;
+  return {
+    type: "json_schema",
+    name,
+    ...(typeof description === "string" ? { description } : {}),
+    schema: isObject(schema) ? schema : {},
+    strict: strict === true,
+  };
+}

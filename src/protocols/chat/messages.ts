@@ -1,0 +1,188 @@
+import type { ReasoningMemory } from "../../codex/reasoning-memory.ts";
+import type { InputItem } from "../../codex/schema.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { assistantParts, inputParts, textOnly, toolOutput } from "./content.ts";
+import { wireCallId, wireToolName } from "./names.ts";
+import type { ChatMessage } from "./schema.ts";
+import { missing, unknownValue } from "./refuse.ts";
+
+export interface Conversation {
+  /** Text of the system messages that open the conversation; "" when none do. */
+  readonly instructions: string;
+  readonly input: InputItem[];
+}
+
+/**
+ * Messages as instructions and input items. Every call must have its result and every result its call: the backend
+ * would refuse too, but in terms of items that the client never sent.
+ */
+export function toConversation(
+  messages: readonly ChatMessage[],
+  memory: ReasoningMemory,
+  options: { readonly keepSystemInInput: boolean },
+): Conversation {
+  const leading = messages.findIndex((message) => !isSystem(message));
+  const opening = messages.slice(0, leading < 0 ? messages.length : leading);
+  const texts = opening.map((message, index) => textOnly(message["content"], `messages[${index}].content`));
+  const instructions = texts.filter((text) => text !== "").join("\n\n");
+  const translator = new MessageTranslator(memory);
+  if (options.keepSystemInInput && instructions !== "") translator.developer(instructions);
+  messages.slice(opening.length).forEach((message, index) => translator.add(message, opening.length + index));
+  return { instructions, input: translator.finish() };
+}
+
+function isSystem(message: ChatMessage): boolean {
+  return message.role === "system" || message.role === "developer";
+}
+
+interface OpenCall {
+  readonly id: string;
+  readonly wireId: string;
+  readonly isCustom: boolean;
+  /** Set for calls of the `function_call` era, which have no ids. */
+  readonly legacyName: string | undefined;
+}
+
+/** Walks the messages once and remembers which calls still wait for their results. */
+class MessageTranslator {
+  readonly #memory: ReasoningMemory;
+  readonly #items: InputItem[] = [];
+  #open: OpenCall[] = [];
+  #legacyCalls = 0;
+
+  constructor(memory: ReasoningMemory) {
+    this.#memory = memory;
+  }
+
+  developer(text: string): void {
+    if (text !== "") this.#message("developer", [{ type: "input_text", text }]);
+  }
+
+  add(message: ChatMessage, index: number): void {
+    const path = `messages[${index}]`;
+    const { role } = message;
+    if (role !== "tool" && role !== "function") this.#refuseUnanswered();
+    switch (role) {
+      case "system":
+      case "developer":
+        this.developer(textOnly(message["content"], `${path}.content`));
+        break;
+      case "user":
+        this.#message("user", inputParts(message["content"], `${path}.content`));
+        break;
+      case "assistant":
+        this.#message("assistant", assistantParts(message["content"], message["refusal"], `${path}.content`));
+        this.#calls(message, path);
+        break;
+      case "tool":
+        this.#toolResult(message, path);
+        break;
+      case "function":
+        this.#functionResult(message, path);
+        break;
+      default:
+        throw unknownValue(role, "'system', 'assistant', 'user', 'function', 'tool', and 'developer'", `${path}.role`);
+    }
+  }
+
+  /** The items; an empty conversation still asks something. */
+  finish(): InputItem[] {
+    this.#refuseUnanswered();
+    if (this.#items.length === 0) this.#message("user", [{ type: "input_text", text: "" }]);
+    return this.#items;
+  }
+
+  #message(role: string, content: JsonObject[]): void {
+    if (content.length > 0) this.#items.push({ type: "message", role, content });
+  }
+
+  #calls(message: ChatMessage, path: string): void {
+    const calls = Array.isArray(message["tool_calls"]) ? (message["tool_calls"] as unknown[]) : [];
+    calls.forEach((call, index) => this.#call(isObject(call) ? call : {}, `${path}.tool_calls[${index}]`));
+    const legacy = message["function_call"];
+    if (calls.length > 0 || !isObject(legacy)) return;
+    const name = nonEmptyString(legacy["name"]);
+    if (name === undefined) throw missing(`${path}.function_call.name`);
+    this.#legacyCalls += 1;
+    const wireId = `call_legacy_${this.#legacyCalls}`;
+    this.#items.push(functionCall(wireId, name, legacy["arguments"]));
+    this.#open.push({ id: wireId, wireId, isCustom: false, legacyName: name });
+  }
+
+  #call(call: JsonObject, path: string): void {
+    const isCustom = call["type"] === "custom";
+    const definition = isCustom ? call["custom"] : call["function"];
+    const kind = isCustom ? "custom" : "function";
+    const name = isObject(definition) ? nonEmptyString(definition["name"]) : undefined;
+    if (name === undefined || !isObject(definition)) throw missing(`${path}.${kind}.name`);
+    const id = typeof call["id"] === "string" ? call["id"] : "";
+    const wireId = wireCallId(id);
+    this.#items.push(...this.#memory.recall(wireId));
+    this.#items.push(
+      isCustom
+        ? { type: "custom_tool_call", call_id: wireId, name: wireToolName(name), input: textOf(definition["input"]) }
+        : functionCall(wireId, name, definition["arguments"]),
+    );
+    this.#open.push({ id, wireId, isCustom, legacyName: undefined });
+  }
+
+  #toolResult(message: ChatMessage, path: string): void {
+    const id = message["tool_call_id"];
+    if (typeof id !== "string") throw missing(`${path}.tool_call_id`);
+    const at = this.#open.findIndex((call) => call.id === id);
+    const call = this.#open[at];
+    if (!call) {
+      throw new RelayError(
+        "invalid_request",
+        "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
+        { param: `${path}.role` },
+      );
+    }
+    this.#open.splice(at, 1);
+    this.#output(call, message["content"], path);
+  }
+
+  /** Results of the old kind name only the function; the oldest open call of that name is meant. */
+  #functionResult(message: ChatMessage, path: string): void {
+    const at = this.#open.findIndex((call) => call.legacyName !== undefined && call.legacyName === message["name"]);
+    const call = this.#open[at];
+    if (!call) {
+      throw new RelayError(
+        "invalid_request",
+        "messages with role 'function' must be a response to a preceeding message with 'function_call'.",
+        { param: `${path}.role` },
+      );
+    }
+    this.#open.splice(at, 1);
+    this.#output(call, message["content"], path);
+  }
+
+  #output(call: OpenCall, content: unknown, path: string): void {
+    this.#items.push({
+      type: call.isCustom ? "custom_tool_call_output" : "function_call_output",
+      call_id: call.wireId,
+      output: toolOutput(content, `${path}.content`),
+    });
+  }
+
+  #refuseUnanswered(): void {
+    if (this.#open.length === 0) return;
+    const ids = this.#open.map((call) => call.id).join(", ");
+    throw new RelayError(
+      "invalid_request",
+      `An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: ${ids}`,
+      { param: "messages" },
+    );
+  }
+}
+
+function functionCall(callId: string, name: string, callArguments: unknown): InputItem {
+  const text = textOf(callArguments);
+  return { type: "function_call", call_id: callId, name: wireToolName(name), arguments: text === "" ? "{}" : text };
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === "string") return value;
+  return value === undefined || value === null ? "" : JSON.stringify(value);
+}

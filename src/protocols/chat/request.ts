@@ -1,0 +1,148 @@
+import { clampEffort, EFFORTS, resolveModel } from "../../codex/models.ts";
+import type { CodexRequest, InputItem } from "../../codex/schema.ts";
+import { isObject } from "../../lib/json.ts";
+import type { Context, Translation } from "../protocol.ts";
+import { toTextFormat } from "./format.ts";
+import { toConversation, type Conversation } from "./messages.ts";
+import type { ChatRequest } from "./schema.ts";
+import { toWireTools } from "./tools.ts";
+import { unknownValue } from "./refuse.ts";
+
+/** Fields that only tune the answer and that the backend refuses. Named in a header; `--strict` refuses them. */
+const DROPPED = [
+  "frequency_penalty",
+  "logit_bias",
+  "logprobs",
+  "max_completion_tokens",
+  "max_tokens",
+  "metadata",
+  "moderation",
+  "prediction",
+  "presence_penalty",
+  "prompt_cache_options",
+  "prompt_cache_retention",
+  "safety_identifier",
+  "seed",
+  "temperature",
+  "top_logprobs",
+  "top_p",
+] as const;
+
+/** Client request → backend body, built from nothing: what is not named here never reaches the backend. */
+export function toCodex(request: ChatRequest, context: Context): Translation {
+  const changed: string[] = [];
+  const model = resolveModel(context.models, request.model);
+  const { tools, toolChoice, parallelToolCalls } = toWireTools(request);
+  const { instructions, input } = conversationOf(request, context);
+
+  const body: CodexRequest = {
+    model: model.slug,
+    instructions: instructions === "" ? context.defaultInstructions : instructions,
+    input,
+    include: ["reasoning.encrypted_content"],
+    store: false,
+    stream: true,
+  };
+  if (tools.length > 0) {
+    body.tools = tools;
+    body.tool_choice = toolChoice;
+    if (parallelToolCalls !== undefined) body.parallel_tool_calls = parallelToolCalls;
+  }
+
+  const asked = effortOf(request);
+  const wanted = asked ?? model.effort;
+  const effort = wanted === undefined ? undefined : clampEffort(wanted, model.info);
+  if (asked !== undefined && effort !== asked) changed.push("reasoning_effort");
+  const reasoning = {
+    ...(effort === undefined ? {} : { effort }),
+    // Without a wish for summaries the backend sends none, and long thinking looks like silence.
+    ...(context.reasoning === "none" ? {} : { summary: "auto" }),
+  };
+  if (Object.keys(reasoning).length > 0) body.reasoning = reasoning;
+
+  const text = textOptions(request);
+  if (text) body.text = text;
+  if (request.prompt_cache_key) body.prompt_cache_key = request.prompt_cache_key;
+  const tier = tierOf(request.service_tier ?? undefined, model.serviceTier);
+  if (tier !== undefined) body.service_tier = tier;
+  if (request.service_tier === "fast") changed.push("service_tier");
+  if (stopSequences(request).length > 0) changed.push("stop");
+  return { body, dropped: droppedFields(request), changed };
+}
+
+/** The client's stop sequences; the backend has none, so the relay cuts the text itself. */
+export function stopSequences(request: ChatRequest): string[] {
+  const { stop } = request;
+  const list = typeof stop === "string" ? [stop] : (stop ?? []);
+  return list.filter((sequence) => sequence !== "");
+}
+
+/** Some editors send Responses-shaped `input` to the chat route and expect a chat answer. */
+function conversationOf(request: ChatRequest, context: Context): Conversation {
+  const keepSystemInInput = request.response_format?.type === "json_object";
+  if (request.messages) return toConversation(request.messages, context.memory, { keepSystemInInput });
+  const { input, instructions } = request;
+  const own = typeof instructions === "string" ? instructions : "";
+  if (typeof input === "string") {
+    const { input: items } = toConversation([{ role: "user", content: input }], context.memory, { keepSystemInInput });
+    return { instructions: own, input: items };
+  }
+  return { instructions: own, input: (Array.isArray(input) ? (input as unknown[]) : [input]).flatMap(responsesItem) };
+}
+
+/** An item that is already in the backend's language, less the ids and the role that it refuses. */
+function responsesItem(item: unknown): InputItem[] {
+  if (!isObject(item) || item["type"] === "item_reference") return [];
+  if (item["type"] === "reasoning" && typeof item["encrypted_content"] !== "string") return [];
+  const { id: _id, ...rest } = item;
+  if (typeof item["role"] !== "string") return [rest];
+  const role = item["role"] === "system" ? "developer" : item["role"];
+  const type = role === "assistant" ? "output_text" : "input_text";
+  const { content } = item;
+  return [
+    { ...rest, type: "message", role, content: typeof content === "string" ? [{ type, text: content }] : content },
+  ];
+}
+
+/** The effort that the request itself asks for. Throws `invalid_value`. */
+function effortOf(request: ChatRequest): string | undefined {
+  const [param, effort] = request.reasoning_effort
+    ? ["reasoning_effort", request.reasoning_effort]
+    : ["reasoning.effort", request.reasoning?.effort];
+  if (!effort) return thinkingWish(request) ? "medium" : undefined;
+  if ((EFFORTS as readonly string[]).includes(effort) || effort === "ultra") return effort;
+  throw unknownValue(effort, EFFORTS.map((level) => `'${level}'`).join(", "), param);
+}
+
+/** How other vendors' clients switch thinking on. */
+function thinkingWish(request: ChatRequest): boolean {
+  const { thinking } = request;
+  return request["enable_thinking"] === true || (isObject(thinking) && thinking["type"] === "enabled");
+}
+
+const VERBOSITIES = new Set<unknown>(["low", "medium", "high"]);
+
+function textOptions(request: ChatRequest): Record<string, unknown> | undefined {
+  const format = toTextFormat(request.response_format);
+  const nested = isObject(request["text"]) ? request["text"]["verbosity"] : undefined;
+  const [param, verbosity] = request.verbosity ? ["verbosity", request.verbosity] : ["text.verbosity", nested];
+  if (verbosity !== undefined && verbosity !== null && !VERBOSITIES.has(verbosity)) {
+    throw unknownValue(verbosity, "'low', 'medium', and 'high'", param);
+  }
+  if (!format && !verbosity) return undefined;
+  return { ...(format ? { format } : {}), ...(verbosity ? { verbosity } : {}) };
+}
+
+/** `auto`, `default` and `scale` mean whatever is usual, which is what leaving it out means upstream. */
+function tierOf(asked: string | undefined, fromModel: string | undefined): string | undefined {
+  if (asked === undefined) return fromModel;
+  if (asked === "fast") return "priority";
+  return asked === "priority" || asked === "flex" ? asked : undefined;
+}
+
+function droppedFields(request: ChatRequest): string[] {
+  const dropped: string[] = DROPPED.filter((name) => request[name] !== undefined && request[name] !== null);
+  // `false` is what happens anyway.
+  if (request["store"] === true) dropped.push("store");
+  return dropped.filter((name) => name !== "logprobs" || request["logprobs"] !== false).toSorted();
+}

@@ -1,0 +1,130 @@
+import { z } from "zod";
+import { RelayError } from "../../lib/errors.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
+import { missing } from "./refuse.ts";
+
+const nullishString = z.string().nullish();
+const nullishNumber = z.number().nullish();
+
+/**
+ * What the relay itself reads of a chat request. Loose: clients send many keys of their own, which are ignored.
+ * Messages and tools are looked at one by one in their own files, where the path of a fault is known.
+ */
+const Gate = z.looseObject({
+  model: z.string(),
+  messages: z.array(z.looseObject({ role: z.string() })).nullish(),
+  stream: z.boolean().nullish(),
+  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  max_tokens: z.number().int().min(1).nullish(),
+  max_completion_tokens: z.number().int().min(1).nullish(),
+  temperature: nullishNumber,
+  top_p: nullishNumber,
+  n: z.number().int().nullish(),
+  stop: z.union([z.string(), z.array(z.string())]).nullish(),
+  modalities: z.array(z.string()).nullish(),
+  tools: z.array(z.looseObject({})).nullish(),
+  functions: z.array(z.looseObject({ name: z.string() })).nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  response_format: z.looseObject({ type: z.string() }).nullish(),
+  verbosity: nullishString,
+  reasoning_effort: nullishString,
+  reasoning: z.looseObject({ effort: nullishString }).nullish(),
+  service_tier: nullishString,
+  prompt_cache_key: nullishString,
+  web_search_options: z.looseObject({}).nullish(),
+});
+
+export type ChatRequest = z.infer<typeof Gate>;
+
+/** One message of a request; only its role is known to be there. */
+export type ChatMessage = NonNullable<ChatRequest["messages"]>[number];
+
+/** Body from outside → request. Throws RelayError with the path of the first field at fault. */
+export function parseChatRequest(body: unknown): ChatRequest {
+  if (!isObject(body)) throw new RelayError("invalid_request", "The request body must be a JSON object.");
+  if (body["model"] === undefined || body["model"] === null || body["model"] === "") throw missing("model");
+  const hasInput = body["input"] !== undefined && body["input"] !== null;
+  if (!hasInput && (body["messages"] === undefined || body["messages"] === null)) throw missing("messages");
+  const result = Gate.safeParse(body);
+  if (!result.success) throw firstIssue(result.error.issues[0], body);
+  const request = result.data;
+  if (!hasInput && request.messages?.length === 0) {
+    throw new RelayError(
+      "empty_array",
+      "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+      { param: "messages" },
+    );
+  }
+  refuseOtherAnswers(request);
+  return request;
+}
+
+/** Fields whose loss would make the answer another one than was asked for. */
+function refuseOtherAnswers(request: ChatRequest): void {
+  if (typeof request.n === "number" && request.n !== 1) {
+    throw new RelayError("unsupported_value", "Only n=1 is supported.", { param: "n" });
+  }
+  if (request.modalities?.includes("audio")) {
+    throw new RelayError("unsupported_value", "Audio output is not supported by the Codex backend.", {
+      param: "modalities",
+    });
+  }
+  if (request["audio"] !== undefined && request["audio"] !== null) {
+    throw new RelayError("unsupported_value", "Audio output is not supported by the Codex backend.", {
+      param: "audio",
+    });
+  }
+  if (Array.isArray(request.stop) && request.stop.length > 4) {
+    throw new RelayError(
+      "array_above_max_length",
+      `Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length ${request.stop.length} instead.`,
+      { param: "stop" },
+    );
+  }
+}
+
+interface Issue {
+  readonly code: string;
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  readonly expected?: unknown;
+}
+
+function firstIssue(issue: Issue | undefined, body: JsonObject): RelayError {
+  if (!issue) return new RelayError("invalid_request", "The request is not valid.");
+  const param = pathText(issue.path);
+  const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], body);
+  if (value === undefined) return missing(param);
+  if (issue.code === "invalid_type" || issue.code === "invalid_union") {
+    const expected =
+      issue.code === "invalid_union" ? "a string or an array of strings" : article(String(issue.expected));
+    return new RelayError(
+      "invalid_type",
+      `Invalid type for '${param}': expected ${expected}, but got ${typeName(value)} instead.`,
+      {
+        param,
+      },
+    );
+  }
+  return new RelayError("invalid_value", `Invalid '${param}': ${issue.message}.`, { param });
+}
+
+/** `messages[0].content[1].type`. */
+export function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, key) => {
+    if (typeof key === "number") return `${text}[${key}]`;
+    return text === "" ? String(key) : `${text}.${String(key)}`;
+  }, "");
+}
+
+function article(type: string): string {
+  if (type === "int") return "an integer";
+  return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "number" && !Number.isInteger(value)) return "a decimal number";
+  return article(typeof value);
+}

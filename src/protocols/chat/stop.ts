@@ -1,0 +1,39 @@
+/**
+ * Finds stop sequences in text that comes in pieces. Holds back as many characters as a sequence may still need, so
+ * that no part of it is ever shown.
+ */
+export class StopScanner {
+  readonly #sequences: readonly string[];
+  /** Longest sequence less one: what may be the beginning of a match. */
+  readonly #holdBack: number;
+  #held = "";
+  isHit = false;
+
+  constructor(sequences: readonly string[]) {
+    this.#sequences = sequences;
+    this.#holdBack = Math.max(0, ...sequences.map((sequence) => sequence.length - 1));
+  }
+
+  /** The text that may be shown now. After a hit: what stood before it, then nothing. */
+  push(text: string): string {
+    if (this.isHit) return "";
+    if (this.#sequences.length === 0) return text;
+    const seen = this.#held + text;
+    const found = this.#sequences.map((sequence) => seen.indexOf(sequence)).filter((at) => at >= 0);
+    if (found.length > 0) {
+      this.isHit = true;
+      this.#held = "";
+      return seen.slice(0, Math.min(...found));
+    }
+    const shown = Math.max(0, seen.length - this.#holdBack);
+    this.#held = seen.slice(shown);
+    return seen.slice(0, shown);
+  }
+
+  /** What was held back, once it is clear that it began nothing. */
+  flush(): string {
+    const held = this.#held;
+    this.#held = "";
+    return held;
+  }
+}

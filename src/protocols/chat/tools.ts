@@ -1,0 +1,188 @@
+import { RelayError } from "../../lib/errors.ts";
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { wireToolName } from "./names.ts";
+import type { ChatRequest } from "./schema.ts";
+import { missing, unknownValue } from "./refuse.ts";
+
+/** The tool part of a translated request. */
+export interface WireTools {
+  readonly tools: JsonObject[];
+  readonly toolChoice: unknown;
+  readonly parallelToolCalls: boolean | undefined;
+  /** True when the client still speaks of `functions`, and is answered with `function_call`. */
+  readonly isLegacy: boolean;
+}
+
+/** The client's tools, functions and search wishes as Responses tools. Throws RelayError with the path at fault. */
+export function toWireTools(request: ChatRequest): WireTools {
+  const isLegacy = usesLegacyFunctions(request);
+  const tools = isLegacy
+    ? (request.functions ?? []).map((definition, index) => functionTool(definition, `functions[${index}]`))
+    : (request.tools ?? []).map(wireTool);
+  const search = request.web_search_options;
+  // Tools that the client chose itself say what may be used; the option is for clients without any.
+  if (search && tools.length === 0) tools.push(searchTool(search));
+  const choice = isLegacy ? legacyChoice(request["function_call"]) : request["tool_choice"];
+  return {
+    tools,
+    toolChoice: wireChoice(choice, tools, isLegacy ? "function_call" : "tool_choice"),
+    // One function_call is all that a legacy answer has room for.
+    parallelToolCalls: tools.length === 0 ? undefined : isLegacy ? false : (request.parallel_tool_calls ?? undefined),
+    isLegacy,
+  };
+}
+
+export function usesLegacyFunctions(request: ChatRequest): boolean {
+  return (request.functions?.length ?? 0) > 0 && (request.tools?.length ?? 0) === 0;
+}
+
+/** Backend name → the client's own, for the names that had to change. */
+export function renamedTools(request: ChatRequest): Map<string, string> {
+  const names = usesLegacyFunctions(request)
+    ? (request.functions ?? []).map((definition) => definition.name)
+    : (request.tools ?? []).map(toolName);
+  const renamed = names.flatMap((name) =>
+    name !== undefined && wireToolName(name) !== name ? [[wireToolName(name), name] as const] : [],
+  );
+  return new Map(renamed);
+}
+
+function toolName(tool: JsonObject): string | undefined {
+  const nested = tool["type"] === "custom" ? tool["custom"] : tool["function"];
+  return nonEmptyString(isObject(nested) ? nested["name"] : tool["name"]);
+}
+
+function wireTool(tool: JsonObject, index: number): JsonObject {
+  const path = `tools[${index}]`;
+  const type = tool["type"] ?? (isObject(tool["function"]) ? "function" : undefined);
+  if (type === "function") {
+    // Some clients send the flat Responses form on the chat route.
+    const nested = isObject(tool["function"]);
+    return functionTool(nested ? (tool["function"] as JsonObject) : tool, nested ? `${path}.function` : path);
+  }
+  if (type === "custom") return customTool(tool, path);
+  if (typeof type === "string" && (type === "web_search" || type.startsWith("web_search_preview"))) {
+    return { ...tool, type: "web_search" };
+  }
+  if (type === "image_generation") return tool;
+  if (type === undefined || type === null) throw missing(`${path}.type`);
+  throw unknownValue(type, "'function', 'custom', 'web_search', and 'image_generation'", `${path}.type`);
+}
+
+/**
+ * `strict` is always written: where it is left out, Responses makes the schema strict, so that optional arguments
+ * become mandatory, while Chat Completions leaves it alone.
+ */
+function functionTool(definition: JsonObject, path: string): JsonObject {
+  const { description, strict } = definition;
+  return {
+    type: "function",
+    name: requiredName(definition, path),
+    ...(typeof description === "string" ? { description } : {}),
+    parameters: objectSchema(definition["parameters"], path),
+    strict: strict === true,
+  };
+}
+
+function objectSchema(parameters: unknown, path: string): JsonObject {
+  if (parameters === undefined || parameters === null) return { type: "object", properties: {} };
+  if (!isObject(parameters)) {
+    throw new RelayError("invalid_type", `Invalid type for '${path}.parameters': expected an object.`, {
+      param: `${path}.parameters`,
+    });
+  }
+  return parameters["type"] === "object" && parameters["properties"] === undefined
+    ? { ...parameters, properties: {} }
+    : parameters;
+}
+
+function customTool(tool: JsonObject, path: string): JsonObject {
+  const isNested = isObject(tool["custom"]);
+  const definition = isNested ? (tool["custom"] as JsonObject) : tool;
+  const { description, format } = definition;
+  return {
+    type: "custom",
+    name: requiredName(definition, isNested ? `${path}.custom` : path),
+    ...(typeof description === "string" ? { description } : {}),
+    ...(isObject(format) ? { format: flatFormat(format) } : {}),
+  };
+}
+
+function flatFormat(format: JsonObject): JsonObject {
+  const { grammar } = format;
+  if (format["type"] !== "grammar" || !isObject(grammar)) return format;
+  return { type: "grammar", syntax: grammar["syntax"], definition: grammar["definition"] };
+}
+
+function requiredName(definition: JsonObject, path: string): string {
+  const name = nonEmptyString(definition["name"]);
+  if (name === undefined) throw missing(`${path}.name`);
+  return wireToolName(name);
+}
+
+function searchTool(options: JsonObject): JsonObject {
+  const { search_context_size: size, user_location: location } = options;
+  const place = isObject(location)
+    ? isObject(location["approximate"])
+      ? location["approximate"]
+      : location
+    : undefined;
+  return {
+    type: "web_search",
+    ...(typeof size === "string" ? { search_context_size: size } : {}),
+    ...(place ? { user_location: { ...place, type: "approximate" } } : {}),
+  };
+}
+
+function legacyChoice(choice: unknown): unknown {
+  return isObject(choice) ? { type: "function", function: choice } : choice;
+}
+
+function wireChoice(choice: unknown, tools: readonly JsonObject[], param: string): unknown {
+  const isPlain = choice === undefined || choice === null || choice === "none" || choice === "auto";
+  if (tools.length === 0) {
+    if (isPlain) return undefined;
+    throw new RelayError("invalid_value", `'${param}' is only allowed when 'tools' are specified.`, { param });
+  }
+  if (choice === undefined || choice === null) return "auto";
+  if (choice === "none" || choice === "auto" || choice === "required") return choice;
+  if (choice === "any") return "required";
+  if (isObject(choice)) return namedChoice(choice, tools, param);
+  throw unknownValue(choice, "'none', 'auto', and 'required'", param);
+}
+
+function namedChoice(choice: JsonObject, tools: readonly JsonObject[], param: string): JsonObject {
+  const { type } = choice;
+  if (type === "allowed_tools") {
+    const allowed = isObject(choice["allowed_tools"]) ? choice["allowed_tools"] : choice;
+    const list = Array.isArray(allowed["tools"]) ? (allowed["tools"] as unknown[]) : [];
+    return {
+      type,
+      mode: allowed["mode"] ?? "auto",
+      tools: list.map((tool) => knownTool(isObject(tool) ? tool : {}, tools, param)),
+    };
+  }
+  return knownTool(choice, tools, param);
+}
+
+/** `{type, name}` of a tool that is in the list. */
+function knownTool(choice: JsonObject, tools: readonly JsonObject[], param: string): JsonObject {
+  const type = nonEmptyString(choice["type"]) ?? "function";
+  if (type !== "function" && type !== "custom") {
+    const hosted = type.startsWith("web_search") ? "web_search" : type;
+    if (tools.some((tool) => tool["type"] === hosted)) return { type: hosted };
+    throw notAmongTools(type, param);
+  }
+  const nested = choice[type];
+  const name = nonEmptyString(isObject(nested) ? nested["name"] : choice["name"]);
+  if (name === undefined) throw missing(`${param}.${type}.name`);
+  const known = tools.find((tool) => tool["name"] === wireToolName(name) && tool["type"] === type);
+  if (!known) throw notAmongTools(name, param);
+  return { type, name: known["name"] };
+}
+
+function notAmongTools(name: string, param: string): RelayError {
+  return new RelayError("invalid_value", `Tool choice '${name.slice(0, 100)}' not found in 'tools' parameter.`, {
+    param,
+  });
+}

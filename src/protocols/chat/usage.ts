@@ -1,0 +1,20 @@
+import type { Usage } from "../../codex/schema.ts";
+import type { ChatUsage } from "./delta.ts";
+
+/** Upstream's usage under Chat Completions' names; zeros where upstream gave none. */
+export function toChatUsage(usage: Usage | null | undefined): ChatUsage {
+  const prompt = usage?.input_tokens ?? 0;
+  const completion = usage?.output_tokens ?? 0;
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: usage?.total_tokens ?? prompt + completion,
+    prompt_tokens_details: { cached_tokens: usage?.input_tokens_details?.cached_tokens ?? 0, audio_tokens: 0 },
+    completion_tokens_details: {
+      reasoning_tokens: usage?.output_tokens_details?.reasoning_tokens ?? 0,
+      audio_tokens: 0,
+      accepted_prediction_tokens: 0,
+      rejected_prediction_tokens: 0,
+    },
+  };
+}
