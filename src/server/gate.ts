@@ -1,0 +1,132 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { RelayError } from "../lib/errors.ts";
+import { isLoopbackName } from "../lib/host.ts";
+import type { RelayOptions } from "./options.ts";
+
+/** What the gate learned about a caller that may come in. */
+export interface Visitor {
+  /** Tells clients with different keys apart; "" when no key is asked for. */
+  readonly clientId: string;
+  /** Set when the caller is a web page on an allowed origin. */
+  readonly origin: string | undefined;
+  /** True when a browser sent the request: its content type is then held against it. */
+  readonly isBrowser: boolean;
+}
+
+type GateOptions = Pick<RelayOptions, "host" | "apiKey" | "allowHosts" | "corsOrigins">;
+
+/** Decides, before anything else happens, whether a request may come in. Throws RelayError when it may not. */
+export class Gate {
+  readonly #options: GateOptions;
+  readonly #keyDigest: Buffer | undefined;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    this.#keyDigest = options.apiKey === undefined ? undefined : digest(options.apiKey);
+  }
+
+  /** `isOpen` routes (health) need no key; `Host` and `Origin` are checked on every route. */
+  admit(headers: Headers, isOpen: boolean): Visitor {
+    this.#checkHost(headers.get("host"));
+    const origin = this.#checkOrigin(headers);
+    const clientId = isOpen ? "" : this.#checkKey(headers);
+    const site = headers.get("sec-fetch-site");
+    return { clientId, origin, isBrowser: origin !== undefined || (site !== null && site !== "none") };
+  }
+
+  /**
+   * A web page can point a name of its own at this machine (DNS rebinding); its requests then carry that name. Only
+   * names that are known to mean this machine, or that the owner allowed, are answered.
+   */
+  #checkHost(host: string | null): void {
+    const name = host === null ? "" : hostName(host);
+    if (isLoopbackName(name) || name === this.#options.host.toLowerCase()) return;
+    if (this.#options.allowHosts.some((allowed) => allowed === "*" || hostName(allowed) === name)) return;
+    const shown = printable(name);
+    throw new RelayError("host_not_allowed", `The host name '${shown}' is not allowed.`, {
+      hint: `If it is yours, start the relay with --allow-host ${shown || "NAME"}.`,
+    });
+  }
+
+  #checkOrigin(headers: Headers): string | undefined {
+    const origin = headers.get("origin");
+    const site = headers.get("sec-fetch-site");
+    if (origin === null) {
+      // Without Origin a page can still reach us by images, forms or links; browsers label those.
+      if (site === "cross-site" || site === "same-site") throw originRefused("of another site");
+      return undefined;
+    }
+    const isOwn = origin === `http://${headers.get("host")}` || origin === `https://${headers.get("host")}`;
+    const isAllowed = this.#options.corsOrigins.some((allowed) => allowed === "*" || sameOrigin(allowed, origin));
+    if (!isOwn && !isAllowed) throw originRefused(`'${printable(origin)}'`);
+    return origin;
+  }
+
+  #checkKey(headers: Headers): string {
+    if (!this.#keyDigest) return "";
+    const bearer = /^Bearer\s+(.+)$/i.exec(headers.get("authorization") ?? "")?.[1]?.trim();
+    const given = bearer ?? headers.get("x-api-key") ?? undefined;
+    // Digests have one length, so comparing them tells nothing about the key's.
+    if (given !== undefined && timingSafeEqual(digest(given), this.#keyDigest)) {
+      return digest(given).toString("hex").slice(0, 16);
+    }
+    throw new RelayError(
+      "invalid_api_key",
+      given === undefined ? "This relay asks for an API key, and the request has none." : "Incorrect API key provided.",
+      {
+        hint: "Send the relay's own key (its --api-key) as 'Authorization: Bearer KEY'.",
+        headers: { "www-authenticate": "Bearer" },
+      },
+    );
+  }
+}
+
+/** Headers that let an allowed page read the reply; none for everyone else. */
+export function corsHeaders(visitor: Pick<Visitor, "origin">): Record<string, string> {
+  if (visitor.origin === undefined) return {};
+  return {
+    "access-control-allow-origin": visitor.origin,
+    "access-control-expose-headers":
+      "x-request-id, x-codex-relay-adjusted, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests",
+    vary: "Origin",
+  };
+}
+
+/** The answer to a browser's question whether it may ask, for an origin that the gate let in. */
+export function preflightHeaders(visitor: Visitor, request: Headers, allow: string): Record<string, string> {
+  return {
+    ...corsHeaders(visitor),
+    "access-control-allow-methods": allow,
+    "access-control-allow-headers":
+      printable(request.get("access-control-request-headers") ?? "") || "authorization, content-type, x-api-key",
+    "access-control-max-age": "600",
+    ...(request.get("access-control-request-private-network") === "true"
+      ? { "access-control-allow-private-network": "true" }
+      : {}),
+  };
+}
+
+function digest(key: string): Buffer {
+  return createHash("sha256").update(key).digest();
+}
+
+/** A Host value without its port, lower-cased; brackets of an IPv6 address go too. */
+function hostName(host: string): string {
+  const match = /^(\[[^\]]*\]|[^:]*)(?::\d*)?$/.exec(host.trim().toLowerCase());
+  return (match?.[1] ?? "").replace(/^\[|\]$/g, "").replace(/\.$/, "");
+}
+
+function sameOrigin(allowed: string, origin: string): boolean {
+  return allowed.toLowerCase().replace(/\/$/, "") === origin.toLowerCase();
+}
+
+function originRefused(which: string): RelayError {
+  return new RelayError("origin_not_allowed", `Requests from web pages ${which} are not allowed.`, {
+    hint: "To allow a page of yours, start the relay with --cors-origin ORIGIN.",
+  });
+}
+
+/** Caller-chosen text that is safe to repeat in a header, a message or a log. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, "").slice(0, 200);
+}

@@ -1,0 +1,147 @@
+import { conversationId, conversationKey } from "../codex/conversation.ts";
+import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/headers.ts";
+import type { ReasoningMemory } from "../codex/reasoning-memory.ts";
+import { RelayError, toRelayError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { toByteStream, type FrameSource } from "../lib/stream.ts";
+import type { ClientStream, Context, Protocol, Translation } from "../protocols/protocol.ts";
+import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
+import { parseBody, readBody } from "./body.ts";
+import type { Visitor } from "./gate.ts";
+import type { Life } from "./life.ts";
+import type { RelayOptions } from "./options.ts";
+import { jsonReply, streamHeaders } from "./reply.ts";
+
+/** What handling needs besides the request. */
+export interface HandleDependencies {
+  readonly options: RelayOptions;
+  readonly upstream: UpstreamClient;
+  readonly memory: ReasoningMemory;
+  readonly log: Log;
+  readonly now: () => number;
+}
+
+/** A request that passed the gate. */
+export interface Admitted {
+  readonly request: Request;
+  readonly visitor: Visitor;
+  /** Hex characters unique to the request. */
+  readonly id: string;
+  readonly life: Life;
+  /** Lifts the limit on silence, which bounds slow senders, once the request is here: models may think for long. */
+  readonly waitForever: () => void;
+}
+
+/**
+ * One request's life: body → dialect → backend → dialect → reply.
+ * Throws RelayError while the status line is still open; afterwards failures become frames of the dialect.
+ */
+export async function handle(protocol: Protocol, admitted: Admitted, deps: HandleDependencies): Promise<Response> {
+  const { request, life } = admitted;
+  const isCodex = isCodexClient(request.headers);
+  const bytes = await readBody(request, deps.options.maxBodyBytes);
+  admitted.waitForever();
+  const parsed = protocol.parse(parseBody(bytes));
+  const context = await contextOf(admitted, isCodex, deps);
+  const translation = protocol.toCodex(parsed, context);
+  if (deps.options.strict) refuseDropped(translation);
+
+  const key = translation.body.prompt_cache_key ?? conversationKey(translation.body, context.clientId);
+  const reply = await deps.upstream.send(
+    {
+      body: translation.verbatim ? translation.body : { ...translation.body, prompt_cache_key: key },
+      conversationId: conversationId(key),
+      codexHeaders: translation.verbatim ? codexClientHeaders(request.headers) : undefined,
+      requestId: admitted.id,
+    },
+    life.signal,
+  );
+  const headers = replyHeaders(reply, translation, admitted.id);
+
+  if (protocol.isStreaming(parsed)) {
+    life.isStreaming = true;
+    const frames = frameSource(protocol.openStream(parsed, context), reply, life);
+    const keepAlive = { frame: protocol.keepAliveFrame, everyMs: deps.options.keepAliveMs };
+    return new Response(toByteStream(frames, keepAlive), {
+      headers: { ...streamHeaders(protocol.streamContentType), ...headers },
+    });
+  }
+  const body = protocol.openBody(parsed, context);
+  try {
+    for await (const batch of reply.events) {
+      for (const event of batch) body.onEvent(event);
+      if (body.isDone) break;
+    }
+    return jsonReply(body.toBody(), 200, headers);
+  } finally {
+    life.end();
+  }
+}
+
+async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDependencies): Promise<Context> {
+  return {
+    id: admitted.id,
+    now: deps.now(),
+    reasoning: deps.options.reasoning,
+    defaultInstructions: deps.options.instructions,
+    models: await deps.upstream.catalogue.current(),
+    memory: deps.memory,
+    clientId: admitted.visitor.clientId,
+    isCodexClient: isCodex,
+  };
+}
+
+function refuseDropped(translation: Translation): void {
+  const [first] = translation.dropped;
+  if (first === undefined) return;
+  throw new RelayError(
+    "unsupported_parameter",
+    `Not supported by the Codex backend: ${translation.dropped.map((name) => `'${name}'`).join(", ")}.`,
+    { param: first, hint: "Leave it out, or run the relay without --strict." },
+  );
+}
+
+function replyHeaders(reply: UpstreamReply, translation: Translation, id: string): Record<string, string> {
+  const adjusted = [...new Set([...translation.dropped, ...translation.changed, ...reply.dropped])].toSorted();
+  return {
+    "x-request-id": upstreamRequestId(reply.headers) ?? id,
+    ...clientHeaders(reply.headers),
+    ...(adjusted.length > 0 ? { "x-codex-relay-adjusted": adjusted.join(", ") } : {}),
+  };
+}
+
+/** Upstream's batches as the client's frames. An error after the status line becomes a frame, never a torn socket. */
+function frameSource(stream: ClientStream, reply: UpstreamReply, life: Life): FrameSource {
+  let isOver = false;
+  const fail = (thrown: unknown) => {
+    isOver = true;
+    return stream.onFailure(toRelayError(thrown));
+  };
+  return {
+    async next() {
+      if (isOver || stream.isDone) {
+        life.end();
+        return undefined;
+      }
+      let frames = "";
+      try {
+        const batch = await reply.events.next();
+        if (batch.done) {
+          isOver = true;
+          return stream.onEnd();
+        }
+        for (const event of batch.value) {
+          frames += stream.onEvent(event);
+          if (stream.isDone) break;
+        }
+        return frames;
+      } catch (thrown) {
+        if (!life.signal.aborted) return frames + fail(thrown);
+        // When the client has left nobody is to be told; when the relay stops, the client is.
+        const { reason } = life.signal as { reason: unknown };
+        return reason instanceof RelayError ? frames + fail(reason) : undefined;
+      }
+    },
+    cancel: () => life.end(),
+  };
+}

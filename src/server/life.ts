@@ -1,0 +1,24 @@
+/** How long one request lasts: until its reply is whole, its stream ends, the client leaves or the relay stops. */
+export class Life {
+  /** A streamed reply outlives its handler. */
+  isStreaming = false;
+  readonly #controller = new AbortController();
+  readonly #atEnd: () => void;
+
+  constructor(client: AbortSignal, atEnd: () => void) {
+    this.#atEnd = atEnd;
+    if (client.aborted) this.#controller.abort(client.reason);
+    else client.addEventListener("abort", () => this.end(client.reason), { once: true });
+  }
+
+  /** Carried by every upstream call of the request. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Lets go of upstream, whether or not it still sends. */
+  end(reason?: unknown): void {
+    this.#atEnd();
+    this.#controller.abort(reason);
+  }
+}

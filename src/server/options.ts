@@ -1,0 +1,24 @@
+import type { ReasoningMode } from "../protocols/protocol.ts";
+
+/** Settings of the listening side. Plain values; `config` fills them in. */
+export interface RelayOptions {
+  /** Address to bind. Off loopback an `apiKey` is required. */
+  readonly host: string;
+  /** 0 picks a free port. */
+  readonly port: number;
+  readonly apiKey: string | undefined;
+  /** Host names (no port) that `Host` may carry besides the loopback ones; `*` allows all. */
+  readonly allowHosts: readonly string[];
+  /** Web origins that may call from a browser, as `https://app.example`; `*` allows all. */
+  readonly corsOrigins: readonly string[];
+  /** Refuse fields that would be dropped instead of naming them in `x-codex-relay-adjusted`. */
+  readonly strict: boolean;
+  readonly reasoning: ReasoningMode;
+  /** System text for requests that bring none. */
+  readonly instructions: string;
+  readonly maxBodyBytes: number;
+  /** Requests in flight at once; more get 503 with `Retry-After`, because Bun's fetch would queue them in silence. */
+  readonly maxRequests: number;
+  /** Silence after which a streaming client gets a keep-alive comment. */
+  readonly keepAliveMs: number;
+}

@@ -1,0 +1,64 @@
+import type { RelayError } from "../lib/errors.ts";
+
+export type ErrorBody = (error: RelayError) => unknown;
+
+/** JSON of any status. */
+export function jsonReply(body: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { "content-type": "application/json", ...headers },
+  });
+}
+
+/** The OpenAI envelope, for routes that belong to no dialect of their own. */
+export function openaiError(error: RelayError): unknown {
+  return {
+    error: {
+      message: error.hint === undefined ? error.message : `${error.message} ${error.hint}`,
+      type: error.type,
+      param: error.param ?? null,
+      code: error.wireCode,
+    },
+  };
+}
+
+/**
+ * An error as a reply in a dialect's own body. Codex clients get upstream's very bytes when there are any: they read
+ * reset times and codes out of them.
+ */
+export function errorReply(
+  error: RelayError,
+  toBody: ErrorBody,
+  headers: Readonly<Record<string, string>>,
+  isCodexClient = false,
+): Response {
+  const all = { ...headers, ...errorHeaders(error) };
+  const upstream = error.upstreamBody;
+  if (isCodexClient && upstream) {
+    return new Response(upstream.text, {
+      status: upstream.status,
+      headers: { "content-type": upstream.contentType, ...all },
+    });
+  }
+  return jsonReply(toBody(error), error.status, all);
+}
+
+function errorHeaders(error: RelayError): Record<string, string> {
+  const headers: Record<string, string> = { ...error.headers };
+  if (error.retryAfterMs !== undefined) {
+    headers["retry-after"] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
+  }
+  if (error.shouldRetry !== undefined) headers["x-should-retry"] = String(error.shouldRetry);
+  // The body was not read to its end, so the connection cannot carry another request.
+  if (error.status === 413) headers["connection"] = "close";
+  return headers;
+}
+
+/** Headers of every streamed reply; `no-transform` and `x-accel-buffering` keep proxies from collecting it. */
+export function streamHeaders(contentType: string): Record<string, string> {
+  return {
+    "content-type": contentType,
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+  };
+}

@@ -1,0 +1,44 @@
+/** One path and what may be done there. `:name` matches one segment, a last `*` the rest. */
+export interface Route<Handler> {
+  readonly path: string;
+  /** Open routes (health) need no key. */
+  readonly isOpen: boolean;
+  readonly methods: Readonly<Record<string, Handler>>;
+}
+
+/**
+ * Families of the public APIs that the relay does not offer. Told apart from unknown paths, so that a client's author
+ * learns "not here" instead of looking for a typing error.
+ */
+const NOT_OFFERED =
+  /^\/v1\/(assistants|audio|batches|chatkit|completions|containers|conversations|edits|embeddings|engines|evals|files|fine_tuning|fine-tunes|images|messages|moderations|organization|rerank|realtime|skills|threads|uploads|vector_stores|videos)(\/|$)|^\/v1\/responses\/(compact|input_tokens)$|^\/api\/(chat|generate|show|tags|ps|version|embed|embeddings)$/;
+
+/** True for paths of known APIs that the relay does not speak, with or without `/v1`. */
+export function isNotOffered(path: string): boolean {
+  return NOT_OFFERED.test(path) || NOT_OFFERED.test(`/v1${path}`);
+}
+
+/** The path of a request. Not `new URL(request.url)`: that throws on a hostile Host and on HTTP/1.0 without one. */
+export function pathOf(url: string): string {
+  const path = /^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#]*)?([^?#]*)/i.exec(url)?.[1] ?? "";
+  return path === "" ? "/" : path;
+}
+
+/** One query parameter of a request, decoded; undefined when absent. */
+export function queryOf(url: string, name: string): string | undefined {
+  const start = url.indexOf("?");
+  return start < 0 ? undefined : (new URLSearchParams(url.slice(start + 1).split("#")[0]).get(name) ?? undefined);
+}
+
+/** True when a path fits a route's pattern. */
+export function fits(pattern: string, path: string): boolean {
+  if (pattern.endsWith("/*")) return path.startsWith(pattern.slice(0, -1)) && path.length >= pattern.length;
+  const wanted = pattern.split("/");
+  const given = path.split("/");
+  return wanted.length === given.length && wanted.every((part, index) => part.startsWith(":") || part === given[index]);
+}
+
+/** A path and, for `/v1` paths, its form without the prefix, which some clients leave out. */
+export function withAlias(path: string): string[] {
+  return path.startsWith("/v1/") ? [path, path.slice("/v1".length)] : [path];
+}

@@ -1,0 +1,386 @@
+import type { Server } from "bun";
+import { isCodexClient } from "../codex/headers.ts";
+import { ReasoningMemory } from "../codex/reasoning-memory.ts";
+import { RelayError, toRelayError } from "../lib/errors.ts";
+import { isLoopbackName } from "../lib/host.ts";
+import type { Log } from "../lib/log.ts";
+import { PROTOCOLS } from "../protocols/index.ts";
+import type { Protocol } from "../protocols/protocol.ts";
+import type { CredentialProvider } from "../auth/credentials.ts";
+import type { UpstreamClient } from "../upstream/client.ts";
+import { readBody } from "./body.ts";
+import { corsHeaders, Gate, preflightHeaders, type Visitor } from "./gate.ts";
+import { handle, type Admitted, type HandleDependencies } from "./handle.ts";
+import { health, ready, type Instance } from "./health.ts";
+import { Life } from "./life.ts";
+import { backendModels, modelList, oneModel } from "./models.ts";
+import type { RelayOptions } from "./options.ts";
+import { errorReply, openaiError, type ErrorBody } from "./reply.ts";
+import { fits, isNotOffered, pathOf, queryOf, withAlias, type Route } from "./routes.ts";
+
+export interface RelayDependencies {
+  readonly options: RelayOptions;
+  readonly upstream: UpstreamClient;
+  readonly credentials: CredentialProvider;
+  readonly log: Log;
+  readonly now?: () => number;
+}
+
+export interface RunningRelay {
+  /** As in `http://127.0.0.1:8787`. */
+  readonly url: string;
+  readonly port: number;
+  readonly instanceId: string;
+  activeRequests(): number;
+  /** Stops listening and waits for requests in flight; false when some were still running after `timeoutMs`. */
+  drain(timeoutMs: number): Promise<boolean>;
+  /** Stops at once: open streams are cut. */
+  stop(): Promise<void>;
+}
+
+type Handler = (admitted: Admitted) => Promise<Response> | Response;
+
+/** Bun cuts connections that are silent for this long unless a handler says otherwise; also bounds slow headers. */
+const CONNECTION_IDLE_SECONDS = 30;
+
+/** Listens. Throws `start_failed` when it cannot, or must not: off loopback only with a key. */
+export function startRelay(deps: RelayDependencies): RunningRelay {
+  const { options } = deps;
+  if (!isLoopbackName(options.host) && options.apiKey === undefined) {
+    throw new RelayError(
+      "start_failed",
+      `Listening on ${options.host} needs an API key: others could spend your plan.`,
+      {
+        hint: "Set --api-key (or CODEX_RELAY_API_KEY), or listen on 127.0.0.1.",
+      },
+    );
+  }
+  const relay = new Relay(deps);
+  const server = listen(options, relay);
+  // A login may be missing or the network down; the list is asked for again with the first request.
+  void deps.upstream.catalogue.current();
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  const port = server.port ?? options.port;
+  return {
+    url: `http://${host}:${port}`,
+    port,
+    instanceId: relay.instance.id,
+    activeRequests: () => relay.active.size,
+    async drain(timeoutMs) {
+      const limit = Promise.withResolvers<false>();
+      const timer = setTimeout(() => limit.resolve(false), timeoutMs);
+      const isDrained = await Promise.race([server.stop().then(() => true), limit.promise]);
+      clearTimeout(timer);
+      return isDrained;
+    },
+    async stop() {
+      const stopping = new RelayError("relay_stopping", "The relay was stopped.", { retryAfterMs: 1000 });
+      for (const life of relay.active) life.end(stopping);
+      await server.stop(true);
+    },
+  };
+}
+
+function listen(options: RelayOptions, relay: Relay): Server<undefined> {
+  try {
+    return Bun.serve({
+      hostname: options.host,
+      port: options.port,
+      idleTimeout: CONNECTION_IDLE_SECONDS,
+      // The relay's own limit answers with a body that says so; Bun's only with a bare 413.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      routes: relay.bunRoutes(),
+      fetch: (request, server) => relay.elsewhere(request, server),
+      error: (error) => {
+        relay.log.error("A request failed inside the relay.", { reason: error.message });
+        return errorReply(toRelayError(error), openaiError, {});
+      },
+    });
+  } catch (error) {
+    const isBusy = (error as { code?: unknown }).code === "EADDRINUSE";
+    throw new RelayError(
+      "start_failed",
+      isBusy
+        ? `Port ${options.port} on ${options.host} is in use.`
+        : `Could not listen on ${options.host}:${options.port}.`,
+      {
+        cause: error,
+        hint: isBusy ? "Stop the program that uses it, or choose another with --port." : "Check --host and --port.",
+      },
+    );
+  }
+}
+
+/** Routes, and what all of them have in common: gate, request id, limits, errors. */
+class Relay {
+  readonly log: Log;
+  readonly instance: Instance;
+  /** Lives of the requests in flight. */
+  readonly active = new Set<Life>();
+  readonly #deps: RelayDependencies;
+  readonly #handling: HandleDependencies;
+  readonly #gate: Gate;
+  readonly #now: () => number;
+  readonly #routes: readonly Route<Handler>[];
+
+  constructor(deps: RelayDependencies) {
+    this.#deps = deps;
+    this.log = deps.log;
+    this.#now = deps.now ?? Date.now;
+    this.#gate = new Gate(deps.options);
+    this.#handling = {
+      options: deps.options,
+      upstream: deps.upstream,
+      memory: new ReasoningMemory(),
+      log: deps.log,
+      now: this.#now,
+    };
+    this.instance = { id: newId(), startedAtMs: this.#now() };
+    this.#routes = [...this.#dialectRoutes(), ...this.#modelRoutes(), ...this.#storedRoutes(), ...this.#openRoutes()];
+  }
+
+  /** The route table in Bun's form: one wrapped handler for each path and method. */
+  bunRoutes(): Record<string, Record<string, (request: Request, server: Server<undefined>) => Promise<Response>>> {
+    return Object.fromEntries(
+      this.#routes.map((route) => [
+        route.path,
+        Object.fromEntries(
+          Object.entries(route.methods).map(([method, handler]) => [
+            method,
+            (request: Request, server: Server<undefined>) => this.#answer(request, server, route.isOpen, handler),
+          ]),
+        ),
+      ]),
+    );
+  }
+
+  /** Everything that no route took: other methods, preflights, paths that do not exist. */
+  elsewhere(request: Request, server: Server<undefined>): Promise<Response> {
+    const path = pathOf(request.url);
+    const route = this.#routes.find((candidate) => fits(candidate.path, path));
+    return this.#answer(
+      request,
+      server,
+      // A preflight carries no key by design; it gives nothing away.
+      request.method === "OPTIONS" || route?.isOpen === true,
+      (admitted) => this.#unrouted(admitted, path, route),
+    );
+  }
+
+  async #unrouted(admitted: Admitted, path: string, route: Route<Handler> | undefined): Promise<Response> {
+    const { request, visitor } = admitted;
+    const methods = route ? Object.keys(route.methods) : [];
+    const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
+    if (request.method === "OPTIONS" && (route || visitor.origin !== undefined)) {
+      return new Response(null, {
+        status: 204,
+        headers: { allow, ...preflightHeaders(visitor, request.headers, allow) },
+      });
+    }
+    if (route) {
+      throw new RelayError("method_not_allowed", `${request.method} is not allowed on ${path}.`, {
+        headers: { allow },
+      });
+    }
+    if (isPublicApiPath(path) && (await this.#isApiKeyLogin())) {
+      return this.#forward(admitted, path);
+    }
+    if (isNotOffered(path)) {
+      throw new RelayError("not_implemented", `${path} is not offered by this relay.`, { shouldRetry: false });
+    }
+    throw new RelayError("not_found", `Unknown request URL: ${request.method} ${path.slice(0, 200)}.`, {
+      hint: "The relay answers on /v1/chat/completions, /v1/responses and /v1/models.",
+    });
+  }
+
+  #dialectRoutes(): Route<Handler>[] {
+    return PROTOCOLS.flatMap((protocol) =>
+      protocol.paths.flatMap(withAlias).map((path) => ({
+        path,
+        isOpen: false,
+        methods: {
+          POST: (admitted) => this.#dialect(protocol, admitted, path),
+          ...(protocol.name === "responses" ? { GET: (admitted: Admitted) => refuseWebSocket(admitted) } : {}),
+        },
+      })),
+    );
+  }
+
+  async #dialect(protocol: Protocol, admitted: Admitted, path: string): Promise<Response> {
+    if (await this.#isApiKeyLogin()) return this.#forward(admitted, path);
+    try {
+      return await handle(protocol, admitted, this.#handling);
+    } catch (thrown) {
+      return this.#refusal(thrown, admitted, (error) => protocol.toError(error));
+    }
+  }
+
+  #modelRoutes(): Route<Handler>[] {
+    const list: Handler = async (admitted) => {
+      if (await this.#isApiKeyLogin()) return this.#forward(admitted, "/v1/models");
+      const version = queryOf(admitted.request.url, "client_version");
+      if (version !== undefined) {
+        return backendModels(this.#deps.upstream, version, admitted.request, admitted.life.signal);
+      }
+      return modelList(await this.#deps.upstream.catalogue.current());
+    };
+    const one: Handler = async (admitted) => {
+      const path = pathOf(admitted.request.url);
+      if (await this.#isApiKeyLogin()) return this.#forward(admitted, path);
+      const id = decode(path.replace(/^(\/v1)?\/models\//, ""));
+      return oneModel(await this.#deps.upstream.catalogue.current(), id);
+    };
+    return [
+      ...withAlias("/v1/models").map((path) => ({ path, isOpen: false, methods: { GET: list } })),
+      ...withAlias("/v1/models/*").map((path) => ({ path, isOpen: false, methods: { GET: one } })),
+    ];
+  }
+
+  /** The backend stores nothing, so no response can be fetched again. */
+  #storedRoutes(): Route<Handler>[] {
+    const missing: Handler = async (admitted) => {
+      const path = pathOf(admitted.request.url);
+      if (await this.#isApiKeyLogin()) return this.#forward(admitted, path);
+      const id = /responses\/([^/]+)/.exec(path)?.[1] ?? "";
+      throw new RelayError("not_found", `No response found with id '${decode(id).slice(0, 100)}'.`);
+    };
+    return ["/v1/responses/:id", "/v1/responses/:id/input_items"].flatMap(withAlias).map((path) => ({
+      path,
+      isOpen: false,
+      methods: path.endsWith(":id") ? { GET: missing, DELETE: missing } : { GET: missing },
+    }));
+  }
+
+  #openRoutes(): Route<Handler>[] {
+    const alive: Handler = () => health(this.instance, this.#now());
+    return [
+      { path: "/", isOpen: true, methods: { GET: alive } },
+      { path: "/health", isOpen: true, methods: { GET: alive } },
+      { path: "/healthz", isOpen: true, methods: { GET: alive } },
+      { path: "/ready", isOpen: true, methods: { GET: () => ready(this.#deps.credentials) } },
+    ];
+  }
+
+  /** Gate, limits and error rendering around one handler. */
+  async #answer(request: Request, server: Server<undefined>, isOpen: boolean, handler: Handler): Promise<Response> {
+    const life: Life = new Life(request.signal, () => this.active.delete(life));
+    const waitForever = () => server.timeout(request, 0);
+    let admitted: Admitted = { request, visitor: STRANGER, id: newId(), life, waitForever };
+    try {
+      const visitor = this.#gate.admit(request.headers, isOpen);
+      admitted = { ...admitted, visitor };
+      refuseForms(request, visitor);
+      if (!isOpen) this.#enter(life);
+      return withHeaders(await handler(admitted), admitted);
+    } catch (thrown) {
+      return this.#refusal(thrown, admitted, openaiError);
+    } finally {
+      if (!life.isStreaming) this.active.delete(life);
+    }
+  }
+
+  /** Counts a request until its life ends, and refuses the one too many: fetch would queue it in silence. */
+  #enter(life: Life): void {
+    if (this.active.size >= this.#deps.options.maxRequests) {
+      throw new RelayError("relay_busy", `The relay is already busy with ${this.active.size} requests.`, {
+        retryAfterMs: 1000,
+        hint: "Try again in a moment, or raise --max-requests.",
+      });
+    }
+    this.active.add(life);
+  }
+
+  #refusal(thrown: unknown, admitted: Admitted, toBody: ErrorBody): Response {
+    admitted.life.end();
+    const hasLeft = admitted.request.signal.aborted;
+    const error = hasLeft
+      ? new RelayError("client_closed", "The client closed the request.", { cause: thrown })
+      : toRelayError(thrown);
+    if (error.code === "internal_error") {
+      this.log.error("A request failed inside the relay.", { id: admitted.id, reason: String(error.cause) });
+    } else {
+      this.log.debug("Refused.", { id: admitted.id, status: error.status, code: error.code });
+    }
+    const headers = { "x-request-id": admitted.id, ...corsHeaders(admitted.visitor) };
+    return errorReply(error, toBody, headers, isCodexClient(admitted.request.headers));
+  }
+
+  /** Without a login it is no: the answer that needs one says so itself. */
+  async #isApiKeyLogin(): Promise<boolean> {
+    const credentials = await this.#deps.upstream.credentials().catch(() => undefined);
+    return credentials?.kind === "api-key";
+  }
+
+  /** An API-key login speaks to the public API, which knows all of this itself: bytes in, bytes out. */
+  async #forward(admitted: Admitted, path: string): Promise<Response> {
+    const { request, life } = admitted;
+    const hasBody = request.method !== "GET" && request.method !== "HEAD";
+    const body = hasBody ? await readBody(request, this.#deps.options.maxBodyBytes) : undefined;
+    admitted.waitForever();
+    const url = request.url;
+    const query = url.includes("?") ? url.slice(url.indexOf("?")) : "";
+    const reply = await this.#deps.upstream.forward(
+      {
+        method: request.method,
+        path: path.replace(/^\/v1(?=\/)/, "") + query,
+        headers: request.headers,
+        body,
+      },
+      await this.#deps.upstream.credentials(),
+      life.signal,
+    );
+    const headers = new Headers(reply.headers);
+    // fetch has decoded the body already; length and encoding described the bytes on the wire.
+    for (const name of ["content-encoding", "content-length", "transfer-encoding", "connection", "set-cookie"]) {
+      headers.delete(name);
+    }
+    return new Response(reply.body, { status: reply.status, headers });
+  }
+}
+
+const STRANGER: Visitor = { clientId: "", origin: undefined, isBrowser: false };
+
+/** Paths that exist at the public API, whether or not the relay offers them for plan logins. */
+function isPublicApiPath(path: string): boolean {
+  return path.startsWith("/v1/") || isNotOffered(path);
+}
+
+/**
+ * A page may send a form or plain text across sites without asking first; JSON it may not. So a browser has to say that
+ * its body is JSON, which makes it ask.
+ */
+function refuseForms(request: Request, visitor: Visitor): void {
+  if (!visitor.isBrowser || request.method === "GET" || request.method === "HEAD" || request.method === "OPTIONS")
+    return;
+  const type = request.headers.get("content-type") ?? "";
+  if (/^application\/([a-z.+-]+\+)?json\b/i.test(type)) return;
+  throw new RelayError("unsupported_media_type", "A browser must send its body as application/json.");
+}
+
+/** Clients fall back to HTTP on 426, silently. */
+function refuseWebSocket({ request }: Admitted): never {
+  if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
+    throw new RelayError("upgrade_required", "This relay does not offer the WebSocket transport; use HTTP.");
+  }
+  throw new RelayError("method_not_allowed", "GET is not allowed on this path.", {
+    headers: { allow: "POST, OPTIONS" },
+  });
+}
+
+function withHeaders(response: Response, admitted: Admitted): Response {
+  if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", admitted.id);
+  for (const [name, value] of Object.entries(corsHeaders(admitted.visitor))) response.headers.set(name, value);
+  return response;
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function newId(): string {
+  return crypto.randomUUID().replaceAll("-", "");
+}

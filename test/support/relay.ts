@@ -1,0 +1,123 @@
+import type { CredentialProvider, Credentials } from "../../src/auth/credentials.ts";
+import { SILENT_LOG } from "../../src/lib/log.ts";
+import type { RelayOptions } from "../../src/server/options.ts";
+import { startRelay, type RunningRelay } from "../../src/server/serve.ts";
+import { UpstreamClient } from "../../src/upstream/client.ts";
+import { createEgress } from "../../src/upstream/egress.ts";
+import type { UpstreamOptions } from "../../src/upstream/options.ts";
+
+export interface TestRelay extends RunningRelay {
+  readonly upstream: UpstreamClient;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface TestRelayOptions {
+  readonly baseUrl: string;
+  readonly relay?: Partial<RelayOptions>;
+  readonly upstream?: Partial<UpstreamOptions>;
+  readonly credentials?: CredentialProvider;
+  readonly now?: () => number;
+}
+
+/** A relay on a free port, in this process. Retries do not wait. */
+export function startTestRelay(options: TestRelayOptions): TestRelay {
+  const credentials = options.credentials ?? fixedCredentials();
+  const now = options.now ?? Date.now;
+  const upstream = new UpstreamClient({
+    options: {
+      baseUrl: options.baseUrl,
+      responsesPath: "/responses",
+      openaiBaseUrl: "http://127.0.0.1:9/v1",
+      clientVersion: "0.169.0",
+      lite: { default: "auto", models: {} },
+      firstByteTimeoutMs: 10_000,
+      idleTimeoutMs: 10_000,
+      holdMs: 5000,
+      modelsCacheFile: undefined,
+      models: undefined,
+      ...options.upstream,
+    },
+    credentials,
+    egress: createEgress({ proxy: undefined, noProxy: "" }),
+    log: SILENT_LOG,
+    now,
+    sleep: () => Promise.resolve(),
+  });
+  const relay = startRelay({
+    options: {
+      host: "127.0.0.1",
+      port: 0,
+      apiKey: undefined,
+      allowHosts: [],
+      corsOrigins: [],
+      strict: false,
+      reasoning: "both",
+      instructions: "",
+      maxBodyBytes: 64 * 1024 * 1024,
+      maxRequests: 240,
+      keepAliveMs: 15_000,
+      ...options.relay,
+    },
+    upstream,
+    credentials,
+    log: SILENT_LOG,
+    now,
+  });
+  return Object.assign(relay, { upstream, [Symbol.asyncDispose]: () => relay.stop() });
+}
+
+/** A login that is always good; `over` changes what a test is about. */
+export function fixedCredentials(over: Partial<Credentials> = {}): CredentialProvider {
+  const credentials: Credentials = {
+    kind: "chatgpt",
+    accessToken: "token",
+    accountId: "acc-1",
+    expiresAtMs: undefined,
+    isFedramp: false,
+    email: undefined,
+    plan: "pro",
+    source: "test",
+    ...over,
+  };
+  return { current: () => Promise.resolve(credentials), recover: () => Promise.resolve(credentials) };
+}
+
+/** POST of JSON. */
+export function post(
+  url: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+  signal?: AbortSignal,
+): Promise<Response> {
+  return fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+    ...(signal ? { signal } : {}),
+  });
+}
+
+/** The shortest chat request. */
+export const chatBody = (over: object = {}) => ({
+  model: "gpt-5.5",
+  messages: [{ role: "user", content: "hi" }],
+  ...over,
+});
+
+/** The `data:` values of an SSE text, parsed where they are JSON. */
+export function dataOf(text: string): unknown[] {
+  return text
+    .split("\n\n")
+    .flatMap((frame) => frame.split("\n").filter((line) => line.startsWith("data: ")))
+    .map((line) => line.slice("data: ".length))
+    .map((data) => (data === "[DONE]" ? data : (JSON.parse(data) as unknown)));
+}
+
+/** Waits until something is true, checking every few milliseconds; throws after `limitMs`. */
+export async function eventually(isTrue: () => boolean, limitMs = 1000): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  while (!isTrue()) {
+    if (performance.now() > deadline) throw new Error(`did not become true within ${limitMs} ms`);
+    await Bun.sleep(5);
+  }
+}
