@@ -80,6 +80,7 @@ const KINDS = {
     type: "invalid_request_error",
     wireCode: "upgrade_required",
   },
+  relay_stopping: { status: 503, type: "server_error", wireCode: "relay_stopping" },
   relay_busy: { status: 503, type: "server_error", wireCode: "relay_busy" },
   client_closed: { status: 499, type: "invalid_request_error", wireCode: "client_closed" },
 

@@ -1,0 +1,150 @@
+import { realpath } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
+import { RelayError } from "../lib/errors.ts";
+import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
+import type { CredentialSource, FreshTokens, Login } from "./source.ts";
+
+/** Older Codex CLIs truncate the file in place: a reader may meet half of it for a moment. */
+const REREADS = 4;
+const REREAD_MS = 50;
+
+const PRIVATE = 0o600;
+
+const Shape = z.looseObject({
+  auth_mode: z.string().nullish(),
+  OPENAI_API_KEY: z.string().nullish(),
+  tokens: z
+    .looseObject({
+      id_token: z.string().nullish(),
+      access_token: z.string().nullish(),
+      refresh_token: z.string().nullish(),
+      account_id: z.string().nullish(),
+    })
+    .nullish(),
+  last_refresh: z.string().nullish(),
+});
+
+const LOGIN = "Run `codex login`.";
+
+/** The Codex CLI's own file: shared with it, so read anew whenever it changes and written with care. */
+export class AuthFile implements CredentialSource {
+  readonly name: string;
+  readonly remedy = "Run `codex login` to sign in again.";
+  readonly #path: string;
+  readonly #sleep: (ms: number) => Promise<void>;
+
+  constructor(path: string, sleep: (ms: number) => Promise<void>) {
+    this.#path = path;
+    this.#sleep = sleep;
+    this.name = path.startsWith(homedir()) ? path.replace(homedir(), "~") : path;
+  }
+
+  version(): Promise<string> {
+    return fileVersion(this.#path);
+  }
+
+  async load(): Promise<Login | undefined> {
+    const file = await this.#read();
+    if (!file) return undefined;
+    const parsed = Shape.safeParse(file);
+    if (!parsed.success) {
+      throw this.#unusable(`${this.name} has an unexpected form (${parsed.error.issues[0]?.path.join(".")}).`);
+    }
+    const { auth_mode: mode, OPENAI_API_KEY: key, tokens, last_refresh: lastRefresh } = parsed.data;
+    // A key beside tokens is a by-product of the browser login: the mode decides, not the key.
+    const isKey = mode ? /^api_?key$/i.test(mode) : Boolean(key);
+    if (isKey) {
+      if (!key) throw this.#unusable(`${this.name} says API key but holds none.`);
+      return { kind: "api-key", key };
+    }
+    if (mode && mode !== "chatgpt" && mode !== "chatgptAuthTokens") {
+      throw this.#unusable(
+        `${this.name} holds a login of the kind '${mode.slice(0, 40)}', which the relay cannot use.`,
+      );
+    }
+    if (!tokens?.access_token && !tokens?.refresh_token) throw this.#unusable(`${this.name} holds no tokens.`);
+    const refreshedAt = Date.parse(lastRefresh ?? "");
+    return {
+      kind: "chatgpt",
+      tokens: {
+        accessToken: tokens.access_token ?? undefined,
+        refreshToken: tokens.refresh_token || undefined,
+        idToken: tokens.id_token ?? undefined,
+        accountId: tokens.account_id || undefined,
+        expiresAtMs: undefined,
+        lastRefreshMs: Number.isNaN(refreshedAt) ? undefined : refreshedAt,
+      },
+    };
+  }
+
+  /** Read, change, write: keys that the relay does not know belong to the CLI and stay. */
+  async save(fresh: FreshTokens, nowMs: number): Promise<void> {
+    const file = (await this.#read()) ?? {};
+    const tokens = isObject(file["tokens"]) ? file["tokens"] : {};
+    const changed = {
+      ...file,
+      tokens: {
+        ...tokens,
+        ...(fresh.idToken === undefined ? {} : { id_token: fresh.idToken }),
+        ...(fresh.accessToken === undefined ? {} : { access_token: fresh.accessToken }),
+        ...(fresh.refreshToken === undefined ? {} : { refresh_token: fresh.refreshToken }),
+      },
+      last_refresh: new Date(nowMs).toISOString(),
+    };
+    await writeAtomically(this.#path, JSON.stringify(changed, undefined, 2), PRIVATE);
+  }
+
+  readonly lockPath = async (): Promise<string> => {
+    const target = await realpath(this.#path).catch(() => this.#path);
+    return `${target}.codex-relay.lock`;
+  };
+
+  /** The file's object; undefined when there is no file. */
+  async #read(): Promise<JsonObject | undefined> {
+    for (let attempt = 0; ; attempt += 1) {
+      const text = await Bun.file(this.#path)
+        .text()
+        .catch((error: unknown) => this.#unreadable(error));
+      if (text === undefined) {
+        await this.#refuseKeyring();
+        return undefined;
+      }
+      const value = parseJson(text);
+      if (isObject(value)) return value;
+      if (attempt === REREADS) throw this.#unusable(`${this.name} is not valid JSON.`);
+      await this.#sleep(REREAD_MS);
+    }
+  }
+
+  #unreadable(error: unknown): undefined {
+    const { code } = error as { code?: string };
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    if (code === "EISDIR") throw this.#unusable(`${this.name} is a folder.`, "Remove it and run `codex login`.");
+    if (code === "EACCES" || code === "EPERM") {
+      throw this.#unusable(
+        `${this.name} may not be read by this user.`,
+        `Run \`chmod 600 ${this.name}\` as its owner.`,
+      );
+    }
+    throw this.#unusable(`${this.name} could not be read (${code ?? "unknown error"}).`);
+  }
+
+  /** A login in the system's keyring leaves no file behind; only its settings tell. */
+  async #refuseKeyring(): Promise<void> {
+    const config = await Bun.file(join(dirname(this.#path), "config.toml"))
+      .text()
+      .catch(() => "");
+    if (!/^\s*cli_auth_credentials_store\s*=\s*["'](keyring|auto|ephemeral)["']/m.test(config)) return;
+    throw this.#unusable(
+      "The Codex CLI keeps its login in the system's keyring, which the relay cannot read.",
+      'Set cli_auth_credentials_store = "file" in config.toml and run `codex login` again.',
+    );
+  }
+
+  #unusable(message: string, hint: string = LOGIN): RelayError {
+    return new RelayError("codex_auth_required", message, { hint });
+  }
+}

@@ -1,0 +1,274 @@
+import { RelayError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { takeLock } from "../lib/lock-file.ts";
+import type { CredentialProvider, Credentials } from "./credentials.ts";
+import { readClaims } from "./jwt.ts";
+import { refreshTokens, RefreshFailure, type AuthFetch, type RefreshReason } from "./oauth.ts";
+import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
+
+/** Renew this long before the end, as the Codex CLI does. */
+const EARLY_MS = 5 * 60_000;
+/** Renew this long after the last time when the token does not say when it ends. */
+const UNDATED_MS = 8 * 24 * 60 * 60_000;
+/** A token that another process has just spent may take it a moment to be saved. */
+const REUSE_REREADS = 8;
+const REUSE_REREAD_MS = 250;
+
+export interface KeeperOptions {
+  readonly sources: readonly CredentialSource[];
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly fetch: AuthFetch;
+  readonly log: Log;
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+}
+
+/** What was loaded, and from where. */
+interface Held {
+  readonly source: CredentialSource;
+  readonly version: string;
+  readonly login: Login;
+}
+
+/**
+ * Hands out credentials and keeps them alive. The sources are the one truth: they are looked at for every request and
+ * read again whenever they changed, so a login made elsewhere counts at once. One refresh at a time in this process,
+ * one at a time between processes, and never one with a token that somebody else has spent.
+ */
+export class CredentialKeeper implements CredentialProvider {
+  readonly #options: KeeperOptions;
+  #held: Held | undefined;
+  #refreshing: Promise<Held> | undefined;
+  /** The refresh token known to be dead, and how to say so; gone as soon as the source holds another one. */
+  #dead: { readonly refreshToken: string; readonly error: RelayError } | undefined;
+  /** Tokens that could not be saved: used from memory until the source changes. */
+  #unsaved: { readonly spent: string; readonly fresh: FreshTokens } | undefined;
+  #hasWarnedEarly = false;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+  }
+
+  async current(): Promise<Credentials> {
+    const held = await this.#load();
+    if (held.login.kind === "api-key" || !this.#isDue(held.login.tokens)) return credentialsOf(held);
+    try {
+      return credentialsOf(await this.#refresh("proactive_expiry"));
+    } catch (error) {
+      // Early renewal is a courtesy: a token that still works is used until it does not.
+      if (!this.#isUsable(held.login.tokens)) throw error;
+      if (!this.#hasWarnedEarly) {
+        this.#hasWarnedEarly = true;
+        this.#options.log.warn("The login could not be renewed early; the old token still works.", {
+          reason: (error as Error).message,
+        });
+      }
+      return credentialsOf(held);
+    }
+  }
+
+  async recover(rejected: Credentials, attempt: 1 | 2): Promise<Credentials> {
+    const held = await this.#load(true);
+    if (held.login.kind === "api-key") return credentialsOf(held);
+    const isAnother = held.login.tokens.accessToken !== rejected.accessToken;
+    if (attempt === 1 || isAnother) return credentialsOf(held);
+    return credentialsOf(await this.#refresh("unauthorized_recovery", rejected.accessToken));
+  }
+
+  /** Facts for people: no secret. Throws `codex_auth_required`. */
+  async describe(): Promise<Omit<Credentials, "accessToken">> {
+    const { accessToken: _secret, ...facts } = credentialsOf(await this.#load());
+    return facts;
+  }
+
+  /** The first source that holds something, read again only when it changed. */
+  async #load(isForced = false): Promise<Held> {
+    for (const source of this.#options.sources) {
+      const version = await source.version();
+      if (!isForced && this.#held?.source === source && this.#held.version === version) return this.#held;
+      const login = await source.load();
+      if (!login) continue;
+      this.#held = { source, version, login: this.#withUnsaved(login) };
+      return this.#held;
+    }
+    this.#held = undefined;
+    const places = this.#options.sources.map((source) => source.name).join(" or ");
+    throw new RelayError("codex_auth_required", `There is no login in ${places}.`, { hint: "Run `codex login`." });
+  }
+
+  /** Tokens in memory replace those on disk only as long as the disk still has the ones that were spent for them. */
+  #withUnsaved(login: Login): Login {
+    const unsaved = this.#unsaved;
+    if (!unsaved || login.kind === "api-key") return login;
+    if (login.tokens.refreshToken === unsaved.spent) {
+      return { kind: "chatgpt", tokens: merged(login.tokens, unsaved.fresh, this.#options.now()) };
+    }
+    this.#unsaved = undefined;
+    return login;
+  }
+
+  #isDue(tokens: Tokens): boolean {
+    if (tokens.accessToken === undefined) return true;
+    const now = this.#options.now();
+    const expiresAtMs = expiryOf(tokens);
+    if (expiresAtMs !== undefined) return expiresAtMs <= now + EARLY_MS;
+    return tokens.lastRefreshMs !== undefined && tokens.lastRefreshMs <= now - UNDATED_MS;
+  }
+
+  #isUsable(tokens: Tokens): boolean {
+    const expiresAtMs = expiryOf(tokens);
+    return tokens.accessToken !== undefined && (expiresAtMs === undefined || expiresAtMs > this.#options.now());
+  }
+
+  /** `rejected` is an access token that the backend refused although it looked good. */
+  #refresh(reason: RefreshReason, rejected?: string): Promise<Held> {
+    this.#refreshing ??= this.#refreshLocked(reason, rejected).finally(() => (this.#refreshing = undefined));
+    return this.#refreshing;
+  }
+
+  async #refreshLocked(reason: RefreshReason, rejected: string | undefined): Promise<Held> {
+    const before = await this.#load();
+    this.#refuseDead(before);
+    const release = await this.#lock(before.source);
+    try {
+      const held = await this.#load(true);
+      if (held.login.kind === "api-key") return held;
+      const { tokens } = held.login;
+      // Another process was faster: what it saved is as good as what we would get.
+      if (tokens.accessToken !== rejected && !this.#isDue(tokens)) return held;
+      this.#refuseDead(held);
+      const { refreshToken } = tokens;
+      if (refreshToken === undefined) {
+        throw new RelayError(
+          "codex_auth_required",
+          "The access token has expired and there is none to renew it with.",
+          {
+            hint: held.source.remedy,
+          },
+        );
+      }
+      return await this.#spend(held.source, refreshToken, reason);
+    } finally {
+      await release();
+    }
+  }
+
+  async #spend(source: CredentialSource, refreshToken: string, reason: RefreshReason): Promise<Held> {
+    const { fetch, tokenUrl, clientId, log } = this.#options;
+    let fresh: FreshTokens;
+    try {
+      fresh = await refreshTokens({ fetch, tokenUrl, clientId, refreshToken, reason });
+    } catch (error) {
+      const failure =
+        error instanceof RefreshFailure
+          ? error
+          : new RefreshFailure("The login could not be renewed.", { isPermanent: false, cause: error });
+      const adopted = failure.isReused ? await this.#adoptNewer(refreshToken) : undefined;
+      if (adopted) return adopted;
+      throw this.#refused(source, refreshToken, failure);
+    }
+    // Somebody may have logged in meanwhile: that login stays, ours is not written over it.
+    const now = await source.load().catch(() => undefined);
+    if (now?.kind === "api-key" || (now && now.tokens.refreshToken !== refreshToken)) return this.#load(true);
+    try {
+      await source.save(fresh, this.#options.now());
+      this.#unsaved = undefined;
+    } catch (error) {
+      this.#unsaved = { spent: refreshToken, fresh };
+      log.error("The renewed login could not be saved; it lives in memory until the relay stops.", {
+        place: source.name,
+        reason: (error as { code?: string }).code ?? "unknown",
+      });
+    }
+    this.#hasWarnedEarly = false;
+    log.debug("The login was renewed.", { reason });
+    return this.#load(true);
+  }
+
+  /** After `refresh_token_reused`: whoever spent it is about to save what it got. */
+  async #adoptNewer(spent: string): Promise<Held | undefined> {
+    for (let attempt = 0; attempt < REUSE_REREADS; attempt += 1) {
+      const held = await this.#load(true);
+      if (held.login.kind === "api-key" || held.login.tokens.refreshToken !== spent) return held;
+      await this.#options.sleep(REUSE_REREAD_MS);
+    }
+    return undefined;
+  }
+
+  #refused(source: CredentialSource, refreshToken: string, failure: RefreshFailure): RelayError {
+    if (!failure.isPermanent) {
+      return new RelayError("codex_auth_required", failure.message, {
+        cause: failure,
+        hint: "The login itself is still good; try again in a moment.",
+        retryAfterMs: 5000,
+      });
+    }
+    const error = new RelayError("codex_auth_required", failure.message, { cause: failure, hint: source.remedy });
+    this.#dead = { refreshToken, error };
+    this.#options.log.error(`${failure.message} ${source.remedy}`);
+    return error;
+  }
+
+  #refuseDead({ login }: Held): void {
+    if (login.kind === "chatgpt" && this.#dead && this.#dead.refreshToken === login.tokens.refreshToken) {
+      throw this.#dead.error;
+    }
+  }
+
+  /** Between processes. Where the folder cannot be written the refresh goes on without. */
+  async #lock(source: CredentialSource): Promise<() => Promise<void>> {
+    try {
+      return await takeLock(await source.lockPath(), { sleep: this.#options.sleep });
+    } catch (error) {
+      this.#options.log.warn("The login's folder cannot be written; renewing without a lock.", {
+        place: source.name,
+        reason: (error as { code?: string }).code ?? (error as Error).message,
+      });
+      return () => Promise.resolve();
+    }
+  }
+}
+
+function merged(tokens: Tokens, fresh: FreshTokens, nowMs: number): Tokens {
+  return {
+    ...tokens,
+    accessToken: fresh.accessToken ?? tokens.accessToken,
+    refreshToken: fresh.refreshToken ?? tokens.refreshToken,
+    idToken: fresh.idToken ?? tokens.idToken,
+    expiresAtMs: undefined,
+    lastRefreshMs: nowMs,
+  };
+}
+
+function expiryOf(tokens: Tokens): number | undefined {
+  return readClaims(tokens.accessToken).expiresAtMs ?? tokens.expiresAtMs;
+}
+
+function credentialsOf({ source, login }: Held): Credentials {
+  if (login.kind === "api-key") {
+    return {
+      kind: "api-key",
+      accessToken: login.key,
+      accountId: undefined,
+      expiresAtMs: undefined,
+      isFedramp: false,
+      email: undefined,
+      plan: undefined,
+      source: source.name,
+    };
+  }
+  const { tokens } = login;
+  const identity = readClaims(tokens.idToken);
+  const access = readClaims(tokens.accessToken);
+  return {
+    kind: "chatgpt",
+    accessToken: tokens.accessToken ?? "",
+    accountId: tokens.accountId ?? identity.accountId ?? access.accountId,
+    expiresAtMs: expiryOf(tokens),
+    isFedramp: identity.isFedramp,
+    email: identity.email ?? access.email,
+    plan: identity.plan ?? access.plan,
+    source: source.name,
+  };
+}

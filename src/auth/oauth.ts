@@ -1,0 +1,110 @@
+import { z } from "zod";
+import { isObject, nonEmptyString, parseJson } from "../lib/json.ts";
+import type { FreshTokens } from "./source.ts";
+
+export type AuthFetch = (url: string, init?: RequestInit) => Promise<Response>;
+
+export type RefreshReason = "proactive_expiry" | "unauthorized_recovery";
+
+export interface RefreshCall {
+  readonly fetch: AuthFetch;
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly refreshToken: string;
+  readonly reason: RefreshReason;
+}
+
+/** Why the token endpoint gave nothing. `isPermanent`: this refresh token is dead, asking again is useless. */
+export class RefreshFailure extends Error {
+  readonly isPermanent: boolean;
+  /** Somebody else has spent the token: newer ones may be on disk. */
+  readonly isReused: boolean;
+
+  constructor(message: string, kind: { isPermanent: boolean; isReused?: boolean; cause?: unknown }) {
+    super(message, { cause: kind.cause });
+    this.isPermanent = kind.isPermanent;
+    this.isReused = kind.isReused ?? false;
+  }
+}
+
+const TIMEOUT_MS = 30_000;
+
+const TokenReply = z.looseObject({
+  access_token: z.string().min(1).nullish(),
+  refresh_token: z.string().min(1).nullish(),
+  id_token: z.string().min(1).nullish(),
+});
+
+const PERMANENT: Readonly<Record<string, string>> = {
+  refresh_token_expired: "The login has expired.",
+  refresh_token_reused: "The login was already renewed by another program.",
+  refresh_token_invalidated: "The login was revoked.",
+};
+
+/** Spends a refresh token. Throws RefreshFailure; its message is one sentence for people, without secrets. */
+export async function refreshTokens(call: RefreshCall): Promise<FreshTokens> {
+  const response = await post(call);
+  const text = await response.text().catch(() => "");
+  if (!response.ok) throw failureOf(response.status, text);
+  const reply = TokenReply.safeParse(parseJson(text));
+  if (!reply.success || !reply.data.access_token) {
+    throw new RefreshFailure("The login service answered with something that is no token.", { isPermanent: false });
+  }
+  const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken } = reply.data;
+  return { accessToken, refreshToken: refreshToken ?? undefined, idToken: idToken ?? undefined };
+}
+
+async function post(call: RefreshCall): Promise<Response> {
+  try {
+    return await call.fetch(call.tokenUrl, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "*/*" },
+      body: JSON.stringify({
+        client_id: call.clientId,
+        grant_type: "refresh_token",
+        refresh_reason: call.reason,
+        refresh_token: call.refreshToken,
+      }),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch (cause) {
+    const code = (cause as { code?: unknown }).code;
+    const reason = typeof code === "string" ? code : "no answer";
+    throw new RefreshFailure(`The login service ${new URL(call.tokenUrl).host} could not be reached (${reason}).`, {
+      isPermanent: false,
+      cause,
+    });
+  }
+}
+
+function failureOf(status: number, text: string): RefreshFailure {
+  const code = errorCode(parseJson(text));
+  const known = code === undefined ? undefined : PERMANENT[code];
+  if (known !== undefined)
+    return new RefreshFailure(known, { isPermanent: true, isReused: code === "refresh_token_reused" });
+  if (code === "unsupported_country_region_territory") {
+    return new RefreshFailure(
+      "The login service does not serve your region; set --proxy if your network leaves elsewhere.",
+      {
+        isPermanent: false,
+      },
+    );
+  }
+  if (status === 401 || (status === 400 && code === "invalid_grant")) {
+    return new RefreshFailure("The login could not be renewed.", { isPermanent: true });
+  }
+  if (status === 403 && /^\s*</.test(text)) {
+    return new RefreshFailure("Cloudflare blocked the renewal of the login; try another network.", {
+      isPermanent: false,
+    });
+  }
+  return new RefreshFailure(`The login service answered ${status}.`, { isPermanent: false });
+}
+
+/** In any of the three places where the service puts it. */
+function errorCode(body: unknown): string | undefined {
+  if (!isObject(body)) return undefined;
+  const { error } = body;
+  const code = isObject(error) ? error["code"] : (error ?? body["code"]);
+  return nonEmptyString(code)?.toLowerCase();
+}

@@ -1,0 +1,39 @@
+/** Tokens of a ChatGPT login, as a source holds them. */
+export interface Tokens {
+  readonly accessToken: string | undefined;
+  /** Single use: spending it gives the next one. */
+  readonly refreshToken: string | undefined;
+  readonly idToken: string | undefined;
+  readonly accountId: string | undefined;
+  /** Said by the source itself; the token's own claim wins. */
+  readonly expiresAtMs: number | undefined;
+  readonly lastRefreshMs: number | undefined;
+}
+
+/** What a source holds. */
+export type Login =
+  | { readonly kind: "api-key"; readonly key: string }
+  | { readonly kind: "chatgpt"; readonly tokens: Tokens };
+
+/** What the token endpoint gave; whatever is missing keeps its old value. */
+export interface FreshTokens {
+  readonly accessToken: string | undefined;
+  readonly refreshToken: string | undefined;
+  readonly idToken: string | undefined;
+}
+
+/** A place where credentials come from. A new one is a file that implements this and a line in `index.ts`. */
+export interface CredentialSource {
+  /** For people: a path, or `environment`. */
+  readonly name: string;
+  /** The command that mends a login that has died, as the end of a sentence. */
+  readonly remedy: string;
+  /** Changes whenever `load` would give something else. Cheap: asked on every request. */
+  version(): Promise<string>;
+  /** Undefined when there is nothing here. Throws `codex_auth_required` when what is here cannot be used. */
+  load(): Promise<Login | undefined>;
+  /** Keeps refreshed tokens. Throws the error of the file system. */
+  save(fresh: FreshTokens, nowMs: number): Promise<void>;
+  /** A lock that all processes using this place share. */
+  readonly lockPath: () => Promise<string>;
+}

@@ -1,0 +1,41 @@
+import { open, realpath, rename, stat, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+/**
+ * Replaces a file in one step: readers see the old text or the new one, never a part, also after a crash. The temporary
+ * file lies beside the target (a rename does not cross file systems); a symlink stays one, its target is replaced.
+ * `mode` is set whatever the umask. Throws the error of the file system. Not `Bun.write`: that ignores the mode.
+ */
+export async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
+  const target = await realpath(path).catch(() => path);
+  const folder = dirname(target);
+  const temporary = join(folder, `.${basename(target)}.${process.pid}.${crypto.randomUUID()}.tmp`);
+  const file = await open(temporary, "wx", mode);
+  try {
+    try {
+      await file.chmod(mode);
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, target);
+  } catch (error) {
+    await unlink(temporary).catch(() => {});
+    throw error;
+  }
+  await syncFolder(folder);
+}
+
+/** Makes the rename itself durable; some file systems do not allow it on folders, and then it has to do without. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r").catch(() => undefined);
+  await handle?.sync().catch(() => {});
+  await handle?.close().catch(() => {});
+}
+
+/** Changes whenever the file does, without reading it; "none" when there is none. */
+export async function fileVersion(path: string): Promise<string> {
+  const facts = await stat(path).catch(() => undefined);
+  return facts ? `${facts.ino}:${facts.mtimeMs}:${facts.size}` : "none";
+}
