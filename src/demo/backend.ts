@@ -1,0 +1,223 @@
+import type { JsonObject } from "../lib/json.ts";
+import { parseJson } from "../lib/json.ts";
+import { type DemoAccount } from "./account.ts";
+import { decodeBody } from "./body.ts";
+import { CodexApi } from "./codex-api.ts";
+import type { Script } from "./faults.ts";
+import { AuthServer, type TokenScript } from "./oauth.ts";
+import { answerPublic, publicError } from "./public-api.ts";
+import { type Entry, type RecordedRefusal, type RecordedRequest, Recorder } from "./recorder.ts";
+import { EventStream, type StreamShape } from "./stream.ts";
+import { makeAuthJson } from "./tokens.ts";
+import { Vault } from "./vault.ts";
+
+export interface DemoBackendOptions {
+  /** 0 takes any free port. */
+  readonly port?: number;
+  readonly hostname?: string;
+  /** PEM texts. The Codex CLI itself speaks only to https. */
+  readonly tls?: { readonly key: string; readonly cert: string };
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+  readonly tokenLifetimeMs?: number;
+  /** Pause before each event, for people who watch; 0 for tests. */
+  readonly paceMs?: number;
+  /** Plays the public API below /v1 as well; on unless false. */
+  readonly publicApi?: boolean;
+}
+
+/** Who signs in; whatever is left out is made up. */
+export interface LoginOptions {
+  readonly accountId?: string;
+  readonly plan?: string;
+  readonly email?: string;
+  readonly expiresInMs?: number;
+  readonly fedramp?: boolean;
+}
+
+/** A login that the stand-in will accept. */
+export interface DemoLogin {
+  /** What the Codex CLI would have in `auth.json`. */
+  readonly authJson: JsonObject;
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  readonly accountId: string;
+}
+
+/** A running stand-in for ChatGPT's Codex backend, its sign-in server and the public API. */
+export interface DemoBackend {
+  readonly origin: string;
+  /** Base of the plan's backend. */
+  readonly baseUrl: string;
+  /** Base of the public API, for API-key logins. */
+  readonly openaiBaseUrl: string;
+  readonly tokenUrl: string;
+  readonly revokeUrl: string;
+  readonly issuer: string;
+  /** What has arrived, oldest first; the last thousand. */
+  readonly requests: readonly RecordedRequest[];
+  /** What was refused because it broke a rule. Empty at the end of a test means that the relay behaved. */
+  readonly refusals: readonly RecordedRefusal[];
+  readonly counts: Readonly<Counts>;
+  issueLogin(options?: LoginOptions): DemoLogin;
+  issueApiKey(): string;
+  /** All access tokens given out so far are refused from now on, whatever their `exp` says. */
+  expireAccessTokens(): void;
+  revokeRefreshToken(token: string): void;
+  /** Each POST /responses takes the next step; without one it gets the usual answer. */
+  script(...steps: Script[]): void;
+  /** The same for refreshes at the token endpoint. */
+  scriptToken(...steps: TokenScript[]): void;
+  /** The same for GET /models. */
+  scriptModels(...steps: Script[]): void;
+  /** Replies that are being streamed right now. */
+  openStreams(): number;
+  /** Ends all connections. */
+  stop(): Promise<void>;
+}
+
+/** How often each endpoint was called, refused calls included. */
+export interface Counts {
+  responses: number;
+  compactions: number;
+  models: number;
+  refreshes: number;
+}
+
+const TEN_DAYS_MS = 864_000_000;
+
+/** Starts a stand-in that speaks to anybody on its address. Throws when the port is taken. */
+export function startDemoBackend(options: DemoBackendOptions = {}): DemoBackend {
+  const now = options.now ?? Date.now;
+  const recorder = new Recorder();
+  const counts = { responses: 0, compactions: 0, models: 0 };
+  let account = makeAccount({});
+  const vault = new Vault({ now, tokenLifetimeMs: options.tokenLifetimeMs ?? TEN_DAYS_MS, issuer: () => origin });
+  const auth = new AuthServer(
+    vault,
+    () => account,
+    () => origin,
+  );
+  const streams = new Set<EventStream>();
+  let ids = 0;
+  const nextId = (prefix: string) => `${prefix}_standin${String((ids += 1)).padStart(6, "0")}`;
+  const api = new CodexApi({ vault, recorder, counts, now, nextId });
+
+  const server = Bun.serve({
+    port: options.port ?? 0,
+    hostname: options.hostname ?? "127.0.0.1",
+    idleTimeout: 60,
+    ...(options.tls ? { tls: options.tls } : {}),
+    fetch: (request, bun) => {
+      // Stalled replies are the point of some tests.
+      bun.timeout(request, 0);
+      return serve(request);
+    },
+    error: () => Response.json({ detail: "The stand-in failed" }, { status: 500 }),
+  });
+  const host = options.hostname ?? "127.0.0.1";
+  const origin = `${options.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${server.port}`;
+
+  async function serve(request: Request): Promise<Response> {
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    let text: string;
+    try {
+      text = new TextDecoder().decode(decodeBody(bytes, request.headers.get("content-encoding")));
+    } catch {
+      return Response.json({ detail: "Could not decode the request body" }, { status: 400 });
+    }
+    const body = parseJson(text) ?? text;
+    const entry = recorder.record(request, body, now());
+    request.signal.addEventListener("abort", () => {
+      if (entry.request.status() === undefined) entry.markAborted();
+    });
+    const response = await route(request, text, body, entry);
+    entry.setStatus(response.status);
+    return response;
+  }
+
+  async function route(request: Request, text: string, body: unknown, entry: Entry): Promise<Response> {
+    const url = new URL(request.url);
+    const send = (events: Iterable<JsonObject>, shape: StreamShape, headers: Record<string, string>) =>
+      sendEvents(events, shape, headers, request, entry);
+    if (url.pathname.startsWith("/backend-api/")) return api.handle({ request, url, body, send });
+    if (options.publicApi !== false && url.pathname.startsWith("/v1/")) {
+      const key = (request.headers.get("authorization") ?? "").replace(/^Bearer /, "");
+      if (!vault.isApiKey(key)) return publicError(401, "Incorrect API key provided.", "invalid_api_key");
+      return answerPublic(request.method, url.pathname, body, {
+        nowMs: now(),
+        nextId,
+        send: (events, isChat) => send(events, isChat ? { noEventLines: true, trailingDone: true } : {}, {}),
+      });
+    }
+    const fromAuth = await auth.handle(request.method, url, text);
+    return fromAuth ?? Response.json({ detail: "Not Found" }, { status: 404 });
+  }
+
+  async function sendEvents(
+    events: Iterable<JsonObject>,
+    shape: StreamShape,
+    headers: Record<string, string>,
+    request: Request,
+    entry: Entry,
+  ): Promise<Response> {
+    if (shape.delayMs) await Bun.sleep(shape.delayMs);
+    const paced = options.paceMs === undefined ? shape : { paceMs: options.paceMs, ...shape };
+    const stream = new EventStream(events, paced, (wasAborted) => {
+      streams.delete(stream);
+      if (wasAborted) entry.markAborted();
+    });
+    streams.add(stream);
+    request.signal.addEventListener("abort", () => stream.abort());
+    if (request.signal.aborted) stream.abort();
+    return new Response(stream.body, {
+      headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", ...headers },
+    });
+  }
+
+  return {
+    origin,
+    baseUrl: `${origin}/backend-api/codex`,
+    openaiBaseUrl: `${origin}/v1`,
+    tokenUrl: `${origin}/oauth/token`,
+    revokeUrl: `${origin}/oauth/revoke`,
+    issuer: origin,
+    requests: recorder.requests,
+    refusals: recorder.refusals,
+    get counts() {
+      return { ...counts, refreshes: auth.refreshes };
+    },
+    issueLogin(login = {}) {
+      // Whoever signs in through the browser later is the same person.
+      account = makeAccount(login);
+      const tokens = vault.issue(account, login.expiresInMs);
+      return {
+        authJson: makeAuthJson(tokens, account.accountId, origin, now()),
+        accessToken: tokens.access_token,
+        refreshToken: tokens.refresh_token,
+        accountId: account.accountId,
+      };
+    },
+    issueApiKey: () => vault.issueApiKey(),
+    expireAccessTokens: () => vault.expireAccessTokens(),
+    revokeRefreshToken: (token) => vault.setRefreshState(token, "revoked"),
+    script: (...steps) => api.script(steps),
+    scriptToken: (...steps) => auth.script(steps),
+    scriptModels: (...steps) => api.scriptModels(steps),
+    openStreams: () => streams.size,
+    async stop() {
+      for (const stream of streams) stream.abort();
+      await server.stop(true);
+    },
+  };
+}
+
+function makeAccount(login: LoginOptions): DemoAccount {
+  return {
+    accountId: login.accountId ?? "11111111-2222-4333-8444-555555555555",
+    userId: "user-stand-in",
+    email: login.email ?? "dev@example.com",
+    plan: login.plan ?? "pro",
+    isFedramp: login.fedramp === true,
+  };
+}

@@ -1,0 +1,249 @@
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { accountsReply, type DemoAccount, limitHeaders, usageReply } from "./account.ts";
+import { answer } from "./answers.ts";
+import { CATALOGUE_ETAG, DEMO_CATALOGUE, modelsReply } from "./catalogue.ts";
+import { readConversation } from "./conversation.ts";
+import { FAULTS, faultIn, type Script } from "./faults.ts";
+import { asText } from "./json.ts";
+import type { NextId } from "./output.ts";
+import type { Recorder } from "./recorder.ts";
+import { refuse, type Refusal } from "./refusal.ts";
+import { countTokens, replyEvents } from "./reply.ts";
+import { findRefusal } from "./rules.ts";
+import { ScriptQueue } from "./script-queue.ts";
+import type { StreamShape } from "./stream.ts";
+import { TINY_PNG } from "./tools.ts";
+import type { Vault } from "./vault.ts";
+
+/** Streams events to the client of one request. */
+export type Send = (
+  events: Iterable<JsonObject>,
+  shape: StreamShape,
+  headers: Record<string, string>,
+) => Promise<Response>;
+
+export interface ApiCall {
+  readonly request: Request;
+  readonly url: URL;
+  readonly body: unknown;
+  readonly send: Send;
+}
+
+export interface CodexApiOptions {
+  readonly vault: Vault;
+  readonly recorder: Recorder;
+  readonly counts: { responses: number; compactions: number; models: number };
+  readonly now: () => number;
+  readonly nextId: NextId;
+}
+
+const NOT_FOUND = { detail: "Not Found" };
+
+/** Plays everything below chatgpt.com/backend-api. */
+export class CodexApi {
+  readonly #options: CodexApiOptions;
+  readonly #scripts = new ScriptQueue<Script>();
+  readonly #modelScripts = new ScriptQueue<Script>();
+  /** Tokens of the last request by cache key. */
+  readonly #cached = new Map<string, number>();
+
+  /** Prompts that have had their `:once` fault. */
+  readonly #faultsGiven = new Set<string>();
+
+  constructor(options: CodexApiOptions) {
+    this.#options = options;
+  }
+
+  script(steps: readonly Script[]): void {
+    this.#scripts.push(steps);
+  }
+
+  scriptModels(steps: readonly Script[]): void {
+    this.#modelScripts.push(steps);
+  }
+
+  async handle(call: ApiCall): Promise<Response> {
+    const { request, url } = call;
+    if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
+      return Response.json({ detail: "Upgrade Required" }, { status: 426 });
+    }
+    const route = `${request.method} ${url.pathname.slice("/backend-api".length)}`;
+    if (!ROUTES.has(route)) return Response.json(NOT_FOUND, { status: 404 });
+    const account = this.#accountOf(request);
+    if ("status" in account) return this.#refuse(url, account);
+    switch (route) {
+      case "POST /codex/responses":
+        return this.#responses(call, account);
+      case "POST /codex/responses/compact":
+        return this.#compact(call);
+      case "GET /codex/models":
+        return this.#models(call);
+      case "GET /wham/usage":
+        return Response.json(usageReply(account, this.#options.now()));
+      case "GET /wham/accounts/check":
+        return Response.json(accountsReply(account, secureOrigin(request)));
+      case "POST /transcribe":
+        return this.#transcribe(call);
+      default:
+        return this.#images(call);
+    }
+  }
+
+  #refuse(url: URL, refusal: Refusal): Response {
+    this.#options.recorder.refuse({ path: url.pathname, status: refusal.status, detail: refusal.detail });
+    return Response.json(refusal.body, { status: refusal.status, headers: { "x-request-id": this.#requestId() } });
+  }
+
+  #requestId(): string {
+    return this.#options.nextId("req");
+  }
+
+  #accountOf(request: Request): DemoAccount | Refusal {
+    const token = /^Bearer (.+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
+    const bearer = this.#options.vault.bearer(token ?? "");
+    if (bearer === "unknown") return refuse("Unauthorized", 401);
+    if (bearer === "expired") {
+      const message = "Provided authentication token is expired. Please try signing in again.";
+      const error = { message, type: null, code: "token_expired", param: null };
+      return { status: 401, body: { error, status: 401 }, detail: message };
+    }
+    const accountId = request.headers.get("chatgpt-account-id");
+    if (accountId === null) return refuse("Unauthorized", 401);
+    return accountId === bearer.account.accountId
+      ? bearer.account
+      : refuse("The account does not belong to this token", 403);
+  }
+
+  async #responses(call: ApiCall, account: DemoAccount): Promise<Response> {
+    this.#options.counts.responses += 1;
+    const { request, url, body } = call;
+    const refusal = findRefusal(request.headers, body, DEMO_CATALOGUE);
+    if (refusal) return this.#refuse(url, refusal);
+    const checked = body as JsonObject;
+    const script = this.#scripts.next() ?? this.#faultOf(checked) ?? { kind: "answer" };
+    if (script.kind === "http") return sendHttp(script, this.#requestId());
+    const headers = {
+      ...limitHeaders(account.plan, this.#options.now()),
+      "x-request-id": this.#requestId(),
+      "openai-model": asText(checked["model"]),
+      "x-reasoning-included": "true",
+      "x-codex-turn-state": `turn-${request.headers.get("session-id") ?? "none"}`,
+      ...script.headers,
+    };
+    const shape = script.shape ?? {};
+    if (script.kind === "events") return call.send(script.events as readonly JsonObject[], shape, headers);
+    const events = this.#answerEvents(checked);
+    return call.send(script.rewrite ? script.rewrite(events) : events, shape, headers);
+  }
+
+  #faultOf(body: JsonObject): Script | undefined {
+    const prompt = readConversation(body).userText;
+    const fault = faultIn(prompt);
+    if (!fault || (fault.isOnce && this.#faultsGiven.has(prompt))) return undefined;
+    this.#faultsGiven.add(prompt);
+    return FAULTS[fault.name].script(this.#options.now());
+  }
+
+  #answerEvents(body: JsonObject): Iterable<JsonObject> {
+    const inputTokens = countTokens(body);
+    return replyEvents({
+      body,
+      outputs: answer(body),
+      inputTokens,
+      cachedTokens: this.#cachedTokens(asText(body["prompt_cache_key"]), inputTokens),
+      createdAt: Math.floor(this.#options.now() / 1000),
+      nextId: this.#options.nextId,
+    });
+  }
+
+  /** The cache works in blocks, and remembers what the request before had. */
+  #cachedTokens(key: string, inputTokens: number): number {
+    if (key === "") return 0;
+    const before = this.#cached.get(key) ?? 0;
+    this.#cached.set(key, inputTokens);
+    return Math.floor(Math.min(before, inputTokens) / 16) * 16;
+  }
+
+  /** The older way to shorten a history: one plain JSON exchange. */
+  #compact(call: ApiCall): Response {
+    this.#options.counts.compactions += 1;
+    const { body, url } = call;
+    if (!isObject(body)) return this.#refuse(url, refuse("Request body must be a JSON object"));
+    const stranger = Object.keys(body).find((name) => !COMPACT_FIELDS.has(name));
+    if (stranger !== undefined) return this.#refuse(url, refuse(`Unsupported parameter: ${stranger}`));
+    if (!Array.isArray(body["input"])) return this.#refuse(url, refuse("Input must be a list"));
+    const item = { type: "compaction", id: this.#options.nextId("cmp"), encrypted_content: "gAAAAABzdGFuZC1pbg" };
+    return Response.json({ output: [item] });
+  }
+
+  async #models(call: ApiCall): Promise<Response> {
+    this.#options.counts.models += 1;
+    const script = this.#modelScripts.next();
+    if (script?.kind === "http") return sendHttp(script, this.#requestId());
+    const version = call.url.searchParams.get("client_version");
+    if (!version) return this.#refuse(call.url, refuse("client_version is required"));
+    if (call.request.headers.get("if-none-match") === CATALOGUE_ETAG) {
+      return new Response(null, { status: 304, headers: { etag: CATALOGUE_ETAG } });
+    }
+    return Response.json(modelsReply(version), { headers: { etag: CATALOGUE_ETAG } });
+  }
+
+  #transcribe(call: ApiCall): Response {
+    const isForm = call.request.headers.get("content-type")?.startsWith("multipart/form-data") === true;
+    if (!isForm || !asText(call.body).includes('name="file"'))
+      return this.#refuse(call.url, refuse("file is required"));
+    return Response.json({ text: "This is the stand-in's transcript." });
+  }
+
+  #images(call: ApiCall): Response {
+    const { body, url } = call;
+    if (!isObject(body) || asText(body["prompt"]) === "") return this.#refuse(url, refuse("prompt is required"));
+    if (url.pathname.endsWith("/edits") && !Array.isArray(body["images"])) {
+      return this.#refuse(url, refuse("images is required"));
+    }
+    return Response.json({
+      created: Math.floor(this.#options.now() / 1000),
+      background: "opaque",
+      data: [{ b64_json: TINY_PNG }],
+      output_format: "png",
+      quality: "medium",
+      size: "1024x1024",
+      usage: { input_tokens: 10, output_tokens: 100, total_tokens: 110 },
+    });
+  }
+}
+
+const ROUTES = new Set([
+  "POST /codex/responses",
+  "POST /codex/responses/compact",
+  "GET /codex/models",
+  "GET /wham/usage",
+  "GET /wham/accounts/check",
+  "POST /transcribe",
+  "POST /codex/images/generations",
+  "POST /codex/images/edits",
+]);
+
+const COMPACT_FIELDS = new Set([
+  "model",
+  "input",
+  "instructions",
+  "tools",
+  "parallel_tool_calls",
+  "reasoning",
+  "text",
+  "prompt_cache_key",
+  "service_tier",
+]);
+
+async function sendHttp(script: Extract<Script, { kind: "http" }>, requestId: string): Promise<Response> {
+  if (script.delayMs) await Bun.sleep(script.delayMs);
+  const init = { status: script.status, headers: { "x-request-id": requestId, ...script.headers } };
+  return typeof script.body === "string" ? new Response(script.body, init) : Response.json(script.body ?? {}, init);
+}
+
+/** Where the Codex CLI shall go on; it refuses anything but https. */
+function secureOrigin(request: Request): string {
+  const url = new URL(request.url);
+  return url.protocol === "https:" ? `https://${request.headers.get("host") ?? url.host}` : "https://chatgpt.com";
+}

@@ -1,0 +1,154 @@
+import { LITE_HEADER } from "../codex/lite.ts";
+import { findModel, type ModelCatalogue, type ModelInfo } from "../codex/models.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { isOlder, minimumVersion } from "./catalogue.ts";
+import { refuseItems } from "./item-rules.ts";
+import { asObjects, asText, shown } from "./json.ts";
+import { firstRefusal, refuse, refuseParam, type Refusal, wrongType, wrongValue } from "./refusal.ts";
+import { refuseTextOptions, refuseToolChoice, refuseTools } from "./tool-rules.ts";
+
+/** What the backend takes at the top of a body. One other name and the whole request is refused. */
+const FIELDS = new Set([
+  "model",
+  "input",
+  "instructions",
+  "tools",
+  "tool_choice",
+  "parallel_tool_calls",
+  "reasoning",
+  "text",
+  "include",
+  "store",
+  "stream",
+  "prompt_cache_key",
+  "service_tier",
+  "client_metadata",
+]);
+
+const INCLUDES = [
+  "reasoning.encrypted_content",
+  "web_search_call.action.sources",
+  "web_search_call.results",
+  "message.output_text.logprobs",
+  "message.input_image.image_url",
+];
+
+/**
+ * Why the backend would not take this request; undefined when it would. As strict as the real one is reported to be, so
+ * that whatever is let through here too much is a fault of the relay and not a matter of luck.
+ */
+export function findRefusal(headers: Headers, body: unknown, catalogue: ModelCatalogue): Refusal | undefined {
+  if (!isObject(body)) return refuse("Request body must be a JSON object");
+  const unsupported = Object.keys(body).find((name) => !FIELDS.has(name));
+  if (unsupported !== undefined) return refuse(`Unsupported parameter: ${unsupported}`);
+  if (body["store"] !== false) return refuse("Store must be set to false");
+  if (body["stream"] !== true) return refuse("Stream must be set to true");
+  if (!Array.isArray(body["input"])) return refuse("Input must be a list");
+
+  const slug = asText(body["model"]);
+  const model = findModel(catalogue, slug);
+  if (!model) return refuse(`The '${slug}' model is not supported when using Codex with a ChatGPT account.`);
+  const isLite = headers.get(LITE_HEADER) === "true";
+  return (
+    refuseVersion(headers, model) ??
+    (isLite ? refuseLite(body, model) : refuseClassic(body, model)) ??
+    refuseItems(body["input"] as unknown[], isLite) ??
+    refuseTools(body["tools"], "tools") ??
+    firstRefusal(body["input"] as unknown[], (item, index) =>
+      isObject(item) && item["type"] === "additional_tools"
+        ? refuseTools(item["tools"], `input[${index}].tools`)
+        : undefined,
+    ) ??
+    refuseToolChoice(body, isLite) ??
+    refuseTextOptions(body) ??
+    refuseReasoning(body["reasoning"], model) ??
+    refuseSmallFields(body)
+  );
+}
+
+function refuseVersion(headers: Headers, model: ModelInfo): Refusal | undefined {
+  const agent = /^codex[\w-]*\/(\d+\.\d+\.\d+)/i.exec(headers.get("user-agent") ?? "");
+  const version = headers.get("version") ?? agent?.[1];
+  if (version === undefined || !isOlder(version, minimumVersion(model))) return undefined;
+  return refuse(`The '${model.slug}' model requires a newer version of Codex. Please upgrade to the latest version.`);
+}
+
+const LITE = "X-OpenAI-Internal-Codex-Responses-Lite";
+
+function refuseLite(body: JsonObject, model: ModelInfo): Refusal | undefined {
+  if (model.use_responses_lite !== true) {
+    return refuseParam(`This model is not supported when using ${LITE}.`, "model", "unsupported_value");
+  }
+  const reasoning = body["reasoning"];
+  if (!isObject(reasoning) || reasoning["context"] !== "all_turns") {
+    const message = `${LITE} requires reasoning.context to be all_turns`;
+    return refuseParam(message, "reasoning.context", "unsupported_value");
+  }
+  for (const name of ["tools", "instructions"]) {
+    if (body[name] !== undefined) {
+      return refuseParam(`${LITE} does not support top-level ${name}`, name, "unsupported_value");
+    }
+  }
+  if (body["parallel_tool_calls"] === true) {
+    return refuseParam(`${LITE} does not support parallel_tool_calls`, "parallel_tool_calls", "unsupported_value");
+  }
+  const late = asObjects(body["input"]).findIndex((item, index) => item["type"] === "additional_tools" && index > 0);
+  if (late < 0) return undefined;
+  return refuseParam("additional_tools must be the first input item", `input[${late}]`, "invalid_value");
+}
+
+function refuseClassic(body: JsonObject, model: ModelInfo): Refusal | undefined {
+  // Other Lite models take the classic shape; for these several users are told that the model does not exist.
+  if (model.slug.includes("luna")) return refuse(`Model not found ${model.slug}`, 404);
+  const lite = asObjects(body["input"]).findIndex((item) => item["type"] === "additional_tools");
+  if (lite >= 0) {
+    return refuseParam(`additional_tools requires ${LITE}`, `input[${lite}].type`, "unsupported_value");
+  }
+  const instructions = body["instructions"];
+  if (instructions !== undefined) {
+    return typeof instructions === "string" ? undefined : refuse("Instructions are not valid");
+  }
+  const hasDeveloper = asObjects(body["input"]).some((item) => item["role"] === "developer");
+  return hasDeveloper ? undefined : refuse("Instructions are required");
+}
+
+function refuseReasoning(reasoning: unknown, model: ModelInfo): Refusal | undefined {
+  if (reasoning === undefined || reasoning === null) return undefined;
+  if (!isObject(reasoning)) return wrongType("reasoning", "an object");
+  const stranger = Object.keys(reasoning).find((key) => !["effort", "summary", "context"].includes(key));
+  if (stranger !== undefined) return refuse(`Unsupported parameter: reasoning.${stranger}`);
+  const summaries = ["auto", "concise", "detailed"];
+  const { effort, summary } = reasoning;
+  if (summary !== undefined && summary !== null && !summaries.includes(asText(summary))) {
+    return wrongValue("reasoning.summary", summary, summaries);
+  }
+  if (effort === undefined || effort === null) return undefined;
+  const supported = (model.supported_reasoning_levels ?? []).map((level) => level.effort);
+  if (supported.includes(asText(effort))) return undefined;
+  const list = supported.map((name) => `'${name}'`).join(", ");
+  const message =
+    `Unsupported value: '${shown(effort)}' is not supported with the '${model.slug}' model. ` +
+    `Supported values are: ${list}.`;
+  return refuseParam(message, "reasoning.effort", "unsupported_value");
+}
+
+function refuseSmallFields(body: JsonObject): Refusal | undefined {
+  const tier = body["service_tier"];
+  if (tier !== undefined && tier !== "priority" && tier !== "flex") {
+    return refuse(`Unsupported service_tier: ${shown(tier)}`);
+  }
+  if (body["parallel_tool_calls"] !== undefined && typeof body["parallel_tool_calls"] !== "boolean") {
+    return wrongType("parallel_tool_calls", "a boolean");
+  }
+  if (body["prompt_cache_key"] !== undefined && typeof body["prompt_cache_key"] !== "string") {
+    return wrongType("prompt_cache_key", "a string");
+  }
+  const include = body["include"];
+  if (include !== undefined && !Array.isArray(include)) return wrongType("include", "an array of strings");
+  const unknown = ((include ?? []) as unknown[]).find((name) => !INCLUDES.includes(asText(name)));
+  if (unknown !== undefined) return wrongValue("include", unknown, INCLUDES);
+  const metadata = body["client_metadata"];
+  if (metadata === undefined) return undefined;
+  const isStringMap = isObject(metadata) && Object.values(metadata).every((value) => typeof value === "string");
+  return isStringMap ? undefined : wrongType("client_metadata", "an object of strings");
+}

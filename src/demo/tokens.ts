@@ -1,0 +1,60 @@
+import type { JsonObject } from "../lib/json.ts";
+import type { DemoAccount } from "./account.ts";
+
+/** The public client id of every Codex login. */
+export const CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
+
+export interface TokenTimes {
+  readonly nowMs: number;
+  readonly expiresInMs: number;
+}
+
+/** An unsigned JWT with the claims that clients read. No client checks the signature. */
+export function makeJwt(account: DemoAccount, issuer: string, times: TokenTimes, id: string): string {
+  const issuedAt = Math.floor(times.nowMs / 1000);
+  const claims = {
+    iss: issuer,
+    aud: ["https://api.openai.com/v1"],
+    client_id: CLIENT_ID,
+    jti: id,
+    iat: issuedAt,
+    exp: issuedAt + Math.floor(times.expiresInMs / 1000),
+    email: account.email,
+    email_verified: true,
+    "https://api.openai.com/auth": {
+      chatgpt_account_id: account.accountId,
+      chatgpt_user_id: account.userId,
+      user_id: account.userId,
+      chatgpt_plan_type: account.plan,
+      chatgpt_account_is_fedramp: account.isFedramp,
+      organization_id: "org-stand-in",
+      project_id: "proj_stand_in",
+      completed_platform_onboarding: true,
+      is_org_owner: true,
+    },
+    "https://api.openai.com/profile": { email: account.email, email_verified: true },
+  };
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return `${part({ alg: "none", typ: "JWT" })}.${part(claims)}.${Buffer.from("stand-in").toString("base64url")}`;
+}
+
+export interface TokenSet {
+  readonly id_token: string;
+  readonly access_token: string;
+  readonly refresh_token: string;
+}
+
+/** `auth.json` as the Codex CLI writes it after a login. */
+export function makeAuthJson(tokens: TokenSet, accountId: string, issuer: string, nowMs: number): JsonObject {
+  return {
+    auth_mode: "chatgpt",
+    OPENAI_API_KEY: null,
+    tokens: {
+      ...tokens,
+      oauth_provenance: { issuer, client_id: CLIENT_ID },
+      login_owner_id: "c3RhbmQtaW4tbG9naW4tb3duZXItaWQ",
+      account_id: accountId,
+    },
+    last_refresh: new Date(nowMs).toISOString(),
+  };
+}
