@@ -1,5 +1,6 @@
-import { RelayError, type ErrorCode } from "../lib/errors.ts";
+import { RelayError, type ErrorCode, type RelayErrorOptions } from "../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../lib/json.ts";
+import { clientHeaders, upstreamRequestId } from "./headers.ts";
 import type { CodexEvent } from "./schema.ts";
 
 /** What upstream said went wrong, wherever it said it. */
@@ -62,10 +63,14 @@ export function httpFailure(reply: HttpFailure, nowMs: number): RelayError {
   if (isHtml || reply.headers.has("cf-mitigated")) return htmlFailure(reply);
   const detail = readDetail(errorObject(parseJson(reply.text)), nowMs);
   const waitMs = detail.resetsInMs ?? retryAfterMs(reply.headers, nowMs);
+  const requestId = upstreamRequestId(reply.headers);
   return classify(
     reply.status,
     { ...detail, resetsInMs: waitMs },
-    { status: reply.status, contentType: contentType || "application/json", text: reply.text },
+    {
+      headers: { ...clientHeaders(reply.headers), ...(requestId === undefined ? {} : { "x-request-id": requestId }) },
+      upstreamBody: { status: reply.status, contentType: contentType || "application/json", text: reply.text },
+    },
   );
 }
 
@@ -138,21 +143,12 @@ function retryAfterMs(headers: Headers, nowMs: number): number | undefined {
 function classify(
   status: number | undefined,
   detail: Detail,
-  upstreamBody: { status?: number; contentType?: string; text?: string },
+  reply: Pick<RelayErrorOptions, "headers" | "upstreamBody">,
 ): RelayError {
-  const body = upstreamBody.text
-    ? {
-        upstreamBody: {
-          status: upstreamBody.status ?? 502,
-          contentType: upstreamBody.contentType ?? "application/json",
-          text: upstreamBody.text,
-        },
-      }
-    : {};
   const name = [detail.code, detail.type].find((word) => word !== undefined && isKnownName(word)) ?? detail.code;
   const message = detail.message ?? `Upstream refused the request${status === undefined ? "" : ` with ${status}`}.`;
-  const make = (code: ErrorCode, text: string, options: ConstructorParameters<typeof RelayError>[2] = {}) =>
-    new RelayError(code, text, { ...(name === undefined ? {} : { wireCode: name }), ...body, ...options });
+  const make = (code: ErrorCode, text: string, options: RelayErrorOptions = {}) =>
+    new RelayError(code, text, { ...(name === undefined ? {} : { wireCode: name }), ...reply, ...options });
   const param = detail.param === undefined ? {} : { param: detail.param };
 
   if (name === "context_length_exceeded" || /exceeds the context window|maximum context length/i.test(message)) {
@@ -209,7 +205,7 @@ function wait(ms: number | undefined): { retryAfterMs?: number } {
 
 /** Repeating cannot help before the window resets, so SDKs are told not to try. */
 function quotaFailure(
-  make: (code: ErrorCode, text: string, options?: ConstructorParameters<typeof RelayError>[2]) => RelayError,
+  make: (code: ErrorCode, text: string, options?: RelayErrorOptions) => RelayError,
   message: string,
   detail: Detail,
 ): RelayError {

@@ -1,6 +1,6 @@
 import { platform, arch, release } from "node:os";
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
-import { eventFailure, httpFailure, unsupportedParameter } from "../codex/failure.ts";
+import { eventFailure, httpFailure, truncated, unsupportedParameter } from "../codex/failure.ts";
 import { conversationHeaders, identityHeaders } from "../codex/headers.ts";
 import { LITE_HEADER, needsClassicShape, toLite } from "../codex/lite.ts";
 import { findModel, type ModelCatalogue } from "../codex/models.ts";
@@ -228,8 +228,13 @@ export class UpstreamClient {
       for (;;) {
         const next = events.next();
         const result = await Promise.race([next, deadline.promise]);
-        if (result === "held") return [...held, next];
-        if (result.done) return held;
+        if (result === "held") {
+          // Whoever reads on gets its failure; a client that leaves first must not leave it to nobody.
+          next.catch(() => {});
+          return [...held, next];
+        }
+        // Nothing came that mattered: still time for a true status.
+        if (result.done) throw truncated();
         held.push(result);
         const decisive = result.value.find((event) => !isPreamble(event.type));
         if (decisive && isFailure(decisive.type)) {

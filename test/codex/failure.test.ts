@@ -128,13 +128,9 @@ describe("a failure inside a stream", () => {
     [failed({ code: "cyber_policy", message: "no" }), 400, "cyber_policy"],
     [failed({ code: "server_error", message: "oops" }), 502, "server_error"],
     [failed({}), 502, "upstream_error"],
-    [{ type: "error", code: "rate_limit_exceeded", message: "Slow" } as CodexEvent, 429, "rate_limit_exceeded"],
-    [
-      { type: "error", status: 400, error: { code: "invalid_prompt", message: "x" } } as CodexEvent,
-      400,
-      "invalid_prompt",
-    ],
-    [{ type: "response.cancelled", response: {} } as CodexEvent, 502, "upstream_error"],
+    [{ type: "error", code: "rate_limit_exceeded", message: "Slow" }, 429, "rate_limit_exceeded"],
+    [{ type: "error", status: 400, error: { code: "invalid_prompt", message: "x" } }, 400, "invalid_prompt"],
+    [{ type: "response.cancelled", response: {} }, 502, "upstream_error"],
   ])("%j", (event, status, code) => {
     const error = eventFailure(event, NOW);
     expect([error.status, error.wireCode]).toEqual([status, code]);

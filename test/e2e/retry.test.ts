@@ -128,9 +128,9 @@ describe("a Responses-Lite model", () => {
         { role: "user", content: "u" },
       ],
     });
-    const [sent] = backend.bodies;
+    const sent = backend.bodies[0] ?? {};
     expect(backend.headers[0]?.get("x-openai-internal-codex-responses-lite")).toBe("true");
-    expect((sent?.["input"] as { type: string; role: string }[]).map((item) => `${item.type}/${item.role}`)).toEqual([
+    expect((sent["input"] as { type: string; role: string }[]).map((item) => `${item.type}/${item.role}`)).toEqual([
       "additional_tools/developer",
       "message/developer",
       "message/user",
@@ -180,8 +180,8 @@ test("one conversation keeps its cache key and its headers; another gets others"
 test("a login that changes between requests is used at once", async () => {
   await using backend = fakeCodex(says("ok"));
   let token = "first";
-  const { current } = fixedCredentials();
-  const provide = async () => ({ ...(await current()), accessToken: token });
+  const login = await fixedCredentials().current();
+  const provide = () => Promise.resolve({ ...login, accessToken: token });
   await using relay = startTestRelay({ baseUrl: backend.baseUrl, credentials: { current: provide, recover: provide } });
   await post(`${relay.url}/v1/chat/completions`, chatBody());
   token = "second";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { RelayError } from "../../src/lib/errors.ts";
+import type { RelayError } from "../../src/lib/errors.ts";
 import { corsHeaders, Gate, preflightHeaders } from "../../src/server/gate.ts";
 
 const OPEN = { host: "127.0.0.1", apiKey: undefined, allowHosts: [], corsOrigins: [] };
@@ -108,7 +108,7 @@ describe("the key", () => {
     try {
       gate.admit(new Headers({ host, authorization: "Bearer hunter2" }), false);
     } catch (error) {
-      expect(String((error as RelayError).message) + String((error as RelayError).hint)).not.toContain("hunter2");
+      expect(`${(error as RelayError).message} ${(error as RelayError).hint}`).not.toContain("hunter2");
       expect((error as RelayError).headers["www-authenticate"]).toBe("Bearer");
     }
   });

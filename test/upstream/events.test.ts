@@ -60,12 +60,12 @@ test("silence ends the reply with a timeout, after what had come", async () => {
   });
   const batches = readEvents(stream, { idleTimeoutMs: 20 });
   expect((await batches.next()).value).toHaveLength(1);
-  expect(batches.next()).rejects.toMatchObject({ code: "upstream_timeout", status: 504 });
+  await expect(batches.next()).rejects.toMatchObject({ code: "upstream_timeout", status: 504 });
 });
 
 test("a body that breaks off is an error, not an end", async () => {
   const stream = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new TypeError("reset")) });
-  expect(readEvents(stream).next()).rejects.toMatchObject({ code: "upstream_stream_truncated", status: 502 });
+  await expect(readEvents(stream).next()).rejects.toMatchObject({ code: "upstream_stream_truncated", status: 502 });
 });
 
 test("leaving early lets go of the body", async () => {

@@ -226,7 +226,7 @@ function stream(events: object[], over: Partial<Context> = {}, request: object =
     );
 }
 
-const typesOf = (frames: { type?: unknown }[]) => frames.map((frame) => frame.type);
+const typesOf = (frames: Record<string, unknown>[]) => frames.map((frame) => frame["type"]);
 
 describe("a streamed reply", () => {
   test("is upstream's, made safe for SDKs: private events go, the output comes with the end", () => {

@@ -1,0 +1,30 @@
+import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
+import { fixedCredentials, startTestRelay, type TestRelay, type TestRelayOptions } from "./relay.ts";
+
+export interface DemoRelay {
+  readonly backend: DemoBackend;
+  readonly relay: TestRelay;
+  /** Base URL for OpenAI clients. */
+  readonly v1: string;
+  stop(): Promise<void>;
+}
+
+/** A relay in front of the strict stand-in backend, with a login that the stand-in issued. */
+export function startDemoRelay(over: Partial<TestRelayOptions> = {}): DemoRelay {
+  const backend = startDemoBackend();
+  const { accessToken, accountId } = backend.issueLogin();
+  const relay = startTestRelay({
+    baseUrl: backend.baseUrl,
+    credentials: fixedCredentials({ accessToken, accountId }),
+    ...over,
+  });
+  return {
+    backend,
+    relay,
+    v1: `${relay.url}/v1`,
+    async stop() {
+      await relay.stop();
+      await backend.stop();
+    },
+  };
+}
