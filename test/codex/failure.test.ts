@@ -132,7 +132,7 @@ describe("a failure inside a stream", () => {
     [{ type: "error", status: 400, error: { code: "invalid_prompt", message: "x" } }, 400, "invalid_prompt"],
     [{ type: "response.cancelled", response: {} }, 502, "upstream_error"],
   ])("%j", (event, status, code) => {
-    const error = eventFailure(event, NOW);
+    const error = eventFailure(event as CodexEvent, NOW);
     expect([error.status, error.wireCode]).toEqual([status, code]);
   });
 

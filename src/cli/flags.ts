@@ -1,0 +1,120 @@
+import { renderUsage, type ArgsDef, type CommandDef } from "citty";
+import type { FlagValues } from "../config/load.ts";
+import { defaultText, SETTINGS, type Setting, type SettingName } from "../config/settings.ts";
+import { RelayError } from "../lib/errors.ts";
+import { nearest } from "../lib/nearest.ts";
+import { NAME } from "../version.ts";
+import { plainUnlessTerminal } from "./output.ts";
+
+/** A flag of one command only, beside those that set settings. */
+export interface OwnFlag {
+  readonly help: string;
+  /** What its value looks like; absent for switches. */
+  readonly value?: string;
+}
+
+export interface ParsedFlags {
+  readonly settings: FlagValues;
+  /** Flags of the command itself, by name without dashes. */
+  readonly own: Readonly<Record<string, string | true>>;
+}
+
+type Target =
+  | { readonly kind: "setting"; readonly name: SettingName; readonly setting: Setting }
+  | { readonly kind: "own"; readonly name: string; readonly flag: OwnFlag }
+  | { readonly kind: "debug" };
+
+/**
+ * Flags, strictly: citty lets unknown ones pass and takes a missing value for an empty one, which turns a typing error
+ * into a relay that quietly does something else. Throws `usage`.
+ */
+export function parseFlags(argv: readonly string[], own: Readonly<Record<string, OwnFlag>> = {}): ParsedFlags {
+  const targets = targetsOf(own);
+  const settings: Record<string, string | true | string[]> = {};
+  const others: Record<string, string | true> = {};
+  for (let index = 0; index < argv.length; index += 1) {
+    const word = argv[index] ?? "";
+    const { flag, attached } = split(word);
+    const target = targets.get(flag);
+    if (!target) throw unknownFlag(word, [...targets.keys()]);
+    if (target.kind === "debug") {
+      settings["logLevel"] = "debug";
+      continue;
+    }
+    const takesValue = target.kind === "setting" ? target.setting.value !== undefined : target.flag.value !== undefined;
+    let value: string | true = true;
+    if (takesValue) {
+      if (attached === undefined) index += 1;
+      value = attached ?? valueAfter(flag, argv[index]);
+    } else if (attached !== undefined) {
+      value = attached;
+    }
+    if (target.kind === "own") others[target.name] = value;
+    else if (target.setting.isList && typeof value === "string") {
+      settings[target.name] = [...((settings[target.name] as string[] | undefined) ?? []), value];
+    } else settings[target.name] = value;
+  }
+  return { settings, own: others };
+}
+
+/** `--port=9`, `-p=9` and `-p9` carry their value with them. */
+function split(word: string): { flag: string; attached: string | undefined } {
+  const long = /^(--[a-z0-9-]+)=(.*)$/s.exec(word) ?? /^(-[a-z])=?(.+)$/s.exec(word);
+  return { flag: long?.[1] ?? word, attached: long?.[2] };
+}
+
+function valueAfter(flag: string, next: string | undefined): string {
+  if (next === undefined || /^--?[a-z]/i.test(next)) {
+    throw new RelayError("usage", `${flag} needs a value.`, { hint: `Write ${flag} VALUE.` });
+  }
+  return next;
+}
+
+function targetsOf(own: Readonly<Record<string, OwnFlag>>): Map<string, Target> {
+  const targets = new Map<string, Target>([["--debug", { kind: "debug" }]]);
+  for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
+    for (const flag of setting.flags) targets.set(flag, { kind: "setting", name, setting });
+  }
+  for (const [name, flag] of Object.entries(own)) targets.set(`--${name}`, { kind: "own", name, flag });
+  return targets;
+}
+
+function unknownFlag(word: string, known: readonly string[]): RelayError {
+  if (!word.startsWith("-")) {
+    return new RelayError("usage", `Unexpected argument '${word.slice(0, 60)}'.`, { hint: "Flags begin with --." });
+  }
+  const flag = word.split("=")[0] ?? word;
+  return new RelayError("usage", `Unknown flag '${flag.slice(0, 60)}'.`, {
+    hint: `Did you mean '${nearest(flag, known)}'?`,
+  });
+}
+
+/** Help of a command: citty draws it from the same table that parses. */
+export async function usageOf(command: CommandDef): Promise<string> {
+  return plainUnlessTerminal(await renderUsage(command, { meta: { name: NAME } }));
+}
+
+/** The settings (and a command's own flags) in citty's form, for help. */
+export function citty(own: Readonly<Record<string, OwnFlag>> = {}): ArgsDef {
+  const args: ArgsDef = {};
+  for (const [name, flag] of Object.entries(own)) {
+    args[name] = {
+      type: flag.value === undefined ? "boolean" : "string",
+      description: flag.help,
+      valueHint: flag.value ?? "",
+    };
+  }
+  for (const setting of Object.values<Setting>(SETTINGS)) {
+    const [flag, ...aliases] = setting.flags;
+    if (flag === undefined) continue;
+    const name = flag.slice(2);
+    const alias = aliases.map((other) => other.replace(/^-+/, ""));
+    const usual = defaultText(setting);
+    const description = usual === "" ? setting.help : `${setting.help} (default: ${usual})`;
+    args[name] =
+      setting.value === undefined
+        ? { type: "boolean", description, alias }
+        : { type: "string", description, alias, valueHint: setting.value };
+  }
+  return args;
+}

@@ -1,0 +1,60 @@
+import { defineCommand, renderUsage, runCommand, type CommandDef } from "citty";
+import { RelayError } from "../lib/errors.ts";
+import { nearest } from "../lib/nearest.ts";
+import { COMMIT, NAME, VERSION } from "../version.ts";
+import { plainUnlessTerminal, printFailure } from "./output.ts";
+
+/** One sentence for each command; its code is loaded only when it runs. */
+const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load: () => Promise<CommandDef> }>> = {
+  serve: { about: "run the relay in the foreground", load: () => import("./serve.ts").then((module) => module.serve) },
+  demo: {
+    about: "run it against a built-in stand-in backend: no login, no network",
+    load: () => import("./demo.ts").then((module) => module.demo),
+  },
+  models: {
+    about: "list the models of the account",
+    load: () => import("./models.ts").then((module) => module.models),
+  },
+};
+
+const root = defineCommand({
+  meta: { name: NAME, version: VERSION, description: "Use the models of your ChatGPT plan from any LLM client." },
+  subCommands: Object.fromEntries(
+    Object.entries(COMMANDS).map(([name, { about }]) => [name, { meta: { name, description: about } }]),
+  ),
+});
+
+/** Runs one command. Returns the exit code: 0 done, 1 failed, 2 wrong usage. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    const [name, ...rest] = argv;
+    if (name === "--version" || name === "-v" || name === "version") {
+      process.stdout.write(`${NAME} ${VERSION}${COMMIT === "" ? "" : ` (${COMMIT})`}\n`);
+      return 0;
+    }
+    if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+      // Asked for, it is data; otherwise it is a remark on a call that said nothing.
+      (name === undefined ? process.stderr : process.stdout).write(plainUnlessTerminal(await renderUsage(root)));
+      return name === undefined ? 2 : 0;
+    }
+    const command = await find(name).load();
+    if (rest.includes("--help") || rest.includes("-h")) {
+      const { usageOf } = await import("./flags.ts");
+      process.stdout.write(await usageOf(command));
+      return 0;
+    }
+    const { result } = await runCommand(command, { rawArgs: rest });
+    return typeof result === "number" ? result : 0;
+  } catch (error) {
+    return printFailure(error);
+  }
+}
+
+function find(name: string) {
+  const command = COMMANDS[name];
+  if (command) return command;
+  const names = Object.keys(COMMANDS);
+  throw new RelayError("usage", `Unknown command '${name.slice(0, 40)}'.`, {
+    hint: `Did you mean '${nearest(name, names)}'? Commands: ${names.join(", ")}.`,
+  });
+}

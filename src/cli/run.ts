@@ -1,0 +1,35 @@
+import type { Log } from "../lib/log.ts";
+import type { RunningRelay } from "../server/serve.ts";
+import { say } from "./output.ts";
+
+/** How long streams that are under way may go on after the first signal. */
+const DRAIN_MS = 30_000;
+
+/** Serves until SIGINT or SIGTERM, then drains; a second signal stops at once. Resolves to the exit code. */
+export function runUntilStopped(relay: RunningRelay, log: Log): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  let isStopping = false;
+  const stop = async () => {
+    if (isStopping) {
+      await relay.stop();
+      resolve(0);
+      return;
+    }
+    isStopping = true;
+    const running = relay.activeRequests();
+    if (running > 0)
+      say(`Stopping after ${running} running request${running === 1 ? "" : "s"}; once more to stop at once.`);
+    const isDrained = await relay.drain(DRAIN_MS);
+    if (!isDrained) {
+      log.warn("Requests were still running after the time to finish; they were cut.");
+      await relay.stop();
+    }
+    resolve(0);
+  };
+  const onSignal = () => void stop();
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  // A closed terminal is no reason to stop serving others; whoever wants that sends SIGTERM.
+  process.on("SIGHUP", () => log.debug("SIGHUP ignored."));
+  return promise;
+}

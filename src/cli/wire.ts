@@ -1,0 +1,84 @@
+import { join } from "node:path";
+import { openCredentials } from "../auth/index.ts";
+import type { CredentialKeeper } from "../auth/keeper.ts";
+import { installedClientVersion } from "../config/client-version.ts";
+import { loadSettings, type FlagValues, type Loaded } from "../config/load.ts";
+import { codexHome, stateFolder } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Log } from "../lib/log.ts";
+import type { RelayOptions } from "../server/options.ts";
+import { UpstreamClient } from "../upstream/client.ts";
+import { createEgress, takeOverProxyEnvironment, type Egress } from "../upstream/egress.ts";
+import type { UpstreamOptions } from "../upstream/options.ts";
+import { createLog } from "./log.ts";
+
+/** Everything that a command needs to talk to upstream. */
+export interface Wiring extends Loaded {
+  readonly log: Log;
+  readonly egress: Egress;
+  readonly credentials: CredentialKeeper;
+  readonly upstream: UpstreamClient;
+}
+
+/** How long a reply's status may be held back: long enough for early failures, too short for a client to give up. */
+const HOLD_MS = 8000;
+
+/** Settings → log, egress, login, upstream. `over` replaces what the environment says (the demo brings its own). */
+export async function wire(
+  flags: FlagValues,
+  env: Record<string, string | undefined>,
+  over: { settings?: Partial<Settings>; tokens?: Record<string, string> } = {},
+): Promise<Wiring> {
+  const loaded = await loadSettings(flags, env);
+  const settings = { ...loaded.settings, ...over.settings };
+  const log = await createLog({
+    level: settings.logLevel,
+    format: settings.logFormat ?? (process.stderr.isTTY ? "pretty" : "json"),
+  });
+  const egress = createEgress({ proxy: settings.proxy, noProxy: env["NO_PROXY"] ?? env["no_proxy"] ?? "" });
+  takeOverProxyEnvironment(process.env);
+  const credentials = openCredentials({
+    env: over.tokens ?? env,
+    authFile: settings.authFile ?? join(codexHome(env), "auth.json"),
+    stateDir: settings.stateDir ?? stateFolder(env),
+    tokenUrl: settings.tokenUrl ?? `${settings.issuer}/oauth/token`,
+    clientId: settings.clientId,
+    fetch: egress.fetch,
+    log,
+  });
+  const upstream = new UpstreamClient({ options: await upstreamOptions(settings, env), credentials, egress, log });
+  return { settings, origins: loaded.origins, log, egress, credentials, upstream };
+}
+
+async function upstreamOptions(settings: Settings, env: Record<string, string | undefined>): Promise<UpstreamOptions> {
+  const home = codexHome(env);
+  return {
+    baseUrl: settings.baseUrl,
+    responsesPath: settings.responsesPath,
+    openaiBaseUrl: settings.openaiBaseUrl,
+    clientVersion: settings.clientVersion ?? (await installedClientVersion(home, env["PATH"] ?? "")),
+    lite: settings.lite,
+    firstByteTimeoutMs: settings.firstByteTimeout * 1000,
+    idleTimeoutMs: settings.idleTimeout * 1000,
+    holdMs: HOLD_MS,
+    modelsCacheFile: join(home, "models_cache.json"),
+    models: settings.models,
+  };
+}
+
+/** Settings of the listening side. */
+export function relayOptions(settings: Settings): RelayOptions {
+  return {
+    host: settings.addr?.host || settings.host,
+    port: settings.addr?.port ?? settings.port,
+    apiKey: settings.apiKey,
+    allowHosts: settings.allowHosts,
+    corsOrigins: settings.corsOrigins,
+    strict: settings.strict,
+    reasoning: settings.reasoning,
+    instructions: settings.instructions ?? "",
+    maxBodyBytes: Math.floor(settings.maxBodyMib * 1024 * 1024),
+    maxRequests: settings.maxRequests,
+    keepAliveMs: settings.keepAlive * 1000,
+  };
+}

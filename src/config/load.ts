@@ -1,0 +1,82 @@
+import { RelayError } from "../lib/errors.ts";
+import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
+import { nearest } from "../lib/nearest.ts";
+import { configFile } from "./paths.ts";
+import { SETTINGS, type Setting, type SettingName, type Settings } from "./settings.ts";
+
+/** Where a value came from: `--port`, `CODEX_RELAY_PORT`, `config.json` or `default`. */
+export type Origins = Readonly<Record<SettingName, string>>;
+
+export interface Loaded {
+  readonly settings: Settings;
+  readonly origins: Origins;
+}
+
+/** Flags as given, by setting: text, `true` for a switch, or several texts. */
+export type FlagValues = Readonly<Partial<Record<SettingName, string | true | readonly string[]>>>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Flag › environment › config file › default. Throws `usage` naming the place of the first bad value. */
+export async function loadSettings(flags: FlagValues, env: Environment): Promise<Loaded> {
+  const file = await readConfig(configFile(env));
+  const settings: Record<string, unknown> = {};
+  const origins: Record<string, string> = {};
+  for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
+    const given = firstGiven(name, setting, flags, env, file);
+    origins[name] = given?.origin ?? "default";
+    settings[name] = given ? parsed(setting, given) : setting.default;
+  }
+  return { settings: settings as Settings, origins: origins as Origins };
+}
+
+interface Given {
+  readonly value: unknown;
+  readonly origin: string;
+}
+
+function firstGiven(
+  name: SettingName,
+  setting: Setting,
+  flags: FlagValues,
+  env: Environment,
+  file: JsonObject,
+): Given | undefined {
+  const flag = flags[name];
+  if (flag !== undefined) return { value: flag, origin: setting.flags[0] ?? name };
+  for (const variable of setting.env) {
+    // An empty variable is one that somebody has taken back.
+    if (env[variable]) return { value: env[variable], origin: variable };
+  }
+  const kept = file[setting.key];
+  return kept === undefined || kept === null ? undefined : { value: kept, origin: `config.json (${setting.key})` };
+}
+
+function parsed(setting: Setting, given: Given): unknown {
+  const result = setting.schema.safeParse(given.value);
+  if (result.success) return result.data;
+  const shown = setting.isSecret ? "" : ` '${String(given.value).slice(0, 80)}'`;
+  const reason = (result.error.issues[0]?.message ?? "not accepted").replace(/^Invalid (input|option): /, "");
+  throw new RelayError("usage", `Bad value${shown} for ${given.origin}: ${reason}.`, {
+    hint: `It is ${setting.help}.`,
+  });
+}
+
+async function readConfig(path: string): Promise<JsonObject> {
+  const text = await Bun.file(path)
+    .text()
+    .catch(() => undefined);
+  if (text === undefined) return {};
+  const value = parseJson(text);
+  if (!isObject(value)) {
+    throw new RelayError("usage", `${path} is not a JSON object.`, { hint: "Mend it or remove it." });
+  }
+  const known = Object.values<Setting>(SETTINGS).map((setting) => setting.key);
+  for (const key of Object.keys(value)) {
+    if (known.includes(key)) continue;
+    throw new RelayError("usage", `${path} has an unknown key '${key.slice(0, 60)}'.`, {
+      hint: `Did you mean '${nearest(key, known)}'?`,
+    });
+  }
+  return value;
+}

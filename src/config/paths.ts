@@ -1,0 +1,24 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** `~/.config/codex-relay/config.json`, or below XDG_CONFIG_HOME. */
+export function configFile(env: Environment): string {
+  return join(env["XDG_CONFIG_HOME"] || join(home(env), ".config"), "codex-relay", "config.json");
+}
+
+/** `~/.local/state/codex-relay`, or below XDG_STATE_HOME; LOCALAPPDATA on Windows. */
+export function stateFolder(env: Environment): string {
+  const base = env["XDG_STATE_HOME"] || env["LOCALAPPDATA"] || join(home(env), ".local", "state");
+  return join(base, "codex-relay");
+}
+
+/** Home of the Codex CLI: CODEX_HOME or `~/.codex`. */
+export function codexHome(env: Environment): string {
+  return env["CODEX_HOME"] || join(home(env), ".codex");
+}
+
+function home(env: Environment): string {
+  return env["HOME"] || homedir();
+}

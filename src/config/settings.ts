@@ -1,0 +1,366 @@
+import { z } from "zod";
+
+/** One setting: everything that is known about it, once. */
+export interface Setting {
+  /** Key in the config file. */
+  readonly key: string;
+  /** First the name, then aliases; none for settings that only the environment brings. */
+  readonly flags: readonly string[];
+  /** In order of precedence; later names are those that users of earlier tools have set. */
+  readonly env: readonly string[];
+  readonly schema: z.ZodType;
+  /** Shown in help and README; the default itself is in the schema's place below. */
+  readonly default: unknown;
+  /** What stands there when the default is worked out at start. */
+  readonly defaultText?: string;
+  readonly help: string;
+  /** What a value looks like, for help; absent for switches. */
+  readonly value?: string;
+  /** Its value is never shown. */
+  readonly isSecret?: boolean;
+  /** May be given several times. */
+  readonly isList?: boolean;
+}
+
+const text = z.string().trim().min(1);
+const port = z.coerce.number().int().min(0).max(65_535);
+const seconds = z.coerce.number().positive().max(86_400);
+const url = text
+  .refine((value) => /^https?:\/\/[^/\s]+/.test(value), "must begin with http:// or https://")
+  .transform((value) => value.replace(/\/+$/, ""));
+const choice = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values);
+const toggle = z.preprocess((value) => {
+  if (value === true || /^(1|true|yes|on)$/i.test(String(value))) return true;
+  return value === false || /^(0|false|no|off)$/i.test(String(value)) ? false : value;
+}, z.boolean());
+const list = z.preprocess(
+  (value) =>
+    [value]
+      .flat()
+      .flatMap((entry) => (typeof entry === "string" ? entry.split(",") : [entry]))
+      .map((entry) => (typeof entry === "string" ? entry.trim() : entry))
+      .filter((entry) => entry !== ""),
+  z.array(z.string()),
+);
+const proxy = text.superRefine((value, context) => {
+  if (/^socks/i.test(value))
+    context.addIssue({ code: "custom", message: "SOCKS proxies are not supported; use an HTTP proxy" });
+  else if (!/^https?:\/\/[^/\s]+/.test(value))
+    context.addIssue({ code: "custom", message: "must be like http://host:port" });
+});
+
+/** `auto`, `on`, `off`, or single models as `gpt-x=off`; several separated by commas. */
+const lite = text.transform((value, context) => {
+  const choice = { default: "auto" as "auto" | "on" | "off", models: {} as Record<string, "on" | "off"> };
+  for (const part of value.split(",").map((entry) => entry.trim())) {
+    const single = /^([^=\s]+)=(on|off)$/.exec(part);
+    if (single?.[1] !== undefined) choice.models[single[1]] = single[2] as "on" | "off";
+    else if (part === "auto" || part === "on" || part === "off") choice.default = part;
+    else context.addIssue({ code: "custom", message: "must be auto, on, off or MODEL=on|off" });
+  }
+  return choice;
+});
+
+const addr = text.transform((value, context) => {
+  const match = /^(\[[^\]]+\]|[^:]*):(\d{1,5})$/.exec(value);
+  if (!match) context.addIssue({ code: "custom", message: "must be like HOST:PORT" });
+  return { host: (match?.[1] ?? "").replace(/^\[|\]$/g, ""), port: Number(match?.[2]) };
+});
+
+/**
+ * Every setting of the relay. Default, flag, environment names, config key and help text come from here and nowhere
+ * else; README's table is held against it by a test.
+ */
+export const SETTINGS = {
+  host: {
+    key: "host",
+    flags: ["--host"],
+    env: ["CODEX_RELAY_HOST", "CODEX_PROXY_HOST"],
+    schema: text,
+    default: "127.0.0.1",
+    value: "ADDRESS",
+    help: "address to listen on; off loopback an API key is required",
+  },
+  port: {
+    key: "port",
+    flags: ["--port", "-p"],
+    env: ["CODEX_RELAY_PORT", "CODEX_PROXY_PORT"],
+    schema: port,
+    default: 8787,
+    value: "PORT",
+    help: "port to listen on; 0 picks a free one",
+  },
+  addr: {
+    key: "addr",
+    flags: ["--addr"],
+    env: [],
+    schema: addr,
+    default: undefined,
+    value: "HOST:PORT",
+    help: "host and port in one",
+  },
+  apiKey: {
+    key: "api_key",
+    flags: ["--api-key"],
+    env: ["CODEX_RELAY_API_KEY", "CODEX_PROXY_API_KEY", "PROXY_API_KEY"],
+    schema: text,
+    default: undefined,
+    value: "KEY",
+    isSecret: true,
+    help: "key that clients must send; better in the environment than on the command line",
+  },
+  proxy: {
+    key: "proxy",
+    flags: ["--proxy"],
+    env: ["CODEX_RELAY_PROXY", "CODEX_API_PROXY_HTTPS_PROXY", "HTTPS_PROXY", "https_proxy"],
+    schema: proxy,
+    default: undefined,
+    value: "URL",
+    isSecret: true,
+    help: "HTTP proxy for everything that goes out; NO_PROXY is honoured, loopback never uses it",
+  },
+  logLevel: {
+    key: "log_level",
+    flags: ["--log-level"],
+    env: ["CODEX_RELAY_LOG_LEVEL", "CODEX_PROXY_LOG_LEVEL"],
+    schema: choice(["debug", "info", "warn", "error", "silent"]),
+    default: "info",
+    value: "LEVEL",
+    help: "debug, info, warn, error or silent; --debug is short for debug",
+  },
+  logFormat: {
+    key: "log_format",
+    flags: ["--log-format"],
+    env: ["CODEX_RELAY_LOG_FORMAT"],
+    schema: choice(["pretty", "json"]),
+    default: undefined,
+    defaultText: "pretty on a terminal, else json",
+    value: "FORMAT",
+    help: "pretty or json (one object a line)",
+  },
+  instructions: {
+    key: "instructions",
+    flags: ["--instructions"],
+    env: ["CODEX_RELAY_INSTRUCTIONS"],
+    schema: text,
+    default: undefined,
+    value: "TEXT",
+    help: "system text for requests that bring none",
+  },
+  models: {
+    key: "models",
+    flags: ["--models"],
+    env: ["CODEX_RELAY_MODELS", "CODEX_MODELS"],
+    schema: list,
+    default: undefined,
+    defaultText: "the account's own list",
+    value: "A,B",
+    isList: true,
+    help: "models to list instead of the account's",
+  },
+  baseUrl: {
+    key: "base_url",
+    flags: ["--base-url"],
+    env: ["CODEX_RELAY_BASE_URL", "CODEX_BASE_URL"],
+    schema: url,
+    default: "https://chatgpt.com/backend-api/codex",
+    value: "URL",
+    help: "the backend of ChatGPT logins",
+  },
+  responsesPath: {
+    key: "responses_path",
+    flags: ["--responses-path"],
+    env: ["CODEX_RELAY_RESPONSES_PATH", "CODEX_RESPONSES_PATH"],
+    schema: text.refine((value) => value.startsWith("/"), "must begin with /"),
+    default: "/responses",
+    value: "PATH",
+    help: "path of the backend's one endpoint",
+  },
+  openaiBaseUrl: {
+    key: "openai_base_url",
+    flags: ["--openai-base-url"],
+    env: ["CODEX_RELAY_OPENAI_BASE_URL", "OPENAI_BASE_URL_UPSTREAM"],
+    schema: url,
+    default: "https://api.openai.com/v1",
+    value: "URL",
+    help: "the public API, for API-key logins",
+  },
+  authFile: {
+    key: "auth_file",
+    flags: ["--auth-file"],
+    env: ["CODEX_RELAY_AUTH_FILE"],
+    schema: text,
+    default: undefined,
+    defaultText: "auth.json in CODEX_HOME or ~/.codex",
+    value: "FILE",
+    help: "login of the Codex CLI",
+  },
+  reasoning: {
+    key: "reasoning",
+    flags: ["--reasoning"],
+    env: ["CODEX_RELAY_REASONING"],
+    schema: choice(["both", "reasoning_content", "reasoning", "think-tags", "none"]),
+    default: "both",
+    value: "MODE",
+    help: "field for reasoning text in chat: both, reasoning_content, reasoning, think-tags or none",
+  },
+  strict: {
+    key: "strict",
+    flags: ["--strict"],
+    env: ["CODEX_RELAY_STRICT"],
+    schema: toggle,
+    default: false,
+    help: "refuse fields that would otherwise be dropped and named in a header",
+  },
+  corsOrigins: {
+    key: "cors_origin",
+    flags: ["--cors-origin"],
+    env: ["CODEX_RELAY_CORS_ORIGIN"],
+    schema: list,
+    default: [],
+    value: "ORIGIN",
+    isList: true,
+    help: "web page that may call from a browser; repeatable",
+  },
+  allowHosts: {
+    key: "allow_host",
+    flags: ["--allow-host"],
+    env: ["CODEX_RELAY_ALLOW_HOST"],
+    schema: list,
+    default: [],
+    value: "NAME",
+    isList: true,
+    help: "host name besides the loopback ones that clients may use; repeatable",
+  },
+  clientVersion: {
+    key: "client_version",
+    flags: ["--client-version"],
+    env: ["CODEX_RELAY_CLIENT_VERSION"],
+    schema: text,
+    default: undefined,
+    defaultText: "that of the Codex CLI here, else the newest known",
+    value: "X.Y.Z",
+    help: "Codex CLI version to speak as; too old a one loses models",
+  },
+  lite: {
+    key: "lite",
+    flags: ["--lite"],
+    env: ["CODEX_RELAY_LITE"],
+    schema: lite,
+    default: { default: "auto", models: {} },
+    defaultText: "auto",
+    value: "CHOICE",
+    help: "request form of newer models: auto, on, off, or MODEL=on|off",
+  },
+  maxBodyMib: {
+    key: "max_body_mib",
+    flags: ["--max-body-mib"],
+    env: ["CODEX_RELAY_MAX_BODY_MIB"],
+    schema: z.coerce.number().positive().max(1024),
+    default: 64,
+    value: "MIB",
+    help: "largest request body",
+  },
+  maxRequests: {
+    key: "max_requests",
+    flags: ["--max-requests"],
+    env: ["CODEX_RELAY_MAX_REQUESTS"],
+    schema: z.coerce.number().int().min(1).max(100_000),
+    default: 240,
+    value: "N",
+    help: "requests at once; one more is told to come again",
+  },
+  firstByteTimeout: {
+    key: "first_byte_timeout",
+    flags: ["--first-byte-timeout"],
+    env: ["CODEX_RELAY_FIRST_BYTE_TIMEOUT"],
+    schema: seconds,
+    default: 60,
+    value: "SECONDS",
+    help: "longest wait for the backend to begin",
+  },
+  idleTimeout: {
+    key: "idle_timeout",
+    flags: ["--idle-timeout"],
+    env: ["CODEX_RELAY_IDLE_TIMEOUT"],
+    schema: seconds,
+    default: 300,
+    value: "SECONDS",
+    help: "longest silence inside an answer",
+  },
+  keepAlive: {
+    key: "keep_alive",
+    flags: ["--keep-alive"],
+    env: ["CODEX_RELAY_KEEP_ALIVE"],
+    schema: seconds,
+    default: 15,
+    value: "SECONDS",
+    help: "silence after which a stream gets a comment",
+  },
+  stateDir: {
+    key: "state_dir",
+    flags: ["--state-dir"],
+    env: ["CODEX_RELAY_STATE_DIR"],
+    schema: text,
+    default: undefined,
+    defaultText: "codex-relay in XDG_STATE_HOME or ~/.local/state",
+    value: "FOLDER",
+    help: "where rotated environment tokens are kept",
+  },
+  tokenUrl: {
+    key: "token_url",
+    flags: [],
+    env: ["CODEX_REFRESH_TOKEN_URL_OVERRIDE"],
+    schema: url,
+    default: undefined,
+    defaultText: "ISSUER/oauth/token",
+    value: "URL",
+    help: "where tokens are renewed",
+  },
+  issuer: {
+    key: "issuer",
+    flags: [],
+    env: ["CODEX_RELAY_ISSUER"],
+    schema: url,
+    default: "https://auth.openai.com",
+    value: "URL",
+    help: "the login service",
+  },
+  clientId: {
+    key: "client_id",
+    flags: [],
+    env: ["CODEX_APP_SERVER_LOGIN_CLIENT_ID"],
+    schema: text,
+    default: "app_EMoamEEZ73f0CkXaXp7hrann",
+    value: "ID",
+    help: "the Codex CLI's public client id",
+  },
+} as const satisfies Record<string, Setting>;
+
+/** The default in words; "" where there is none or it is off. */
+export function defaultText(setting: Setting): string {
+  if (setting.defaultText !== undefined) return setting.defaultText;
+  const value = setting.default;
+  return typeof value === "string" || typeof value === "number" ? String(value) : "";
+}
+
+export type SettingName = keyof typeof SETTINGS;
+
+type Optional =
+  | "addr"
+  | "apiKey"
+  | "proxy"
+  | "logFormat"
+  | "instructions"
+  | "models"
+  | "authFile"
+  | "clientVersion"
+  | "stateDir"
+  | "tokenUrl";
+
+/** Values of all settings; those without a default may be undefined. */
+export type Settings = {
+  readonly [Name in SettingName]: Name extends Optional
+    ? z.output<(typeof SETTINGS)[Name]["schema"]> | undefined
+    : z.output<(typeof SETTINGS)[Name]["schema"]>;
+};
