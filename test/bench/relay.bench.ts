@@ -82,7 +82,7 @@ async function startRelay(): Promise<Program> {
       OPENAI_CHATGPT_ACCOUNT_ID: login.accountId,
     },
     stdout: "ignore",
-    stderr: "inherit",
+    stderr: "ignore",
   });
   const url = `http://127.0.0.1:${port}`;
   return {
@@ -118,19 +118,24 @@ async function answering(url: string, begun: number): Promise<number> {
   throw new Error(`${url} did not answer within 10 s`);
 }
 
-const responsesBody = (prompt: string) => ({
-  model: MODEL,
-  instructions: "",
-  input: [{ type: "message", role: "user", content: [{ type: "input_text", text: prompt }] }],
-  include: ["reasoning.encrypted_content"],
-  store: false,
-  stream: true,
-});
-const chatBody = (prompt: string, stream: boolean) => ({
-  model: MODEL,
-  stream,
-  messages: [{ role: "user", content: prompt }],
-});
+function responsesBody(prompt: string) {
+  return {
+    model: MODEL,
+    instructions: "",
+    input: [{ type: "message", role: "user", content: [{ type: "input_text", text: prompt }] }],
+    include: ["reasoning.encrypted_content"],
+    store: false,
+    stream: true,
+  };
+}
+
+function chatBody(prompt: string, stream: boolean) {
+  return {
+    model: MODEL,
+    stream,
+    messages: [{ role: "user", content: prompt }],
+  };
+}
 
 function post(url: string, body: object): Promise<Response> {
   return fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
