@@ -152,7 +152,7 @@ describe("install.sh", () => {
       stdout: "pipe",
       stderr: "pipe",
     });
-  const finish = async (child: ReturnType<typeof install>) => ({
+  const finish = async (child: Bun.Subprocess<"ignore" | Blob, "pipe", "pipe">) => ({
     code: await child.exited,
     err: await new Response(child.stderr).text(),
     out: await new Response(child.stdout).text(),
