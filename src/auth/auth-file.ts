@@ -81,9 +81,10 @@ export class AuthFile implements CredentialSource {
   }
 
   /** Read, change, write: keys that the relay does not know belong to the CLI and stay. */
-  async save(fresh: FreshTokens, nowMs: number): Promise<void> {
-    const file = (await this.#read()) ?? {};
-    const tokens = isObject(file["tokens"]) ? file["tokens"] : {};
+  async save(fresh: FreshTokens, nowMs: number, replaces: string): Promise<boolean> {
+    const file = await this.#read();
+    const tokens = file?.["tokens"];
+    if (!isObject(tokens) || tokens["refresh_token"] !== replaces) return false;
     const changed = {
       ...file,
       tokens: {
@@ -95,6 +96,7 @@ export class AuthFile implements CredentialSource {
       last_refresh: new Date(nowMs).toISOString(),
     };
     await writeAtomically(this.#path, JSON.stringify(changed, undefined, 2), PRIVATE);
+    return true;
   }
 
   readonly lockPath = async (): Promise<string> => {

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
+import { accessSync, constants } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
-import { nonEmptyString, parseJson } from "../lib/json.ts";
+import { isObject, nonEmptyString, parseJson } from "../lib/json.ts";
+import type { Log } from "../lib/log.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -28,11 +30,17 @@ export class EnvironmentTokens implements CredentialSource {
   readonly #origin: string;
   readonly #path: string;
 
-  constructor(environment: Environment, stateDir: string) {
+  constructor(environment: Environment, stateDir: string, log: Log) {
     this.#tokens = tokensOf(environment);
     this.#path = join(stateDir, "environment-login.json");
     const first = this.#tokens?.refreshToken ?? this.#tokens?.accessToken ?? "";
     this.#origin = createHash("sha256").update(first).digest("hex");
+    // Said while the token is still good: after the first refresh it is too late.
+    if (this.#tokens?.refreshToken !== undefined && !isWritable(stateDir)) {
+      log.warn("The state folder cannot be written: once OPENAI_REFRESH_TOKEN is spent, a restart needs a new one.", {
+        place: stateDir,
+      });
+    }
   }
 
   async version(): Promise<string> {
@@ -61,9 +69,10 @@ export class EnvironmentTokens implements CredentialSource {
     };
   }
 
-  async save(fresh: FreshTokens, nowMs: number): Promise<void> {
+  async save(fresh: FreshTokens, nowMs: number, replaces: string): Promise<boolean> {
     const before = await this.load();
     const old = before?.kind === "chatgpt" ? before.tokens : undefined;
+    if (old?.refreshToken !== replaces) return false;
     const kept: z.infer<typeof Kept> = {
       origin: this.#origin,
       access_token: fresh.accessToken ?? old?.accessToken,
@@ -73,12 +82,24 @@ export class EnvironmentTokens implements CredentialSource {
     };
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
     await writeAtomically(this.#path, JSON.stringify(kept, undefined, 2), 0o600);
+    return true;
   }
 
   readonly lockPath = async (): Promise<string> => {
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
     return `${this.#path}.lock`;
   };
+}
+
+/** True when files can be made in the folder, or the folder itself can be. */
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return true;
+  } catch (error) {
+    const parent = dirname(folder);
+    return isObject(error) && error["code"] === "ENOENT" && parent !== folder && isWritable(parent);
+  }
 }
 
 function tokensOf(environment: Environment): Tokens | undefined {

@@ -23,7 +23,7 @@ export interface OpenCredentialsOptions {
 export function openCredentials(options: OpenCredentialsOptions): CredentialKeeper {
   const sleep = options.sleep ?? ((ms: number) => Bun.sleep(ms));
   return new CredentialKeeper({
-    sources: [new EnvironmentTokens(options.env, options.stateDir), new AuthFile(options.authFile, sleep)],
+    sources: [new EnvironmentTokens(options.env, options.stateDir, options.log), new AuthFile(options.authFile, sleep)],
     tokenUrl: options.tokenUrl,
     clientId: options.clientId,
     fetch: options.fetch,

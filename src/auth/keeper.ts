@@ -13,6 +13,10 @@ const UNDATED_MS = 8 * 24 * 60 * 60_000;
 /** A token that another process has just spent may take it a moment to be saved. */
 const REUSE_REREADS = 8;
 const REUSE_REREAD_MS = 250;
+/** Between attempts to renew a token that still works, and to save tokens that could not be saved. */
+const REST_MS = 60_000;
+/** A token that is due as soon as it is issued means a wrong clock; it is used for this long all the same. */
+const GRACE_MS = 60_000;
 
 export interface KeeperOptions {
   readonly sources: readonly CredentialSource[];
@@ -22,6 +26,15 @@ export interface KeeperOptions {
   readonly log: Log;
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
+}
+
+interface Unsaved {
+  readonly source: CredentialSource;
+  /** The refresh token that the source still holds; more than one refresh behind when saving keeps failing. */
+  readonly replaces: string;
+  readonly fresh: FreshTokens;
+  readonly atMs: number;
+  retryAtMs: number;
 }
 
 /** What was loaded, and from where. */
@@ -42,8 +55,14 @@ export class CredentialKeeper implements CredentialProvider {
   #refreshing: Promise<Held> | undefined;
   /** The refresh token known to be dead, and how to say so; gone as soon as the source holds another one. */
   #dead: { readonly refreshToken: string; readonly error: RelayError } | undefined;
-  /** Tokens that could not be saved: used from memory until the source changes. */
-  #unsaved: { readonly spent: string; readonly fresh: FreshTokens } | undefined;
+  /** Tokens that are not saved yet: used from memory as long as the source still holds what they replace. */
+  #unsaved: Unsaved | undefined;
+  /** One save at a time: a slow retry must not write over the tokens of a later refresh. */
+  #saving: Promise<void> | undefined;
+  /** What the last refresh gave, and when. */
+  #renewed: { readonly accessToken: string | undefined; readonly atMs: number } | undefined;
+  /** Until when a token that still works is used without trying to renew it. */
+  #restUntilMs = 0;
   #hasWarnedEarly = false;
 
   constructor(options: KeeperOptions) {
@@ -53,12 +72,15 @@ export class CredentialKeeper implements CredentialProvider {
   async current(): Promise<Credentials> {
     const held = await this.#load();
     if (held.login.kind === "api-key" || !this.#isDue(held.login.tokens)) return credentialsOf(held);
+    const { now } = this.#options;
+    if (now() < this.#restUntilMs && this.#isUsable(held.login.tokens)) return credentialsOf(held);
     try {
       return credentialsOf(await this.#refresh("proactive_expiry"));
     } catch (error) {
       // Early renewal is a courtesy: a token that still works is used until it does not.
       if (!this.#isUsable(held.login.tokens)) throw error;
-      if (!this.#hasWarnedEarly) {
+      this.#restUntilMs = now() + REST_MS;
+      if (!this.#hasWarnedEarly && error !== this.#dead?.error) {
         this.#hasWarnedEarly = true;
         this.#options.log.warn("The login could not be renewed early; the old token still works.", {
           reason: (error as Error).message,
@@ -84,6 +106,7 @@ export class CredentialKeeper implements CredentialProvider {
 
   /** The first source that holds something, read again only when it changed. */
   async #load(isForced = false): Promise<Held> {
+    if (this.#unsaved && this.#options.now() >= this.#unsaved.retryAtMs) await this.#saveUnsaved(this.#unsaved);
     for (const source of this.#options.sources) {
       const version = await source.version();
       if (!isForced && this.#held?.source === source && this.#held.version === version) return this.#held;
@@ -101,8 +124,8 @@ export class CredentialKeeper implements CredentialProvider {
   #withUnsaved(login: Login): Login {
     const unsaved = this.#unsaved;
     if (!unsaved || login.kind === "api-key") return login;
-    if (login.tokens.refreshToken === unsaved.spent) {
-      return { kind: "chatgpt", tokens: merged(login.tokens, unsaved.fresh, this.#options.now()) };
+    if (login.tokens.refreshToken === unsaved.replaces) {
+      return { kind: "chatgpt", tokens: merged(login.tokens, unsaved.fresh, unsaved.atMs) };
     }
     this.#unsaved = undefined;
     return login;
@@ -111,6 +134,8 @@ export class CredentialKeeper implements CredentialProvider {
   #isDue(tokens: Tokens): boolean {
     if (tokens.accessToken === undefined) return true;
     const now = this.#options.now();
+    const renewed = this.#renewed;
+    if (renewed && renewed.accessToken === tokens.accessToken && Math.abs(now - renewed.atMs) < GRACE_MS) return false;
     const expiresAtMs = expiryOf(tokens);
     if (expiresAtMs !== undefined) return expiresAtMs <= now + EARLY_MS;
     return tokens.lastRefreshMs !== undefined && tokens.lastRefreshMs <= now - UNDATED_MS;
@@ -168,22 +193,46 @@ export class CredentialKeeper implements CredentialProvider {
       if (adopted) return adopted;
       throw this.#refused(source, refreshToken, failure);
     }
-    // Somebody may have logged in meanwhile: that login stays, ours is not written over it.
-    const now = await source.load().catch(() => undefined);
-    if (now?.kind === "api-key" || (now && now.tokens.refreshToken !== refreshToken)) return this.#load(true);
+    const atMs = this.#options.now();
+    this.#renewed = { accessToken: fresh.accessToken, atMs };
+    this.#restUntilMs = 0;
+    this.#hasWarnedEarly = false;
+    log.debug("The login was renewed.", { reason });
+    await this.#saving;
+    const before = this.#unsaved;
+    this.#unsaved = {
+      source,
+      replaces: before?.replaces ?? refreshToken,
+      fresh: {
+        accessToken: fresh.accessToken ?? before?.fresh.accessToken,
+        refreshToken: fresh.refreshToken ?? before?.fresh.refreshToken,
+        idToken: fresh.idToken ?? before?.fresh.idToken,
+      },
+      atMs,
+      retryAtMs: 0,
+    };
+    await this.#saveUnsaved(this.#unsaved);
+    return this.#load(true);
+  }
+
+  /** Whoever logged in or out meanwhile has the last word: then nothing is written and the tokens are dropped. */
+  #saveUnsaved(unsaved: Unsaved): Promise<void> {
+    this.#saving = this.#trySaving(unsaved);
+    return this.#saving;
+  }
+
+  async #trySaving(unsaved: Unsaved): Promise<void> {
+    unsaved.retryAtMs = this.#options.now() + REST_MS;
     try {
-      await source.save(fresh, this.#options.now());
-      this.#unsaved = undefined;
+      await unsaved.source.save(unsaved.fresh, unsaved.atMs, unsaved.replaces);
+      if (this.#unsaved === unsaved) this.#unsaved = undefined;
     } catch (error) {
-      this.#unsaved = { spent: refreshToken, fresh };
-      log.error("The renewed login could not be saved; it lives in memory until the relay stops.", {
-        place: source.name,
+      this.#options.log.error("The renewed login could not be saved yet; it is lost if the relay stops now.", {
+        place: unsaved.source.name,
         reason: (error as { code?: string }).code ?? "unknown",
       });
     }
-    this.#hasWarnedEarly = false;
-    log.debug("The login was renewed.", { reason });
-    return this.#load(true);
+    this.#held = undefined;
   }
 
   /** After `refresh_token_reused`: whoever spent it is about to save what it got. */

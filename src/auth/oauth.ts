@@ -47,11 +47,16 @@ export async function refreshTokens(call: RefreshCall): Promise<FreshTokens> {
   const text = await response.text().catch(() => "");
   if (!response.ok) throw failureOf(response.status, text);
   const reply = TokenReply.safeParse(parseJson(text));
-  if (!reply.success || !reply.data.access_token) {
+  const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken } = reply.data ?? {};
+  // Any field may be missing. A refresh token that comes alone must be kept all the same: the old one is spent.
+  if (!accessToken && !refreshToken) {
     throw new RefreshFailure("The login service answered with something that is no token.", { isPermanent: false });
   }
-  const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken } = reply.data;
-  return { accessToken, refreshToken: refreshToken ?? undefined, idToken: idToken ?? undefined };
+  return {
+    accessToken: accessToken ?? undefined,
+    refreshToken: refreshToken ?? undefined,
+    idToken: idToken ?? undefined,
+  };
 }
 
 async function post(call: RefreshCall): Promise<Response> {
@@ -90,15 +95,20 @@ function failureOf(status: number, text: string): RefreshFailure {
       },
     );
   }
+  if (/^\s*</.test(text)) return webPage(status);
   if (status === 401 || (status === 400 && code === "invalid_grant")) {
     return new RefreshFailure("The login could not be renewed.", { isPermanent: true });
   }
-  if (status === 403 && /^\s*</.test(text)) {
-    return new RefreshFailure("Cloudflare blocked the renewal of the login; try another network.", {
-      isPermanent: false,
-    });
-  }
   return new RefreshFailure(`The login service answered ${status}.`, { isPermanent: false });
+}
+
+/** From something in between, whatever the status: it says nothing about the refresh token. */
+function webPage(status: number): RefreshFailure {
+  const message =
+    status === 403
+      ? "Cloudflare blocked the renewal of the login; try another network."
+      : `A web page with status ${status} came instead of the login service's answer; check the network or --proxy.`;
+  return new RefreshFailure(message, { isPermanent: false });
 }
 
 /** In any of the three places where the service puts it. */

@@ -32,8 +32,11 @@ export interface CredentialSource {
   version(): Promise<string>;
   /** Undefined when there is nothing here. Throws `codex_auth_required` when what is here cannot be used. */
   load(): Promise<Login | undefined>;
-  /** Keeps refreshed tokens. Throws the error of the file system. */
-  save(fresh: FreshTokens, nowMs: number): Promise<void>;
+  /**
+   * Keeps refreshed tokens in place of the login whose refresh token is `replaces`. False, with nothing written, when
+   * that login is gone: another one, or a logout, stays as it is. Throws the error of the file system.
+   */
+  save(fresh: FreshTokens, nowMs: number, replaces: string): Promise<boolean>;
   /** A lock that all processes using this place share. */
   readonly lockPath: () => Promise<string>;
 }

@@ -1,5 +1,8 @@
-import { open, realpath, rename, stat, unlink } from "node:fs/promises";
+import { open, readdir, realpath, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+
+/** A write takes milliseconds: a temporary file older than this is a killed process's. */
+const LEFTOVER_AGE_MS = 10_000;
 
 /**
  * Replaces a file in one step: readers see the old text or the new one, never a part, also after a crash. The temporary
@@ -9,7 +12,9 @@ import { basename, dirname, join } from "node:path";
 export async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
   const target = await realpath(path).catch(() => path);
   const folder = dirname(target);
-  const temporary = join(folder, `.${basename(target)}.${process.pid}.${crypto.randomUUID()}.tmp`);
+  const prefix = `.${basename(target)}.`;
+  await sweepLeftovers(folder, prefix);
+  const temporary = join(folder, `${prefix}${process.pid}.${crypto.randomUUID()}.tmp`);
   const file = await open(temporary, "wx", mode);
   try {
     try {
@@ -25,6 +30,16 @@ export async function writeAtomically(path: string, text: string, mode: number):
     throw error;
   }
   await syncFolder(folder);
+}
+
+/** What a killed process left may hold a token that still works, so it does not stay. Best effort. */
+async function sweepLeftovers(folder: string, prefix: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!name.startsWith(prefix) || !name.endsWith(".tmp")) continue;
+    const leftover = join(folder, name);
+    const facts = await stat(leftover).catch(() => undefined);
+    if (facts && Date.now() - facts.mtimeMs > LEFTOVER_AGE_MS) await unlink(leftover).catch(() => {});
+  }
 }
 
 /** Makes the rename itself durable; some file systems do not allow it on folders, and then it has to do without. */

@@ -1,4 +1,6 @@
-import { open, readFile, rename, stat, unlink } from "node:fs/promises";
+import { linkSync, readFileSync, renameSync, unlinkSync } from "node:fs";
+import { open, readFile, stat, unlink } from "node:fs/promises";
+import { hostname } from "node:os";
 
 /** A holder does one network call; one that is older has died or hangs. */
 const STALE_MS = 60_000;
@@ -16,13 +18,14 @@ export interface LockOptions {
 export async function takeLock(path: string, options: LockOptions = {}): Promise<() => Promise<void>> {
   const now = options.now ?? Date.now;
   const sleep = options.sleep ?? ((ms: number) => Bun.sleep(ms));
-  const token = `${process.pid} ${crypto.randomUUID()}`;
+  const token = `${process.pid} ${crypto.randomUUID()} ${hostname()}`;
   const deadline = now() + 2 * STALE_MS;
   for (;;) {
     if (await create(path, token)) return () => release(path, token);
-    if (await isAbandoned(path)) await takeAway(path);
-    else if (now() > deadline) throw new Error(`the lock ${path} is held for too long`);
-    else await sleep(POLL_MS);
+    const held = await readFile(path, "utf8").catch(() => "");
+    if ((await isAbandoned(path, held)) && takeAway(path, held)) continue;
+    if (now() > deadline) throw new Error(`the lock ${path} is held for too long`);
+    await sleep(POLL_MS);
   }
 }
 
@@ -39,24 +42,41 @@ async function create(path: string, token: string): Promise<boolean> {
 }
 
 /** True when its holder is gone or has had it for longer than any refresh takes. */
-async function isAbandoned(path: string): Promise<boolean> {
+async function isAbandoned(path: string, held: string): Promise<boolean> {
   const facts = await stat(path).catch(() => undefined);
   if (!facts) return false;
   // File times are the system's own; an injected clock has no meaning for them.
   const ageMs = Date.now() - facts.mtimeMs;
   if (ageMs > STALE_MS) return true;
-  const holder = Number.parseInt(await readFile(path, "utf8").catch(() => ""), 10);
+  const [holder = "", , host = hostname()] = held.split(" ");
   // An empty lock is being written right now, or its writer died in between.
-  return Number.isNaN(holder) ? ageMs > 1000 : !isAlive(holder);
+  if (holder === "") return ageMs > 1000;
+  // Containers may share the folder, but not their process ids: there only age tells.
+  return host === hostname() && !isAlive(Number(holder));
 }
 
-/** A rename first: of two who find the lock abandoned, one gets it, and a fresh lock is never deleted by the other. */
-async function takeAway(path: string): Promise<void> {
+/**
+ * Removes the lock that was found abandoned. Of two who found it, the slower one may meet the lock that the faster one
+ * has taken since: so it is looked at again without a pause, renamed rather than deleted, and given back if it was that.
+ * False when it was not removed.
+ */
+function takeAway(path: string, abandoned: string): boolean {
   const aside = `${path}.${process.pid}.${crypto.randomUUID()}`;
-  await rename(path, aside).then(
-    () => unlink(aside),
-    () => {},
-  );
+  try {
+    if (readFileSync(path, "utf8") !== abandoned) return false;
+    renameSync(path, aside);
+  } catch {
+    return false; // The other one was faster, or it is another user's.
+  }
+  try {
+    if (readFileSync(aside, "utf8") === abandoned) return true;
+    linkSync(aside, path);
+    return false;
+  } catch {
+    return false; // A third one has a lock of its own there by now.
+  } finally {
+    unlinkSync(aside);
+  }
 }
 
 function isAlive(pid: number): boolean {

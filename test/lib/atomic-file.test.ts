@@ -1,0 +1,93 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeAtomically } from "../../src/lib/atomic-file.ts";
+
+let home: string;
+let file: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "codex-relay-atomic-"));
+  file = join(home, "secret.json");
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+const modeOf = (path: string) => statSync(path).mode & 0o777;
+
+test("a new file gets the mode that was asked for, whatever the umask", async () => {
+  const before = process.umask(0o077);
+  try {
+    await writeAtomically(file, "grün", 0o640);
+  } finally {
+    process.umask(before);
+  }
+  expect(modeOf(file)).toBe(0o640);
+  expect(readFileSync(file, "utf8")).toBe("grün");
+});
+
+test("a file that others could read becomes private", async () => {
+  writeFileSync(file, "old", { mode: 0o644 });
+  await writeAtomically(file, "new", 0o600);
+  expect(modeOf(file)).toBe(0o600);
+  expect(readdirSync(home)).toEqual(["secret.json"]);
+});
+
+test("a chain of symlinks stays, its end is replaced", async () => {
+  writeFileSync(file, "old");
+  symlinkSync(file, join(home, "a"));
+  symlinkSync("a", join(home, "b"));
+  await writeAtomically(join(home, "b"), "new", 0o600);
+  expect([lstatSync(join(home, "a")).isSymbolicLink(), lstatSync(join(home, "b")).isSymbolicLink()]).toEqual([
+    true,
+    true,
+  ]);
+  expect(readFileSync(file, "utf8")).toBe("new");
+});
+
+test("a write that fails leaves the target alone and nothing beside it", async () => {
+  const folder = join(home, "folder");
+  await writeAtomically(join(home, "x"), "", 0o600);
+  symlinkSync(home, folder);
+  expect(
+    await writeAtomically(home, "new", 0o600).catch((error: unknown) => (error as { code: string }).code),
+  ).toBeOneOf(["EISDIR", "ENOTEMPTY", "EEXIST", "EBUSY", "EPERM"]);
+  expect(readdirSync(home).toSorted()).toEqual(["folder", "x"]);
+});
+
+test("readers see whole texts only while fifty are written", async () => {
+  const text = (letter: string) => letter.repeat(20_000);
+  writeFileSync(file, text("a"));
+  const torn: string[] = [];
+  const readAll = async (writing: { isDone: boolean }) => {
+    while (!writing.isDone) {
+      const seen = await Bun.file(file).text();
+      if (seen !== text(seen[0] ?? "")) torn.push(seen.slice(0, 20));
+    }
+  };
+  const writing = { isDone: false };
+  const reader = readAll(writing);
+  for (let times = 0; times < 50; times += 1) await writeAtomically(file, text("abcdefghij"[times % 10] ?? "a"), 0o600);
+  writing.isDone = true;
+  await reader;
+  expect(torn).toEqual([]);
+});
+
+test("what a killed writer left behind is swept, what a living one is writing is not", async () => {
+  const leftover = join(home, ".secret.json.1.abc.tmp");
+  const inProgress = join(home, ".secret.json.2.def.tmp");
+  writeFileSync(leftover, "token");
+  writeFileSync(inProgress, "token");
+  utimesSync(leftover, 1_700_000_000, 1_700_000_000);
+  await writeAtomically(file, "new", 0o600);
+  expect(readdirSync(home).toSorted()).toEqual([".secret.json.2.def.tmp", "secret.json"]);
+});
