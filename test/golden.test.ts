@@ -1,0 +1,59 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { RelayError } from "../src/lib/errors.ts";
+import { contextOf, eventsOf, loadCases, refusalBody, streamed, whole, type Case } from "./support/cases.ts";
+
+/** Rewrites the expected files; the diff is the review. */
+const isUpdating = process.env["UPDATE_GOLDEN"] === "1";
+
+const cases = loadCases();
+
+/** Holds a text against its file. A file that is not expected must not be there. */
+function compare(one: Case, suffix: string, actual: string | undefined) {
+  const path = one.path(suffix);
+  if (isUpdating) {
+    if (actual === undefined) rmSync(path, { force: true });
+    else writeFileSync(path, actual);
+  }
+  expect(existsSync(path) ? readFileSync(path, "utf8") : undefined).toBe(actual);
+}
+
+const pretty = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
+
+function translated({ protocol, request, settings }: Case) {
+  try {
+    const { body, dropped, changed } = protocol.toCodex(protocol.parse(request), contextOf(settings));
+    return { body, adjusted: [...dropped, ...changed].toSorted() };
+  } catch (error) {
+    if (error instanceof RelayError) return error;
+    throw error;
+  }
+}
+
+test("there are conversations for every row of the contract", () => {
+  expect(new Set(cases.map((one) => one.path("").replace(/\/[^/]*$/, ""))).size).toBeGreaterThanOrEqual(60);
+});
+
+describe.each(cases.map((one) => [one.name, one] as const))("%s", (_name, one) => {
+  const request = translated(one);
+
+  test("request", () => {
+    compare(one, "codex.json", request instanceof RelayError ? undefined : pretty(request));
+  });
+
+  test("streamed and whole", async () => {
+    if (request instanceof RelayError) {
+      compare(one, "error.json", pretty(refusalBody(one.protocol, request)));
+      compare(one, "stream.sse", undefined);
+      compare(one, "response.json", undefined);
+      return;
+    }
+    const events = await eventsOf(one.tape);
+    const stream = streamed(one, events);
+    compare(one, "stream.sse", stream.frames);
+    const body = whole(one, events);
+    compare(one, "response.json", body instanceof RelayError ? undefined : pretty(body));
+    const refusal = body instanceof RelayError ? body : stream.refusal;
+    compare(one, "error.json", refusal ? pretty(refusalBody(one.protocol, refusal)) : undefined);
+  });
+});

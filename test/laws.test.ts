@@ -1,0 +1,122 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { CodexEvent } from "../src/codex/schema.ts";
+import { RelayError } from "../src/lib/errors.ts";
+import { contextOf, eventsOf, loadCases, streamed, whole, type Case } from "./support/cases.ts";
+
+/** `LAW_RUNS=1000 bun test laws` looks harder. */
+const runs = Number(process.env["LAW_RUNS"] ?? 15);
+
+function isAccepted({ protocol, request, settings }: Case): boolean {
+  try {
+    protocol.toCodex(protocol.parse(request), contextOf(settings));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const cases = loadCases().filter(isAccepted);
+const table = cases.map((one) => [one.name, one] as const);
+
+/** What a client would make of streamed chat chunks, by the rules of the official SDKs. */
+function foldChat(frames: string) {
+  const message: Record<string, unknown> & { tool_calls?: Record<string, Record<string, string>>[] } = {};
+  let finishReason: string | null = null;
+  for (const frame of frames.split("\n\n")) {
+    if (!frame.startsWith("data: {")) continue;
+    const chunk = JSON.parse(frame.slice("data: ".length)) as {
+      choices?: { delta: Record<string, unknown>; finish_reason: string | null }[];
+    };
+    const [choice] = chunk.choices ?? [];
+    if (!choice) continue;
+    finishReason = choice.finish_reason ?? finishReason;
+    for (const [key, value] of Object.entries(choice.delta)) {
+      if (key === "tool_calls") mergeCalls((message.tool_calls ??= []), value as MergeDelta[]);
+      else if (key === "function_call")
+        message[key] = mergeStrings(
+          message[key] as Record<string, string> | undefined,
+          value as Record<string, string>,
+        );
+      else if (Array.isArray(value))
+        message[key] = [...((message[key] as unknown[] | undefined) ?? []), ...(value as unknown[])];
+      else if (typeof value === "string" && key !== "role")
+        message[key] = ((message[key] as string | undefined) ?? "") + value;
+      else if (key === "role") message[key] = value;
+    }
+  }
+  return { message, finishReason };
+}
+
+interface MergeDelta {
+  index: number;
+  id?: string;
+  type?: string;
+  function?: Record<string, string>;
+  custom?: Record<string, string>;
+}
+
+function mergeCalls(calls: Record<string, unknown>[], deltas: MergeDelta[]) {
+  for (const { index, id, type, function: call, custom } of deltas) {
+    expect(index).toBeLessThanOrEqual(calls.length);
+    const known = (calls[index] ??= {});
+    if (id !== undefined) known["id"] = id;
+    if (type !== undefined) known["type"] = type;
+    if (call) known["function"] = mergeStrings(known["function"] as Record<string, string> | undefined, call);
+    if (custom) known["custom"] = mergeStrings(known["custom"] as Record<string, string> | undefined, custom);
+  }
+}
+
+function mergeStrings(known: Record<string, string> = {}, more: Record<string, string>) {
+  return {
+    ...known,
+    ...Object.fromEntries(Object.entries(more).map(([key, text]) => [key, (known[key] ?? "") + text])),
+  };
+}
+
+describe.each(table)("%s", (_name, one) => {
+  test("cutting the tape anywhere gives the same frames", async () => {
+    const usual = streamed(one, await eventsOf(one.tape));
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(one.tape.length * 2), { maxLength: 12 }), async (places) => {
+        const again = streamed(one, await eventsOf(one.tape, places));
+        expect(again.frames).toBe(usual.frames as string);
+        expect(again.refusal?.message).toBe(usual.refusal?.message as string);
+      }),
+      { numRuns: runs },
+    );
+    const everyByte = Array.from({ length: one.tape.length }, (_, place) => place);
+    expect(streamed(one, await eventsOf(one.tape, everyByte)).frames).toBe(usual.frames as string);
+  });
+
+  test("every event fits the schema", async () => {
+    const known = new Set(CodexEvent.options.map((option) => option.shape.type.value as string));
+    for (const wire of await eventsOf(one.tape)) {
+      if (known.has(wire.type)) expect(CodexEvent.safeParse(wire.event).error?.issues).toBeUndefined();
+    }
+  });
+
+  test("what was streamed folds to the whole reply", async () => {
+    const events = await eventsOf(one.tape);
+    const stream = streamed(one, events);
+    const body = whole(one, events);
+    if (stream.refusal || body instanceof RelayError) {
+      // A whole reply has no middle: what breaks a stream after output refuses it as a whole.
+      expect(body).toBeInstanceOf(RelayError);
+      if (stream.frames !== undefined) expect(stream.frames).toMatch(/"error":|response\.failed/);
+      return;
+    }
+    if (one.protocol.name === "responses") {
+      const last = /event: (?:response\.completed|response\.incomplete)\ndata: ([^\n]*)\n\n$/.exec(stream.frames)?.[1];
+      expect((JSON.parse(last ?? "{}") as { response: unknown }).response).toEqual(body);
+      return;
+    }
+    const choice = (body as { choices: { message: Record<string, unknown>; finish_reason: string }[] }).choices[0];
+    const { message, finishReason } = foldChat(stream.frames);
+    expect(finishReason).toBe(choice?.finish_reason ?? null);
+    const { content, refusal, annotations, ...rest } = choice?.message ?? {};
+    expect(message["content"] ?? "").toBe((content as string | null) ?? "");
+    expect([message["refusal"] ?? null, message["annotations"] ?? []] as unknown[]).toEqual([refusal, annotations]);
+    for (const [key, value] of Object.entries(rest)) expect(message[key]).toEqual(value);
+  });
+});

@@ -1,0 +1,125 @@
+import { readdirSync, existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import bundled from "../../src/codex/bundled-models.json" with { type: "json" };
+import type { ModelCatalogue } from "../../src/codex/models.ts";
+import { ReasoningMemory } from "../../src/codex/reasoning-memory.ts";
+import type { WireEvent } from "../../src/codex/wire-event.ts";
+import { RelayError } from "../../src/lib/errors.ts";
+import { PROTOCOLS } from "../../src/protocols/index.ts";
+import type { Context, Protocol, ReasoningMode } from "../../src/protocols/protocol.ts";
+import { readEvents } from "../../src/upstream/events.ts";
+
+export const CASES = join(import.meta.dir, "../fixtures/cases");
+
+/** One conversation, as the backend sent it and as one dialect asked for it. */
+export interface Case {
+  readonly name: string;
+  readonly protocol: Protocol;
+  readonly request: unknown;
+  /** Settings of the relay that the case is about: `relay.json`, where there is one. */
+  readonly settings: { readonly reasoning?: ReasoningMode; readonly instructions?: string };
+  readonly tape: Uint8Array;
+  /** Path of one of its files. */
+  readonly path: (suffix: string) => string;
+}
+
+/** Every case in every dialect that has a request for it. */
+export function loadCases(): Case[] {
+  return readdirSync(CASES)
+    .toSorted()
+    .flatMap((name) =>
+      PROTOCOLS.flatMap((protocol): Case[] => {
+        const folder = join(CASES, name);
+        const request = join(folder, `${protocol.name}.request.json`);
+        if (!existsSync(request)) return [];
+        const settings = join(folder, "relay.json");
+        return [
+          {
+            name: `${name} (${protocol.name})`,
+            protocol,
+            request: JSON.parse(readFileSync(request, "utf8")) as unknown,
+            settings: existsSync(settings) ? (JSON.parse(readFileSync(settings, "utf8")) as Case["settings"]) : {},
+            tape: readFileSync(join(folder, "upstream.sse")),
+            path: (suffix) => join(folder, `${protocol.name}.${suffix}`),
+          },
+        ];
+      }),
+    );
+}
+
+const MODELS: ModelCatalogue = { origin: "live", models: bundled.models };
+
+/** The same for every run, so that expected files stay the same. */
+export function contextOf(settings: Case["settings"], memory = new ReasoningMemory()): Context {
+  return {
+    id: "0123456789abcdef",
+    now: 1_700_000_000_000,
+    reasoning: settings.reasoning ?? "both",
+    defaultInstructions: settings.instructions ?? "",
+    models: MODELS,
+    memory,
+    clientId: "",
+    isCodexClient: false,
+  };
+}
+
+/** A tape as network reads, cut at the given places. */
+export function cut(tape: Uint8Array, places: readonly number[]): ReadableStream<Uint8Array> {
+  const ends = [...new Set(places.map((place) => place % tape.length))].toSorted((a, b) => a - b);
+  return new ReadableStream({
+    start(controller) {
+      let start = 0;
+      for (const end of [...ends, tape.length]) {
+        if (end > start) controller.enqueue(tape.slice(start, end));
+        start = Math.max(start, end);
+      }
+      controller.close();
+    },
+  });
+}
+
+export async function eventsOf(tape: Uint8Array, places: readonly number[] = []): Promise<WireEvent[]> {
+  const events: WireEvent[] = [];
+  for await (const batch of readEvents(cut(tape, places))) events.push(...batch);
+  return events;
+}
+
+/** What a client gets: frames, or a refusal when nothing was sent before it failed. */
+export type Streamed =
+  | { readonly frames: string; readonly refusal?: undefined }
+  | { readonly refusal: RelayError; readonly frames?: undefined };
+
+export function streamed({ protocol, request, settings }: Case, events: readonly WireEvent[]): Streamed {
+  const reply = protocol.openStream(protocol.parse(request), contextOf(settings));
+  let frames = "";
+  try {
+    for (const event of events) {
+      frames += reply.onEvent(event);
+      if (reply.isDone) return { frames };
+    }
+    return { frames: frames + reply.onEnd() };
+  } catch (error) {
+    if (!(error instanceof RelayError)) throw error;
+    return frames === "" ? { refusal: error } : { frames: frames + reply.onFailure(error) };
+  }
+}
+
+/** The whole reply, or the refusal in its place. */
+export function whole({ protocol, request, settings }: Case, events: readonly WireEvent[]): unknown {
+  const reply = protocol.openBody(protocol.parse(request), contextOf(settings));
+  try {
+    for (const event of events) {
+      reply.onEvent(event);
+      if (reply.isDone) break;
+    }
+    return JSON.parse(JSON.stringify(reply.toBody()));
+  } catch (error) {
+    if (error instanceof RelayError) return error;
+    throw error;
+  }
+}
+
+/** A refusal in the dialect's own words, with its status. */
+export function refusalBody(protocol: Protocol, error: RelayError): unknown {
+  return { status: error.status, body: protocol.toError(error) };
+}
