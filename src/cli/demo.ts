@@ -1,11 +1,10 @@
 import { defineCommand } from "citty";
 import { startDemoBackend } from "../demo/backend.ts";
 import { RelayError } from "../lib/errors.ts";
-import { startRelay } from "../server/serve.ts";
 import { citty, parseFlags, type OwnFlag } from "./flags.ts";
 import { say } from "./output.ts";
 import { runUntilStopped } from "./run.ts";
-import { relayOptions, wire } from "./wire.ts";
+import { listen, wire } from "./wire.ts";
 
 /** About the pace of a real model. */
 const PACE_MS = 15;
@@ -39,12 +38,7 @@ export const demo = defineCommand({
         // The stand-in's own token: the owner's login is neither read nor written.
         tokens: { OPENAI_ACCESS_TOKEN: accessToken, OPENAI_CHATGPT_ACCOUNT_ID: accountId },
       });
-      const relay = startRelay({
-        options: relayOptions(wiring.settings),
-        upstream: wiring.upstream,
-        credentials: wiring.credentials,
-        log: wiring.log,
-      });
+      const relay = listen(wiring);
       const stopped = runUntilStopped(relay, wiring.log);
       introduce(relay.url, backend.origin);
       return await stopped;

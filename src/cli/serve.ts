@@ -1,22 +1,16 @@
 import { defineCommand } from "citty";
 import { toRelayError } from "../lib/errors.ts";
-import { startRelay } from "../server/serve.ts";
 import { citty, parseFlags } from "./flags.ts";
 import { say } from "./output.ts";
 import { runUntilStopped } from "./run.ts";
-import { relayOptions, wire, type Wiring } from "./wire.ts";
+import { listen, wire, type Wiring } from "./wire.ts";
 
 export const serve = defineCommand({
   meta: { name: "serve", description: "Run the relay in the foreground." },
   args: citty(),
   async run({ rawArgs }) {
     const wiring = await wire(parseFlags(rawArgs).settings, process.env);
-    const relay = startRelay({
-      options: relayOptions(wiring.settings),
-      upstream: wiring.upstream,
-      credentials: wiring.credentials,
-      log: wiring.log,
-    });
+    const relay = listen(wiring);
     const stopped = runUntilStopped(relay, wiring.log);
     await introduce(wiring, relay.url);
     return stopped;

@@ -7,6 +7,7 @@ import { codexHome, stateFolder } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Log } from "../lib/log.ts";
 import type { RelayOptions } from "../server/options.ts";
+import { startRelay, type RunningRelay } from "../server/serve.ts";
 import { UpstreamClient } from "../upstream/client.ts";
 import { createEgress, takeOverProxyEnvironment, type Egress } from "../upstream/egress.ts";
 import type { UpstreamOptions } from "../upstream/options.ts";
@@ -66,8 +67,13 @@ async function upstreamOptions(settings: Settings, env: Record<string, string | 
   };
 }
 
+/** Starts listening with what was wired. Throws `start_failed`. */
+export function listen({ settings, upstream, credentials, log }: Wiring): RunningRelay {
+  return startRelay({ options: relayOptions(settings), upstream, credentials, log });
+}
+
 /** Settings of the listening side. */
-export function relayOptions(settings: Settings): RelayOptions {
+function relayOptions(settings: Settings): RelayOptions {
   return {
     host: settings.addr?.host || settings.host,
     port: settings.addr?.port ?? settings.port,

@@ -10,18 +10,6 @@ export function jsonReply(body: unknown, status = 200, headers: Readonly<Record<
   });
 }
 
-/** The OpenAI envelope, for routes that belong to no dialect of their own. */
-export function openaiError(error: RelayError): unknown {
-  return {
-    error: {
-      message: error.hint === undefined ? error.message : `${error.message} ${error.hint}`,
-      type: error.type,
-      param: error.param ?? null,
-      code: error.wireCode,
-    },
-  };
-}
-
 /**
  * An error as a reply in a dialect's own body. Codex clients get upstream's very bytes when there are any: they read
  * reset times and codes out of them.

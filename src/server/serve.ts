@@ -4,6 +4,7 @@ import { ReasoningMemory } from "../codex/reasoning-memory.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import type { Log } from "../lib/log.ts";
+import { openaiError } from "../lib/openai-error.ts";
 import { PROTOCOLS } from "../protocols/index.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import type { CredentialProvider } from "../auth/credentials.ts";
@@ -15,7 +16,7 @@ import { health, ready, type Instance } from "./health.ts";
 import { Life } from "./life.ts";
 import { backendModels, modelList, oneModel } from "./models.ts";
 import type { RelayOptions } from "./options.ts";
-import { errorReply, openaiError, type ErrorBody } from "./reply.ts";
+import { errorReply, type ErrorBody } from "./reply.ts";
 import { fits, isNotOffered, pathOf, queryOf, withAlias, type Route } from "./routes.ts";
 
 export interface RelayDependencies {

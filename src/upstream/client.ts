@@ -1,17 +1,19 @@
 import { platform, arch, release } from "node:os";
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
-import { eventFailure, httpFailure, truncated, unsupportedParameter } from "../codex/failure.ts";
+import { httpFailure, unsupportedParameter } from "../codex/failure.ts";
 import { conversationHeaders, identityHeaders } from "../codex/headers.ts";
 import { LITE_HEADER, needsClassicShape, toLite } from "../codex/lite.ts";
 import { findModel, type ModelCatalogue } from "../codex/models.ts";
 import type { CodexRequest } from "../codex/schema.ts";
-import { isFailure, isPreamble, type WireEvent } from "../codex/wire-event.ts";
+import type { WireEvent } from "../codex/wire-event.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
 import type { Egress } from "./egress.ts";
 import { readEvents } from "./events.ts";
+import { afterFirstOutput } from "./first-output.ts";
+import { unreachable } from "./unreachable.ts";
 import type { UpstreamOptions } from "./options.ts";
 import { retryWaitMs } from "./retry.ts";
 
@@ -182,16 +184,16 @@ export class UpstreamClient {
     this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
     if (!response.ok) throw httpFailure(await bodyOf(response), this.#now());
     const events = this.#events(response);
-    const first = call.codexHeaders ? [] : await this.#firstOutput(events);
-    return { headers: response.headers, events: chain(first, events), dropped: [...cures.dropped] };
+    // A Codex client reads failures out of the stream itself.
+    const begun = call.codexHeaders ? events : await afterFirstOutput(events, this.#options.holdMs, this.#now);
+    return { headers: response.headers, events: begun, dropped: [...cures.dropped] };
   }
 
   async #pack(call: UpstreamCall, cures: Cures): Promise<{ payload: object; isLite: boolean }> {
-    const body: CodexRequest = { ...call.body };
-    for (const name of this.#unsupported) {
-      if (name in body) cures.dropped.add(name);
-      delete (body as unknown as Record<string, unknown>)[name];
-    }
+    const refused = [...this.#unsupported].filter((name) => name in call.body);
+    for (const name of refused) cures.dropped.add(name);
+    const kept = Object.entries(call.body).filter(([name]) => !refused.includes(name));
+    const body = Object.fromEntries(kept) as CodexRequest;
     if (cures.withoutReasoning) body.input = body.input.filter((item) => item["type"] !== "reasoning");
     const isLite =
       cures.shape === "lite" ||
@@ -214,38 +216,6 @@ export class UpstreamClient {
       idleTimeoutMs: this.#options.idleTimeoutMs,
       onIgnored: () => (this.counts.ignoredData += 1),
     });
-  }
-
-  /**
-   * Reads until the first event that matters, so that a failure inside a 200 can still be retried or get its true
-   * status. Gives up holding after `holdMs`: a model that thinks long must not leave the client without an answer.
-   */
-  async #firstOutput(events: AsyncGenerator<WireEvent[], void, undefined>): Promise<Held[]> {
-    const held: Held[] = [];
-    const deadline = Promise.withResolvers<"held">();
-    const timer = setTimeout(() => deadline.resolve("held"), this.#options.holdMs);
-    try {
-      for (;;) {
-        const next = events.next();
-        const result = await Promise.race([next, deadline.promise]);
-        if (result === "held") {
-          // Whoever reads on gets its failure; a client that leaves first must not leave it to nobody.
-          next.catch(() => {});
-          return [...held, next];
-        }
-        // Nothing came that mattered: still time for a true status.
-        if (result.done) throw truncated();
-        held.push(result);
-        const decisive = result.value.find((event) => !isPreamble(event.type));
-        if (decisive && isFailure(decisive.type)) {
-          await events.return();
-          throw eventFailure(decisive.event, this.#now());
-        }
-        if (decisive) return held;
-      }
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   /** Passes one request of an API-key login to the public API as it is, and its reply back as it is. */
@@ -341,41 +311,6 @@ function credentialHeaders(credentials: Credentials): Record<string, string> {
 async function bodyOf(response: Response): Promise<{ status: number; headers: Headers; text: string }> {
   const text = await response.text().catch(() => "");
   return { status: response.status, headers: response.headers, text: text.slice(0, 64 * 1024) };
-}
-
-/** A batch already read, or one still under way when holding ended. */
-type Held = IteratorResult<WireEvent[], void> | Promise<IteratorResult<WireEvent[], void>>;
-
-async function* chain(
-  held: readonly Held[],
-  rest: AsyncGenerator<WireEvent[], void, undefined>,
-): AsyncGenerator<WireEvent[], void, undefined> {
-  try {
-    for (const batch of held) {
-      const result = await batch;
-      if (result.done) return;
-      yield result.value;
-    }
-    yield* rest;
-  } finally {
-    await rest.return();
-  }
-}
-
-function unreachable(error: unknown, host: string, proxy: string | undefined): RelayError {
-  const code = (error as { code?: unknown }).code;
-  const reason = typeof code === "string" ? code : "connection failed";
-  const via = proxy === undefined ? "" : ` through the proxy ${proxy}`;
-  const isTls = /CERT|SSL|TLS|SELF_SIGNED|ISSUER/i.test(reason);
-  const hint = isTls
-    ? "If your network inspects TLS, set NODE_EXTRA_CA_CERTS to its certificate."
-    : proxy === undefined
-      ? "Check your network; behind a corporate proxy set --proxy."
-      : "Check the proxy setting (--proxy) and its credentials.";
-  return new RelayError("upstream_unreachable", `${host} could not be reached${via} (${reason}).`, {
-    cause: error,
-    hint,
-  });
 }
 
 function clientClosed(cause: unknown): RelayError {

@@ -30,7 +30,7 @@ export class VerbatimStream implements ClientStream {
 
   onFailure(error: RelayError): string {
     this.isDone = true;
-    return eventFrame("error", JSON.stringify({ type: "error", ...errorBody(error) }));
+    return eventFrame("error", JSON.stringify({ type: "error", ...toError(error) }));
   }
 }
 
@@ -79,7 +79,7 @@ export class SafeStream implements ClientStream {
     this.isDone = true;
     const head = this.#isCreated ? "" : this.#created({ id: `resp_${this.#context.id}` });
     this.#isCreated = true;
-    return head + eventFrame("error", JSON.stringify({ type: "error", ...errorBody(error) }));
+    return head + eventFrame("error", JSON.stringify({ type: "error", ...toError(error) }));
   }
 
   /** Deltas are most of the traffic: the one that continues the last item passes without being parsed. */
@@ -165,10 +165,6 @@ export class SafeStream implements ClientStream {
 
 function frameOf(event: CodexEvent): string {
   return eventFrame(event.type, JSON.stringify(event));
-}
-
-function errorBody(error: RelayError): object {
-  return toError(error) as object;
 }
 
 /** A stand-in for an item whose announcement upstream left out. */

@@ -1,0 +1,16 @@
+import type { RelayError } from "./errors.ts";
+
+/**
+ * The error envelope of OpenAI's APIs, which most clients read whatever they speak. The hint belongs to the message:
+ * few clients show anything else.
+ */
+export function openaiError(error: RelayError): { error: object } {
+  return {
+    error: {
+      message: error.hint === undefined ? error.message : `${error.message} ${error.hint}`,
+      type: error.type,
+      param: error.param ?? null,
+      code: error.wireCode,
+    },
+  };
+}
