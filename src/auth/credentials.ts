@@ -18,7 +18,8 @@ export interface Credentials {
 
 /**
  * Hands out credentials that are good for now. Implemented by `CredentialKeeper`; tests and `demo` may bring their own.
- * All methods throw `RelayError` with `codex_auth_required` when there is no usable login, saying what to run.
+ * All methods throw `RelayError`: `codex_auth_required` when there is no usable login, saying what to run, and
+ * `upstream_unreachable` when a good one cannot be renewed right now.
  */
 export interface CredentialProvider {
   /** Credentials for the next request, refreshed first when they are about to expire. */

@@ -247,7 +247,8 @@ export class CredentialKeeper implements CredentialProvider {
 
   #refused(source: CredentialSource, refreshToken: string, failure: RefreshFailure): RelayError {
     if (!failure.isPermanent) {
-      return new RelayError("codex_auth_required", failure.message, {
+      // Not 401: clients would ask their user to log in again, and the login is good.
+      return new RelayError("upstream_unreachable", failure.message, {
         cause: failure,
         hint: "The login itself is still good; try again in a moment.",
         retryAfterMs: 5000,

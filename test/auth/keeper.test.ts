@@ -82,12 +82,15 @@ function login(over: { access?: string; refresh?: string; top?: object; tokens?:
   writeFileSync(file, JSON.stringify(content, undefined, 2), { mode: 0o600 });
 }
 
-async function refused(promise: Promise<unknown>): Promise<RelayError> {
+async function refused(
+  promise: Promise<unknown>,
+  code: RelayError["code"] = "codex_auth_required",
+): Promise<RelayError> {
   const error = (await promise.then(
     () => undefined,
     (thrown: unknown) => thrown,
   )) as RelayError | undefined;
-  expect(error?.code).toBe("codex_auth_required");
+  expect(error?.code).toBe(code);
   return error as RelayError;
 }
 
@@ -292,8 +295,8 @@ describe("a dead login", () => {
       () => new Response("<html>", { status: 403 }),
     );
     const held = keeper();
-    expect((await refused(held.current())).retryAfterMs).toBe(5000);
-    expect((await refused(held.current())).message).toContain("Cloudflare");
+    expect((await refused(held.current(), "upstream_unreachable")).retryAfterMs).toBe(5000);
+    expect((await refused(held.current(), "upstream_unreachable")).message).toContain("Cloudflare");
     expect((await held.current()).accessToken).toBeString();
   });
 
@@ -301,7 +304,7 @@ describe("a dead login", () => {
     login({ access: expiring(-1) });
     const held = keeper();
     await server.stop();
-    expect((await refused(held.current())).message).toMatch(
+    expect((await refused(held.current(), "upstream_unreachable")).message).toMatch(
       /could not be reached \((ECONNREFUSED|ConnectionRefused)\)/,
     );
   });
