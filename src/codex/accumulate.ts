@@ -33,7 +33,8 @@ export class ResponseAccumulator {
         this.#first = event.response;
         break;
       case "response.output_item.added":
-        this.#open.set(event.output_index, structuredClone(event.item));
+        // Deltas that came before their announcement have begun the item already.
+        if (!this.#open.has(event.output_index)) this.#open.set(event.output_index, structuredClone(event.item));
         break;
       case "response.output_item.done":
         this.#done.set(event.output_index, event.item);

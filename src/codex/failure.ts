@@ -33,7 +33,11 @@ export function eventFailure(event: CodexEvent, nowMs: number): RelayError {
 }
 
 function failureSource(event: CodexEvent): JsonObject {
-  if (event.type === "response.failed") return isObject(event.response.error) ? event.response.error : {};
+  if (event.type === "response.failed") {
+    // Trusted, not validated: even a failure may come without what it ought to have.
+    const response: unknown = event.response;
+    return isObject(response) && isObject(response["error"]) ? response["error"] : {};
+  }
   if (event.type === "error") return isObject(event.error) ? event.error : event;
   return {};
 }

@@ -79,7 +79,7 @@ export function resolveModel(catalogue: ModelCatalogue, requested: string): Reso
     }
     if (isKnown(slug)) return resolved(slug, effort, serviceTier);
   }
-  if (catalogue.origin !== "live") return resolved(requested, undefined, undefined);
+  if (catalogue.origin !== "live") return guessed(requested);
   throw new RelayError(
     "model_not_found",
     `The model '${requested.slice(0, 100)}' does not exist or you do not have access to it.`,
@@ -89,6 +89,22 @@ export function resolveModel(catalogue: ModelCatalogue, requested: string): Reso
   function resolved(id: string, level: string | undefined, tier: string | undefined): ResolvedModel {
     return { slug: id, effort: level, serviceTier: tier, info: findModel(catalogue, id) };
   }
+}
+
+/** Effort suffixes that no model's own id ends in, unlike `-max`. */
+const SURE_SUFFIX = /-(none|minimal|low|medium|high|xhigh)$/;
+
+/** An id of a model that the list does not know, while the list may be old: only what is surely a suffix comes off. */
+function guessed(requested: string): ResolvedModel {
+  const isFast = /-fast(-|$)/.test(requested);
+  const plain = requested.replace(/-fast(?=-|$)/, "");
+  const effort = SURE_SUFFIX.exec(plain)?.[1];
+  return {
+    slug: plain.replace(SURE_SUFFIX, ""),
+    effort,
+    serviceTier: isFast ? "priority" : undefined,
+    info: undefined,
+  };
 }
 
 /** The nearest effort that the model takes; the effort itself when the model's list is not known. */

@@ -75,3 +75,15 @@ test("a refusal keeps its shape", () => {
 test("without a terminal event there is no response", () => {
   expect(fold(created)).toBeUndefined();
 });
+
+test("an announcement that comes late keeps the text before it", () => {
+  const delta = {
+    type: "response.output_text.delta",
+    output_index: 0,
+    content_index: 0,
+    item_id: "msg_1",
+    delta: "Hi",
+  };
+  const late = { type: "response.output_item.added", output_index: 0, item: { ...message("msg_1", ""), content: [] } };
+  expect(fold(created, delta, late, completed())?.output).toEqual([message("msg_1", "Hi")]);
+});

@@ -128,6 +128,7 @@ describe("a failure inside a stream", () => {
     [failed({ code: "cyber_policy", message: "no" }), 400, "cyber_policy"],
     [failed({ code: "server_error", message: "oops" }), 502, "server_error"],
     [failed({}), 502, "upstream_error"],
+    [{ type: "response.failed" } as unknown as CodexEvent, 502, "upstream_error"],
     [{ type: "error", code: "rate_limit_exceeded", message: "Slow" }, 429, "rate_limit_exceeded"],
     [{ type: "error", status: 400, error: { code: "invalid_prompt", message: "x" } }, 400, "invalid_prompt"],
     [{ type: "response.cancelled", response: {} }, 502, "upstream_error"],

@@ -31,8 +31,15 @@ describe("a model string", () => {
     expect(() => resolveModel(live, "gpt-4o")).toThrow("'gpt-4o' does not exist");
   });
 
-  test("passes unchanged while the list may be stale", () => {
-    expect(resolveModel({ origin: "bundled", models: [] }, "gpt-9-high").slug).toBe("gpt-9-high");
+  test.each([
+    ["gpt-9", "gpt-9", undefined, undefined],
+    ["gpt-9-high", "gpt-9", "high", undefined],
+    ["gpt-9-fast", "gpt-9", undefined, "priority"],
+    ["gpt-9-xhigh-fast", "gpt-9", "xhigh", "priority"],
+    ["gpt-5.1-codex-max", "gpt-5.1-codex-max", undefined, undefined],
+  ])("%s passes while the list may be stale", (requested, slug, effort, serviceTier) => {
+    const model = resolveModel({ origin: "bundled", models: [] }, requested);
+    expect([model.slug, model.effort, model.serviceTier]).toEqual([slug, effort, serviceTier]);
   });
 });
 
