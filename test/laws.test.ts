@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { CodexEvent } from "../src/codex/schema.ts";
+import type { WireEvent } from "../src/codex/wire-event.ts";
 import { RelayError } from "../src/lib/errors.ts";
 import { contextOf, eventsOf, loadCases, streamed, whole, type Case } from "./support/cases.ts";
 
@@ -74,6 +75,30 @@ function mergeStrings(known: Record<string, string> = {}, more: Record<string, s
   };
 }
 
+/** Streamed and whole say the same, or are refused alike. */
+function expectOneReply(one: Case, events: readonly WireEvent[]): void {
+  const stream = streamed(one, events);
+  const body = whole(one, events);
+  if (stream.refusal || body instanceof RelayError) {
+    // A whole reply has no middle: what breaks a stream after output refuses it as a whole.
+    expect(body).toBeInstanceOf(RelayError);
+    if (stream.frames !== undefined) expect(stream.frames).toMatch(/"error":|response\.failed/);
+    return;
+  }
+  if (one.protocol.name === "responses") {
+    const last = /event: (?:response\.completed|response\.incomplete)\ndata: ([^\n]*)\n\n$/.exec(stream.frames)?.[1];
+    expect((JSON.parse(last ?? "{}") as { response: unknown }).response).toEqual(body);
+    return;
+  }
+  const choice = (body as { choices: { message: Record<string, unknown>; finish_reason: string }[] }).choices[0];
+  const { message, finishReason } = foldChat(stream.frames);
+  expect(finishReason).toBe(choice?.finish_reason ?? null);
+  const { content, refusal, annotations, ...rest } = choice?.message ?? {};
+  expect(message["content"] ?? "").toBe((content as string | null) ?? "");
+  expect([message["refusal"] ?? null, message["annotations"] ?? []] as unknown[]).toEqual([refusal, annotations]);
+  for (const [key, value] of Object.entries(rest)) expect(message[key]).toEqual(value);
+}
+
 describe.each(table)("%s", (_name, one) => {
   test("cutting the tape anywhere gives the same frames", async () => {
     const usual = streamed(one, await eventsOf(one.tape));
@@ -97,26 +122,21 @@ describe.each(table)("%s", (_name, one) => {
   });
 
   test("what was streamed folds to the whole reply", async () => {
-    const events = await eventsOf(one.tape);
-    const stream = streamed(one, events);
-    const body = whole(one, events);
-    if (stream.refusal || body instanceof RelayError) {
-      // A whole reply has no middle: what breaks a stream after output refuses it as a whole.
-      expect(body).toBeInstanceOf(RelayError);
-      if (stream.frames !== undefined) expect(stream.frames).toMatch(/"error":|response\.failed/);
-      return;
-    }
-    if (one.protocol.name === "responses") {
-      const last = /event: (?:response\.completed|response\.incomplete)\ndata: ([^\n]*)\n\n$/.exec(stream.frames)?.[1];
-      expect((JSON.parse(last ?? "{}") as { response: unknown }).response).toEqual(body);
-      return;
-    }
-    const choice = (body as { choices: { message: Record<string, unknown>; finish_reason: string }[] }).choices[0];
-    const { message, finishReason } = foldChat(stream.frames);
-    expect(finishReason).toBe(choice?.finish_reason ?? null);
-    const { content, refusal, annotations, ...rest } = choice?.message ?? {};
-    expect(message["content"] ?? "").toBe((content as string | null) ?? "");
-    expect([message["refusal"] ?? null, message["annotations"] ?? []] as unknown[]).toEqual([refusal, annotations]);
-    for (const [key, value] of Object.entries(rest)) expect(message[key]).toEqual(value);
+    expectOneReply(one, await eventsOf(one.tape));
   });
+});
+
+/** Chat is built delta by delta, so order matters most to it. */
+const chatTable = table.filter(([, one]) => one.protocol.name === "chat");
+
+test.each(chatTable)("%s: lost, doubled or unordered events still make one reply or refusal", async (_name, one) => {
+  const events = await eventsOf(one.tape);
+  const order = fc.array(fc.nat(Math.max(0, events.length - 1)), { maxLength: events.length + 3 });
+  fc.assert(
+    fc.property(order, fc.boolean(), (places, isSorted) => {
+      const chosen = (isSorted ? places.toSorted((x, y) => x - y) : places).flatMap((place) => events[place] ?? []);
+      expectOneReply(one, chosen);
+    }),
+    { numRuns: runs * 2 },
+  );
 });

@@ -1,14 +1,15 @@
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
-import { missing, unknownValue } from "./refuse.ts";
+import { missing, unknownValue, wrongType } from "./refuse.ts";
 
-const PART_TYPES = "'text', 'image_url', 'file', and 'input_audio'";
+const PART_TYPES = "'text', 'image_url', and 'file'";
+const TEXT_OR_PARTS = "one of a string or array of objects";
 
 /** Text of a message that may hold nothing else (system, developer). Parts are joined by line breaks. */
 export function textOnly(content: unknown, path: string): string {
   if (typeof content === "string") return content;
   if (content === undefined || content === null) return "";
-  if (!Array.isArray(content)) throw wrongType(path);
+  if (!Array.isArray(content)) throw wrongType(path, TEXT_OR_PARTS, content);
   return content
     .map((part: unknown, index) => {
       if (typeof part === "string") return part;
@@ -18,6 +19,7 @@ export function textOnly(content: unknown, path: string): string {
         param: `${path}[${index}].type`,
       });
     })
+    .filter((text) => text !== "")
     .join("\n");
 }
 
@@ -25,25 +27,27 @@ export function textOnly(content: unknown, path: string): string {
 export function inputParts(content: unknown, path: string): JsonObject[] {
   if (typeof content === "string") return content === "" ? [] : [inputText(content)];
   if (content === undefined || content === null) return [];
-  if (!Array.isArray(content)) throw wrongType(path);
+  if (!Array.isArray(content)) throw wrongType(path, TEXT_OR_PARTS, content);
   return content.flatMap((part: unknown, index) => inputPart(part, `${path}[${index}]`));
 }
 
 function inputPart(part: unknown, path: string): JsonObject[] {
   if (typeof part === "string") return part === "" ? [] : [inputText(part)];
-  if (!isObject(part)) throw wrongType(path);
+  if (!isObject(part)) throw wrongType(path, "an object", part);
   switch (part["type"]) {
     case "text":
+    case "output_text":
     case "input_text": {
       if (typeof part["text"] !== "string") throw missing(`${path}.text`);
       return part["text"] === "" ? [] : [inputText(part["text"])];
     }
     case "image_url":
-      return [image(part["image_url"], part["detail"], `${path}.image_url`)];
     case "input_image":
+      if (nonEmptyString(part["file_id"])) throw noUploads(`${path}.file_id`);
       return [image(part["image_url"], part["detail"], `${path}.image_url`)];
     case "file":
-      return [file(isObject(part["file"]) ? part["file"] : {}, `${path}.file`)];
+      if (!isObject(part["file"])) throw missing(`${path}.file`);
+      return [file(part["file"], `${path}.file`)];
     case "input_file":
       return [file(part, path)];
     case "input_audio":
@@ -62,6 +66,7 @@ function inputText(text: string): JsonObject {
 /** `detail` is optional in Chat Completions and required in Responses. */
 function image(source: unknown, detail: unknown, path: string): JsonObject {
   const url = isObject(source) ? source["url"] : source;
+  if (source === undefined || source === null) throw missing(path);
   if (typeof url !== "string" || url === "") {
     throw new RelayError("invalid_value", "Invalid image: expected a URL or a data URL.", {
       param: isObject(source) ? `${path}.url` : path,
@@ -70,16 +75,12 @@ function image(source: unknown, detail: unknown, path: string): JsonObject {
   return {
     type: "input_image",
     image_url: url,
-    detail: (isObject(source) ? source["detail"] : detail) ?? detail ?? "auto",
+    detail: nonEmptyString(isObject(source) ? source["detail"] : undefined) ?? nonEmptyString(detail) ?? "auto",
   };
 }
 
 function file(source: JsonObject, path: string): JsonObject {
-  if (nonEmptyString(source["file_id"])) {
-    throw new RelayError("unsupported_parameter", "Uploaded files are not supported; send the content as file_data.", {
-      param: `${path}.file_id`,
-    });
-  }
+  if (nonEmptyString(source["file_id"])) throw noUploads(`${path}.file_id`);
   const data = nonEmptyString(source["file_data"]);
   const url = nonEmptyString(source["file_url"]);
   if (data === undefined && url !== undefined) return { type: "input_file", file_url: url };
@@ -91,6 +92,13 @@ function file(source: JsonObject, path: string): JsonObject {
   };
 }
 
+/** The backend has no place where files are kept. */
+function noUploads(param: string): RelayError {
+  return new RelayError("unsupported_parameter", "Uploaded files are not supported; send the content itself.", {
+    param,
+  });
+}
+
 /** What an assistant said, as Responses output parts; refusals stay refusals. */
 export function assistantParts(content: unknown, refusal: unknown, path: string): JsonObject[] {
   const parts: JsonObject[] = [];
@@ -99,7 +107,7 @@ export function assistantParts(content: unknown, refusal: unknown, path: string)
   } else if (Array.isArray(content)) {
     content.forEach((part: unknown, index) => parts.push(...assistantPart(part, `${path}[${index}]`)));
   } else if (content !== undefined && content !== null) {
-    throw wrongType(path);
+    throw wrongType(path, TEXT_OR_PARTS, content);
   }
   if (typeof refusal === "string" && refusal !== "") parts.push({ type: "refusal", refusal });
   return parts;
@@ -107,7 +115,7 @@ export function assistantParts(content: unknown, refusal: unknown, path: string)
 
 function assistantPart(part: unknown, path: string): JsonObject[] {
   if (typeof part === "string") return part === "" ? [] : [{ type: "output_text", text: part }];
-  if (!isObject(part)) throw wrongType(path);
+  if (!isObject(part)) throw wrongType(path, "an object", part);
   switch (part["type"]) {
     case "text":
     case "output_text":
@@ -116,7 +124,7 @@ function assistantPart(part: unknown, path: string): JsonObject[] {
         ? [{ type: "output_text", text: part["text"] }]
         : [];
     case "refusal":
-      return typeof part["refusal"] === "string" ? [{ type: "refusal", refusal: part["refusal"] }] : [];
+      return nonEmptyString(part["refusal"]) ? [{ type: "refusal", refusal: part["refusal"] }] : [];
     // Reasoning that other servers put into the history is not the assistant's answer.
     case "thinking":
     case "reasoning":
@@ -133,16 +141,14 @@ function assistantPart(part: unknown, path: string): JsonObject[] {
 export function toolOutput(content: unknown, path: string): unknown {
   if (typeof content === "string") return content;
   if (content === undefined || content === null) return "";
-  if (!Array.isArray(content)) return JSON.stringify(content);
-  if (content.length === 0) return "";
+  // Some frameworks hand over whatever the tool returned.
+  if (!Array.isArray(content) || !content.every(isPart)) return JSON.stringify(content);
   const parts = inputParts(content, path);
   const [only] = parts;
   if (parts.length === 0) return "";
   return parts.length === 1 && only?.["type"] === "input_text" ? only["text"] : parts;
 }
 
-function wrongType(param: string): RelayError {
-  return new RelayError("invalid_type", `Invalid type for '${param}': expected a string or an array of parts.`, {
-    param,
-  });
+function isPart(value: unknown): boolean {
+  return typeof value === "string" || (isObject(value) && typeof value["type"] === "string");
 }

@@ -4,9 +4,11 @@ import type { ChatRequest } from "./schema.ts";
 import { missing, unknownValue } from "./refuse.ts";
 
 /** `response_format` as Responses' `text.format`; undefined for plain text. */
-export function toTextFormat(format: ChatRequest["response_format"]): JsonObject | undefined {
+export function textFormatOf(request: ChatRequest): JsonObject | undefined {
+  const format = request.response_format;
   switch (format?.type) {
     case undefined:
+      return ownFormat(request);
     case "text":
       return undefined;
     case "json_object":
@@ -20,8 +22,15 @@ export function toTextFormat(format: ChatRequest["response_format"]): JsonObject
 
 /** True when the answer is meant for a JSON parser and nothing else may stand in it. */
 export function wantsJson(request: ChatRequest): boolean {
-  const type = request.response_format?.type;
+  const type = request.response_format?.type ?? ownFormat(request)?.["type"];
   return type === "json_object" || type === "json_schema";
+}
+
+/** `text.format` as it is: what clients that send Responses' `input` speak of instead. */
+function ownFormat(request: ChatRequest): JsonObject | undefined {
+  const { text } = request;
+  const format = isObject(text) ? text["format"] : undefined;
+  return isObject(format) && format["type"] !== "text" ? format : undefined;
 }
 
 function schemaFormat(definition: unknown): JsonObject {

@@ -5,7 +5,8 @@ import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { assistantParts, inputParts, textOnly, toolOutput } from "./content.ts";
 import { wireCallId, wireToolName } from "./names.ts";
 import type { ChatMessage } from "./schema.ts";
-import { missing, unknownValue } from "./refuse.ts";
+import { missing, unknownValue, wrongType } from "./refuse.ts";
+import { textOf } from "./trusted.ts";
 
 export interface Conversation {
   /** Text of the system messages that open the conversation; "" when none do. */
@@ -26,10 +27,26 @@ export function toConversation(
   const opening = messages.slice(0, leading < 0 ? messages.length : leading);
   const texts = opening.map((message, index) => textOnly(message["content"], `messages[${index}].content`));
   const instructions = texts.filter((text) => text !== "").join("\n\n");
-  const translator = new MessageTranslator(memory);
-  if (options.keepSystemInInput && instructions !== "") translator.developer(instructions);
+  const translator = new ItemTranslator("messages", memory);
+  // The check that a JSON mode's prompt speaks of JSON looks at the input alone.
+  if (options.keepSystemInInput) for (const text of texts) translator.developer(text);
   messages.slice(opening.length).forEach((message, index) => translator.add(message, opening.length + index));
   return { instructions, input: translator.finish() };
+}
+
+/** Responses-shaped `input` from a chat client, rebuilt like messages so that nothing unknown gets through. */
+export function inputItems(input: unknown, memory: ReasoningMemory): InputItem[] {
+  const translator = new ItemTranslator("input", memory);
+  const items = typeof input === "string" ? [{ role: "user", content: input }] : Array.isArray(input) ? input : [input];
+  items.forEach((item: unknown, index) => {
+    if (!isObject(item)) throw wrongType(`input[${index}]`, "an object", item);
+    if (typeof item["role"] === "string" && (item["type"] ?? "message") === "message") {
+      translator.add(item as ChatMessage, index);
+    } else {
+      translator.pass(item);
+    }
+  });
+  return translator.finish();
 }
 
 function isSystem(message: ChatMessage): boolean {
@@ -45,13 +62,16 @@ interface OpenCall {
 }
 
 /** Walks the messages once and remembers which calls still wait for their results. */
-class MessageTranslator {
+class ItemTranslator {
+  /** The field that the messages stand in, for error paths. */
+  readonly #field: string;
   readonly #memory: ReasoningMemory;
   readonly #items: InputItem[] = [];
   #open: OpenCall[] = [];
   #legacyCalls = 0;
 
-  constructor(memory: ReasoningMemory) {
+  constructor(field: string, memory: ReasoningMemory) {
+    this.#field = field;
     this.#memory = memory;
   }
 
@@ -60,7 +80,7 @@ class MessageTranslator {
   }
 
   add(message: ChatMessage, index: number): void {
-    const path = `messages[${index}]`;
+    const path = `${this.#field}[${index}]`;
     const { role } = message;
     if (role !== "tool" && role !== "function") this.#refuseUnanswered();
     switch (role) {
@@ -86,6 +106,14 @@ class MessageTranslator {
     }
   }
 
+  /** An item that is in the backend's language already, less what cannot be resolved there: ids and references. */
+  pass(item: JsonObject): void {
+    if (item["type"] === "item_reference") return;
+    if (item["type"] === "reasoning" && !nonEmptyString(item["encrypted_content"])) return;
+    const { id: _id, name, ...rest } = item;
+    this.#items.push(typeof name === "string" ? { ...rest, name: wireToolName(name) } : rest);
+  }
+
   /** The items; an empty conversation still asks something. */
   finish(): InputItem[] {
     this.#refuseUnanswered();
@@ -104,14 +132,14 @@ class MessageTranslator {
     if (calls.length > 0 || !isObject(legacy)) return;
     const name = nonEmptyString(legacy["name"]);
     if (name === undefined) throw missing(`${path}.function_call.name`);
-    this.#legacyCalls += 1;
     const wireId = `call_legacy_${this.#legacyCalls}`;
+    this.#legacyCalls += 1;
     this.#items.push(functionCall(wireId, name, legacy["arguments"]));
     this.#open.push({ id: wireId, wireId, isCustom: false, legacyName: name });
   }
 
   #call(call: JsonObject, path: string): void {
-    const isCustom = call["type"] === "custom";
+    const isCustom = call["type"] === "custom" || (!call["type"] && isObject(call["custom"]));
     const definition = isCustom ? call["custom"] : call["function"];
     const kind = isCustom ? "custom" : "function";
     const name = isObject(definition) ? nonEmptyString(definition["name"]) : undefined;
@@ -168,11 +196,11 @@ class MessageTranslator {
 
   #refuseUnanswered(): void {
     if (this.#open.length === 0) return;
-    const ids = this.#open.map((call) => call.id).join(", ");
+    const ids = this.#open.map((call) => call.legacyName ?? call.id).join(", ");
     throw new RelayError(
       "invalid_request",
       `An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: ${ids}`,
-      { param: "messages" },
+      { param: this.#field },
     );
   }
 }
@@ -180,9 +208,4 @@ class MessageTranslator {
 function functionCall(callId: string, name: string, callArguments: unknown): InputItem {
   const text = textOf(callArguments);
   return { type: "function_call", call_id: callId, name: wireToolName(name), arguments: text === "" ? "{}" : text };
-}
-
-function textOf(value: unknown): string {
-  if (typeof value === "string") return value;
-  return value === undefined || value === null ? "" : JSON.stringify(value);
 }

@@ -12,3 +12,18 @@ export function unknownValue(value: unknown, supported: string, param: string): 
     param,
   });
 }
+
+/** A value of the wrong type. `expected` reads as in "an array of objects". */
+export function wrongType(param: string, expected: string, value: unknown): RelayError {
+  const got = typeName(value);
+  return new RelayError("invalid_type", `Invalid type for '${param}': expected ${expected}, but got ${got} instead.`, {
+    param,
+  });
+}
+
+function typeName(value: unknown): string {
+  if (value === null || value === undefined) return "null";
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "number") return Number.isInteger(value) ? "an integer" : "a decimal number";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}

@@ -1,16 +1,18 @@
 import { eventFailure, truncated } from "../../codex/failure.ts";
-import type { Annotation, CodexEvent, ContentPart, InputItem, OutputItem, ResponseObject } from "../../codex/schema.ts";
+import type { Annotation, ContentPart, InputItem, OutputItem, ResponseObject } from "../../codex/schema.ts";
 import { isFailure, type WireEvent } from "../../codex/wire-event.ts";
-import type { Context } from "../protocol.ts";
-import { CommentFilter } from "./comment-filter.ts";
+import type { Context, ReasoningMode } from "../protocol.ts";
 import type { ChatDelta, ChatEnd } from "./delta.ts";
 import { toFinishReason } from "./finish-reason.ts";
 import { wantsJson } from "./format.ts";
+import { ItemSlots } from "./item-slots.ts";
+import { ReasoningText } from "./reasoning-text.ts";
 import { stopSequences } from "./request.ts";
 import type { ChatRequest } from "./schema.ts";
 import { StopScanner } from "./stop.ts";
-import { ToolCalls, type CallKey } from "./tool-calls.ts";
+import { ToolCalls } from "./tool-calls.ts";
 import { renamedTools, usesLegacyFunctions } from "./tools.ts";
+import { objectsOf, readEvent, responseOf, textOf } from "./trusted.ts";
 import { toChatUsage } from "./usage.ts";
 
 /** Where the pieces of an answer go: into frames, or folded into one body. */
@@ -30,28 +32,34 @@ export class ChatReply {
   readonly #sink: ChatSink;
   readonly #context: Context;
   readonly #isJson: boolean;
+  readonly #mode: ReasoningMode;
   readonly #stop: StopScanner;
   readonly #calls: ToolCalls;
-  readonly #comments = new CommentFilter();
+  readonly #slots = new ItemSlots();
+  readonly #reasoning = new ReasoningText();
   /** Text, refusals and summaries sent so far, by item and part: what later `done` events repeat. */
   readonly #sent = new Map<string, string>();
   /** Items whose text is a comment on the way to the answer. */
   readonly #commentary = new Set<number>();
   readonly #citations = new Set<string>();
-  readonly #images = new Set<string>();
+  readonly #images = new Set<number>();
   /** Reasoning that the next tool call will be remembered with. */
   #pendingReasoning: InputItem[] = [];
   #hasAnnounced = false;
   #hasBegun = false;
-  #hasText = false;
-  #textItem = -1;
-  #reasoningPart = "";
+  /** The item that text was last sent of, and what sets the next one apart. */
+  #textSlot = -1;
+  #separator = "";
+  #isReasoning = false;
+  /** A `<think>` is open. */
   #isThinking = false;
 
   constructor(request: ChatRequest, context: Context, sink: ChatSink) {
     this.#sink = sink;
     this.#context = context;
     this.#isJson = wantsJson(request);
+    // Tags in front of JSON would keep it from being parsed.
+    this.#mode = this.#isJson && context.reasoning === "think-tags" ? "both" : context.reasoning;
     this.#stop = new StopScanner(stopSequences(request));
     this.#calls = new ToolCalls(renamedTools(request), usesLegacyFunctions(request));
   }
@@ -59,63 +67,65 @@ export class ChatReply {
   /** Throws RelayError when upstream reports a failure. */
   onEvent(wire: WireEvent): void {
     if (this.isDone) return;
-    const event = parsed(wire);
+    const event = readEvent(wire);
     if (!event) return;
-    if (isFailure(wire.type)) throw eventFailure(event, this.#context.now);
+    if (isFailure(wire.type)) throw eventFailure({ ...event, response: responseOf(event) }, this.#now);
     switch (event.type) {
       case "response.created":
-        this.#announce(event.response);
+      case "response.in_progress":
+      case "response.queued":
+        this.#announce(responseOf(event));
         break;
       case "response.output_text.delta":
-        this.#text(event.output_index, partKey(event), event.delta);
+        this.#text(this.#slots.of(event), event.content_index ?? 0, event.delta);
         break;
       case "response.output_text.done":
-        this.#restOfText(event.output_index, partKey(event), event.text);
+        this.#restOfText(this.#slots.of(event), event.content_index ?? 0, event.text);
         break;
       case "response.content_part.done":
-        this.#part(event.output_index, event.content_index ?? 0, event.part);
+        this.#part(this.#slots.of(event), event.content_index ?? 0, event.part);
         break;
       case "response.output_text.annotation.added":
         this.#citation(event.annotation);
         break;
       case "response.refusal.delta":
-        this.#refusal(partKey(event), event.delta);
+        this.#refusal(`${this.#slots.of(event)}/${event.content_index ?? 0}`, event.delta);
         break;
       case "response.refusal.done":
-        this.#wholeRefusal(partKey(event), event.refusal);
+        this.#wholeRefusal(`${this.#slots.of(event)}/${event.content_index ?? 0}`, event.refusal);
         break;
       case "response.reasoning_summary_text.delta":
-        this.#reasoning(`${event.output_index}/s${event.summary_index ?? 0}`, event.delta);
+        this.#thought(`${this.#slots.of(event)}/s${event.summary_index ?? 0}`, event.delta);
         break;
       case "response.reasoning_summary_text.done":
-        this.#restOfReasoning(`${event.output_index}/s${event.summary_index ?? 0}`, event.text);
+        this.#restOfThought(`${this.#slots.of(event)}/s${event.summary_index ?? 0}`, event.text);
         break;
       case "response.reasoning_text.delta":
-        this.#reasoning(`${event.output_index}/t${event.content_index ?? 0}`, event.delta);
+        this.#thought(`${this.#slots.of(event)}/t${event.content_index ?? 0}`, event.delta);
         break;
       case "response.reasoning_text.done":
-        this.#restOfReasoning(`${event.output_index}/t${event.content_index ?? 0}`, event.text);
+        this.#restOfThought(`${this.#slots.of(event)}/t${event.content_index ?? 0}`, event.text);
         break;
       case "response.function_call_arguments.delta":
       case "response.custom_tool_call_input.delta":
-        this.#send(this.#calls.delta(keyOf(event), event.delta));
+        this.#send(this.#calls.delta(this.#slots.of(event), textOf(event.delta)));
         break;
       case "response.function_call_arguments.done":
-        this.#send(this.#calls.settle(keyOf(event), event.arguments));
+        this.#send(this.#calls.settle(this.#slots.of(event), textOf(event.arguments)));
         break;
       case "response.custom_tool_call_input.done":
-        this.#send(this.#calls.settle(keyOf(event), event.input));
+        this.#send(this.#calls.settle(this.#slots.of(event), textOf(event.input)));
         break;
       case "response.output_item.added":
-        this.#itemAdded(event.item, event.output_index);
+        this.#itemAdded(event.item, this.#slotOf(event.item, event.output_index));
         break;
       case "response.output_item.done":
-        this.#itemDone(event.item, event.output_index);
+        this.#itemDone(event.item, this.#slotOf(event.item, event.output_index));
         break;
       case "response.completed":
       case "response.done":
       case "response.incomplete":
-        this.#finish(event.type, event.response);
+        this.#finish(event.type, responseOf(event));
         break;
       default:
       // Progress of hosted tools, private events, and whatever is newer than the relay.
@@ -128,11 +138,16 @@ export class ChatReply {
     if (!this.isDone) throw truncated();
   }
 
+  get #now(): number {
+    return this.#context.now;
+  }
+
   #announce(response: ResponseObject): void {
     if (this.#hasAnnounced) return;
     this.#hasAnnounced = true;
     const id = response.id?.replace(/^resp_/, "") ?? this.#context.id;
-    this.#sink.begin(`chatcmpl-${id}`, Math.floor(response.created_at ?? this.#context.now / 1000));
+    const seconds = typeof response.created_at === "number" ? response.created_at : this.#now / 1000;
+    this.#sink.begin(`chatcmpl-${id}`, Math.floor(seconds));
   }
 
   /** The role comes before everything else, once. `content: null` before a call, or SDKs see an empty text. */
@@ -143,39 +158,42 @@ export class ChatReply {
     this.#sink.delta({ role: "assistant", content });
   }
 
-  #text(item: number, key: string, text: string): void {
-    if (text === "") return;
-    this.#remember(key, text);
+  #text(slot: number, position: number, text: string): void {
+    if (!text) return;
+    this.#remember(`${slot}/${position}`, text);
     // A parser gets the answer alone; the model's remarks on the way belong to its reasoning there.
-    if (this.#isJson && this.#commentary.has(item)) {
-      this.#showReasoning(`${item}/c`, text);
+    if (this.#isJson && this.#commentary.has(slot)) {
+      this.#showThought(`${slot}/c`, text);
       return;
     }
+    this.#endReasoning();
     this.#role("");
-    this.#closeThinking();
-    if (this.#hasText && this.#textItem !== item && !this.#isJson) {
+    if (this.#textSlot !== slot) {
       this.#flushText();
-      this.#sink.delta({ content: "\n\n" + this.#stop.push(text) });
-    } else {
-      const shown = this.#stop.push(text);
-      if (shown !== "") this.#sink.delta({ content: shown });
+      if (this.#textSlot >= 0 && !this.#isJson) this.#separator = "\n\n";
+      this.#textSlot = slot;
     }
-    this.#hasText = true;
-    this.#textItem = item;
+    this.#showText(this.#stop.push(text));
   }
 
-  #restOfText(item: number, key: string, whole: string): void {
-    this.#text(item, key, this.#unsent(key, whole));
+  #restOfText(slot: number, position: number, whole: string): void {
+    this.#text(slot, position, this.#unsent(`${slot}/${position}`, whole));
+  }
+
+  #showText(text: string): void {
+    if (text === "") return;
+    this.#sink.delta({ content: this.#separator + text });
+    this.#separator = "";
   }
 
   #flushText(): void {
-    const held = this.#stop.flush();
-    if (held !== "") this.#sink.delta({ content: held });
+    this.#showText(this.#stop.flush());
   }
 
   #refusal(key: string, text: string): void {
-    if (text === "") return;
+    if (!text) return;
     this.#remember(key, text);
+    this.#endReasoning();
     this.#role("");
     this.#sink.delta({ refusal: text });
   }
@@ -184,51 +202,54 @@ export class ChatReply {
     if (!this.#sent.has(key)) this.#refusal(key, whole);
   }
 
-  #reasoning(key: string, text: string): void {
+  #thought(key: string, text: string): void {
+    if (!text) return;
     this.#remember(key, text);
-    this.#showReasoning(key, text);
+    this.#showThought(key, text);
   }
 
-  #restOfReasoning(key: string, whole: string): void {
-    const rest = this.#unsent(key, whole);
-    if (rest !== "") this.#reasoning(key, rest);
-    this.#endReasoningPart();
+  #restOfThought(key: string, whole: string): void {
+    this.#thought(key, this.#unsent(key, whole));
+    this.#emitThought(this.#reasoning.flush());
   }
 
-  #showReasoning(part: string, text: string): void {
-    const { reasoning: mode } = this.#context;
-    if (mode === "none" || text === "") return;
-    if (this.#reasoningPart !== part) this.#endReasoningPart();
-    const shown = this.#comments.push(text);
-    if (shown === "") return;
-    const separator = this.#reasoningPart !== "" && this.#reasoningPart !== part ? "\n\n" : "";
-    this.#reasoningPart = part;
-    this.#emitReasoning(separator + shown);
+  #showThought(part: string, text: string): void {
+    if (this.#mode === "none") return;
+    this.#isReasoning = true;
+    this.#emitThought(this.#reasoning.push(part, text));
   }
 
-  #endReasoningPart(): void {
-    const held = this.#comments.flush();
-    if (held !== "") this.#emitReasoning(held);
-  }
-
-  #emitReasoning(text: string): void {
-    const { reasoning: mode } = this.#context;
-    if (mode === "think-tags") {
-      this.#role("");
-      this.#sink.delta({ content: this.#isThinking ? text : `<think>${text}` });
-      this.#isThinking = true;
-      return;
+  #emitThought(text: string): void {
+    if (text === "") return;
+    switch (this.#mode) {
+      case "both":
+        this.#role(null);
+        this.#sink.delta({ reasoning_content: text, reasoning: text });
+        break;
+      case "reasoning_content":
+        this.#role(null);
+        this.#sink.delta({ reasoning_content: text });
+        break;
+      case "reasoning":
+        this.#role(null);
+        this.#sink.delta({ reasoning: text });
+        break;
+      case "think-tags":
+        this.#role("");
+        this.#flushText();
+        this.#sink.delta({ content: this.#isThinking ? text : `<think>${text.replace(/^\n\n/, "")}` });
+        this.#isThinking = true;
+        break;
+      case "none":
     }
-    this.#role(null);
-    if (mode === "both") this.#sink.delta({ reasoning_content: text, reasoning: text });
-    else if (mode === "reasoning_content") this.#sink.delta({ reasoning_content: text });
-    else this.#sink.delta({ reasoning: text });
   }
 
-  #closeThinking(): void {
+  /** Something else than reasoning follows. */
+  #endReasoning(): void {
+    if (!this.#isReasoning) return;
+    this.#isReasoning = false;
+    this.#emitThought(this.#reasoning.flush());
     if (!this.#isThinking) return;
-    this.#isThinking = false;
-    this.#endReasoningPart();
     this.#isThinking = false;
     this.#sink.delta({ content: "</think>" });
   }
@@ -236,32 +257,38 @@ export class ChatReply {
   #send(deltas: readonly ChatDelta[]): void {
     if (deltas.length === 0) return;
     this.#flushText();
+    this.#endReasoning();
     this.#role(null);
-    this.#closeThinking();
     for (const delta of deltas) this.#sink.delta(delta);
   }
 
-  #itemAdded(item: OutputItem, index: number): void {
-    if (item.type === "message" && item.phase === "commentary") this.#commentary.add(index);
-    if (isCall(item)) this.#send(this.#calls.announce(item, index));
+  #slotOf(item: OutputItem, index: number): number {
+    const slot = this.#slots.of({ output_index: index, item_id: item.id });
+    this.#slots.name(slot, item.call_id);
+    return slot;
   }
 
-  #itemDone(item: OutputItem, index: number): void {
+  #itemAdded(item: OutputItem, slot: number): void {
+    if (item.type === "message" && item.phase === "commentary") this.#commentary.add(slot);
+    if (item.type === "function_call" || item.type === "custom_tool_call") this.#send(this.#calls.announce(item, slot));
+  }
+
+  #itemDone(item: OutputItem, slot: number): void {
     switch (item.type) {
       case "message":
-        if (item.phase === "commentary") this.#commentary.add(index);
-        (item.content ?? []).forEach((part, position) => this.#part(index, position, part));
+        if (item.phase === "commentary") this.#commentary.add(slot);
+        objectsOf(item.content).forEach((part, position) => this.#part(slot, position, part));
         break;
       case "reasoning":
-        this.#reasoningDone(item, index);
+        this.#reasoningDone(item, slot);
         break;
       case "function_call":
       case "custom_tool_call":
-        this.#send(this.#calls.finish(item, index));
+        this.#send(this.#calls.finish(item, slot));
         this.#rememberReasoning(item.call_id);
         break;
       case "image_generation_call":
-        this.#image(item, index);
+        this.#image(item, slot);
         break;
       default:
       // Hosted calls are upstream's own business, never the client's tool calls.
@@ -269,23 +296,22 @@ export class ChatReply {
   }
 
   /** A finished part: whatever of it has not been sent yet. */
-  #part(item: number, position: number, part: ContentPart): void {
-    const key = `${item}/${position}`;
-    if (part.type === "refusal") this.#wholeRefusal(key, part.refusal ?? "");
+  #part(slot: number, position: number, part: ContentPart): void {
+    if (part.type === "refusal") this.#wholeRefusal(`${slot}/${position}`, part.refusal ?? "");
     if (part.type !== "output_text") return;
-    this.#restOfText(item, key, part.text ?? "");
-    for (const annotation of part.annotations ?? []) this.#citation(annotation);
+    this.#restOfText(slot, position, part.text ?? "");
+    for (const annotation of objectsOf(part.annotations)) this.#citation(annotation);
   }
 
-  #reasoningDone(item: OutputItem, index: number): void {
-    (item.summary ?? []).forEach((part, position) => this.#restOfReasoning(`${index}/s${position}`, part.text));
-    this.#endReasoningPart();
+  #reasoningDone(item: OutputItem, slot: number): void {
+    const summary = objectsOf(item.summary);
+    summary.forEach((part, position) => this.#restOfThought(`${slot}/s${position}`, textOf(part.text)));
+    // Open models think aloud instead of summing up.
+    if (summary.length === 0) {
+      objectsOf(item.content).forEach((part, at) => this.#restOfThought(`${slot}/t${at}`, textOf(part.text)));
+    }
     if (!item.encrypted_content) return;
-    this.#pendingReasoning.push({
-      type: "reasoning",
-      summary: item.summary ?? [],
-      encrypted_content: item.encrypted_content,
-    });
+    this.#pendingReasoning.push({ type: "reasoning", summary, encrypted_content: item.encrypted_content });
   }
 
   #rememberReasoning(callId: string | null | undefined): void {
@@ -300,37 +326,39 @@ export class ChatReply {
       start_index: annotation.start_index ?? 0,
       end_index: annotation.end_index ?? 0,
       url: annotation.url,
-      title: annotation.title ?? annotation.url,
+      title: annotation.title || annotation.url,
     };
     const key = JSON.stringify(citation);
     if (this.#citations.has(key)) return;
     this.#citations.add(key);
     this.#role("");
-    this.#flushText();
     this.#sink.delta({ annotations: [{ type: "url_citation", url_citation: citation }] });
   }
 
-  #image(item: OutputItem, index: number): void {
-    const key = item.id ?? String(index);
-    if (!item.result || this.#images.has(key)) return;
-    this.#flushText();
-    this.#role(null);
-    this.#closeThinking();
+  #image(item: OutputItem, slot: number): void {
+    if (!item.result || this.#images.has(slot)) return;
     const url = `data:image/${item.output_format ?? "png"};base64,${item.result}`;
-    this.#sink.delta({ images: [{ index: this.#images.size, type: "image_url", image_url: { url } }] });
-    this.#images.add(key);
+    this.#send([{ images: [{ index: this.#images.size, type: "image_url", image_url: { url } }] }]);
+    this.#images.add(slot);
   }
 
   #finish(type: string, response: ResponseObject): void {
+    // Some transports end every reply with one type and only say here that it failed.
+    if (response.status === "failed" || response.status === "cancelled") {
+      throw eventFailure({ type: `response.${response.status}`, response }, this.#now);
+    }
     this.#announce(response);
-    (response.output ?? []).forEach((item, index) => this.#itemDone(item, index));
+    objectsOf(response.output).forEach((item, position) => {
+      if (!this.#stop.isHit) this.#itemDone(item, this.#slots.ofFinal(item, position));
+    });
     if (this.#stop.isHit) return;
+    const finishReason = toFinishReason(type, response, this.#calls);
     this.#flushText();
-    this.#endReasoningPart();
-    this.#send(this.#calls.close());
-    this.#closeThinking();
+    // A call that was cut short must not look like one that can be made.
+    if (finishReason !== "length" && finishReason !== "content_filter") this.#send(this.#calls.close());
+    this.#endReasoning();
     this.#end({
-      finishReason: toFinishReason(type, response, this.#calls),
+      finishReason,
       usage: toChatUsage(response.usage),
       serviceTier: response.service_tier ?? undefined,
     });
@@ -349,27 +377,6 @@ export class ChatReply {
   /** The part of `whole` that deltas have not brought; nothing when they brought something else. */
   #unsent(key: string, whole: string): string {
     const sent = this.#sent.get(key) ?? "";
-    return whole.startsWith(sent) ? whole.slice(sent.length) : "";
-  }
-}
-
-function isCall(item: OutputItem): boolean {
-  return item.type === "function_call" || item.type === "custom_tool_call";
-}
-
-function partKey(event: { output_index: number; content_index?: number | null | undefined }): string {
-  return `${event.output_index}/${event.content_index ?? 0}`;
-}
-
-function keyOf(event: { output_index?: number; item_id?: string | null | undefined }): CallKey {
-  return { output_index: event.output_index, item_id: event.item_id };
-}
-
-/** Undefined for a delta whose JSON is broken: one lost delta is mended by its `done` event. */
-function parsed(wire: WireEvent): CodexEvent | undefined {
-  try {
-    return wire.event;
-  } catch {
-    return undefined;
+    return textOf(whole).startsWith(sent) ? textOf(whole).slice(sent.length) : "";
   }
 }

@@ -1,10 +1,10 @@
 import { clampEffort, EFFORTS, resolveModel } from "../../codex/models.ts";
-import type { CodexRequest, InputItem } from "../../codex/schema.ts";
-import { isObject } from "../../lib/json.ts";
+import type { CodexRequest } from "../../codex/schema.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
-import { toTextFormat } from "./format.ts";
-import { toConversation, type Conversation } from "./messages.ts";
-import type { ChatRequest } from "./schema.ts";
+import { textFormatOf } from "./format.ts";
+import { inputItems, toConversation, type Conversation } from "./messages.ts";
+import { hasInput, type ChatRequest } from "./schema.ts";
 import { toWireTools } from "./tools.ts";
 import { unknownValue } from "./refuse.ts";
 
@@ -32,7 +32,7 @@ const DROPPED = [
 export function toCodex(request: ChatRequest, context: Context): Translation {
   const changed: string[] = [];
   const model = resolveModel(context.models, request.model);
-  const { tools, toolChoice, parallelToolCalls } = toWireTools(request);
+  const { tools, toolChoice, parallelToolCalls, ignoresSearchOptions } = toWireTools(request);
   const { instructions, input } = conversationOf(request, context);
 
   const body: CodexRequest = {
@@ -49,10 +49,9 @@ export function toCodex(request: ChatRequest, context: Context): Translation {
     if (parallelToolCalls !== undefined) body.parallel_tool_calls = parallelToolCalls;
   }
 
-  const asked = effortOf(request);
-  const wanted = asked ?? model.effort;
-  const effort = wanted === undefined ? undefined : clampEffort(wanted, model.info);
-  if (asked !== undefined && effort !== asked) changed.push("reasoning_effort");
+  const wanted = effortOf(request) ?? model.effort ?? (wishesThinking(request) ? "medium" : undefined);
+  const effort = wanted === undefined ? undefined : workableEffort(clampEffort(wanted, model.info), tools);
+  if (effort !== wanted) changed.push("reasoning_effort");
   const reasoning = {
     ...(effort === undefined ? {} : { effort }),
     // Without a wish for summaries the backend sends none, and long thinking looks like silence.
@@ -67,7 +66,9 @@ export function toCodex(request: ChatRequest, context: Context): Translation {
   if (tier !== undefined) body.service_tier = tier;
   if (request.service_tier === "fast") changed.push("service_tier");
   if (stopSequences(request).length > 0) changed.push("stop");
-  return { body, dropped: droppedFields(request), changed };
+  const dropped = droppedFields(request);
+  if (ignoresSearchOptions) dropped.push("web_search_options");
+  return { body, dropped: dropped.toSorted(), changed };
 }
 
 /** The client's stop sequences; the backend has none, so the relay cuts the text itself. */
@@ -80,28 +81,14 @@ export function stopSequences(request: ChatRequest): string[] {
 /** Some editors send Responses-shaped `input` to the chat route and expect a chat answer. */
 function conversationOf(request: ChatRequest, context: Context): Conversation {
   const keepSystemInInput = request.response_format?.type === "json_object";
-  if (request.messages) return toConversation(request.messages, context.memory, { keepSystemInInput });
-  const { input, instructions } = request;
-  const own = typeof instructions === "string" ? instructions : "";
-  if (typeof input === "string") {
-    const { input: items } = toConversation([{ role: "user", content: input }], context.memory, { keepSystemInInput });
-    return { instructions: own, input: items };
+  if (request.messages && (request.messages.length > 0 || !hasInput(request))) {
+    return toConversation(request.messages, context.memory, { keepSystemInInput });
   }
-  return { instructions: own, input: (Array.isArray(input) ? (input as unknown[]) : [input]).flatMap(responsesItem) };
-}
-
-/** An item that is already in the backend's language, less the ids and the role that it refuses. */
-function responsesItem(item: unknown): InputItem[] {
-  if (!isObject(item) || item["type"] === "item_reference") return [];
-  if (item["type"] === "reasoning" && typeof item["encrypted_content"] !== "string") return [];
-  const { id: _id, ...rest } = item;
-  if (typeof item["role"] !== "string") return [rest];
-  const role = item["role"] === "system" ? "developer" : item["role"];
-  const type = role === "assistant" ? "output_text" : "input_text";
-  const { content } = item;
-  return [
-    { ...rest, type: "message", role, content: typeof content === "string" ? [{ type, text: content }] : content },
-  ];
+  const { instructions } = request;
+  return {
+    instructions: typeof instructions === "string" ? instructions : "",
+    input: inputItems(request["input"], context.memory),
+  };
 }
 
 /** The effort that the request itself asks for. Throws `invalid_value`. */
@@ -109,21 +96,26 @@ function effortOf(request: ChatRequest): string | undefined {
   const [param, effort] = request.reasoning_effort
     ? ["reasoning_effort", request.reasoning_effort]
     : ["reasoning.effort", request.reasoning?.effort];
-  if (!effort) return thinkingWish(request) ? "medium" : undefined;
+  if (!effort) return undefined;
   if ((EFFORTS as readonly string[]).includes(effort) || effort === "ultra") return effort;
   throw unknownValue(effort, EFFORTS.map((level) => `'${level}'`).join(", "), param);
 }
 
 /** How other vendors' clients switch thinking on. */
-function thinkingWish(request: ChatRequest): boolean {
+function wishesThinking(request: ChatRequest): boolean {
   const { thinking } = request;
   return request["enable_thinking"] === true || (isObject(thinking) && thinking["type"] === "enabled");
+}
+
+/** Models refuse to search the web with the least effort. */
+function workableEffort(effort: string, tools: readonly JsonObject[]): string {
+  return effort === "minimal" && tools.some((tool) => tool["type"] === "web_search") ? "low" : effort;
 }
 
 const VERBOSITIES = new Set<unknown>(["low", "medium", "high"]);
 
 function textOptions(request: ChatRequest): Record<string, unknown> | undefined {
-  const format = toTextFormat(request.response_format);
+  const format = textFormatOf(request);
   const nested = isObject(request["text"]) ? request["text"]["verbosity"] : undefined;
   const [param, verbosity] = request.verbosity ? ["verbosity", request.verbosity] : ["text.verbosity", nested];
   if (verbosity !== undefined && verbosity !== null && !VERBOSITIES.has(verbosity)) {
@@ -144,5 +136,5 @@ function droppedFields(request: ChatRequest): string[] {
   const dropped: string[] = DROPPED.filter((name) => request[name] !== undefined && request[name] !== null);
   // `false` is what happens anyway.
   if (request["store"] === true) dropped.push("store");
-  return dropped.filter((name) => name !== "logprobs" || request["logprobs"] !== false).toSorted();
+  return dropped.filter((name) => name !== "logprobs" || request["logprobs"] !== false);
 }

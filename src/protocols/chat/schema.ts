@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { missing } from "./refuse.ts";
+import { missing, wrongType } from "./refuse.ts";
 
 const nullishString = z.string().nullish();
 const nullishNumber = z.number().nullish();
@@ -43,12 +43,11 @@ export type ChatMessage = NonNullable<ChatRequest["messages"]>[number];
 export function parseChatRequest(body: unknown): ChatRequest {
   if (!isObject(body)) throw new RelayError("invalid_request", "The request body must be a JSON object.");
   if (body["model"] === undefined || body["model"] === null || body["model"] === "") throw missing("model");
-  const hasInput = body["input"] !== undefined && body["input"] !== null;
-  if (!hasInput && (body["messages"] === undefined || body["messages"] === null)) throw missing("messages");
+  if (!hasInput(body) && (body["messages"] === undefined || body["messages"] === null)) throw missing("messages");
   const result = Gate.safeParse(body);
   if (!result.success) throw firstIssue(result.error.issues[0], body);
   const request = result.data;
-  if (!hasInput && request.messages?.length === 0) {
+  if (!hasInput(request) && request.messages?.length === 0) {
     throw new RelayError(
       "empty_array",
       "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
@@ -57,6 +56,11 @@ export function parseChatRequest(body: unknown): ChatRequest {
   }
   refuseOtherAnswers(request);
   return request;
+}
+
+/** True for clients that speak of Responses' `input` on the chat route. */
+export function hasInput(body: JsonObject): boolean {
+  return body["input"] !== undefined && body["input"] !== null;
 }
 
 /** Fields whose loss would make the answer another one than was asked for. */
@@ -88,6 +92,7 @@ interface Issue {
   readonly path: readonly PropertyKey[];
   readonly message: string;
   readonly expected?: unknown;
+  readonly minimum?: unknown;
 }
 
 function firstIssue(issue: Issue | undefined, body: JsonObject): RelayError {
@@ -96,17 +101,21 @@ function firstIssue(issue: Issue | undefined, body: JsonObject): RelayError {
   const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], body);
   if (value === undefined) return missing(param);
   if (issue.code === "invalid_type" || issue.code === "invalid_union") {
-    const expected =
-      issue.code === "invalid_union" ? "a string or an array of strings" : article(String(issue.expected));
-    return new RelayError(
-      "invalid_type",
-      `Invalid type for '${param}': expected ${expected}, but got ${typeName(value)} instead.`,
-      {
-        param,
-      },
-    );
+    return wrongType(param, issue.code === "invalid_union" ? "a string or an array of strings" : wanted(issue), value);
+  }
+  if (issue.code === "too_small" && typeof value === "number") {
+    const text = `integer below minimum value. Expected a value >= ${String(issue.minimum)}, but got ${value} instead`;
+    return new RelayError("invalid_value", `Invalid '${param}': ${text}.`, { param });
   }
   return new RelayError("invalid_value", `Invalid '${param}': ${issue.message}.`, { param });
+}
+
+const ARRAYS: Readonly<Record<string, string>> = { modalities: "strings", stop: "strings" };
+
+function wanted(issue: Issue): string {
+  const type = String(issue.expected);
+  if (type === "array") return `an array of ${ARRAYS[String(issue.path[0])] ?? "objects"}`;
+  return article(type);
 }
 
 /** `messages[0].content[1].type`. */
@@ -120,11 +129,4 @@ export function pathText(path: readonly PropertyKey[]): string {
 function article(type: string): string {
   if (type === "int") return "an integer";
   return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
-}
-
-function typeName(value: unknown): string {
-  if (value === null) return "null";
-  if (Array.isArray(value)) return "an array";
-  if (typeof value === "number" && !Number.isInteger(value)) return "a decimal number";
-  return article(typeof value);
 }

@@ -25,7 +25,9 @@ export class StopScanner {
       this.#held = "";
       return seen.slice(0, Math.min(...found));
     }
-    const shown = Math.max(0, seen.length - this.#holdBack);
+    let shown = Math.max(0, seen.length - this.#holdBack);
+    // Half a character cannot be sent: not every client puts the halves together again.
+    if (shown > 0 && isHighSurrogate(seen.charCodeAt(shown - 1))) shown -= 1;
     this.#held = seen.slice(shown);
     return seen.slice(0, shown);
   }
@@ -36,4 +38,8 @@ export class StopScanner {
     this.#held = "";
     return held;
   }
+}
+
+function isHighSurrogate(code: number): boolean {
+  return code >= 0xd800 && code <= 0xdbff;
 }

@@ -1,30 +1,25 @@
 import type { OutputItem } from "../../codex/schema.ts";
 import type { ChatDelta } from "./delta.ts";
+import { textOf } from "./trusted.ts";
 
 interface Call {
   /** Position among the calls of the answer, from 0 without gaps. */
   readonly index: number;
   readonly isCustom: boolean;
+  /** Arguments or input that came with the announcement; only needed when nothing else comes. */
+  readonly announced: string;
   /** Arguments or input sent so far. */
   sent: string;
   isFinished: boolean;
-}
-
-/** Where a delta says it belongs. */
-export interface CallKey {
-  readonly output_index?: number | undefined;
-  readonly item_id?: string | null | undefined;
 }
 
 /** The calls of one answer: who was announced, what was sent of each, what is still missing. */
 export class ToolCalls {
   readonly #originalNames: ReadonlyMap<string, string>;
   readonly #isLegacy: boolean;
-  readonly #byIndex = new Map<number, Call>();
-  readonly #byItem = new Map<string, Call>();
+  readonly #bySlot = new Map<number, Call>();
   /** Deltas that came before their call was announced. */
-  readonly #early = new Map<string, string>();
-  #count = 0;
+  readonly #early = new Map<number, string>();
 
   constructor(originalNames: ReadonlyMap<string, string>, isLegacy: boolean) {
     this.#originalNames = originalNames;
@@ -32,7 +27,7 @@ export class ToolCalls {
   }
 
   get any(): boolean {
-    return this.#count > 0;
+    return this.#bySlot.size > 0;
   }
 
   get legacy(): boolean {
@@ -40,67 +35,56 @@ export class ToolCalls {
   }
 
   /** A call begins. Nothing when it has begun before. */
-  announce(item: OutputItem, outputIndex: number): ChatDelta[] {
-    if (this.#find({ output_index: outputIndex, item_id: item.id })) return [];
+  announce(item: OutputItem, slot: number): ChatDelta[] {
+    if (this.#bySlot.has(slot)) return [];
     // The legacy answer has room for one call; `parallel_tool_calls: false` has asked for no more.
-    if (this.#isLegacy && this.#count > 0) return [];
-    const call: Call = { index: this.#count, isCustom: item.type === "custom_tool_call", sent: "", isFinished: false };
-    this.#count += 1;
-    this.#byIndex.set(outputIndex, call);
-    if (item.id) this.#byItem.set(item.id, call);
-    return [this.#first(call, item), ...this.#pieces(call, this.#takeEarly(outputIndex, item.id))];
+    if (this.#isLegacy && this.any) return [];
+    const isCustom = item.type === "custom_tool_call";
+    const announced = wholeOf(item);
+    const call: Call = { index: this.#bySlot.size, isCustom, announced, sent: "", isFinished: false };
+    this.#bySlot.set(slot, call);
+    const early = this.#early.get(slot) ?? "";
+    this.#early.delete(slot);
+    return [this.#first(call, item), ...this.#pieces(call, early)];
   }
 
   /** More of a call's arguments or input. */
-  delta(key: CallKey, text: string): ChatDelta[] {
-    const call = this.#find(key);
+  delta(slot: number, text: string): ChatDelta[] {
+    const call = this.#bySlot.get(slot);
     if (call) return this.#pieces(call, text);
-    for (const name of earlyNames(key)) this.#early.set(name, (this.#early.get(name) ?? "") + text);
+    this.#early.set(slot, (this.#early.get(slot) ?? "") + text);
     return [];
   }
 
   /** The whole arguments or input as upstream has them: sends what is missing. */
-  settle(key: CallKey, whole: string): ChatDelta[] {
-    const call = this.#find(key);
-    if (!call || call.isFinished) return [];
-    return whole.startsWith(call.sent) ? this.#pieces(call, whole.slice(call.sent.length)) : [];
+  settle(slot: number, whole: string): ChatDelta[] {
+    const call = this.#bySlot.get(slot);
+    return !call || call.isFinished ? [] : this.#rest(call, whole);
   }
 
   /** A call is complete, announced or not. */
-  finish(item: OutputItem, outputIndex: number): ChatDelta[] {
-    const key = { output_index: outputIndex, item_id: item.id };
-    const known = this.#find(key);
-    if (known?.isFinished) return [];
-    const begun = known ? [] : this.announce(item, outputIndex);
-    const call = this.#find(key);
-    if (!call) return [];
-    const deltas = [...begun, ...this.settle(key, (call.isCustom ? item.input : item.arguments) ?? "")];
+  finish(item: OutputItem, slot: number): ChatDelta[] {
+    const begun = this.announce(item, slot);
+    const call = this.#bySlot.get(slot);
+    if (!call || call.isFinished) return [];
     call.isFinished = true;
-    // Clients parse arguments as JSON, which an empty string is not.
-    return call.sent === "" && !call.isCustom ? [...deltas, ...this.#pieces(call, "{}")] : deltas;
+    return [...begun, ...this.#rest(call, wholeOf(item)), ...this.#unlessEmpty(call)];
   }
 
-  /** The answer ends: calls that nobody finished get arguments that can be parsed. */
+  /** The answer ends: calls that nobody finished get what was announced, or at least what can be parsed. */
   close(): ChatDelta[] {
-    return [...this.#byIndex.values()].flatMap((call) =>
-      call.isFinished || call.isCustom || call.sent !== "" ? [] : this.#pieces(call, "{}"),
+    return [...this.#bySlot.values()].flatMap((call) =>
+      call.isFinished ? [] : [...this.#rest(call, call.announced), ...this.#unlessEmpty(call)],
     );
   }
 
-  #find({ output_index: outputIndex, item_id: itemId }: CallKey): Call | undefined {
-    return (
-      (outputIndex === undefined ? undefined : this.#byIndex.get(outputIndex)) ??
-      (itemId ? this.#byItem.get(itemId) : undefined)
-    );
+  #rest(call: Call, whole: string): ChatDelta[] {
+    return whole.startsWith(call.sent) ? this.#pieces(call, whole.slice(call.sent.length)) : [];
   }
 
-  #takeEarly(outputIndex: number, itemId: string | null | undefined): string {
-    const [first = "", second = ""] = earlyNames({ output_index: outputIndex, item_id: itemId }).map((name) => {
-      const text = this.#early.get(name) ?? "";
-      this.#early.delete(name);
-      return text;
-    });
-    return first === "" ? second : first;
+  /** Clients parse arguments as JSON, which an empty string is not. */
+  #unlessEmpty(call: Call): ChatDelta[] {
+    return call.sent === "" && !call.isCustom ? this.#pieces(call, "{}") : [];
   }
 
   #first(call: Call, item: OutputItem): ChatDelta {
@@ -122,6 +106,6 @@ export class ToolCalls {
   }
 }
 
-function earlyNames({ output_index: outputIndex, item_id: itemId }: CallKey): string[] {
-  return [outputIndex === undefined ? "" : `#${outputIndex}`, itemId ?? ""].filter((name) => name !== "");
+function wholeOf(item: OutputItem): string {
+  return textOf(item.type === "custom_tool_call" ? item.input : item.arguments);
 }

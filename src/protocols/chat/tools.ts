@@ -2,7 +2,7 @@ import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { wireToolName } from "./names.ts";
 import type { ChatRequest } from "./schema.ts";
-import { missing, unknownValue } from "./refuse.ts";
+import { missing, unknownValue, wrongType } from "./refuse.ts";
 
 /** The tool part of a translated request. */
 export interface WireTools {
@@ -11,6 +11,8 @@ export interface WireTools {
   readonly parallelToolCalls: boolean | undefined;
   /** True when the client still speaks of `functions`, and is answered with `function_call`. */
   readonly isLegacy: boolean;
+  /** True when the client's own tools took the place of `web_search_options`. */
+  readonly ignoresSearchOptions: boolean;
 }
 
 /** The client's tools, functions and search wishes as Responses tools. Throws RelayError with the path at fault. */
@@ -21,14 +23,17 @@ export function toWireTools(request: ChatRequest): WireTools {
     : (request.tools ?? []).map(wireTool);
   const search = request.web_search_options;
   // Tools that the client chose itself say what may be used; the option is for clients without any.
-  if (search && tools.length === 0) tools.push(searchTool(search));
-  const choice = isLegacy ? legacyChoice(request["function_call"]) : request["tool_choice"];
+  const ignoresSearchOptions = Boolean(search) && tools.length > 0;
+  if (search && !ignoresSearchOptions) tools.push(searchTool(search));
+  const param = choiceField(request);
+  const choice = param === "function_call" ? legacyChoice(request["function_call"]) : request["tool_choice"];
   return {
     tools,
-    toolChoice: wireChoice(choice, tools, isLegacy ? "function_call" : "tool_choice"),
+    toolChoice: wireChoice(choice, tools, param),
     // One function_call is all that a legacy answer has room for.
     parallelToolCalls: tools.length === 0 ? undefined : isLegacy ? false : (request.parallel_tool_calls ?? undefined),
     isLegacy,
+    ignoresSearchOptions,
   };
 }
 
@@ -61,11 +66,13 @@ function wireTool(tool: JsonObject, index: number): JsonObject {
     return functionTool(nested ? (tool["function"] as JsonObject) : tool, nested ? `${path}.function` : path);
   }
   if (type === "custom") return customTool(tool, path);
-  if (typeof type === "string" && (type === "web_search" || type.startsWith("web_search_preview"))) {
-    return { ...tool, type: "web_search" };
+  // Dated and preview names mean the same tool; the backend knows only the plain one.
+  if (typeof type === "string" && type.startsWith("web_search")) return searchTool(tool);
+  if (type === "image_generation") {
+    const { cache_control: _unknownUpstream, ...options } = tool;
+    return options;
   }
-  if (type === "image_generation") return tool;
-  if (type === undefined || type === null) throw missing(`${path}.type`);
+  if (!isGiven(type)) throw missing(`${path}.type`);
   throw unknownValue(type, "'function', 'custom', 'web_search', and 'image_generation'", `${path}.type`);
 }
 
@@ -85,12 +92,11 @@ function functionTool(definition: JsonObject, path: string): JsonObject {
 }
 
 function objectSchema(parameters: unknown, path: string): JsonObject {
-  if (parameters === undefined || parameters === null) return { type: "object", properties: {} };
+  if (!isGiven(parameters)) return { type: "object", properties: {} };
   if (!isObject(parameters)) {
-    throw new RelayError("invalid_type", `Invalid type for '${path}.parameters': expected an object.`, {
-      param: `${path}.parameters`,
-    });
+    throw wrongType(`${path}.parameters`, "an object", parameters);
   }
+  if (Object.keys(parameters).length === 0) return { type: "object", properties: {} };
   return parameters["type"] === "object" && parameters["properties"] === undefined
     ? { ...parameters, properties: {} }
     : parameters;
@@ -120,8 +126,12 @@ function requiredName(definition: JsonObject, path: string): string {
   return wireToolName(name);
 }
 
+/** What the backend takes beside `type` on its search tool, and what needs no change. */
+const SEARCH_OPTIONS = ["search_context_size", "filters", "external_web_access", "search_content_types"] as const;
+
+/** The hosted search, from the client's own tool or from `web_search_options`; both may nest the location. */
 function searchTool(options: JsonObject): JsonObject {
-  const { search_context_size: size, user_location: location } = options;
+  const { user_location: location } = options;
   const place = isObject(location)
     ? isObject(location["approximate"])
       ? location["approximate"]
@@ -129,9 +139,20 @@ function searchTool(options: JsonObject): JsonObject {
     : undefined;
   return {
     type: "web_search",
-    ...(typeof size === "string" ? { search_context_size: size } : {}),
+    ...Object.fromEntries(SEARCH_OPTIONS.flatMap((name) => (isGiven(options[name]) ? [[name, options[name]]] : []))),
     ...(place ? { user_location: { ...place, type: "approximate" } } : {}),
   };
+}
+
+/** Which of the two generations of fields says what to call. */
+function choiceField(request: ChatRequest): "function_call" | "tool_choice" {
+  if (usesLegacyFunctions(request)) return "function_call";
+  const isModern = (request.tools?.length ?? 0) > 0 || isGiven(request["tool_choice"]);
+  return isModern || !isGiven(request["function_call"]) ? "tool_choice" : "function_call";
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 function legacyChoice(choice: unknown): unknown {
@@ -139,12 +160,17 @@ function legacyChoice(choice: unknown): unknown {
 }
 
 function wireChoice(choice: unknown, tools: readonly JsonObject[], param: string): unknown {
-  const isPlain = choice === undefined || choice === null || choice === "none" || choice === "auto";
+  const isPlain = !isGiven(choice) || choice === "none" || choice === "auto";
   if (tools.length === 0) {
     if (isPlain) return undefined;
-    throw new RelayError("invalid_value", `'${param}' is only allowed when 'tools' are specified.`, { param });
+    const lists = param === "tool_choice" ? "tools" : "functions";
+    throw new RelayError(
+      "invalid_value",
+      `Invalid value for '${param}': '${param}' is only allowed when '${lists}' are specified.`,
+      { param },
+    );
   }
-  if (choice === undefined || choice === null) return "auto";
+  if (!isGiven(choice)) return "auto";
   if (choice === "none" || choice === "auto" || choice === "required") return choice;
   if (choice === "any") return "required";
   if (isObject(choice)) return namedChoice(choice, tools, param);

@@ -22,6 +22,15 @@ describe("stop sequences", () => {
     );
   });
 
+  test("no character is cut in half by what is held back", () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom("a", "😀", "b😀c", "EN"), { maxLength: 8 }), (pieces) => {
+        const scanner = new StopScanner(["END?"]);
+        for (const piece of pieces) expect(scanner.push(piece).isWellFormed()).toBe(true);
+      }),
+    );
+  });
+
   test("without any, text passes at once", () => {
     expect(new StopScanner([]).push("abc")).toBe("abc");
   });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { RelayError } from "../../../src/lib/errors.ts";
 import { chat } from "../../../src/protocols/chat/index.ts";
+import type { Context } from "../../../src/protocols/protocol.ts";
 import { contextOf } from "../../support/cases.ts";
 
 const base = { model: "gpt-5.5", messages: [{ role: "user", content: "hi" }] };
@@ -64,7 +65,9 @@ describe("a request is refused with the path of its fault", () => {
     [user({}), "missing_required_parameter", "messages[0].content[0].type"],
     [user({ type: "text" }), "missing_required_parameter", "messages[0].content[0].text"],
     [user({ type: "image_url", image_url: { url: "" } }), "invalid_value", "messages[0].content[0].image_url.url"],
-    [user({ type: "image_url" }), "invalid_value", "messages[0].content[0].image_url"],
+    [user({ type: "image_url" }), "missing_required_parameter", "messages[0].content[0].image_url"],
+    [user({ type: "input_image", file_id: "f" }), "unsupported_parameter", "messages[0].content[0].file_id"],
+    [user({ type: "file" }), "missing_required_parameter", "messages[0].content[0].file"],
     [user({ type: "file", file: {} }), "missing_required_parameter", "messages[0].content[0].file.file_data"],
     [{ stream: "yes" }, "invalid_type", "stream"],
     [{ n: 2 }, "unsupported_value", "n"],
@@ -102,6 +105,13 @@ describe("a request is refused with the path of its fault", () => {
     ],
     [{ tools: [fn()], tool_choice: { type: "web_search" } }, "invalid_value", "tool_choice"],
     [{ tool_choice: "required" }, "invalid_value", "tool_choice"],
+    [{ function_call: { name: "f" } }, "invalid_value", "function_call"],
+    [{ messages: [], input: [5] }, "invalid_type", "input[0]"],
+    [
+      { messages: undefined, input: [{ role: "user", content: [{ type: "input_audio" }] }] },
+      "unsupported_value",
+      "input[0].content[0]",
+    ],
   ])("%j", (over, code, param) => {
     const [actual, , at] = refusal(over);
     expect([actual, at] as unknown[]).toEqual([code, param]);
@@ -166,6 +176,7 @@ describe("a request is translated", () => {
     [{ reasoning: { effort: "high" } }, "high"],
     [{ reasoning_effort: "low", reasoning: { effort: "high" } }, "low"],
     [{ model: "gpt-5.5-high", reasoning_effort: "low" }, "low"],
+    [{ model: "gpt-5.5-high", enable_thinking: true }, "high"],
     [{ reasoning_effort: "ultra", model: "gpt-6-sol" }, "max"],
   ])("%j asks for effort %s", (over, effort) => {
     expect(translate(over).body.reasoning?.effort).toBe(effort as string);
@@ -212,6 +223,53 @@ describe("a request is translated", () => {
     expect(body.input).toEqual([{ type: "message", role: "user", content: [{ type: "input_text", text: "hello" }] }]);
   });
 
+  test("an empty list of messages gives way to input", () => {
+    const { body } = translate({ messages: [], input: "hello" });
+    expect(body.input).toEqual([{ type: "message", role: "user", content: [{ type: "input_text", text: "hello" }] }]);
+  });
+
+  test("a search asks for more than the least effort, whatever the model would take", () => {
+    const context: Context = { ...contextOf({}), models: { origin: "bundled", models: [] } };
+    const sent = (over: object) => chat.toCodex(chat.parse({ ...base, reasoning_effort: "minimal", ...over }), context);
+    expect(sent({}).body.reasoning?.effort).toBe("minimal");
+    expect(sent({}).changed).toEqual([]);
+    expect(sent({ web_search_options: {} }).body.reasoning?.effort).toBe("low");
+    expect(sent({ tools: [{ type: "web_search" }] }).changed).toEqual(["reasoning_effort"]);
+  });
+
+  test("a schema without anything in it is that of no arguments", () => {
+    const { body } = translate({ tools: [fn({ parameters: {} })] });
+    expect(body.tools?.[0]).toMatchObject({ parameters: { type: "object", properties: {} } });
+  });
+
+  test.each(["none", "auto"])("function_call %s without functions asks for nothing", (choice) => {
+    expect(translate({ function_call: choice }).body).toEqual(translate({}).body);
+  });
+
+  test("a fault is told in OpenAI's words", () => {
+    const message = (over: object) => {
+      try {
+        translate(over);
+      } catch (error) {
+        return (error as RelayError).message;
+      }
+      return "accepted";
+    };
+    expect(message({ messages: "hi" })).toBe(
+      "Invalid type for 'messages': expected an array of objects, but got a string instead.",
+    );
+    expect(message({ messages: [{ role: "user", content: 5 }] })).toBe(
+      "Invalid type for 'messages[0].content': expected one of a string or array of objects, but got an integer instead.",
+    );
+    expect(message({ max_tokens: 0 })).toBe(
+      "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, but got 0 instead.",
+    );
+    expect(message({ tool_choice: "required" })).toBe(
+      "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.",
+    );
+    expect(message({ stream: 1 })).toBe("Invalid type for 'stream': expected a boolean, but got an integer instead.");
+  });
+
   test("what was dropped and what was changed is named", () => {
     const { dropped, changed } = translate({
       seed: 1,
@@ -224,6 +282,8 @@ describe("a request is translated", () => {
     expect(dropped).toEqual(["seed", "store"]);
     expect([...changed].toSorted()).toEqual(["reasoning_effort", "stop"]);
     expect(translate({ store: false }).dropped).toEqual([]);
+    expect(translate({ tools: [fn()], web_search_options: {} }).dropped).toEqual(["web_search_options"]);
+    expect(translate({ model: "gpt-5.5-max" }).changed).toEqual(["reasoning_effort"]);
   });
 });
 

@@ -1,0 +1,44 @@
+import type { CodexEvent, ResponseObject } from "../../codex/schema.ts";
+import type { WireEvent } from "../../codex/wire-event.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
+
+/*
+ * Events are trusted rather than validated, as most of the traffic is deltas. These are the few checks that keep an
+ * event of a surprising shape from ending a reply.
+ */
+
+/** Events that mean nothing without this object. */
+const CARRIES: Readonly<Record<string, "item" | "part" | "annotation">> = {
+  "response.output_item.added": "item",
+  "response.output_item.done": "item",
+  "response.content_part.done": "part",
+  "response.output_text.annotation.added": "annotation",
+};
+
+/** The event, or undefined when its JSON is broken or it lacks what it is about. A lost delta is mended by its `done`. */
+export function readEvent(wire: WireEvent): CodexEvent | undefined {
+  let event: CodexEvent;
+  try {
+    event = wire.event;
+  } catch {
+    return undefined;
+  }
+  const carried = CARRIES[event.type];
+  return carried === undefined || isObject((event as JsonObject)[carried]) ? event : undefined;
+}
+
+/** The `response` of a lifecycle event; empty when there is none. */
+export function responseOf(event: CodexEvent): ResponseObject {
+  return "response" in event && isObject(event.response) ? event.response : {};
+}
+
+/** The objects of what should be a list of them. */
+export function objectsOf<T extends object>(list: readonly T[] | null | undefined): T[] {
+  return Array.isArray(list) ? (list as T[]).filter((entry) => isObject(entry)) : [];
+}
+
+/** What should be text, as text. */
+export function textOf(value: unknown): string {
+  if (typeof value === "string") return value;
+  return value === undefined || value === null ? "" : JSON.stringify(value);
+}

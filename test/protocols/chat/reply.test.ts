@@ -1,0 +1,116 @@
+import { describe, expect, test } from "bun:test";
+import { WireEvent } from "../../../src/codex/wire-event.ts";
+import { RelayError } from "../../../src/lib/errors.ts";
+import { chat } from "../../../src/protocols/chat/index.ts";
+import { ItemSlots } from "../../../src/protocols/chat/item-slots.ts";
+import { ReasoningText } from "../../../src/protocols/chat/reasoning-text.ts";
+import { contextOf } from "../../support/cases.ts";
+
+const request = chat.parse({ model: "gpt-5.5", messages: [{ role: "user", content: "hi" }], stream: true });
+
+/** Deltas of a reply, then how it ended. */
+function play(...events: object[]): unknown[] {
+  const stream = chat.openStream(request, contextOf({}));
+  let frames = "";
+  let failure: unknown[] = [];
+  try {
+    for (const event of events) {
+      const wire = WireEvent.from(JSON.stringify(event));
+      if (wire) frames += stream.onEvent(wire);
+    }
+    frames += stream.onEnd();
+  } catch (error) {
+    if (!(error instanceof RelayError)) throw error;
+    failure = [error.code];
+  }
+  const chunks = [...frames.matchAll(/data: (\{.*)/g)].map(
+    (match) => JSON.parse(match[1] ?? "") as { choices: { delta: object; finish_reason: string | null }[] },
+  );
+  return [...chunks.map(({ choices }) => choices[0]?.finish_reason ?? choices[0]?.delta), ...failure];
+}
+
+const hi = { type: "response.output_text.delta", item_id: "msg_0", output_index: 0, content_index: 0, delta: "Hi" };
+const begun = [{ role: "assistant", content: "" }, { content: "Hi" }];
+const completed = { type: "response.completed", response: { id: "resp_1" } };
+
+describe("an event of a surprising shape is passed over", () => {
+  test.each([
+    [{ type: "response.output_item.done", output_index: 0 }],
+    [{ type: "response.output_item.added", output_index: 0, item: null }],
+    [{ type: "response.content_part.done", output_index: 0, part: "x" }],
+    [{ type: "response.output_text.annotation.added", output_index: 0 }],
+    [{ type: "response.output_item.done", output_index: 0, item: { type: "message", content: "Hi" } }],
+    [{ type: "response.output_item.done", output_index: 0, item: { type: "message", content: [null, 5] } }],
+    [{ type: "response.output_item.done", output_index: 1, item: { type: "reasoning", summary: "x" } }],
+    [{ type: "response.created", response: null }],
+    [{ ...hi, delta: null }],
+    [{ type: "response.output_text.done", output_index: 0, content_index: 0, text: null }],
+    [{ type: "response.reasoning_summary_text.delta", output_index: 1, delta: null }],
+    [{ type: "response.function_call_arguments.done", output_index: 1 }],
+  ])("%j", (event) => {
+    expect(play(hi, event, completed)).toEqual([...begun, "stop"]);
+  });
+
+  test("an end without a response is still an end, a failure without one still a failure", () => {
+    expect(play(hi, { type: "response.completed" })).toEqual([...begun, "stop"]);
+    expect(play(hi, { type: "response.completed", response: { output: [null, "x"] } })).toEqual([...begun, "stop"]);
+    expect(play(hi, { type: "response.failed" })).toEqual([...begun, "upstream_error"]);
+    expect(play(hi, { type: "response.cancelled", response: null })).toEqual([...begun, "upstream_error"]);
+  });
+});
+
+test("text whose deltas lack their position is not said again by its finished item", () => {
+  const item = { id: "msg_0", type: "message", content: [{ type: "output_text", text: "Hi there" }] };
+  const done = { type: "response.output_item.done", output_index: 3, item };
+  expect(play({ ...hi, output_index: undefined }, done, completed)).toEqual([...begun, { content: " there" }, "stop"]);
+});
+
+test("a call that the end repeats under another item id is not made twice", () => {
+  const call = { type: "function_call", call_id: "call_1", name: "f", arguments: "{}" };
+  const done = { type: "response.output_item.done", output_index: 1, item: { ...call, id: "fc_1" } };
+  const end = { ...completed, response: { id: "resp_1", output: [{ ...call, id: "fc_2" }] } };
+  expect(play(done, end)).toEqual(play(done, completed));
+});
+
+describe("which events speak of the same item", () => {
+  test("position decides, then the id", () => {
+    const slots = new ItemSlots();
+    const first = slots.of({ output_index: 0, item_id: "a" });
+    expect(slots.of({ output_index: 0 })).toBe(first);
+    expect(slots.of({ output_index: 0, item_id: "b" })).toBe(first);
+    expect(slots.of({ item_id: "a" })).toBe(first);
+    expect(slots.of({ output_index: 1, item_id: "c" })).not.toBe(first);
+    expect(slots.of({ output_index: 0, item_id: "a" })).toBe(first);
+  });
+
+  test("an id seen before its position keeps its item", () => {
+    const slots = new ItemSlots();
+    const early = slots.of({ item_id: "a" });
+    expect(slots.of({ output_index: 4, item_id: "a" })).toBe(early);
+  });
+
+  test("positions in the terminal event yield to ids and call ids", () => {
+    const slots = new ItemSlots();
+    const message = slots.of({ output_index: 1, item_id: "msg_1" });
+    const call = slots.of({ output_index: 2, item_id: "fc_2" });
+    slots.name(call, "call_2");
+    expect(slots.ofFinal({ id: "msg_1" }, 0)).toBe(message);
+    expect(slots.ofFinal({ call_id: "call_2" }, 1)).toBe(call);
+    expect([message, call]).not.toContain(slots.ofFinal({ id: "fc_3", call_id: "call_3" }, 2));
+    expect(slots.ofFinal({}, 1)).toBe(message);
+  });
+});
+
+test("parts of reasoning are set apart, and a comment that fills a part leaves no gap", () => {
+  const text = new ReasoningText();
+  const shown = [
+    text.push("a", "one"),
+    text.push("b", "<!-- "),
+    text.push("b", "-->"),
+    text.flush(),
+    text.push("c", "two"),
+    text.push("c", "\n<"),
+    text.flush(),
+  ];
+  expect(shown).toEqual(["one", "", "", "", "\n\ntwo", "\n", "<"]);
+});
