@@ -1,10 +1,11 @@
-import { realpath } from "node:fs/promises";
+import { lstat, mkdir, realpath, unlink } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
+import { takeLock } from "../lib/lock-file.ts";
 import type { CredentialSource, FreshTokens, Login } from "./source.ts";
 
 /** Older Codex CLIs truncate the file in place: a reader may meet half of it for a moment. */
@@ -27,12 +28,12 @@ const Shape = z.looseObject({
   last_refresh: z.string().nullish(),
 });
 
-const LOGIN = "Run `codex login`.";
+const LOGIN = "Run `codex-relay login` (or `codex login`).";
 
 /** The Codex CLI's own file: shared with it, so read anew whenever it changes and written with care. */
 export class AuthFile implements CredentialSource {
   readonly name: string;
-  readonly remedy = "Run `codex login` to sign in again.";
+  readonly remedy = "Run `codex-relay login` (or `codex login`) to sign in again.";
   readonly #path: string;
   readonly #sleep: (ms: number) => Promise<void>;
 
@@ -99,6 +100,32 @@ export class AuthFile implements CredentialSource {
     return true;
   }
 
+  /**
+   * Puts a new login in place of whatever is there, all of it: parts of two logins do not make one. Throws the error of
+   * the file system.
+   */
+  async replace(login: JsonObject): Promise<void> {
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+    const release = await takeLock(await this.lockPath(), { sleep: this.#sleep });
+    try {
+      await writeAtomically(this.#path, JSON.stringify(login, undefined, 2), PRIVATE);
+    } finally {
+      await release();
+    }
+  }
+
+  /** Removes the login; behind a symlink also the file that holds it. Throws the error of the file system. */
+  async remove(): Promise<void> {
+    const release = await takeLock(await this.lockPath(), { sleep: this.#sleep });
+    try {
+      const target = await realpath(this.#path).catch(() => this.#path);
+      await unlink(target);
+      if (target !== this.#path && (await isSymlink(this.#path))) await unlink(this.#path);
+    } finally {
+      await release();
+    }
+  }
+
   readonly lockPath = async (): Promise<string> => {
     const target = await realpath(this.#path).catch(() => this.#path);
     return `${target}.codex-relay.lock`;
@@ -124,7 +151,7 @@ export class AuthFile implements CredentialSource {
   #unreadable(error: unknown): undefined {
     const { code } = error as { code?: string };
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    if (code === "EISDIR") throw this.#unusable(`${this.name} is a folder.`, "Remove it and run `codex login`.");
+    if (code === "EISDIR") throw this.#unusable(`${this.name} is a folder.`, "Remove it and run `codex-relay login`.");
     if (code === "EACCES" || code === "EPERM") {
       throw this.#unusable(
         `${this.name} may not be read by this user.`,
@@ -142,11 +169,16 @@ export class AuthFile implements CredentialSource {
     if (!/^\s*cli_auth_credentials_store\s*=\s*["'](keyring|auto|ephemeral)["']/m.test(config)) return;
     throw this.#unusable(
       "The Codex CLI keeps its login in the system's keyring, which the relay cannot read.",
-      'Set cli_auth_credentials_store = "file" in config.toml and run `codex login` again.',
+      'Set cli_auth_credentials_store = "file" in config.toml and run `codex login` again, or `codex-relay login`.',
     );
   }
 
   #unusable(message: string, hint: string = LOGIN): RelayError {
     return new RelayError("codex_auth_required", message, { hint });
   }
+}
+
+async function isSymlink(path: string): Promise<boolean> {
+  const facts = await lstat(path).catch(() => undefined);
+  return facts?.isSymbolicLink() === true;
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { accessSync, constants } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { z } from "zod";
 import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
 import { isObject, nonEmptyString, parseJson } from "../lib/json.ts";
@@ -10,51 +10,55 @@ import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const Kept = z.object({
-  /** Of the token that the environment brought: another one there is a new login and wins. */
-  origin: z.string(),
-  access_token: z.string().optional(),
-  refresh_token: z.string().optional(),
-  id_token: z.string().optional(),
+/** An auth file like the Codex CLI's, so that it is one when the environment is gone. */
+const Kept = z.looseObject({
+  /** SHA-256 of the token that the environment brought: another one there is a new login and wins. */
+  codex_relay_origin: z.string(),
+  tokens: z.looseObject({
+    id_token: z.string().optional(),
+    access_token: z.string().optional(),
+    refresh_token: z.string().optional(),
+  }),
   last_refresh: z.string(),
 });
+type Kept = z.infer<typeof Kept>;
 
 /**
- * Tokens without a file, for sidecars. A refresh token is spent by its first use, so what it was exchanged for is kept
- * in the state folder: a restart with the same environment would otherwise begin with a dead one.
+ * Tokens without a file, for sidecars. A refresh token is spent by its first use, so what it was exchanged for is kept:
+ * a restart with the same environment would otherwise begin with a dead one.
  */
 export class EnvironmentTokens implements CredentialSource {
   readonly name = "environment";
   readonly remedy = "Set OPENAI_REFRESH_TOKEN to that of a new login.";
   readonly #tokens: Tokens | undefined;
   readonly #origin: string;
-  readonly #path: string;
+  readonly #places: readonly [string, ...string[]];
 
-  constructor(environment: Environment, stateDir: string, log: Log) {
+  /** `places` are files to keep tokens in, the preferred one first; a file of anybody else's is left alone. */
+  constructor(environment: Environment, places: readonly [string, ...string[]], log: Log) {
     this.#tokens = tokensOf(environment);
-    this.#path = join(stateDir, "environment-login.json");
+    this.#places = places;
     const first = this.#tokens?.refreshToken ?? this.#tokens?.accessToken ?? "";
     this.#origin = createHash("sha256").update(first).digest("hex");
+    const folder = dirname(places[0]);
     // Said while the token is still good: after the first refresh it is too late.
-    if (this.#tokens?.refreshToken !== undefined && !isWritable(stateDir)) {
-      log.warn("The state folder cannot be written: once OPENAI_REFRESH_TOKEN is spent, a restart needs a new one.", {
-        place: stateDir,
+    if (this.#tokens?.refreshToken !== undefined && !isWritable(folder)) {
+      log.warn("Renewed tokens cannot be kept: once OPENAI_REFRESH_TOKEN is spent, a restart needs a new one.", {
+        place: folder,
       });
     }
   }
 
   async version(): Promise<string> {
-    return this.#tokens ? fileVersion(this.#path) : "none";
+    if (!this.#tokens) return "none";
+    return (await Promise.all(this.#places.map(fileVersion))).join(" ");
   }
 
   async load(): Promise<Login | undefined> {
     if (!this.#tokens) return undefined;
-    const text = await Bun.file(this.#path)
-      .text()
-      .catch(() => "");
-    const kept = Kept.safeParse(parseJson(text));
-    if (!kept.success || kept.data.origin !== this.#origin) return { kind: "chatgpt", tokens: this.#tokens };
-    const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken } = kept.data;
+    const kept = await this.#kept();
+    if (!kept) return { kind: "chatgpt", tokens: this.#tokens };
+    const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken } = kept.tokens;
     return {
       kind: "chatgpt",
       tokens: {
@@ -64,7 +68,7 @@ export class EnvironmentTokens implements CredentialSource {
         idToken: idToken ?? this.#tokens.idToken,
         // It belonged to the first access token.
         expiresAtMs: undefined,
-        lastRefreshMs: Date.parse(kept.data.last_refresh),
+        lastRefreshMs: Date.parse(kept.last_refresh),
       },
     };
   }
@@ -73,22 +77,57 @@ export class EnvironmentTokens implements CredentialSource {
     const before = await this.load();
     const old = before?.kind === "chatgpt" ? before.tokens : undefined;
     if (old?.refreshToken !== replaces) return false;
-    const kept: z.infer<typeof Kept> = {
-      origin: this.#origin,
-      access_token: fresh.accessToken ?? old?.accessToken,
-      refresh_token: fresh.refreshToken ?? old?.refreshToken,
-      id_token: fresh.idToken ?? old?.idToken,
+    const kept = {
+      auth_mode: "chatgpt",
+      OPENAI_API_KEY: null,
+      tokens: {
+        id_token: fresh.idToken ?? old?.idToken,
+        access_token: fresh.accessToken ?? old?.accessToken,
+        refresh_token: fresh.refreshToken ?? old?.refreshToken,
+        account_id: old?.accountId,
+      },
       last_refresh: new Date(nowMs).toISOString(),
-    };
-    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-    await writeAtomically(this.#path, JSON.stringify(kept, undefined, 2), 0o600);
+      codex_relay_origin: this.#origin,
+    } satisfies Kept;
+    const path = await this.#placeToWrite();
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeAtomically(path, JSON.stringify(kept, undefined, 2), 0o600);
     return true;
   }
 
   readonly lockPath = async (): Promise<string> => {
-    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-    return `${this.#path}.lock`;
+    const [path] = this.#places;
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    return `${path}.codex-relay.lock`;
   };
+
+  /** What was kept of this very login. */
+  async #kept(): Promise<Kept | undefined> {
+    for (const place of this.#places) {
+      const kept = Kept.safeParse(await read(place));
+      if (kept.success && kept.data.codex_relay_origin === this.#origin) return kept.data;
+    }
+    return undefined;
+  }
+
+  /** The first place that is free, or holds what was kept before; the last one is the relay's own. */
+  async #placeToWrite(): Promise<string> {
+    for (const place of this.#places.slice(0, -1)) {
+      const there = await read(place);
+      if (there === undefined || Kept.safeParse(there).success) return place;
+    }
+    return this.#places.at(-1) ?? this.#places[0];
+  }
+}
+
+/** The file's JSON; undefined when there is no file, null when there is something else. */
+async function read(path: string): Promise<unknown> {
+  try {
+    return parseJson(await Bun.file(path).text()) ?? null;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    return code === "ENOENT" || code === "ENOTDIR" ? undefined : null;
+  }
 }
 
 /** True when files can be made in the folder, or the folder itself can be. */

@@ -1,19 +1,24 @@
+import { join } from "node:path";
 import type { Log } from "../lib/log.ts";
 import { AuthFile } from "./auth-file.ts";
 import { EnvironmentTokens } from "./environment.ts";
 import { CredentialKeeper } from "./keeper.ts";
-import type { AuthFetch } from "./oauth.ts";
+import type { AuthFetch } from "./login-service.ts";
 
 export interface OpenCredentialsOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** auth.json of the Codex CLI. */
   readonly authFile: string;
-  /** Where rotated environment tokens are kept. */
+  /** Its owner named it: then rotated environment tokens are kept there, unless it holds another login. */
+  readonly isAuthFileNamed?: boolean;
+  /** Where rotated environment tokens are kept otherwise. */
   readonly stateDir: string;
   readonly tokenUrl: string;
   readonly clientId: string;
   /** Goes out the same way as traffic does. */
   readonly fetch: AuthFetch;
+  /** The proxy that a URL would use, without its credentials; only for messages. */
+  readonly proxyFor?: (url: string) => string | undefined;
   readonly log: Log;
   readonly now?: () => number;
   readonly sleep?: (ms: number) => Promise<void>;
@@ -22,11 +27,18 @@ export interface OpenCredentialsOptions {
 /** The owner's login, from the first place that has one. A new place is one line here. */
 export function openCredentials(options: OpenCredentialsOptions): CredentialKeeper {
   const sleep = options.sleep ?? ((ms: number) => Bun.sleep(ms));
+  const ownFile = join(options.stateDir, "environment-login.json");
+  const environment = new EnvironmentTokens(
+    options.env,
+    options.isAuthFileNamed ? [options.authFile, ownFile] : [ownFile],
+    options.log,
+  );
   return new CredentialKeeper({
-    sources: [new EnvironmentTokens(options.env, options.stateDir, options.log), new AuthFile(options.authFile, sleep)],
+    sources: [environment, new AuthFile(options.authFile, sleep)],
     tokenUrl: options.tokenUrl,
     clientId: options.clientId,
     fetch: options.fetch,
+    proxyFor: options.proxyFor ?? (() => undefined),
     log: options.log,
     now: options.now ?? Date.now,
     sleep,

@@ -2,6 +2,7 @@ import { isObject, nonEmptyString, parseJson, type JsonObject } from "../lib/jso
 
 /** What the relay reads out of a token. Tokens are not verified: that is the backend's business. */
 export interface Claims {
+  readonly issuedAtMs: number | undefined;
   readonly expiresAtMs: number | undefined;
   readonly accountId: string | undefined;
   readonly email: string | undefined;
@@ -18,9 +19,9 @@ export function readClaims(token: string | undefined): Claims {
   const auth = objectAt(payload, AUTH);
   const organizations = auth["organizations"] ?? payload["organizations"];
   const first: unknown = Array.isArray(organizations) ? organizations[0] : undefined;
-  const exp = payload["exp"];
   return {
-    expiresAtMs: typeof exp === "number" ? exp * 1000 : undefined,
+    issuedAtMs: momentMs(payload["iat"]),
+    expiresAtMs: momentMs(payload["exp"]),
     accountId:
       nonEmptyString(auth["chatgpt_account_id"]) ?? (isObject(first) ? nonEmptyString(first["id"]) : undefined),
     email: nonEmptyString(payload["email"]) ?? nonEmptyString(objectAt(payload, PROFILE)["email"]),
@@ -37,4 +38,9 @@ function payloadOf(token: string): JsonObject {
 function objectAt(object: JsonObject, key: string): JsonObject {
   const value = object[key];
   return isObject(value) ? value : {};
+}
+
+/** Tokens count in seconds. */
+function momentMs(value: unknown): number | undefined {
+  return typeof value === "number" ? value * 1000 : undefined;
 }

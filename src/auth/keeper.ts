@@ -3,7 +3,8 @@ import type { Log } from "../lib/log.ts";
 import { takeLock } from "../lib/lock-file.ts";
 import type { CredentialProvider, Credentials } from "./credentials.ts";
 import { readClaims } from "./jwt.ts";
-import { refreshTokens, RefreshFailure, type AuthFetch, type RefreshReason } from "./oauth.ts";
+import type { AuthFetch } from "./login-service.ts";
+import { refreshTokens, RefreshFailure, type RefreshReason } from "./oauth.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
 
 /** Renew this long before the end, as the Codex CLI does. */
@@ -23,6 +24,7 @@ export interface KeeperOptions {
   readonly tokenUrl: string;
   readonly clientId: string;
   readonly fetch: AuthFetch;
+  readonly proxyFor: (url: string) => string | undefined;
   readonly log: Log;
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
@@ -35,6 +37,16 @@ interface Unsaved {
   readonly fresh: FreshTokens;
   readonly atMs: number;
   retryAtMs: number;
+}
+
+/** What may be shown of a login. */
+export interface LoginFacts extends Omit<Credentials, "accessToken"> {
+  /** Of the access token, in epoch milliseconds. */
+  readonly issuedAtMs: number | undefined;
+  /** When its file was last written by a login or a renewal, in epoch milliseconds. */
+  readonly renewedAtMs: number | undefined;
+  /** False when it ends with its access token. */
+  readonly canRenew: boolean;
 }
 
 /** What was loaded, and from where. */
@@ -98,10 +110,20 @@ export class CredentialKeeper implements CredentialProvider {
     return credentialsOf(await this.#refresh("unauthorized_recovery", rejected.accessToken));
   }
 
-  /** Facts for people: no secret. Throws `codex_auth_required`. */
-  async describe(): Promise<Omit<Credentials, "accessToken">> {
-    const { accessToken: _secret, ...facts } = credentialsOf(await this.#load());
-    return facts;
+  /** Facts for people: no secret. Looks only, renews nothing. Throws `codex_auth_required`. */
+  async describe(): Promise<LoginFacts> {
+    const held = await this.#load();
+    const { accessToken: _secret, ...facts } = credentialsOf(held);
+    if (held.login.kind === "api-key") {
+      return { ...facts, issuedAtMs: undefined, renewedAtMs: undefined, canRenew: false };
+    }
+    const { accessToken, refreshToken, lastRefreshMs } = held.login.tokens;
+    return {
+      ...facts,
+      issuedAtMs: readClaims(accessToken).issuedAtMs,
+      renewedAtMs: lastRefreshMs,
+      canRenew: refreshToken !== undefined && refreshToken !== this.#dead?.refreshToken,
+    };
   }
 
   /** The first source that holds something, read again only when it changed. */
@@ -117,7 +139,9 @@ export class CredentialKeeper implements CredentialProvider {
     }
     this.#held = undefined;
     const places = this.#options.sources.map((source) => source.name).join(" or ");
-    throw new RelayError("codex_auth_required", `There is no login in ${places}.`, { hint: "Run `codex login`." });
+    throw new RelayError("codex_auth_required", `There is no login in ${places}.`, {
+      hint: "Run `codex-relay login` (or `codex login`, if you have the Codex CLI).",
+    });
   }
 
   /** Tokens in memory replace those on disk only as long as the disk still has the ones that were spent for them. */
@@ -180,10 +204,10 @@ export class CredentialKeeper implements CredentialProvider {
   }
 
   async #spend(source: CredentialSource, refreshToken: string, reason: RefreshReason): Promise<Held> {
-    const { fetch, tokenUrl, clientId, log } = this.#options;
+    const { fetch, proxyFor, tokenUrl, clientId, log } = this.#options;
     let fresh: FreshTokens;
     try {
-      fresh = await refreshTokens({ fetch, tokenUrl, clientId, refreshToken, reason });
+      fresh = await refreshTokens({ fetch, proxyFor, tokenUrl, clientId, refreshToken, reason });
     } catch (error) {
       const failure =
         error instanceof RefreshFailure
@@ -250,7 +274,7 @@ export class CredentialKeeper implements CredentialProvider {
       // Not 401: clients would ask their user to log in again, and the login is good.
       return new RelayError("upstream_unreachable", failure.message, {
         cause: failure,
-        hint: "The login itself is still good; try again in a moment.",
+        hint: `${failure.hint === undefined ? "" : `${failure.hint} `}The login itself is still good; try again in a moment.`,
         retryAfterMs: 5000,
       });
     }

@@ -1,13 +1,15 @@
 import { z } from "zod";
-import { isObject, nonEmptyString, parseJson } from "../lib/json.ts";
+import { parseJson } from "../lib/json.ts";
+import { unreachable } from "../lib/unreachable.ts";
+import { errorCode, networkRefusal, type AuthFetch } from "./login-service.ts";
 import type { FreshTokens } from "./source.ts";
-
-export type AuthFetch = (url: string, init?: RequestInit) => Promise<Response>;
 
 export type RefreshReason = "proactive_expiry" | "unauthorized_recovery";
 
 export interface RefreshCall {
   readonly fetch: AuthFetch;
+  /** The proxy that a URL would use, without its credentials; for messages. */
+  readonly proxyFor: (url: string) => string | undefined;
   readonly tokenUrl: string;
   readonly clientId: string;
   readonly refreshToken: string;
@@ -19,11 +21,14 @@ export class RefreshFailure extends Error {
   readonly isPermanent: boolean;
   /** Somebody else has spent the token: newer ones may be on disk. */
   readonly isReused: boolean;
+  /** What may help, as a sentence; only where the network is at fault. */
+  readonly hint: string | undefined;
 
-  constructor(message: string, kind: { isPermanent: boolean; isReused?: boolean; cause?: unknown }) {
+  constructor(message: string, kind: { isPermanent: boolean; isReused?: boolean; hint?: string; cause?: unknown }) {
     super(message, { cause: kind.cause });
     this.isPermanent = kind.isPermanent;
     this.isReused = kind.isReused ?? false;
+    this.hint = kind.hint;
   }
 }
 
@@ -73,10 +78,10 @@ async function post(call: RefreshCall): Promise<Response> {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch (cause) {
-    const code = (cause as { code?: unknown }).code;
-    const reason = typeof code === "string" ? code : "no answer";
-    throw new RefreshFailure(`The login service ${new URL(call.tokenUrl).host} could not be reached (${reason}).`, {
+    const { message, hint } = unreachable(cause, new URL(call.tokenUrl).host, call.proxyFor(call.tokenUrl));
+    throw new RefreshFailure(`The login could not be renewed: ${message}`, {
       isPermanent: false,
+      ...(hint === undefined ? {} : { hint }),
       cause,
     });
   }
@@ -87,34 +92,10 @@ function failureOf(status: number, text: string): RefreshFailure {
   const known = code === undefined ? undefined : PERMANENT[code];
   if (known !== undefined)
     return new RefreshFailure(known, { isPermanent: true, isReused: code === "refresh_token_reused" });
-  if (code === "unsupported_country_region_territory") {
-    return new RefreshFailure(
-      "The login service does not serve your region; set --proxy if your network leaves elsewhere.",
-      {
-        isPermanent: false,
-      },
-    );
-  }
-  if (/^\s*</.test(text)) return webPage(status);
+  const network = networkRefusal(status, text);
+  if (network !== undefined) return new RefreshFailure(network, { isPermanent: false });
   if (status === 401 || (status === 400 && code === "invalid_grant")) {
     return new RefreshFailure("The login could not be renewed.", { isPermanent: true });
   }
   return new RefreshFailure(`The login service answered ${status}.`, { isPermanent: false });
-}
-
-/** From something in between, whatever the status: it says nothing about the refresh token. */
-function webPage(status: number): RefreshFailure {
-  const message =
-    status === 403
-      ? "Cloudflare blocked the renewal of the login; try another network."
-      : `A web page with status ${status} came instead of the login service's answer; check the network or --proxy.`;
-  return new RefreshFailure(message, { isPermanent: false });
-}
-
-/** In any of the three places where the service puts it. */
-function errorCode(body: unknown): string | undefined {
-  if (!isObject(body)) return undefined;
-  const { error } = body;
-  const code = isObject(error) ? error["code"] : (error ?? body["code"]);
-  return nonEmptyString(code)?.toLowerCase();
 }

@@ -11,6 +11,19 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load:
     about: "run it against a built-in stand-in backend: no login, no network",
     load: () => import("./demo.ts").then((module) => module.demo),
   },
+  login: { about: "sign in with ChatGPT", load: () => import("./login.ts").then((module) => module.login) },
+  logout: {
+    about: "end the login and remove its file",
+    load: () => import("./logout.ts").then((module) => module.logout),
+  },
+  whoami: {
+    about: "show whose login is used",
+    load: () => import("./whoami.ts").then((module) => module.whoami),
+  },
+  usage: {
+    about: "show how much of the plan is used, and when it resets",
+    load: () => import("./usage.ts").then((module) => module.usage),
+  },
   models: {
     about: "list the models of the account",
     load: () => import("./models.ts").then((module) => module.models),

@@ -41,10 +41,12 @@ export async function wire(
   const credentials = openCredentials({
     env: over.tokens ?? env,
     authFile: settings.authFile ?? join(codexHome(env), "auth.json"),
+    isAuthFileNamed: settings.authFile !== undefined,
     stateDir: settings.stateDir ?? stateFolder(env),
     tokenUrl: settings.tokenUrl ?? `${settings.issuer}/oauth/token`,
     clientId: settings.clientId,
     fetch: egress.fetch,
+    proxyFor: (url) => egress.proxyFor(url),
     log,
   });
   const upstream = new UpstreamClient({ options: await upstreamOptions(settings, env), credentials, egress, log });
@@ -64,6 +66,7 @@ async function upstreamOptions(settings: Settings, env: Record<string, string | 
     holdMs: HOLD_MS,
     modelsCacheFile: join(home, "models_cache.json"),
     models: settings.models,
+    stopAtPercent: settings.stopAt,
   };
 }
 

@@ -270,6 +270,18 @@ export const SETTINGS = {
     value: "N",
     help: "requests at once; one more is told to come again",
   },
+  stopAt: {
+    key: "stop_at",
+    flags: ["--stop-at"],
+    env: ["CODEX_RELAY_STOP_AT"],
+    schema: z.preprocess(
+      (value) => (typeof value === "string" ? value.replace(/\s*%$/, "") : value),
+      z.coerce.number().min(1).max(100),
+    ),
+    default: undefined,
+    value: "PERCENT",
+    help: "refuse requests once a window of the plan is used this far, until it resets",
+  },
   firstByteTimeout: {
     key: "first_byte_timeout",
     flags: ["--first-byte-timeout"],
@@ -317,6 +329,16 @@ export const SETTINGS = {
     value: "URL",
     help: "where tokens are renewed",
   },
+  revokeUrl: {
+    key: "revoke_url",
+    flags: [],
+    env: ["CODEX_REVOKE_TOKEN_URL_OVERRIDE"],
+    schema: url,
+    default: undefined,
+    defaultText: "ISSUER/oauth/revoke",
+    value: "URL",
+    help: "where `logout` ends a login",
+  },
   issuer: {
     key: "issuer",
     flags: [],
@@ -356,7 +378,9 @@ type Optional =
   | "authFile"
   | "clientVersion"
   | "stateDir"
-  | "tokenUrl";
+  | "stopAt"
+  | "tokenUrl"
+  | "revokeUrl";
 
 /** Values of all settings; those without a default may be undefined. */
 export type Settings = {

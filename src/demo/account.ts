@@ -64,11 +64,22 @@ export function usageReply(account: DemoAccount, nowMs: number): JsonObject {
       secondary_window: window(USUAL_WINDOWS.secondary, WEEK_S, 316_705),
     },
     code_review_rate_limit: null,
-    additional_rate_limits: [],
+    additional_rate_limits: [
+      {
+        limit_name: "gpt-5.3-codex-spark",
+        metered_feature: "codex_bengalfox",
+        rate_limit: {
+          allowed: true,
+          limit_reached: false,
+          primary_window: window(3, FIVE_HOURS_S, 9000),
+          secondary_window: window(1, WEEK_S, 400_000),
+        },
+      },
+    ],
     credits: {
-      has_credits: false,
+      has_credits: true,
       unlimited: false,
-      balance: "0",
+      balance: "12.5",
       approx_local_messages: [0, 0],
       approx_cloud_messages: [0, 0],
     },

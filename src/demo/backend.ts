@@ -93,11 +93,7 @@ export function startDemoBackend(options: DemoBackendOptions = {}): DemoBackend 
   const counts = { responses: 0, compactions: 0, models: 0 };
   let account = makeAccount({});
   const vault = new Vault({ now, tokenLifetimeMs: options.tokenLifetimeMs ?? TEN_DAYS_MS, issuer: () => origin });
-  const auth = new AuthServer(
-    vault,
-    () => account,
-    () => origin,
-  );
+  const auth = new AuthServer(vault, () => account);
   const streams = new Set<EventStream>();
   let ids = 0;
   const nextId = (prefix: string) => `${prefix}_standin${String((ids += 1)).padStart(6, "0")}`;

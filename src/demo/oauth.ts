@@ -40,17 +40,15 @@ interface DeviceLogin {
 export class AuthServer {
   readonly #vault: Vault;
   readonly #account: () => DemoAccount;
-  readonly #origin: () => string;
   readonly #scripts: TokenScript[] = [];
   readonly #codes = new Map<string, PendingCode>();
   readonly #devices = new Map<string, DeviceLogin>();
   /** How many refreshes were asked for, also those that failed. */
   refreshes = 0;
 
-  constructor(vault: Vault, account: () => DemoAccount, origin: () => string) {
+  constructor(vault: Vault, account: () => DemoAccount) {
     this.#vault = vault;
     this.#account = account;
-    this.#origin = origin;
   }
 
   script(steps: readonly TokenScript[]): void {
@@ -72,7 +70,7 @@ export class AuthServer {
       case "POST /api/accounts/deviceauth/usercode":
         return this.#startDevice();
       case "POST /api/accounts/deviceauth/token":
-        return this.#pollDevice(fieldsOf(text));
+        return this.#pollDevice(fieldsOf(text), url.origin);
       case "GET /codex/device":
         return page("Enter the code that your terminal shows.", DEVICE_FORM);
       case "POST /codex/device":
@@ -167,7 +165,8 @@ export class AuthServer {
     return page("Approved. You can go back to your terminal.", "");
   }
 
-  #pollDevice(fields: JsonObject): Response {
+  /** `origin` is the name that the client knows this server by. */
+  #pollDevice(fields: JsonObject, origin: string): Response {
     const deviceId = asText(fields["device_auth_id"]);
     const login = this.#devices.get(deviceId);
     if (!login || login.userCode !== fields["user_code"]) return Response.json({ error: "unknown" }, { status: 400 });
@@ -176,7 +175,7 @@ export class AuthServer {
     // In this flow the verifier comes from the server.
     const verifier = `${crypto.randomUUID()}${crypto.randomUUID()}`;
     const challenge = challengeOf(verifier);
-    const code = this.#newCode(`${this.#origin()}/deviceauth/callback`, challenge);
+    const code = this.#newCode(`${origin}/deviceauth/callback`, challenge);
     return Response.json({ authorization_code: code, code_challenge: challenge, code_verifier: verifier });
   }
 }

@@ -4,16 +4,19 @@ import { httpFailure, unsupportedParameter } from "../codex/failure.ts";
 import { conversationHeaders, identityHeaders } from "../codex/headers.ts";
 import { LITE_HEADER, needsClassicShape, toLite } from "../codex/lite.ts";
 import { findModel, type ModelCatalogue } from "../codex/models.ts";
+import type { PlanLimits } from "../codex/plan-limits.ts";
 import type { CodexRequest } from "../codex/schema.ts";
 import type { WireEvent } from "../codex/wire-event.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
+import { parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
 import type { Egress } from "./egress.ts";
 import { readEvents } from "./events.ts";
 import { afterFirstOutput } from "./first-output.ts";
-import { unreachable } from "./unreachable.ts";
+import { PlanLimitsKeeper } from "./plan-limits.ts";
+import { unreachable } from "../lib/unreachable.ts";
 import type { UpstreamOptions } from "./options.ts";
 import { retryWaitMs } from "./retry.ts";
 
@@ -64,6 +67,7 @@ interface Cures {
 /** Speaks to the backend on behalf of every dialect. */
 export class UpstreamClient {
   readonly catalogue: CatalogueKeeper;
+  readonly limits: PlanLimitsKeeper;
   readonly counts: UpstreamCounts = { retries: 0, ignoredData: 0 };
   readonly #options: UpstreamOptions;
   readonly #credentials: CredentialProvider;
@@ -96,6 +100,12 @@ export class UpstreamClient {
       now: this.#now,
       log: this.#log,
     });
+    this.limits = new PlanLimitsKeeper({
+      ask: () => this.#askUsage(AbortSignal.timeout(ASIDE_TIMEOUT_MS)).then(({ text }) => text),
+      stopAtPercent: this.#options.stopAtPercent,
+      now: this.#now,
+      log: this.#log,
+    });
   }
 
   /**
@@ -105,6 +115,7 @@ export class UpstreamClient {
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
     const cures: Cures = { recovery: 0, withoutReasoning: false, shape: "auto", dropped: new Set() };
     let credentials = await this.#credentials.current();
+    await this.limits.admit(call.body.model, credentials.accountId);
     for (let retries = 0; ;) {
       try {
         return await this.#attempt(call, credentials, cures, signal);
@@ -182,8 +193,9 @@ export class UpstreamClient {
       signal,
     );
     this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
+    this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw httpFailure(await bodyOf(response), this.#now());
-    const events = this.#events(response);
+    const events = this.#events(response, credentials.accountId);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await afterFirstOutput(events, this.#options.holdMs, this.#now);
     return { headers: response.headers, events: begun, dropped: [...cures.dropped] };
@@ -206,7 +218,7 @@ export class UpstreamClient {
     return choice === "auto" ? findModel(catalogue, model)?.use_responses_lite === true : choice === "on";
   }
 
-  #events(response: Response): AsyncGenerator<WireEvent[], void, undefined> {
+  #events(response: Response, accountId: string | undefined): AsyncGenerator<WireEvent[], void, undefined> {
     const contentType = response.headers.get("content-type") ?? "";
     if (!response.body || /json|html/.test(contentType)) {
       response.body?.cancel().catch(() => {});
@@ -215,6 +227,7 @@ export class UpstreamClient {
     return readEvents(response.body, {
       idleTimeoutMs: this.#options.idleTimeoutMs,
       onIgnored: () => (this.counts.ignoredData += 1),
+      onLimits: ({ event }) => this.limits.noticeBody(event, accountId),
     });
   }
 
@@ -246,28 +259,51 @@ export class UpstreamClient {
     return response;
   }
 
+  /** The plan's windows, asked now. Throws RelayError; `not_found` for API-key logins, which have none. */
+  async usage(signal: AbortSignal): Promise<{ readonly body: unknown; readonly limits: PlanLimits | undefined }> {
+    const { text, accountId } = await this.#askUsage(signal);
+    const body = parseJson(text);
+    return { body, limits: this.limits.noticeBody(body, accountId) };
+  }
+
+  async #askUsage(signal: AbortSignal): Promise<{ text: string; accountId: string | undefined }> {
+    const { "user-agent": userAgent } = this.#identity;
+    const headers = userAgent === undefined ? {} : { "user-agent": userAgent };
+    const { response, credentials } = await this.#ask(usageUrl(this.#options.baseUrl), headers, signal);
+    if (!response.ok) throw httpFailure(await bodyOf(response), this.#now());
+    return { text: await response.text(), accountId: credentials.accountId };
+  }
+
   async #askModels(etag: string | undefined): Promise<Response> {
-    const signal = AbortSignal.timeout(MODELS_TIMEOUT_MS);
+    const signal = AbortSignal.timeout(ASIDE_TIMEOUT_MS);
     return this.#getModels(this.#options.clientVersion, etag === undefined ? {} : { "if-none-match": etag }, signal);
   }
 
   async #getModels(version: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
-    const ask = (credentials: Credentials) =>
-      this.#fetch(
-        `${this.#options.baseUrl}/models?client_version=${encodeURIComponent(version)}`,
-        { headers: { ...this.#identity, ...headers, ...credentialHeaders(credentials), accept: "*/*" } },
-        signal,
-      );
-    const credentials = await this.#credentials.current();
+    const url = `${this.#options.baseUrl}/models?client_version=${encodeURIComponent(version)}`;
+    const { response } = await this.#ask(url, { ...this.#identity, ...headers }, signal);
+    return response;
+  }
+
+  /** One GET of the backend's own, beside the traffic, with the same two cures for a 401. */
+  async #ask(
+    url: string,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<{ response: Response; credentials: Credentials }> {
+    let credentials = await this.#credentials.current();
     if (credentials.kind === "api-key") {
-      throw new RelayError("not_found", "An API-key login has no plan catalogue.");
+      throw new RelayError("not_found", "An OpenAI API key has no plan, and so neither its models nor its windows.");
     }
-    let response = await ask(credentials);
+    const ask = () =>
+      this.#fetch(url, { headers: { ...headers, ...credentialHeaders(credentials), accept: "*/*" } }, signal);
+    let response = await ask();
     for (const attempt of [1, 2] as const) {
       if (response.status !== 401) break;
-      response = await ask(await this.#credentials.recover(credentials, attempt));
+      credentials = await this.#credentials.recover(credentials, attempt);
+      response = await ask();
     }
-    return response;
+    return { response, credentials };
   }
 
   /** fetch with a limit on the wait for response headers, and failures told in the relay's own words. */
@@ -294,11 +330,18 @@ export class UpstreamClient {
 /** Never left out, whatever upstream says about them. */
 const REQUIRED = new Set(["model", "input", "store", "stream"]);
 
-const MODELS_TIMEOUT_MS = 5000;
+/** For questions beside the traffic, which must not hold it up. */
+const ASIDE_TIMEOUT_MS = 5000;
 
 /** Ours, the client's connection, or made anew by fetch. `accept-encoding`: fetch asks and decodes by itself. */
 const NOT_FORWARDED =
   /^(authorization|x-api-key|host|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|accept-encoding|content-encoding|origin|referer|cookie|sec-.*|forwarded|x-forwarded-.*)$/;
+
+/** Beside the Codex API; a backend of somebody's own, without `/backend-api`, has it elsewhere. */
+function usageUrl(baseUrl: string): string {
+  const root = baseUrl.replace(/\/codex$/, "");
+  return root.includes("/backend-api") ? `${root}/wham/usage` : `${root}/api/codex/usage`;
+}
 
 function credentialHeaders(credentials: Credentials): Record<string, string> {
   return {

@@ -11,6 +11,8 @@ export interface ReadOptions {
   readonly idleTimeoutMs?: number;
   /** Called for every data field that is no event (`[DONE]`, broken JSON). */
   readonly onIgnored?: () => void;
+  /** Called with every event that speaks of the plan's limits; it is yielded all the same. */
+  readonly onLimits?: (event: WireEvent) => void;
 }
 
 /**
@@ -27,8 +29,9 @@ export async function* readEvents(
     maxBufferSize: MAX_EVENT_CHARACTERS,
     onEvent({ data }) {
       const event = WireEvent.from(data);
-      if (event) batch.push(event);
-      else options.onIgnored?.();
+      if (!event) return options.onIgnored?.();
+      if (event.type === "codex.rate_limits") options.onLimits?.(event);
+      batch.push(event);
     },
     onError(error) {
       if (error.type === "max-buffer-size-exceeded") oversize = true;

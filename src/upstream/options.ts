@@ -26,4 +26,6 @@ export interface UpstreamOptions {
   readonly modelsCacheFile: string | undefined;
   /** Ids that the owner listed by hand (`--models`). */
   readonly models: readonly string[] | undefined;
+  /** Refuse requests once the plan is used to this percentage; undefined leaves that to the backend. */
+  readonly stopAtPercent?: number | undefined;
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -44,10 +45,11 @@ afterEach(async () => {
 const record = (message: string, fields?: object) => void lines.push(message + JSON.stringify(fields ?? {}));
 const log: Log = { debug() {}, info: record, warn: record, error: record };
 
-function keeper(env: Record<string, string> = {}): CredentialKeeper {
+function keeper(env: Record<string, string> = {}, named?: string): CredentialKeeper {
   return openCredentials({
     env,
-    authFile: file,
+    authFile: named ?? file,
+    isAuthFileNamed: named !== undefined,
     stateDir: join(home, "state"),
     tokenUrl: server.url,
     clientId: "app",
@@ -379,6 +381,35 @@ describe("tokens from the environment", () => {
     expect(server.asked).toHaveLength(2);
     expect(statSync(join(home, "state/environment-login.json")).mode & 0o777).toBe(0o600);
     expect(readFileSync(file, "utf8")).toContain("rt_old");
+  });
+
+  test("a named auth file keeps them in its own form, and is a login of its own afterwards", async () => {
+    const named = join(home, "sidecar/auth.json");
+    const env = { OPENAI_REFRESH_TOKEN: "rt_old", OPENAI_CHATGPT_ACCOUNT_ID: "acc-env" };
+    const first = await keeper(env, named).current();
+    expect(existsSync(join(home, "state/environment-login.json"))).toBe(false);
+    expect(statSync(named).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(named, "utf8"))).toMatchObject({
+      auth_mode: "chatgpt",
+      OPENAI_API_KEY: null,
+      tokens: { access_token: first.accessToken, refresh_token: "rt_1", account_id: "acc-env" },
+    });
+    expect((await keeper(env, named).current()).accessToken).toBe(first.accessToken);
+    expect(await keeper({}, named).current()).toMatchObject({ accessToken: first.accessToken, accountId: "acc-env" });
+    await keeper({ OPENAI_REFRESH_TOKEN: "rt_1" }, named).current();
+    expect(server.asked).toEqual(["rt_old", "rt_1"]);
+  });
+
+  test("another login in the named file stays, and the state folder keeps them", async () => {
+    login();
+    const before = readFileSync(file, "utf8");
+    const env = { OPENAI_REFRESH_TOKEN: "rt_old" };
+    const { accessToken } = await keeper(env, file).current();
+    expect(readFileSync(file, "utf8")).toBe(before);
+    expect(existsSync(join(home, "state/environment-login.json"))).toBe(true);
+    expect((await keeper(env, file).current()).accessToken).toBe(accessToken);
+    writeFileSync(file, "{{{");
+    expect((await keeper(env, file).current()).accessToken).toBe(accessToken);
   });
 
   test("another token there is a new login", async () => {

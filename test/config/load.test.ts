@@ -44,11 +44,13 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   lite: ["off,gpt-x=on", { default: "off", models: { "gpt-x": "on" } }],
   maxBodyMib: ["1", 1],
   maxRequests: ["5", 5],
+  stopAt: ["90%", 90],
   firstByteTimeout: ["2", 2],
   idleTimeout: ["0.5", 0.5],
   keepAlive: ["3", 3],
   stateDir: ["/s", "/s"],
   tokenUrl: ["https://t", "https://t"],
+  revokeUrl: ["https://r", "https://r"],
   issuer: ["https://i", "https://i"],
   clientId: ["app", "app"],
 };

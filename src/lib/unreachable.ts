@@ -1,4 +1,4 @@
-import { RelayError } from "../lib/errors.ts";
+import { RelayError } from "./errors.ts";
 
 /** A connection that was never made, or died before any reply, in words that name the proxy and the likely cure. */
 export function unreachable(error: unknown, host: string, proxy: string | undefined): RelayError {

@@ -1,0 +1,77 @@
+import { lstat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { AuthFile } from "../../auth/auth-file.ts";
+import { readClaims } from "../../auth/jwt.ts";
+import type { LoginService } from "../../auth/login-service.ts";
+import type { Login } from "../../auth/source.ts";
+import { loadSettings, type FlagValues } from "../../config/load.ts";
+import { codexHome } from "../../config/paths.ts";
+import type { Settings } from "../../config/settings.ts";
+import { RelayError, toRelayError } from "../../lib/errors.ts";
+import { createEgress, takeOverProxyEnvironment } from "../../upstream/egress.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where a login is kept and where it is made. */
+export interface LoginPlace {
+  readonly settings: Settings;
+  readonly service: LoginService;
+  readonly file: AuthFile;
+  readonly path: string;
+}
+
+/** From the settings; nothing is read or asked yet. */
+export async function loginPlace(flags: FlagValues, env: Environment): Promise<LoginPlace> {
+  const { settings } = await loadSettings(flags, env);
+  const egress = createEgress({ proxy: settings.proxy, noProxy: env["NO_PROXY"] ?? env["no_proxy"] ?? "" });
+  takeOverProxyEnvironment(process.env);
+  const path = settings.authFile ?? join(codexHome(env), "auth.json");
+  return {
+    settings,
+    path,
+    file: new AuthFile(path, (ms) => Bun.sleep(ms)),
+    service: {
+      issuer: settings.issuer,
+      clientId: settings.clientId,
+      revokeUrl: settings.revokeUrl ?? `${settings.issuer}/oauth/revoke`,
+      fetch: egress.fetch,
+      proxyFor: (url) => egress.proxyFor(url),
+    },
+  };
+}
+
+/** What lies at the place of the auth file: nothing, a login, or something that is none and says why. */
+export type Present =
+  | { readonly kind: "nothing" }
+  | { readonly kind: "login"; readonly login: Login; readonly who: string }
+  | { readonly kind: "unusable"; readonly error: RelayError };
+
+export async function lookAt({ file, path }: LoginPlace): Promise<Present> {
+  const facts = await lstat(path).catch(() => undefined);
+  if (facts === undefined) return { kind: "nothing" };
+  try {
+    const login = await file.load();
+    if (login) return { kind: "login", login, who: whoOf(login) };
+    return { kind: "unusable", error: new RelayError("codex_auth_required", `${file.name} leads nowhere.`) };
+  } catch (thrown) {
+    return { kind: "unusable", error: toRelayError(thrown) };
+  }
+}
+
+/** As in `dev@example.com, plan pro`. */
+export function whoOf(login: Login): string {
+  if (login.kind === "api-key") return "an OpenAI API key";
+  const identity = readClaims(login.tokens.idToken);
+  const access = readClaims(login.tokens.accessToken);
+  const email = identity.email ?? access.email;
+  const plan = identity.plan ?? access.plan;
+  return [email, plan === undefined ? undefined : `plan ${plan}`].filter(Boolean).join(", ") || "a ChatGPT account";
+}
+
+/** True when the Codex CLI is told to keep its login elsewhere than in the file, and so will not see it there. */
+export async function usesKeyring(path: string): Promise<boolean> {
+  const config = await Bun.file(join(dirname(path), "config.toml"))
+    .text()
+    .catch(() => "");
+  return /^\s*cli_auth_credentials_store\s*=\s*["'](keyring|auto|ephemeral)["']/m.test(config);
+}

@@ -1,0 +1,267 @@
+import { z } from "zod";
+import { isObject } from "../lib/json.ts";
+
+/** One window of a plan: it fills with use and empties at once when it ends. */
+export interface PlanWindow {
+  /** 0 to 100, and above when a limit was passed. */
+  readonly usedPercent: number;
+  readonly windowMinutes: number | undefined;
+  /** Epoch milliseconds; undefined when upstream does not say. */
+  readonly resetsAtMs: number | undefined;
+}
+
+/** What is counted together: the plan itself, or a model that has windows of its own. */
+export interface PlanMeter {
+  /** `codex` for the plan itself. */
+  readonly id: string;
+  /** For people: a model's name; undefined for the plan itself. */
+  readonly name: string | undefined;
+  readonly primary: PlanWindow | undefined;
+  readonly secondary: PlanWindow | undefined;
+  /** Undefined when upstream does not say. */
+  readonly isReached: boolean | undefined;
+}
+
+export interface PlanCredits {
+  readonly hasCredits: boolean;
+  readonly isUnlimited: boolean;
+  /** As upstream writes it, `12.5`. */
+  readonly balance: string | undefined;
+}
+
+/** How much of the plan is used. */
+export interface PlanLimits {
+  readonly plan: string | undefined;
+  /** The plan itself comes first. */
+  readonly meters: readonly PlanMeter[];
+  readonly credits: PlanCredits | undefined;
+  /** Which limit was reached, in upstream's word. */
+  readonly reached: string | undefined;
+  /** When upstream said so, in epoch milliseconds. */
+  readonly seenAtMs: number;
+}
+
+/** The meter of the plan itself. */
+export const MAIN_METER = "codex";
+
+const WINDOW_HEADER = /^x-codex-(?:(.+)-)?(primary|secondary)-used-percent$/;
+
+/** From the headers of a reply, which count windows in minutes. Undefined when they say nothing. */
+export function limitsFromHeaders(headers: Headers, nowMs: number): PlanLimits | undefined {
+  const ids = new Set<string | undefined>();
+  for (const name of headers.keys()) {
+    const match = name.startsWith("x-codex-") ? WINDOW_HEADER.exec(name) : null;
+    if (match) ids.add(match[1]);
+  }
+  if (ids.size === 0) return undefined;
+  const meters = [...ids].map((id) => headerMeter(headers, id, nowMs));
+  return {
+    plan: textOf(headers.get("x-codex-plan-type")),
+    meters: mainFirst(meters),
+    credits: headers.has("x-codex-credits-has-credits")
+      ? {
+          hasCredits: isTrue(headers.get("x-codex-credits-has-credits")),
+          isUnlimited: isTrue(headers.get("x-codex-credits-unlimited")),
+          balance: textOf(headers.get("x-codex-credits-balance")),
+        }
+      : undefined,
+    reached: textOf(headers.get("x-codex-rate-limit-reached-type")),
+    seenAtMs: nowMs,
+  };
+}
+
+function headerMeter(headers: Headers, id: string | undefined, nowMs: number): PlanMeter {
+  const prefix = id === undefined ? "x-codex" : `x-codex-${id}`;
+  const window = (which: string): PlanWindow | undefined => {
+    const usedPercent = numberOf(headers.get(`${prefix}-${which}-used-percent`));
+    if (usedPercent === undefined) return undefined;
+    return {
+      usedPercent,
+      windowMinutes: numberOf(headers.get(`${prefix}-${which}-window-minutes`)),
+      resetsAtMs: resetOf(
+        numberOf(headers.get(`${prefix}-${which}-reset-at`)),
+        numberOf(headers.get(`${prefix}-${which}-reset-after-seconds`)),
+        nowMs,
+      ),
+    };
+  };
+  return {
+    id: id === undefined ? MAIN_METER : id.replaceAll("-", "_"),
+    name: id === undefined ? undefined : (textOf(headers.get(`${prefix}-limit-name`)) ?? id),
+    primary: window("primary"),
+    secondary: window("secondary"),
+    isReached: undefined,
+  };
+}
+
+const count = z.coerce.number().nullish().catch(undefined);
+
+const Window = z
+  .looseObject({
+    used_percent: z.coerce.number(),
+    window_minutes: count,
+    limit_window_seconds: count,
+    reset_after_seconds: count,
+    reset_at: count,
+  })
+  .nullish()
+  .catch(undefined);
+
+const RateLimit = z
+  .looseObject({
+    limit_reached: z.boolean().nullish().catch(undefined),
+    primary: Window,
+    secondary: Window,
+    primary_window: Window,
+    secondary_window: Window,
+  })
+  .nullish()
+  .catch(undefined);
+
+const word = z.string().nullish().catch(undefined);
+
+const Body = z.looseObject({
+  plan_type: word,
+  rate_limit: RateLimit,
+  rate_limits: RateLimit,
+  metered_limit_name: word,
+  limit_name: word,
+  additional_rate_limits: z
+    .array(z.looseObject({ limit_name: word, metered_feature: word, rate_limit: RateLimit }))
+    .nullish()
+    .catch(undefined),
+  credits: z
+    .looseObject({
+      has_credits: z.boolean(),
+      unlimited: z.boolean().nullish(),
+      balance: z.union([z.string(), z.number()]).nullish(),
+    })
+    .nullish()
+    .catch(undefined),
+  rate_limit_reached_type: z.unknown().optional(),
+});
+
+/**
+ * From the body of the usage endpoint, which counts windows in seconds, or from the event `codex.rate_limits`, which
+ * counts them in minutes and has other names. Undefined when there are no windows in it.
+ */
+export function limitsFromBody(body: unknown, nowMs: number): PlanLimits | undefined {
+  const parsed = Body.safeParse(body);
+  if (!parsed.success) return undefined;
+  const { data } = parsed;
+  const name = data.metered_limit_name ?? data.limit_name ?? undefined;
+  const main = meterOf(name === undefined ? MAIN_METER : idOf(name), name, data.rate_limit ?? data.rate_limits, nowMs);
+  const others = (data.additional_rate_limits ?? []).map((extra) => {
+    const id = extra.metered_feature ?? extra.limit_name ?? "other";
+    return meterOf(idOf(id), extra.limit_name ?? id, extra.rate_limit, nowMs);
+  });
+  const meters = [main, ...others].filter((meter) => meter !== undefined);
+  if (meters.length === 0) return undefined;
+  return {
+    plan: data.plan_type ?? undefined,
+    meters: mainFirst(meters),
+    credits: data.credits
+      ? {
+          hasCredits: data.credits.has_credits,
+          isUnlimited: data.credits.unlimited === true,
+          balance: data.credits.balance === null ? undefined : textOf(String(data.credits.balance ?? "")),
+        }
+      : undefined,
+    reached: reachedOf(data.rate_limit_reached_type),
+    seenAtMs: nowMs,
+  };
+}
+
+function meterOf(
+  id: string,
+  name: string | undefined,
+  limit: z.infer<typeof RateLimit>,
+  nowMs: number,
+): PlanMeter | undefined {
+  if (!limit) return undefined;
+  const window = (value: z.infer<typeof Window>): PlanWindow | undefined => {
+    if (!value) return undefined;
+    const seconds = value.limit_window_seconds ?? undefined;
+    return {
+      usedPercent: value.used_percent,
+      windowMinutes: value.window_minutes ?? (seconds === undefined ? undefined : seconds / 60),
+      resetsAtMs: resetOf(value.reset_at ?? undefined, value.reset_after_seconds ?? undefined, nowMs),
+    };
+  };
+  return {
+    id,
+    name,
+    primary: window(limit.primary ?? limit.primary_window),
+    secondary: window(limit.secondary ?? limit.secondary_window),
+    isReached: limit.limit_reached ?? undefined,
+  };
+}
+
+/** Older news with newer ones laid over them: what the newer ones do not speak of stays. */
+export function mergeLimits(older: PlanLimits | undefined, newer: PlanLimits): PlanLimits {
+  if (!older) return newer;
+  const kept = older.meters.filter((meter) => newer.meters.every(({ id }) => id !== meter.id));
+  return {
+    ...newer,
+    plan: newer.plan ?? older.plan,
+    meters: mainFirst([...newer.meters, ...kept]),
+    credits: newer.credits ?? older.credits,
+  };
+}
+
+/** The meter that a model's requests count on: its own where it has one, else the plan's. */
+export function meterFor(limits: PlanLimits, model: string): PlanMeter | undefined {
+  return limits.meters.find((meter) => meter.name === model) ?? limits.meters.find((meter) => meter.id === MAIN_METER);
+}
+
+/** The window that is used most and has not ended yet; undefined when nothing is known. */
+export function fullestWindow(meter: PlanMeter, nowMs: number): PlanWindow | undefined {
+  return [meter.primary, meter.secondary]
+    .filter((window) => window !== undefined)
+    .filter((window) => window.resetsAtMs === undefined || window.resetsAtMs > nowMs)
+    .toSorted((a, b) => b.usedPercent - a.usedPercent)[0];
+}
+
+/** A window's length in words, as in `5 hours` or `week`. */
+export function windowName(minutes: number | undefined): string {
+  if (minutes === undefined) return "window";
+  if (minutes === 10_080) return "week";
+  if (minutes === 1440) return "day";
+  if (minutes % 1440 === 0) return `${minutes / 1440} days`;
+  if (minutes % 60 === 0) return minutes === 60 ? "hour" : `${minutes / 60} hours`;
+  return `${Math.round(minutes)} minutes`;
+}
+
+function mainFirst(meters: readonly PlanMeter[]): PlanMeter[] {
+  return meters.toSorted((a, b) => Number(b.id === MAIN_METER) - Number(a.id === MAIN_METER));
+}
+
+/** The moment if it is given, else the wait. Either may be empty or 0, which says nothing. */
+function resetOf(atS: number | undefined, afterS: number | undefined, nowMs: number): number | undefined {
+  if (atS) return atS * 1000;
+  return afterS === undefined ? undefined : nowMs + afterS * 1000;
+}
+
+function idOf(name: string): string {
+  return name.toLowerCase().replaceAll("-", "_");
+}
+
+function reachedOf(value: unknown): string | undefined {
+  if (typeof value === "string") return textOf(value);
+  const type = isObject(value) ? value["type"] : undefined;
+  return typeof type === "string" ? textOf(type) : undefined;
+}
+
+function numberOf(text: string | null): number | undefined {
+  const value = Number.parseFloat(text ?? "");
+  return Number.isFinite(value) ? value : undefined;
+}
+
+function textOf(text: string | null): string | undefined {
+  return text === null || text.trim() === "" ? undefined : text;
+}
+
+/** Upstream writes `True` and `False`. */
+function isTrue(text: string | null): boolean {
+  return text?.toLowerCase() === "true";
+}

@@ -1,0 +1,125 @@
+import {
+  fullestWindow,
+  limitsFromBody,
+  limitsFromHeaders,
+  mergeLimits,
+  meterFor,
+  windowName,
+  type PlanLimits,
+  type PlanMeter,
+  type PlanWindow,
+} from "../codex/plan-limits.ts";
+import { RelayError } from "../lib/errors.ts";
+import { parseJson } from "../lib/json.ts";
+import type { Log } from "../lib/log.ts";
+
+/** What replies said is believed for this long; then the usage endpoint is asked before the next refusal or pass. */
+const FRESH_MS = 10 * 60_000;
+/** After a question that failed. */
+const RETRY_MS = 60_000;
+
+export interface PlanLimitsOptions {
+  /** Asks the usage endpoint; its body as text. Throws when it cannot be asked. */
+  readonly ask: () => Promise<string>;
+  /** Refuse from this percentage on; undefined never refuses. */
+  readonly stopAtPercent: number | undefined;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** How much of the plan is used, as the traffic itself tells, and the owner's own limit on it. */
+export class PlanLimitsKeeper {
+  readonly #options: PlanLimitsOptions;
+  #known: PlanLimits | undefined;
+  #accountId: string | undefined;
+  #askAgainAtMs = 0;
+  #asking: Promise<void> | undefined;
+
+  constructor(options: PlanLimitsOptions) {
+    this.#options = options;
+  }
+
+  /** The newest that was heard; undefined before the first reply. Asks nobody. */
+  current(): PlanLimits | undefined {
+    return this.#known;
+  }
+
+  /** Headers of any reply to an account's request, good or bad. */
+  noticeHeaders(headers: Headers, accountId: string | undefined): void {
+    this.#notice(limitsFromHeaders(headers, this.#options.now()), accountId);
+  }
+
+  /** The event `codex.rate_limits`, or the usage endpoint's body. */
+  noticeBody(body: unknown, accountId: string | undefined): PlanLimits | undefined {
+    this.#notice(limitsFromBody(body, this.#options.now()), accountId);
+    return this.#known;
+  }
+
+  #notice(news: PlanLimits | undefined, accountId: string | undefined): void {
+    if (!news) return;
+    // Another login has another plan.
+    this.#known = mergeLimits(this.#accountId === accountId ? this.#known : undefined, news);
+    this.#accountId = accountId;
+    this.#askAgainAtMs = this.#options.now() + FRESH_MS;
+  }
+
+  /** Holds the owner's limit against what is known, asking first when that is too old. Throws `quota_exceeded`. */
+  async admit(model: string, accountId: string | undefined): Promise<void> {
+    const { stopAtPercent, now } = this.#options;
+    if (stopAtPercent === undefined) return;
+    if (this.#accountId !== accountId || now() >= this.#askAgainAtMs) {
+      this.#asking ??= this.#ask(accountId).finally(() => (this.#asking = undefined));
+      await this.#asking;
+    }
+    if (this.#accountId !== accountId || !this.#known) return;
+    const meter = meterFor(this.#known, model);
+    const window = meter && fullestWindow(meter, now());
+    if (meter && window && window.usedPercent >= stopAtPercent) {
+      throw stopped(this.#known.plan, meter, window, stopAtPercent, now());
+    }
+  }
+
+  /** The owner's limit is a courtesy to themselves: when nobody can say how full the plan is, requests pass. */
+  async #ask(accountId: string | undefined): Promise<void> {
+    const { ask, log, now } = this.#options;
+    this.#askAgainAtMs = now() + RETRY_MS;
+    try {
+      this.noticeBody(parseJson(await ask()), accountId);
+    } catch (error) {
+      log.warn("How much of the plan is used could not be asked; --stop-at has to wait for the next reply.", {
+        reason: (error as Error).message,
+      });
+    }
+  }
+}
+
+/** Shaped like the backend's own refusal, so that clients which know that one show its reset time. */
+function stopped(
+  plan: string | undefined,
+  meter: PlanMeter,
+  window: PlanWindow,
+  stopAtPercent: number,
+  nowMs: number,
+): RelayError {
+  const waitMs = window.resetsAtMs === undefined ? undefined : window.resetsAtMs - nowMs;
+  const resets = window.resetsAtMs === undefined ? "" : ` It resets at ${new Date(window.resetsAtMs).toISOString()}.`;
+  const whose = meter.name === undefined ? "of the plan" : `of ${meter.name}`;
+  const length = window.windowMinutes === undefined ? "" : `${windowName(window.windowMinutes)} `;
+  const message = `The ${length}limit ${whose} is ${window.usedPercent} % used, and this relay stops at ${stopAtPercent} %.${resets}`;
+  const body = {
+    error: {
+      type: "usage_limit_reached",
+      message,
+      ...(plan === undefined ? {} : { plan_type: plan }),
+      ...(window.resetsAtMs === undefined ? {} : { resets_at: Math.floor(window.resetsAtMs / 1000) }),
+      ...(waitMs === undefined ? {} : { resets_in_seconds: Math.ceil(waitMs / 1000) }),
+    },
+  };
+  return new RelayError("quota_exceeded", message, {
+    wireCode: "usage_limit_reached",
+    shouldRetry: false,
+    hint: "Wait, or raise --stop-at.",
+    ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
+    upstreamBody: { status: 429, contentType: "application/json", text: JSON.stringify(body) },
+  });
+}

@@ -1,0 +1,218 @@
+import { describe, expect, test } from "bun:test";
+import {
+  fullestWindow,
+  limitsFromBody,
+  limitsFromHeaders,
+  mergeLimits,
+  meterFor,
+  windowName,
+} from "../../src/codex/plan-limits.ts";
+
+const NOW = 1_795_217_431_000;
+
+/** As the backend sends them beside a refusal. */
+const HEADERS = {
+  "x-codex-active-limit": "premium",
+  "x-codex-plan-type": "plus",
+  "x-codex-primary-used-percent": "100",
+  "x-codex-primary-window-minutes": "300",
+  "x-codex-primary-reset-after-seconds": "13873",
+  "x-codex-primary-reset-at": "1795231304",
+  "x-codex-secondary-used-percent": "80.5",
+  "x-codex-secondary-window-minutes": "10080",
+  "x-codex-secondary-reset-after-seconds": "316705",
+  "x-codex-secondary-reset-at": "",
+  "x-codex-primary-over-secondary-limit-percent": "0",
+  "x-codex-credits-has-credits": "True",
+  "x-codex-credits-unlimited": "False",
+  "x-codex-credits-balance": "12.5",
+  "x-codex-rate-limit-reached-type": "primary",
+  "x-codex-bengalfox-primary-used-percent": "3",
+  "x-codex-bengalfox-limit-name": "gpt-5.3-codex-spark",
+  "x-codex-gpt-7-primary-used-percent": "4",
+};
+
+describe("from headers", () => {
+  test("windows, credits and meters of single models", () => {
+    expect(limitsFromHeaders(new Headers(HEADERS), NOW)).toEqual({
+      plan: "plus",
+      meters: [
+        {
+          id: "codex",
+          name: undefined,
+          primary: { usedPercent: 100, windowMinutes: 300, resetsAtMs: 1_795_231_304_000 },
+          // An empty moment says nothing; the wait does.
+          secondary: { usedPercent: 80.5, windowMinutes: 10_080, resetsAtMs: NOW + 316_705_000 },
+          isReached: undefined,
+        },
+        {
+          id: "bengalfox",
+          name: "gpt-5.3-codex-spark",
+          primary: { usedPercent: 3, windowMinutes: undefined, resetsAtMs: undefined },
+          secondary: undefined,
+          isReached: undefined,
+        },
+        {
+          id: "gpt_7",
+          name: "gpt-7",
+          primary: { usedPercent: 4, windowMinutes: undefined, resetsAtMs: undefined },
+          secondary: undefined,
+          isReached: undefined,
+        },
+      ],
+      credits: { hasCredits: true, isUnlimited: false, balance: "12.5" },
+      reached: "primary",
+      seenAtMs: NOW,
+    });
+  });
+
+  test.each([[{}], [{ "x-codex-plan-type": "pro" }], [{ "x-codex-primary-window-minutes": "300" }]])(
+    "%j says nothing",
+    (headers) => {
+      expect(limitsFromHeaders(new Headers(headers as Record<string, string>), NOW)).toBeUndefined();
+    },
+  );
+
+  test("junk in one of them spoils no other", () => {
+    const limits = limitsFromHeaders(new Headers({ ...HEADERS, "x-codex-primary-used-percent": "many" }), NOW);
+    expect(limits?.meters[0]).toMatchObject({ id: "codex", primary: undefined, secondary: { usedPercent: 80.5 } });
+  });
+});
+
+describe("from the usage endpoint, in seconds", () => {
+  const body = {
+    email: "dev@example.com",
+    plan_type: "pro",
+    rate_limit: {
+      allowed: true,
+      limit_reached: true,
+      primary_window: {
+        used_percent: 12,
+        limit_window_seconds: 18_000,
+        reset_after_seconds: 900,
+        reset_at: 1_795_300_000,
+      },
+      secondary_window: null,
+    },
+    code_review_rate_limit: null,
+    additional_rate_limits: [
+      {
+        limit_name: "gpt-5.3-codex-spark",
+        metered_feature: "codex_bengalfox",
+        rate_limit: { primary_window: { used_percent: 1, limit_window_seconds: 604_800, reset_after_seconds: 10 } },
+      },
+    ],
+    credits: { has_credits: true, unlimited: false, balance: "12.5", approx_local_messages: [1, 2] },
+    rate_limit_reached_type: { type: "workspace_owner_limit" },
+  };
+
+  test("the whole of it", () => {
+    expect(limitsFromBody(body, NOW)).toEqual({
+      plan: "pro",
+      meters: [
+        {
+          id: "codex",
+          name: undefined,
+          primary: { usedPercent: 12, windowMinutes: 300, resetsAtMs: 1_795_300_000_000 },
+          secondary: undefined,
+          isReached: true,
+        },
+        {
+          id: "codex_bengalfox",
+          name: "gpt-5.3-codex-spark",
+          primary: { usedPercent: 1, windowMinutes: 10_080, resetsAtMs: NOW + 10_000 },
+          secondary: undefined,
+          isReached: undefined,
+        },
+      ],
+      credits: { hasCredits: true, isUnlimited: false, balance: "12.5" },
+      reached: "workspace_owner_limit",
+      seenAtMs: NOW,
+    });
+  });
+
+  test.each([
+    [{ ...body, credits: "none", additional_rate_limits: "none" }, 1],
+    [{ ...body, rate_limit: { primary_window: "x", secondary_window: { used_percent: 5 } } }, 2],
+  ])("parts of another form are left out: %#", (odd, meters) => {
+    expect(limitsFromBody(odd, NOW)?.meters).toHaveLength(meters);
+  });
+
+  test.each([[null], ["x"], [{}], [[]], [{ rate_limit: null }], [{ detail: "Not Found" }]])(
+    "%j says nothing",
+    (odd) => {
+      expect(limitsFromBody(odd, NOW)).toBeUndefined();
+    },
+  );
+});
+
+test("from the event of a stream, in minutes", () => {
+  const event = {
+    type: "codex.rate_limits",
+    plan_type: "pro",
+    rate_limits: {
+      allowed: true,
+      limit_reached: false,
+      primary: { used_percent: 42, window_minutes: 300, reset_after_seconds: 100, reset_at: 1_795_300_000 },
+      secondary: { used_percent: 5, window_minutes: 10_080, reset_after_seconds: 1000, reset_at: 1_795_900_000 },
+    },
+    code_review_rate_limits: null,
+    additional_rate_limits: null,
+    metered_limit_name: null,
+    limit_name: null,
+    credits: { has_credits: false, unlimited: false, balance: null },
+    promo: null,
+  };
+  expect(limitsFromBody(event, NOW)).toMatchObject({
+    plan: "pro",
+    meters: [
+      {
+        id: "codex",
+        primary: { usedPercent: 42, windowMinutes: 300 },
+        secondary: { usedPercent: 5, windowMinutes: 10_080, resetsAtMs: 1_795_900_000_000 },
+        isReached: false,
+      },
+    ],
+    credits: { hasCredits: false, isUnlimited: false, balance: undefined },
+  });
+  const named = limitsFromBody({ ...event, metered_limit_name: "codex-bengalfox" }, NOW);
+  expect(named?.meters).toMatchObject([{ id: "codex_bengalfox", name: "codex-bengalfox" }]);
+});
+
+test("newer news replace what they speak of and leave the rest", () => {
+  const older = limitsFromHeaders(new Headers(HEADERS), NOW);
+  const newer = limitsFromHeaders(new Headers({ "x-codex-primary-used-percent": "1" }), NOW + 1);
+  if (!older || !newer) throw new Error("nothing read");
+  const merged = mergeLimits(older, newer);
+  expect(merged.meters.map((meter) => [meter.id, meter.primary?.usedPercent])).toEqual([
+    ["codex", 1],
+    ["bengalfox", 3],
+    ["gpt_7", 4],
+  ]);
+  expect(merged).toMatchObject({ plan: "plus", credits: { balance: "12.5" }, reached: undefined, seenAtMs: NOW + 1 });
+  expect(mergeLimits(undefined, newer)).toBe(newer);
+});
+
+test("a model counts on its own meter where it has one; an ended window counts no more", () => {
+  const limits = limitsFromHeaders(new Headers(HEADERS), NOW);
+  if (!limits) throw new Error("nothing read");
+  expect(meterFor(limits, "gpt-5.3-codex-spark")?.id).toBe("bengalfox");
+  const main = meterFor(limits, "gpt-5.5");
+  if (!main) throw new Error("no meter");
+  expect(main.id).toBe("codex");
+  expect(fullestWindow(main, NOW)?.usedPercent).toBe(100);
+  expect(fullestWindow(main, NOW + 13_874_000)?.usedPercent).toBe(80.5);
+  expect(fullestWindow(main, NOW + 400_000_000)).toBeUndefined();
+});
+
+test.each([
+  [300, "5 hours"],
+  [10_080, "week"],
+  [1440, "day"],
+  [43_200, "30 days"],
+  [60, "hour"],
+  [45, "45 minutes"],
+  [undefined, "window"],
+])("%p minutes are called %s", (minutes, name) => {
+  expect(windowName(minutes)).toBe(name);
+});

@@ -1,0 +1,67 @@
+import { afterEach, expect, test } from "bun:test";
+import OpenAI from "openai";
+import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+
+let demo: DemoRelay;
+afterEach(() => demo.stop());
+
+const client = () => new OpenAI({ baseURL: demo.v1, apiKey: "any" });
+const ask = () =>
+  client().chat.completions.create({ model: "gpt-5.5", messages: [{ role: "user", content: "hello" }] });
+
+test("traffic tells how full the plan is, and clients see it in the form that SDKs know", async () => {
+  demo = startDemoRelay();
+  expect(demo.relay.upstream.limits.current()).toBeUndefined();
+  const { response } = await ask().withResponse();
+  expect(response.headers.get("x-codex-primary-used-percent")).toBe("12");
+  expect(response.headers.get("x-ratelimit-limit-requests")).toBe("100");
+  expect(response.headers.get("x-ratelimit-remaining-requests")).toBe("88");
+  expect(response.headers.get("x-ratelimit-reset-requests")).toBe("13873s");
+  expect(demo.relay.upstream.limits.current()).toMatchObject({
+    plan: "pro",
+    meters: [{ id: "codex", primary: { usedPercent: 12, windowMinutes: 300 }, secondary: { usedPercent: 34 } }],
+  });
+});
+
+test("so does the event inside a stream", async () => {
+  demo = startDemoRelay();
+  const reply = await client().chat.completions.create({
+    model: "gpt-5.5",
+    stream: true,
+    messages: [{ role: "user", content: "fault:codex_events" }],
+  });
+  for await (const _ of reply);
+  expect(demo.relay.upstream.limits.current()?.meters[0]?.primary?.usedPercent).toBe(42);
+});
+
+test("--stop-at refuses before anything is spent: one request, 429, with the reset", async () => {
+  demo = startDemoRelay({ upstream: { stopAtPercent: 30 } });
+  const error = await ask().then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof OpenAI.RateLimitError)) throw new Error(`not refused: ${String(error)}`);
+  expect(error.code).toBe("usage_limit_reached");
+  expect(error.message).toContain("The week limit of the plan is 34 % used, and this relay stops at 30 %.");
+  expect(Number(error.headers?.get("retry-after"))).toBeGreaterThan(316_000);
+  expect(demo.backend.counts.responses).toBe(0);
+});
+
+test("below it nothing changes", async () => {
+  demo = startDemoRelay({ upstream: { stopAtPercent: 35 } });
+  expect((await ask()).choices).toHaveLength(1);
+  expect(demo.backend.refusals).toEqual([]);
+});
+
+test("a Codex client gets the refusal in the form that it reads", async () => {
+  demo = startDemoRelay({ upstream: { stopAtPercent: 30 } });
+  const reply = await fetch(`${demo.v1}/responses`, {
+    method: "POST",
+    headers: { originator: "codex_exec", "user-agent": "codex_exec/0.169.0", "content-type": "application/json" },
+    body: JSON.stringify({ model: "gpt-5.5", input: [], store: false, stream: true }),
+  });
+  expect(reply.status).toBe(429);
+  const { error } = (await reply.json()) as { error: Record<string, unknown> };
+  expect(error).toMatchObject({ type: "usage_limit_reached", plan_type: "pro" });
+  expect(Number(error["resets_in_seconds"])).toBeGreaterThan(316_000);
+});

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "bun:test";
+import { RelayError } from "../../src/lib/errors.ts";
+import { SILENT_LOG } from "../../src/lib/log.ts";
+import { PlanLimitsKeeper } from "../../src/upstream/plan-limits.ts";
+
+const START = 1_795_217_431_000;
+
+function keeper(options: { stopAtPercent?: number; answers?: (string | Error)[] } = {}) {
+  const clock = { ms: START };
+  const asked: number[] = [];
+  const answers = [...(options.answers ?? [])];
+  const limits = new PlanLimitsKeeper({
+    stopAtPercent: options.stopAtPercent,
+    now: () => clock.ms,
+    log: SILENT_LOG,
+    ask() {
+      asked.push(clock.ms);
+      const answer = answers.shift() ?? new Error("nothing scripted");
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    },
+  });
+  return { limits, clock, asked };
+}
+
+const used = (percent: number, inSeconds = 3600) =>
+  JSON.stringify({
+    plan_type: "plus",
+    rate_limit: {
+      primary_window: { used_percent: percent, limit_window_seconds: 18_000, reset_after_seconds: inSeconds },
+    },
+  });
+
+async function refusal(promise: Promise<void>): Promise<RelayError | undefined> {
+  try {
+    await promise;
+    return undefined;
+  } catch (error) {
+    if (error instanceof RelayError) return error;
+    throw error;
+  }
+}
+
+describe("without a limit of the owner's", () => {
+  test("nothing is asked and nothing refused, however full the plan is", async () => {
+    const { limits, asked } = keeper();
+    limits.noticeBody(JSON.parse(used(100)), "acc");
+    await limits.admit("gpt-5.5", "acc");
+    expect(asked).toEqual([]);
+    expect(limits.current()?.meters[0]?.primary?.usedPercent).toBe(100);
+  });
+});
+
+describe("with one", () => {
+  test("asks once before the first request, and refuses in the backend's own form", async () => {
+    const { limits, asked } = keeper({ stopAtPercent: 90, answers: [used(92.5)] });
+    const [error] = await Promise.all([refusal(limits.admit("m", "acc")), refusal(limits.admit("m", "acc"))]);
+    expect(asked).toHaveLength(1);
+    expect(error).toMatchObject({
+      code: "quota_exceeded",
+      status: 429,
+      wireCode: "usage_limit_reached",
+      shouldRetry: false,
+      retryAfterMs: 3_600_000,
+      hint: "Wait, or raise --stop-at.",
+      message:
+        "The 5 hours limit of the plan is 92.5 % used, and this relay stops at 90 %. It resets at 2026-11-21T00:30:31.000Z.",
+    });
+    expect(JSON.parse(error?.upstreamBody?.text ?? "")).toMatchObject({
+      error: {
+        type: "usage_limit_reached",
+        plan_type: "plus",
+        resets_at: (START + 3_600_000) / 1000,
+        resets_in_seconds: 3600,
+      },
+    });
+  });
+
+  test("lets requests pass below it, and again once the window has ended", async () => {
+    const { limits, clock } = keeper({ stopAtPercent: 90, answers: [used(89.9), used(95, 3600)] });
+    expect(await refusal(limits.admit("m", "acc"))).toBeUndefined();
+    limits.noticeHeaders(
+      new Headers({ "x-codex-primary-used-percent": "90", "x-codex-primary-reset-after-seconds": "60" }),
+      "acc",
+    );
+    expect(await refusal(limits.admit("m", "acc"))).toBeDefined();
+    clock.ms += 60_001;
+    expect(await refusal(limits.admit("m", "acc"))).toBeUndefined();
+  });
+
+  test("asks again when the news are old", async () => {
+    const { limits, clock, asked } = keeper({ stopAtPercent: 90, answers: [used(95, 86_400), used(10)] });
+    expect(await refusal(limits.admit("m", "acc"))).toBeDefined();
+    clock.ms += 9 * 60_000;
+    expect(await refusal(limits.admit("m", "acc"))).toBeDefined();
+    clock.ms += 2 * 60_000;
+    expect(await refusal(limits.admit("m", "acc"))).toBeUndefined();
+    expect(asked).toHaveLength(2);
+  });
+
+  test("another login's windows are not this one's", async () => {
+    const { limits, asked } = keeper({ stopAtPercent: 90, answers: [used(10)] });
+    limits.noticeBody(JSON.parse(used(100)), "other");
+    expect(await refusal(limits.admit("m", "acc"))).toBeUndefined();
+    expect(asked).toHaveLength(1);
+    expect(limits.current()?.meters[0]?.primary?.usedPercent).toBe(10);
+  });
+
+  test("when nobody can say how full the plan is, requests pass, and it is not asked each time", async () => {
+    const { limits, clock, asked } = keeper({ stopAtPercent: 90, answers: [new Error("away"), "{}", used(99)] });
+    expect(await refusal(limits.admit("m", undefined))).toBeUndefined();
+    expect(await refusal(limits.admit("m", undefined))).toBeUndefined();
+    expect(asked).toHaveLength(1);
+    clock.ms += 60_000;
+    expect(await refusal(limits.admit("m", undefined))).toBeUndefined();
+    clock.ms += 60_000;
+    expect(await refusal(limits.admit("m", undefined))).toBeDefined();
+  });
+
+  test("a model with a meter of its own is held against that", async () => {
+    const { limits } = keeper({ stopAtPercent: 90 });
+    limits.noticeHeaders(
+      new Headers({
+        "x-codex-primary-used-percent": "10",
+        "x-codex-spark-primary-used-percent": "95",
+        "x-codex-spark-limit-name": "gpt-spark",
+      }),
+      "acc",
+    );
+    expect(await refusal(limits.admit("gpt-5.5", "acc"))).toBeUndefined();
+    expect((await refusal(limits.admit("gpt-spark", "acc")))?.message).toBe(
+      "The limit of gpt-spark is 95 % used, and this relay stops at 90 %.",
+    );
+  });
+});
