@@ -24,6 +24,10 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load:
     about: "show how much of the plan is used, and when it resets",
     load: () => import("./usage.ts").then((module) => module.usage),
   },
+  doctor: {
+    about: "check login, network, backend and port, and say how to mend them",
+    load: () => import("./doctor.ts").then((module) => module.doctor),
+  },
   models: {
     about: "list the models of the account",
     load: () => import("./models.ts").then((module) => module.models),

@@ -19,6 +19,8 @@ export interface Wiring extends Loaded {
   readonly egress: Egress;
   readonly credentials: CredentialKeeper;
   readonly upstream: UpstreamClient;
+  /** The Codex CLI version that the relay speaks as. */
+  readonly clientVersion: string;
 }
 
 /** How long a reply's status may be held back: long enough for early failures, too short for a client to give up. */
@@ -28,14 +30,12 @@ const HOLD_MS = 8000;
 export async function wire(
   flags: FlagValues,
   env: Record<string, string | undefined>,
-  over: { settings?: Partial<Settings>; tokens?: Record<string, string> } = {},
+  over: { settings?: Partial<Settings>; tokens?: Record<string, string>; log?: Log } = {},
 ): Promise<Wiring> {
   const loaded = await loadSettings(flags, env);
   const settings = { ...loaded.settings, ...over.settings };
-  const log = await createLog({
-    level: settings.logLevel,
-    format: settings.logFormat ?? (process.stderr.isTTY ? "pretty" : "json"),
-  });
+  const format = settings.logFormat ?? (process.stderr.isTTY ? "pretty" : "json");
+  const log = over.log ?? (await createLog({ level: settings.logLevel, format }));
   const egress = createEgress({ proxy: settings.proxy, noProxy: env["NO_PROXY"] ?? env["no_proxy"] ?? "" });
   takeOverProxyEnvironment(process.env);
   const credentials = openCredentials({
@@ -49,8 +49,10 @@ export async function wire(
     proxyFor: (url) => egress.proxyFor(url),
     log,
   });
-  const upstream = new UpstreamClient({ options: await upstreamOptions(settings, env), credentials, egress, log });
-  return { settings, origins: loaded.origins, log, egress, credentials, upstream };
+  const options = await upstreamOptions(settings, env);
+  const upstream = new UpstreamClient({ options, credentials, egress, log });
+  const { clientVersion } = options;
+  return { settings, origins: loaded.origins, log, egress, credentials, upstream, clientVersion };
 }
 
 async function upstreamOptions(settings: Settings, env: Record<string, string | undefined>): Promise<UpstreamOptions> {

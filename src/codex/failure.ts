@@ -183,7 +183,15 @@ function classify(
       hint: "Run `codex-relay login` (or `codex login`) to sign in again.",
     });
   }
-  if (status === 403) return make("access_denied", message);
+  if (status === 403) {
+    const isRegion =
+      name === "unsupported_country_region_territory" || /not supported in your (country|region)/i.test(message);
+    return make(
+      "access_denied",
+      message,
+      isRegion ? { hint: "Set --proxy if your network leaves in another region." } : {},
+    );
+  }
   if (status === 413) return make("request_too_large", message);
   if (name !== undefined && PROMPT_FAULT.test(name)) return make("upstream_rejected", message, param);
   if (status !== undefined && status >= 400 && status < 500 && !/^Not Found$/i.test(message)) {

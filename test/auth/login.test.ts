@@ -358,7 +358,7 @@ describe("signing in with a device code", () => {
     const error = await failing(awaitDevice(gone, device, wait));
     expect([error.message, error.hint]).toEqual([
       "auth.example could not be reached through the proxy http://proxy.example:3128 (ERR_PROXY_TUNNEL).",
-      "Check the proxy setting (--proxy) and its credentials.",
+      "The proxy answers but does not lead there; ask whoever runs it, or use another.",
     ]);
   });
 });

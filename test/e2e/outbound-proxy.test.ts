@@ -104,17 +104,28 @@ describe.skipIf(!canRunProxy())("with a real outbound proxy", () => {
   }, 60_000);
 
   test.each([
-    ["wrong credentials", () => proxy.url.replace("s3cret-word", "wrong-word"), "ERR_PROXY_TUNNEL"],
-    ["no credentials", () => proxy.url.replace("somebody:s3cret-word@", ""), "ERR_PROXY_TUNNEL"],
-    ["nobody there", () => "http://somebody:s3cret-word@127.0.0.1:9", "ECONNREFUSED"],
+    [
+      "wrong credentials",
+      () => proxy.url.replace("s3cret-word", "wrong-word"),
+      "ERR_PROXY_TUNNEL 401",
+      "asks for credentials",
+    ],
+    [
+      "no credentials",
+      () => proxy.url.replace("somebody:s3cret-word@", ""),
+      "ERR_PROXY_TUNNEL 407",
+      "asks for credentials",
+    ],
+    ["nobody there", () => "http://somebody:s3cret-word@127.0.0.1:9", "ECONNREFUSED", "and that it runs"],
   ])(
     "%s: the proxy is named, its password is not",
-    async (_case, url, reason) => {
-      for (const args of [["login", "--device"], ["models"]]) {
+    async (_case, url, reason, cure) => {
+      for (const args of [["login", "--device"], ["usage"]]) {
         const access = backend.issueLogin().accessToken;
         const env = { HTTPS_PROXY: url(), ...(args[0] === "login" ? {} : { OPENAI_ACCESS_TOKEN: access }) };
         const { err, out } = await home.run(args, { ...env, CODEX_RELAY_LOG_LEVEL: "debug" });
         expect(err + out).toContain(`through the proxy http://127.0.0.1:${new URL(url()).port} (${reason})`);
+        expect(err).toContain(cure);
         expect(err + out).not.toMatch(/s3cret|wrong-word|somebody/);
       }
     },

@@ -34,14 +34,22 @@ export class CommandHome {
   }
 
   /** Runs to its end. */
-  run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-    const command = this.start(args, env);
+  run(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    wrapper: readonly string[] = [],
+  ): Promise<Ended> {
+    const command = this.start(args, env, wrapper);
     command.endInput();
     return command.ended;
   }
 
-  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningCommand {
-    const child = Bun.spawn([...this.#wrapper, process.execPath, join(root, "src/main.ts"), ...args], {
+  start(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    wrapper: readonly string[] = [],
+  ): RunningCommand {
+    const child = Bun.spawn([...this.#wrapper, ...wrapper, process.execPath, join(root, "src/main.ts"), ...args], {
       cwd: this.path,
       env: { HOME: this.path, PATH: process.env["PATH"] ?? "", TZ: "UTC", ...this.#env, ...env },
       stdin: "pipe",
