@@ -89,13 +89,22 @@ function unknownFlag(word: string, known: readonly string[]): RelayError {
   });
 }
 
+/** Settings of commands that only look at the login. */
+export const LOGIN_SETTINGS: readonly SettingName[] = ["authFile", "stateDir", "proxy", "logLevel", "logFormat"];
+
+/** Settings of commands that ask the backend something. */
+export const BACKEND_SETTINGS: readonly SettingName[] = [...LOGIN_SETTINGS, "baseUrl", "clientVersion"];
+
 /** Help of a command: citty draws it from the same table that parses. */
 export async function usageOf(command: CommandDef): Promise<string> {
   return plainUnlessTerminal(await renderUsage(command, { meta: { name: NAME } }));
 }
 
-/** The settings (and a command's own flags) in citty's form, for help. */
-export function citty(own: Readonly<Record<string, OwnFlag>> = {}): ArgsDef {
+/**
+ * A command's own flags and the settings that matter to it (all when `names` is left out) in citty's form, for help.
+ * Other settings are taken as well: one config file or alias serves every command.
+ */
+export function citty(own: Readonly<Record<string, OwnFlag>> = {}, names?: readonly SettingName[]): ArgsDef {
   const args: ArgsDef = {};
   for (const [name, flag] of Object.entries(own)) {
     args[name] = {
@@ -104,7 +113,8 @@ export function citty(own: Readonly<Record<string, OwnFlag>> = {}): ArgsDef {
       valueHint: flag.value ?? "",
     };
   }
-  for (const setting of Object.values<Setting>(SETTINGS)) {
+  for (const [key, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
+    if (names && !names.includes(key)) continue;
     const [flag, ...aliases] = setting.flags;
     if (flag === undefined) continue;
     const name = flag.slice(2);

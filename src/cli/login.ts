@@ -3,7 +3,7 @@ import type { IssuedTokens } from "../auth/code-exchange.ts";
 import { newLoginFile, printedLogin } from "../auth/login-file.ts";
 import { RelayError } from "../lib/errors.ts";
 import { confirm, typedLines } from "./ask.ts";
-import { citty, parseFlags, type OwnFlag } from "./flags.ts";
+import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "./flags.ts";
 import { signInWithBrowser } from "./login/browser.ts";
 import { signInWithDevice } from "./login/device.ts";
 import { browserCommand, openBrowser } from "./login/open-browser.ts";
@@ -19,7 +19,7 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
 
 export const login = defineCommand({
   meta: { name: "login", description: "Sign in with ChatGPT, in a browser or with a code." },
-  args: citty(OWN),
+  args: citty(OWN, LOGIN_SETTINGS),
   async run({ rawArgs }) {
     const { settings, own } = parseFlags(rawArgs, OWN);
     const place = await loginPlace(settings, process.env);

@@ -2,7 +2,7 @@ import { defineCommand } from "citty";
 import { revoke } from "../auth/revoke.ts";
 import { RelayError } from "../lib/errors.ts";
 import { confirm } from "./ask.ts";
-import { citty, parseFlags, type OwnFlag } from "./flags.ts";
+import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "./flags.ts";
 import { loginPlace, lookAt, type LoginPlace } from "./login/place.ts";
 import { say } from "./output.ts";
 
@@ -10,7 +10,7 @@ const OWN: Readonly<Record<string, OwnFlag>> = { yes: { help: "do not ask" } };
 
 export const logout = defineCommand({
   meta: { name: "logout", description: "End the login, also for the Codex CLI, and remove its file." },
-  args: citty(OWN),
+  args: citty(OWN, LOGIN_SETTINGS),
   async run({ rawArgs }) {
     const { settings, own } = parseFlags(rawArgs, OWN);
     const place = await loginPlace(settings, process.env);

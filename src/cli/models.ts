@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import { publishedModels, type ModelInfo } from "../codex/models.ts";
-import { citty, parseFlags, type OwnFlag } from "./flags.ts";
+import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "./flags.ts";
 import { print, say } from "./output.ts";
 import { wire } from "./wire.ts";
 
@@ -8,7 +8,7 @@ const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
 
 export const models = defineCommand({
   meta: { name: "models", description: "List the models of the account." },
-  args: citty(OWN),
+  args: citty(OWN, [...BACKEND_SETTINGS, "models"]),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const { upstream, credentials } = await wire(flags.settings, process.env);

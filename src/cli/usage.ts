@@ -3,7 +3,7 @@ import { readClaims } from "../auth/jwt.ts";
 import { windowName, type PlanLimits, type PlanMeter, type PlanWindow } from "../codex/plan-limits.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject, nonEmptyString } from "../lib/json.ts";
-import { citty, parseFlags, type OwnFlag } from "./flags.ts";
+import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "./flags.ts";
 import { print } from "./output.ts";
 import { moment, span } from "./time.ts";
 import { wire, type Wiring } from "./wire.ts";
@@ -21,7 +21,7 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
 
 export const usage = defineCommand({
   meta: { name: "usage", description: "Show how much of the plan is used, and when it resets." },
-  args: citty(OWN),
+  args: citty(OWN, BACKEND_SETTINGS),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const everyMs = pauseOf(flags.own["every"]);

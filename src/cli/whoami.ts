@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import type { LoginFacts } from "../auth/keeper.ts";
-import { citty, parseFlags, type OwnFlag } from "./flags.ts";
+import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "./flags.ts";
 import { print } from "./output.ts";
 import { moment, span } from "./time.ts";
 import { wire } from "./wire.ts";
@@ -9,7 +9,7 @@ const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
 
 export const whoami = defineCommand({
   meta: { name: "whoami", description: "Show whose login is used, and how long it is good for." },
-  args: citty(OWN),
+  args: citty(OWN, LOGIN_SETTINGS),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const { credentials } = await wire(flags.settings, process.env);

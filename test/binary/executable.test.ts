@@ -64,7 +64,9 @@ describe("the executable", () => {
     expect([version.code, version.out]).toEqual([0, expect.stringContaining(`codex-relay ${manifest.version}`)]);
     const help = run(["--help"]);
     expect([help.code, help.err]).toEqual([0, ""]);
-    for (const command of ["serve", "demo", "models"]) expect(help.out).toContain(command);
+    const commands = [...help.out.matchAll(/^ +(\w+) {4}/gm)].map((match) => match[1] ?? "");
+    expect(commands).toEqual(expect.arrayContaining(["serve", "demo", "login", "doctor", "models"]));
+    for (const command of commands) expect(run([command, "--help"]).out).toContain(`USAGE codex-relay ${command}`);
     expect(run(["serve", "--help"]).out).toContain("--api-key");
   });
 
@@ -73,7 +75,9 @@ describe("the executable", () => {
     [["serve", "--prot", "9"], 2, "Did you mean '--port'?"],
     [["serve", "--port", "x"], 2, "for --port"],
     [["serve", "--host", "0.0.0.0"], 1, "needs an API key"],
-    [["models"], 1, "codex login"],
+    [["models"], 1, "codex-relay login"],
+    [["usage"], 1, "codex-relay login"],
+    [["whoami"], 1, "codex-relay login"],
     [[], 2, "COMMANDS"],
   ])("%j exits %i", (args, code, message) => {
     const result = run(args);
