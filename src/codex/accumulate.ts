@@ -91,6 +91,15 @@ export class ResponseAccumulator {
   }
 }
 
+/** Adds an event to the fold; one that is mangled is left out. */
+export function foldQuietly(accumulator: ResponseAccumulator, wire: WireEvent): void {
+  try {
+    accumulator.onEvent(wire);
+  } catch {
+    // Its item's `done` event, or the end, says the same again.
+  }
+}
+
 /** Message parts need `annotations`, which native SDKs iterate without asking. */
 function finished(item: OutputItem): OutputItem {
   if (item.type !== "message") return item;

@@ -1,7 +1,8 @@
-import { ResponseAccumulator } from "../../codex/accumulate.ts";
+import { foldQuietly, ResponseAccumulator } from "../../codex/accumulate.ts";
 import { eventFailure, truncated } from "../../codex/failure.ts";
 import type { ResponseObject } from "../../codex/schema.ts";
 import { isFailure, type WireEvent } from "../../codex/wire-event.ts";
+import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { ClientBody, Context } from "../protocol.ts";
 import type { ResponsesRequest } from "./schema.ts";
@@ -23,13 +24,19 @@ export class ResponsesBody implements ClientBody {
 
   onEvent(wire: WireEvent): void {
     if (isFailure(wire.type)) throw eventFailure(wire.event, this.#context.now);
-    this.#accumulator.onEvent(wire);
+    foldQuietly(this.#accumulator, wire);
   }
 
   toBody(): unknown {
-    const response = this.#accumulator.toResponse();
-    if (!response) throw truncated();
-    return completeResponse(response, this.#request, this.#context);
+    try {
+      const response = this.#accumulator.toResponse();
+      if (response) return completeResponse(response, this.#request, this.#context);
+    } catch (thrown) {
+      if (thrown instanceof RelayError) throw thrown;
+      // An end that is mangled is none.
+      throw truncated(thrown);
+    }
+    throw truncated();
   }
 }
 

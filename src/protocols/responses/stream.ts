@@ -1,8 +1,8 @@
-import { ResponseAccumulator } from "../../codex/accumulate.ts";
+import { foldQuietly, ResponseAccumulator } from "../../codex/accumulate.ts";
 import { eventFailure, truncated } from "../../codex/failure.ts";
 import type { CodexEvent, OutputItem, ResponseObject } from "../../codex/schema.ts";
 import { isTerminal, type WireEvent } from "../../codex/wire-event.ts";
-import type { RelayError } from "../../lib/errors.ts";
+import { RelayError } from "../../lib/errors.ts";
 import { eventFrame } from "../../lib/sse.ts";
 import type { ClientStream, Context } from "../protocol.ts";
 import { toError } from "./error.ts";
@@ -55,8 +55,18 @@ export class SafeStream implements ClientStream {
     this.#context = context;
   }
 
+  /** An event that is mangled is lost, no more; without its end the reply was cut off. */
   onEvent(wire: WireEvent): string {
-    if (isTerminal(wire.type)) return this.#terminal(wire);
+    try {
+      return isTerminal(wire.type) ? this.#terminal(wire) : this.#ordinary(wire);
+    } catch (thrown) {
+      if (thrown instanceof RelayError) throw thrown;
+      if (isTerminal(wire.type)) throw truncated(thrown);
+      return "";
+    }
+  }
+
+  #ordinary(wire: WireEvent): string {
     if (!PUBLIC_EVENT.test(wire.type)) return "";
     if (wire.type.endsWith(".delta")) return this.#delta(wire);
     this.#accumulator.onEvent(wire);
@@ -151,15 +161,16 @@ export class SafeStream implements ClientStream {
 
   #terminal(wire: WireEvent): string {
     const head = wire.type === "error" ? "" : this.#preamble(wire);
-    for (const delta of this.#undone) this.#accumulator.onEvent(delta);
+    for (const delta of this.#undone) foldQuietly(this.#accumulator, delta);
     this.#accumulator.onEvent(wire);
-    this.isDone = true;
     const { event } = wire;
     if (event.type === "error") return this.onFailure(eventFailure(event, this.#context.now));
     const response = this.#accumulator.toResponse() ?? {};
     const type = event.type === "response.done" ? "response.completed" : event.type;
     const sent = { ...event, type, response: completeResponse(response, this.#request, this.#context) };
-    return head + eventFrame(type, JSON.stringify(sent));
+    const frame = eventFrame(type, JSON.stringify(sent));
+    this.isDone = true;
+    return head + frame;
   }
 }
 
