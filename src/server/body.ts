@@ -49,7 +49,7 @@ async function readChunks(request: Request, maxBytes: number): Promise<Uint8Arra
 }
 
 async function decode(bytes: Uint8Array, encoding: string, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const decoder = DECODERS[encoding as keyof typeof DECODERS] as (typeof DECODERS)["gzip"] | undefined;
+  const decoder = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding as keyof typeof DECODERS] : undefined;
   if (!decoder) {
     throw new RelayError(
       "unsupported_media_type",

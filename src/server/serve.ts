@@ -178,6 +178,9 @@ class Relay {
         headers: { allow, ...preflightHeaders(visitor, request.headers, allow) },
       });
     }
+    // Bun's router takes paths as they came, `/v1/../health` too; `request.url` has them resolved.
+    const handler = route?.methods[request.method === "HEAD" ? "GET" : request.method];
+    if (handler) return handler(admitted);
     if (route) {
       throw new RelayError("method_not_allowed", `${request.method} is not allowed on ${path}.`, {
         headers: { allow },

@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect } from "node:net";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { isObject, parseJson } from "../../src/lib/json.ts";
+import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+
+const KEY = "correct-horse-battery-staple";
+
+let demo: DemoRelay;
+beforeAll(() => {
+  demo = startDemoRelay({ relay: { apiKey: KEY, maxBodyBytes: 4 * 1024 * 1024 } });
+});
+afterAll(() => demo.stop());
+
+/** Everything that the relay says to these bytes before it closes, or until it has been silent for a while. */
+function send(bytes: string, quietMs = 400): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let text = "";
+  const socket = connect(demo.relay.port, "127.0.0.1", () => socket.write(bytes));
+  let quiet = setTimeout(() => socket.destroy(), quietMs);
+  socket.on("data", (chunk) => {
+    text += chunk.toString("latin1");
+    clearTimeout(quiet);
+    quiet = setTimeout(() => socket.destroy(), quietMs);
+  });
+  socket.on("error", () => resolve(text));
+  socket.on("close", () => (clearTimeout(quiet), resolve(text)));
+  return promise;
+}
+
+const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => Number(match[1]));
+const body = JSON.stringify({ model: "gpt-5.5", messages: [{ role: "user", content: "spend" }] });
+const head = (lines: readonly string[]) => `${lines.join("\r\n")}\r\n\r\n`;
+const good = [`Host: 127.0.0.1`, `Authorization: Bearer ${KEY}`, "Content-Type: application/json"];
+/** A request that must not be taken for the second one on its connection. */
+const smuggled = `${head(["POST /v1/chat/completions HTTP/1.1", ...good, `Content-Length: ${body.length}`])}${body}`;
+
+describe("requests that proxies and servers may read differently", () => {
+  test.each<[string, readonly string[]]>([
+    ["two lengths", ["Content-Length: 6", "Content-Length: 5"]],
+    ["a length and chunks", ["Content-Length: 4", "Transfer-Encoding: chunked"]],
+    ["chunks spelled oddly", ["Transfer-Encoding: xchunked"]],
+    ["chunks after a space", ["Transfer-Encoding : chunked"]],
+    ["chunks twice", ["Transfer-Encoding: chunked", "Transfer-Encoding: identity"]],
+    ["a negative length", ["Content-Length: -1"]],
+    ["a length with a plus", ["Content-Length: +5"]],
+    ["a length in hexadecimal", ["Content-Length: 0x5"]],
+    ["a folded header", ["X-A: b", " Transfer-Encoding: chunked"]],
+  ])("%s", async (_case, lines) => {
+    const before = demo.backend.counts.responses;
+    const text = await send(
+      `${head(["POST /v1/chat/completions HTTP/1.1", "Host: 127.0.0.1", ...lines])}0\r\n\r\n${smuggled}`,
+    );
+    // Refused, and the connection closed: nothing behind it is read as a request of its own.
+    expect(statuses(text).every((status) => status >= 400 && status < 500)).toBe(true);
+    expect(statuses(text).length).toBeLessThanOrEqual(1);
+    expect(demo.backend.counts.responses).toBe(before);
+  });
+
+  test.each<[string, string]>([
+    ["a length that is no hexadecimal", "zz\r\nhello\r\n0\r\n\r\n"],
+    ["a length that is negative", "-5\r\nhello\r\n0\r\n\r\n"],
+    ["more than it announces", "3\r\nhello\r\n0\r\n\r\n"],
+  ])("a chunk with %s", async (_case, chunks) => {
+    const before = demo.backend.counts.responses;
+    const text = await send(
+      `${head(["POST /v1/chat/completions HTTP/1.1", ...good, "Transfer-Encoding: chunked"])}${chunks}${smuggled}`,
+    );
+    expect(statuses(text).every((status) => status === 400)).toBe(true);
+    expect(demo.backend.counts.responses).toBe(before);
+  });
+});
+
+describe("odd request lines", () => {
+  test.each<[string, number]>([
+    ["GET //v1/models HTTP/1.1", 404],
+    ["GET /v1//models HTTP/1.1", 404],
+    ["GET /v1/models/ HTTP/1.1", 404],
+    ["GET /%2fv1/models HTTP/1.1", 404],
+    ["GET /v1%2fmodels HTTP/1.1", 404],
+    ["GET /v1/../health HTTP/1.1", 200],
+    ["GET /v1/models/..%2f..%2fhealth HTTP/1.1", 404],
+    ["GET /v1/models/%ff%fe HTTP/1.1", 404],
+    ["GET /v1/models/%00 HTTP/1.1", 404],
+    ["GET http://page.example/v1/models HTTP/1.1", 200],
+    ["GET /v1/models?key=%E0%A4%A HTTP/1.1", 200],
+    ["TRACE /v1/models HTTP/1.1", 405],
+    ["CONNECT page.example:443 HTTP/1.1", 404],
+    ["PROPFIND /v1/models HTTP/1.1", 405],
+    ["DELETE /health HTTP/1.1", 405],
+  ])("%s", async (line, status) => {
+    const text = await send(head([line, ...good]));
+    const [first] = statuses(text);
+    // Some never get past the server's own parser; none gets further than it says.
+    expect([status, 400, 501]).toContain(first ?? 0);
+    expect(text).not.toContain(KEY);
+    expect(text).not.toMatch(/\.ts:\d+/);
+  });
+
+  test("nothing that a caller writes comes back as a header of its own", async () => {
+    const text = await send(
+      head([
+        "OPTIONS /v1/models HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Origin: http://127.0.0.1",
+        "Access-Control-Request-Headers: a%0d%0aSet-Cookie: x=1",
+      ]),
+    );
+    expect(text).not.toMatch(/^set-cookie/im);
+    const refused = await send(head(["GET /v1/models HTTP/1.1", "Host: page.example\u001b[2J"]));
+    expect(refused).not.toContain("\u001b");
+  });
+});
+
+describe("guessing the key", () => {
+  const ask = async (authorization: string | undefined) => {
+    const reply = await fetch(`${demo.v1}/models`, { headers: authorization === undefined ? {} : { authorization } });
+    const headers = Object.fromEntries([...reply.headers].filter(([name]) => !/^(x-request-id|date)$/.test(name)));
+    return { status: reply.status, headers, text: await reply.text() };
+  };
+
+  test("every wrong key gets the same answer, however near it is", async () => {
+    const [first, ...others] = await Promise.all(
+      ["x", KEY.slice(0, -1), `${KEY}x`, KEY.toUpperCase(), "y".repeat(5000), "\u00e9"].map((key) =>
+        ask(`Bearer ${key}`),
+      ),
+    );
+    expect(first?.status).toBe(401);
+    for (const other of others) expect(other).toEqual(first as typeof other);
+  });
+
+  test.each([["Basic abc"], ["Bearer"], ["Bearer  "], [KEY], [`Bearer${KEY}`], [""], [undefined]])(
+    "%p is no key",
+    async (authorization) => {
+      expect((await ask(authorization)).status).toBe(401);
+    },
+  );
+
+  test.each([[`Bearer ${KEY}`], [`bearer   ${KEY} `]])("%p is", async (authorization) => {
+    expect((await ask(authorization)).status).toBe(200);
+  });
+});
+
+describe("bodies that grow", () => {
+  const post = (bytes: Uint8Array<ArrayBuffer>, encoding: string) =>
+    fetch(`${demo.v1}/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${KEY}`, "content-encoding": encoding, "content-type": "application/json" },
+      body: bytes,
+    });
+  const zeros = Buffer.alloc(256 * 1024 * 1024);
+
+  test.each([
+    ["gzip", () => gzipSync(zeros)],
+    ["zstd", () => zstdCompressSync(zeros)],
+  ])("256 MiB packed as %s are refused before they are unpacked", async (encoding, pack) => {
+    const bytes = new Uint8Array(pack());
+    expect(bytes.length).toBeLessThan(4 * 1024 * 1024);
+    Bun.gc(true);
+    const before = process.memoryUsage.rss();
+    const reply = await post(bytes, encoding);
+    expect(reply.status).toBe(413);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(64 * 1024 * 1024);
+  });
+
+  test.each([["constructor"], ["__proto__"], ["gzip, gzip"], ["compress"]])(
+    "the encoding %s is not taken for one",
+    async (encoding) => {
+      const reply = await post(new TextEncoder().encode(body), encoding);
+      expect(reply.status).toBe(415);
+      const error = parseJson(await reply.text());
+      expect(isObject(error) && isObject(error["error"])).toBe(true);
+    },
+  );
+});
+
+/** Bun ends a connection that stays silent for the relay's 30 seconds; longer than a usual run of tests should wait. */
+test.skipIf(!process.env["HOSTILE_LONG"])(
+  "whoever sends a header or a body drop by drop is cut off",
+  async () => {
+    const drops = [
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A",
+      `${head(["POST /v1/chat/completions HTTP/1.1", ...good, "Content-Length: 100"])}{`,
+    ];
+    const closed = await Promise.all(
+      drops.map(async (bytes) => {
+        const startMs = performance.now();
+        await send(bytes, 60_000);
+        return performance.now() - startMs;
+      }),
+    );
+    for (const afterMs of closed) expect(afterMs).toBeLessThan(50_000);
+  },
+  90_000,
+);
