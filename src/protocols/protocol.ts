@@ -1,6 +1,7 @@
 import type { CodexRequest } from "../codex/schema.ts";
 import type { ModelCatalogue } from "../codex/models.ts";
 import type { ReasoningMemory } from "../codex/reasoning-memory.ts";
+import type { ResponseStore } from "../codex/response-store.ts";
 import type { WireEvent } from "../codex/wire-event.ts";
 import type { RelayError } from "../lib/errors.ts";
 
@@ -18,6 +19,8 @@ export interface Context {
   readonly defaultInstructions: string;
   readonly models: ModelCatalogue;
   readonly memory: ReasoningMemory;
+  /** Finished responses that their clients may refer to. */
+  readonly responses: ResponseStore;
   /** Tells clients with different keys apart in derived cache keys; "" without a key. Never the key itself. */
   readonly clientId: string;
   /** True when the caller is a Codex client, whose traffic passes unchanged. */

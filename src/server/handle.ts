@@ -1,6 +1,7 @@
 import { conversationId, conversationKey } from "../codex/conversation.ts";
 import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/headers.ts";
 import type { ReasoningMemory } from "../codex/reasoning-memory.ts";
+import type { ResponseStore } from "../codex/response-store.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { toByteStream, type FrameSource } from "../lib/stream.ts";
@@ -17,6 +18,7 @@ export interface HandleDependencies {
   readonly options: RelayOptions;
   readonly upstream: UpstreamClient;
   readonly memory: ReasoningMemory;
+  readonly responses: ResponseStore;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -86,6 +88,7 @@ async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDepen
     defaultInstructions: deps.options.instructions,
     models: await deps.upstream.catalogue.current(),
     memory: deps.memory,
+    responses: deps.responses,
     clientId: admitted.visitor.clientId,
     isCodexClient: isCodex,
   };

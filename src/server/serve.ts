@@ -1,6 +1,7 @@
 import type { Server } from "bun";
 import { isCodexClient } from "../codex/headers.ts";
 import { ReasoningMemory } from "../codex/reasoning-memory.ts";
+import { ResponseStore } from "../codex/response-store.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import type { Log } from "../lib/log.ts";
@@ -17,6 +18,7 @@ import { Life } from "./life.ts";
 import { backendModels, modelList, oneModel } from "./models.ts";
 import type { RelayOptions } from "./options.ts";
 import { errorReply, type ErrorBody } from "./reply.ts";
+import { forgetResponse, itemsOfResponse, oneResponse, refuseCancel, type StoredQuery } from "./stored.ts";
 import { fits, isNotOffered, pathOf, queryOf, withAlias, type Route } from "./routes.ts";
 
 export interface RelayDependencies {
@@ -133,6 +135,7 @@ class Relay {
       options: deps.options,
       upstream: deps.upstream,
       memory: new ReasoningMemory(),
+      responses: new ResponseStore(),
       log: deps.log,
       now: this.#now,
     };
@@ -240,19 +243,29 @@ class Relay {
     ];
   }
 
-  /** The backend stores nothing, so no response can be fetched again. */
+  /** What the relay itself remembers: the backend stores nothing. */
   #storedRoutes(): Route<Handler>[] {
-    const missing: Handler = async (admitted) => {
-      const path = pathOf(admitted.request.url);
-      if (await this.#isApiKeyLogin()) return this.#forward(admitted, path);
-      const id = /responses\/([^/]+)/.exec(path)?.[1] ?? "";
-      throw new RelayError("not_found", `No response found with id '${decode(id).slice(0, 100)}'.`);
+    const stored =
+      (answer: (stored: StoredQuery) => Response): Handler =>
+      async (admitted) => {
+        const path = pathOf(admitted.request.url);
+        if (await this.#isApiKeyLogin()) return this.#forward(admitted, path);
+        return answer({
+          store: this.#handling.responses,
+          clientId: admitted.visitor.clientId,
+          id: decode(/responses\/([^/]+)/.exec(path)?.[1] ?? ""),
+          url: admitted.request.url,
+          nowMs: this.#now(),
+        });
+      };
+    const routes = {
+      "/v1/responses/:id": { GET: stored(oneResponse), DELETE: stored(forgetResponse) },
+      "/v1/responses/:id/input_items": { GET: stored(itemsOfResponse) },
+      "/v1/responses/:id/cancel": { POST: stored(refuseCancel) },
     };
-    return ["/v1/responses/:id", "/v1/responses/:id/input_items"].flatMap(withAlias).map((path) => ({
-      path,
-      isOpen: false,
-      methods: path.endsWith(":id") ? { GET: missing, DELETE: missing } : { GET: missing },
-    }));
+    return Object.entries(routes).flatMap(([path, methods]) =>
+      withAlias(path).map((alias) => ({ path: alias, isOpen: false, methods })),
+    );
   }
 
   #openRoutes(): Route<Handler>[] {

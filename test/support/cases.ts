@@ -3,6 +3,7 @@ import { join } from "node:path";
 import bundled from "../../src/codex/bundled-models.json" with { type: "json" };
 import type { ModelCatalogue } from "../../src/codex/models.ts";
 import { ReasoningMemory } from "../../src/codex/reasoning-memory.ts";
+import { ResponseStore } from "../../src/codex/response-store.ts";
 import type { WireEvent } from "../../src/codex/wire-event.ts";
 import { RelayError } from "../../src/lib/errors.ts";
 import { PROTOCOLS } from "../../src/protocols/index.ts";
@@ -58,6 +59,7 @@ export function contextOf(settings: Case["settings"], memory = new ReasoningMemo
     defaultInstructions: settings.instructions ?? "",
     models: MODELS,
     memory,
+    responses: new ResponseStore(),
     clientId: "",
     isCodexClient: false,
   };

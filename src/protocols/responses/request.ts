@@ -3,6 +3,7 @@ import type { CodexRequest, InputItem } from "../../codex/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
+import { historyOf, inputItems } from "./history.ts";
 import type { ResponsesRequest } from "./schema.ts";
 
 /** The backend refuses these; the answer is the same kind without them, so they go and are named in a header. */
@@ -34,7 +35,11 @@ export function toCodex(request: ResponsesRequest, context: Context): Translatio
 
 function translate(request: ResponsesRequest, context: Context): Translation {
   refuseUnsupported(request);
+  const { earlier, added } = historyOf(request, context);
   const changed: string[] = [];
+  if (request.previous_response_id) changed.push("previous_response_id");
+  // Kept by the relay, for a while, instead of by the backend.
+  if (request["store"] === true) changed.push("store");
   const model = resolveModel(context.models, request.model);
   const wantedEffort = request.reasoning?.effort ?? model.effort;
   const effort = wantedEffort ? clampEffort(knownEffort(wantedEffort), model.info) : undefined;
@@ -45,7 +50,7 @@ function translate(request: ResponsesRequest, context: Context): Translation {
   const body: CodexRequest = {
     model: model.slug,
     instructions: request.instructions ?? context.defaultInstructions,
-    input: inputItems(request.input).flatMap(portable),
+    input: [...earlier, ...added].flatMap(portable),
     include: [...new Set([...(request.include ?? []), REASONING_INCLUDE])],
     store: false,
     stream: true,
@@ -82,20 +87,10 @@ function refuseUnsupported(request: ResponsesRequest): void {
     if (!given(request[name]) || request[name] === false) continue;
     throw new RelayError("unsupported_parameter", `'${name}' is not supported by the Codex backend.`, { param: name });
   }
-  if (request.previous_response_id) {
-    throw new RelayError(
-      "previous_response_not_found",
-      `Previous response with id '${request.previous_response_id}' not found.`,
-      { param: "previous_response_id", hint: "Send the whole conversation in 'input'." },
-    );
-  }
 }
 
 function droppedFields(request: ResponsesRequest): string[] {
-  const dropped: string[] = DROPPED.filter((name) => given(request[name]));
-  // `true` asks for something to be kept; the default is not a wish.
-  if (request["store"] === true) dropped.push("store");
-  return dropped.toSorted();
+  return DROPPED.filter((name) => given(request[name])).toSorted();
 }
 
 function given(value: unknown): boolean {
@@ -119,25 +114,11 @@ function tierOf(asked: string | undefined, fromModel: string | undefined) {
   return { serviceTier: undefined, isChanged: false };
 }
 
-function inputItems(input: ResponsesRequest["input"]): InputItem[] {
-  if (typeof input === "string") {
-    return [{ type: "message", role: "user", content: [{ type: "input_text", text: input }] }];
-  }
-  if (Array.isArray(input)) return input as InputItem[];
-  return input ? [input] : [];
-}
-
 /**
  * An input item as the backend takes it from somebody who is not its own client: nothing is stored there, so ids of
  * earlier items cannot be looked up, and `system` is called `developer`.
  */
-function portable(item: InputItem, index: number): InputItem[] {
-  if (item.type === "item_reference") {
-    throw new RelayError("invalid_value", `Item with id '${String(item["id"])}' is not known to the relay.`, {
-      param: `input[${index}].id`,
-      hint: "Send the item itself; with the AI SDK set store: false.",
-    });
-  }
+function portable(item: InputItem): InputItem[] {
   const { id: _id, ...rest } = item;
   if (item.type === "reasoning") {
     if (!given(item["encrypted_content"])) return [];

@@ -5,6 +5,7 @@ import { isFailure, type WireEvent } from "../../codex/wire-event.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { ClientBody, Context } from "../protocol.ts";
+import { remember } from "./history.ts";
 import type { ResponsesRequest } from "./schema.ts";
 
 /** The reply of a request that did not ask for a stream. */
@@ -30,7 +31,11 @@ export class ResponsesBody implements ClientBody {
   toBody(): unknown {
     try {
       const response = this.#accumulator.toResponse();
-      if (response) return completeResponse(response, this.#request, this.#context);
+      if (response) {
+        const body = completeResponse(response, this.#request, this.#context);
+        remember(this.#request, this.#context, body);
+        return body;
+      }
     } catch (thrown) {
       if (thrown instanceof RelayError) throw thrown;
       // An end that is mangled is none.
@@ -89,7 +94,7 @@ export function completeResponse(response: ResponseObject, request: ResponsesReq
     metadata: request["metadata"] ?? {},
     parallel_tool_calls: request.parallel_tool_calls ?? response["parallel_tool_calls"] ?? true,
     reasoning: response["reasoning"] ?? request.reasoning ?? { effort: null, summary: null },
-    store: false,
+    store: request["store"] === true,
     text: response["text"] ?? request.text ?? { format: { type: "text" } },
     tool_choice: request["tool_choice"] ?? response["tool_choice"] ?? "auto",
     tools: request.tools ?? [],

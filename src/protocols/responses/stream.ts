@@ -6,6 +6,7 @@ import { RelayError } from "../../lib/errors.ts";
 import { eventFrame } from "../../lib/sse.ts";
 import type { ClientStream, Context } from "../protocol.ts";
 import { toError } from "./error.ts";
+import { remember } from "./history.ts";
 import { completeResponse } from "./response.ts";
 import type { ResponsesRequest } from "./schema.ts";
 
@@ -167,9 +168,11 @@ export class SafeStream implements ClientStream {
     if (event.type === "error") return this.onFailure(eventFailure(event, this.#context.now));
     const response = this.#accumulator.toResponse() ?? {};
     const type = event.type === "response.done" ? "response.completed" : event.type;
-    const sent = { ...event, type, response: completeResponse(response, this.#request, this.#context) };
+    const whole = completeResponse(response, this.#request, this.#context);
+    const sent = { ...event, type, response: whole };
     const frame = eventFrame(type, JSON.stringify(sent));
     this.isDone = true;
+    remember(this.#request, this.#context, whole);
     return head + frame;
   }
 }

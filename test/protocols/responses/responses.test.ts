@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ReasoningMemory } from "../../../src/codex/reasoning-memory.ts";
+import { ResponseStore } from "../../../src/codex/response-store.ts";
 import type { CodexEvent } from "../../../src/codex/schema.ts";
 import { WireEvent } from "../../../src/codex/wire-event.ts";
 import { RelayError } from "../../../src/lib/errors.ts";
@@ -16,6 +17,7 @@ const context: Context = {
     models: [{ slug: "gpt-5.5", supported_reasoning_levels: [{ effort: "low" }, { effort: "high" }] }],
   },
   memory: new ReasoningMemory(),
+  responses: new ResponseStore(),
   clientId: "",
   isCodexClient: false,
 };
@@ -72,7 +74,6 @@ describe("a request", () => {
       "max_tool_calls",
       "metadata",
       "safety_identifier",
-      "store",
       "temperature",
       "top_p",
       "truncation",

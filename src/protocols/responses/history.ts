@@ -1,0 +1,84 @@
+import type { InputItem } from "../../codex/schema.ts";
+import { RelayError } from "../../lib/errors.ts";
+import type { JsonObject } from "../../lib/json.ts";
+import type { Context } from "../protocol.ts";
+import type { ResponsesRequest } from "./schema.ts";
+
+/** A request's conversation: what the relay remembers of it, and what this request adds. */
+export interface History {
+  readonly earlier: readonly InputItem[];
+  readonly added: readonly InputItem[];
+}
+
+/**
+ * Everything that the client refers to, in full: the backend stores nothing and looks nothing up. Throws
+ * `previous_response_not_found`, and `invalid_value` for items and calls that lead nowhere.
+ */
+export function historyOf(request: ResponsesRequest, context: Context): History {
+  const { clientId, now } = context;
+  const added = inputItems(request.input).map((item, index) => resolved(item, index, context));
+  const id = request.previous_response_id;
+  if (!id) return { earlier: [], added };
+  const earlier = context.responses.conversation(clientId, id, now);
+  if (!earlier) {
+    throw new RelayError("previous_response_not_found", `Previous response with id '${id.slice(0, 100)}' not found.`, {
+      param: "previous_response_id",
+      hint: "The relay remembers responses for an hour, in memory; send the whole conversation in 'input'.",
+    });
+  }
+  refuseUnanswered(earlier, added);
+  return { earlier, added };
+}
+
+/** Keeps a finished response for later requests, unless its client asked not to. */
+export function remember(request: ResponsesRequest, context: Context, response: JsonObject): void {
+  const { id, output, status } = response;
+  if (request["store"] === false || typeof id !== "string" || !Array.isArray(output)) return;
+  if (status !== "completed" && status !== "incomplete") return;
+  const turn = {
+    id,
+    previousId: request.previous_response_id || undefined,
+    input: inputItems(request.input).map((item, index) => resolved(item, index, context)),
+    output: output as InputItem[],
+    response,
+  };
+  context.responses.remember(context.clientId, turn, context.now);
+}
+
+/** Items of a request that is not from this API's SDKs may be one string, or one item. */
+export function inputItems(input: ResponsesRequest["input"]): InputItem[] {
+  if (typeof input === "string") {
+    return [{ type: "message", role: "user", content: [{ type: "input_text", text: input }] }];
+  }
+  if (Array.isArray(input)) return input as InputItem[];
+  return input ? [input] : [];
+}
+
+/** The AI SDK sends only the id of an item that it believes to be stored. */
+function resolved(item: InputItem, index: number, context: Context): InputItem {
+  if (item.type !== "item_reference") return item;
+  const id = typeof item["id"] === "string" ? item["id"] : "";
+  const found = id === "" ? undefined : context.responses.item(context.clientId, id, context.now);
+  if (found) return found;
+  throw new RelayError("invalid_value", `Item with id '${id.slice(0, 100)}' is not known to the relay.`, {
+    param: `input[${index}].id`,
+    hint: "Send the item itself; with the AI SDK set store: false.",
+  });
+}
+
+const CALL = /^(function|custom_tool)_call$/;
+
+/** The backend would refuse too, but in terms of items that the client never sent. */
+function refuseUnanswered(earlier: readonly InputItem[], added: readonly InputItem[]): void {
+  const said = new Set([...earlier, ...added].map((item) => `${item.type} ${callId(item)}`));
+  const open = earlier.filter((item) => CALL.test(item.type ?? "") && !said.has(`${item.type}_output ${callId(item)}`));
+  const [first] = open;
+  if (!first) return;
+  const kind = first.type === "custom_tool_call" ? "custom tool call" : "function call";
+  const ids = open.map(callId).join(", ");
+  throw new RelayError("invalid_request", `No tool output found for ${kind} ${ids}.`, { param: "input" });
+}
+
+function callId(item: InputItem): string {
+  return typeof item["call_id"] === "string" ? item["call_id"] : "";
+}

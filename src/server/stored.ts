@@ -1,0 +1,78 @@
+import type { ResponseStore, StoredTurn } from "../codex/response-store.ts";
+import type { InputItem } from "../codex/schema.ts";
+import { RelayError } from "../lib/errors.ts";
+import { jsonReply } from "./reply.ts";
+import { queryOf } from "./routes.ts";
+
+/** A question about one response that the relay may remember. */
+export interface StoredQuery {
+  readonly store: ResponseStore;
+  readonly clientId: string;
+  readonly id: string;
+  /** Of the request, for its query. */
+  readonly url: string;
+  readonly nowMs: number;
+}
+
+const USUAL_ITEMS = 20;
+const MOST_ITEMS = 100;
+
+/** GET /v1/responses/{id}. */
+export function oneResponse(query: StoredQuery): Response {
+  return jsonReply(find(query).response);
+}
+
+/** DELETE /v1/responses/{id}. */
+export function forgetResponse(query: StoredQuery): Response {
+  if (!query.store.forget(query.clientId, query.id)) throw notFound(query.id);
+  return jsonReply({ id: query.id, object: "response", deleted: true });
+}
+
+/** POST /v1/responses/{id}/cancel: nothing runs in the background, so there is nothing to cancel. */
+export function refuseCancel(query: StoredQuery): Response {
+  find(query);
+  throw new RelayError("invalid_request", "Only background responses can be cancelled, and the relay runs none.");
+}
+
+/** GET /v1/responses/{id}/input_items: a page of what the response answered, newest first unless asked otherwise. */
+export function itemsOfResponse(query: StoredQuery): Response {
+  const { store, clientId, id, nowMs } = query;
+  const turn = find(query);
+  const earlier = turn.previousId === undefined ? [] : (store.conversation(clientId, turn.previousId, nowMs) ?? []);
+  const items = [...earlier, ...turn.input].map((item, index) => withId(item, id, index));
+  if (queryOf(query.url, "order") !== "asc") items.reverse();
+  const after = queryOf(query.url, "after");
+  const start = after === undefined ? 0 : items.findIndex((item) => item["id"] === after) + 1;
+  const data = items.slice(start, start + limitOf(query.url));
+  return jsonReply({
+    object: "list",
+    data,
+    first_id: data[0]?.["id"] ?? null,
+    last_id: data.at(-1)?.["id"] ?? null,
+    has_more: start + data.length < items.length,
+  });
+}
+
+function find({ store, clientId, id, nowMs }: StoredQuery): StoredTurn {
+  const turn = store.get(clientId, id, nowMs);
+  if (!turn) throw notFound(id);
+  return turn;
+}
+
+function notFound(id: string): RelayError {
+  return new RelayError("not_found", `No response found with id '${id.slice(0, 100)}'.`);
+}
+
+/** Clients page by ids, which their own items lack. */
+function withId(item: InputItem, responseId: string, index: number): InputItem {
+  return typeof item["id"] === "string" ? item : { ...item, id: `item_${responseId.replace(/^resp_/, "")}_${index}` };
+}
+
+function limitOf(url: string): number {
+  const text = queryOf(url, "limit") ?? String(USUAL_ITEMS);
+  const limit = Number(text);
+  if (Number.isInteger(limit) && limit >= 1 && limit <= MOST_ITEMS) return limit;
+  throw new RelayError("invalid_value", `Invalid 'limit': expected a whole number from 1 to ${MOST_ITEMS}.`, {
+    param: "limit",
+  });
+}

@@ -1,0 +1,150 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import OpenAI from "openai";
+import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+
+let demo: DemoRelay;
+let openai: OpenAI;
+beforeEach(() => {
+  demo = startDemoRelay();
+  openai = new OpenAI({ baseURL: demo.v1, apiKey: "any", maxRetries: 0 });
+});
+afterEach(async () => {
+  expect(demo.backend.refusals).toEqual([]);
+  await demo.stop();
+});
+
+const model = "gpt-5.5";
+const tools = [
+  {
+    type: "function" as const,
+    name: "get_weather",
+    strict: false,
+    parameters: { type: "object", properties: { city: { type: "string" } } },
+  },
+];
+
+/** What the backend was last asked, as `role: text` or the item's type. */
+function lastInput(): string[] {
+  const body = demo.backend.requests.filter(({ path }) => path.endsWith("/responses")).at(-1)?.body as {
+    input: { type: string; role?: string; content?: { text: string }[] }[];
+  };
+  return body.input.map((item) => (item.role ? `${item.role}: ${item.content?.[0]?.text}` : item.type));
+}
+
+async function refusal(promise: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof OpenAI.APIError) return error;
+    throw error;
+  }
+  throw new Error("it was not refused");
+}
+
+describe("previous_response_id", () => {
+  test("goes on from a whole reply and from a streamed one", async () => {
+    const first = await openai.responses.create({ model, input: "one", instructions: "be brief" });
+    const stream = openai.responses.stream({ model, input: "two", previous_response_id: first.id });
+    const second = await stream.finalResponse();
+    const third = await openai.responses.create({ model, input: "three", previous_response_id: second.id });
+    expect(lastInput()).toEqual([
+      "user: one",
+      "reasoning",
+      `assistant: ${first.output_text}`,
+      "user: two",
+      "reasoning",
+      `assistant: ${second.output_text}`,
+      "user: three",
+    ]);
+    expect(third.previous_response_id).toBe(second.id);
+    const bodies = demo.backend.requests.filter(({ path }) => path.endsWith("/responses")).map(({ body }) => body);
+    expect(bodies.map((body) => (body as Record<string, unknown>)["previous_response_id"])).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    // Instructions are not inherited.
+    expect(bodies.map((body) => (body as Record<string, unknown>)["instructions"])).toEqual(["be brief", "", ""]);
+  });
+
+  test("carries a tool loop that sends only the results", async () => {
+    const first = await openai.responses.create({ model, input: "call get_weather", tools });
+    const call = first.output.find((item) => item.type === "function_call");
+    if (!call) throw new Error("no call");
+    const answer = await openai.responses.create({
+      model,
+      tools,
+      previous_response_id: first.id,
+      input: [{ type: "function_call_output", call_id: call.call_id, output: "rain" }],
+    });
+    expect(lastInput().filter((item) => item !== "reasoning")).toEqual([
+      "user: call get_weather",
+      "function_call",
+      "function_call_output",
+    ]);
+    expect(answer.output_text).not.toBe("");
+    const open = await refusal(openai.responses.create({ model, input: "and?", previous_response_id: first.id }));
+    expect(open.message).toContain(`No tool output found for function call ${call.call_id}.`);
+    expect([open.status, open.param]).toEqual([400, "input"]);
+  });
+
+  test("that nobody knows, or that was not to be kept, is refused", async () => {
+    const unknown = await refusal(openai.responses.create({ model, input: "x", previous_response_id: "resp_x" }));
+    expect([unknown.status, unknown.code, unknown.param]).toEqual([
+      400,
+      "previous_response_not_found",
+      "previous_response_id",
+    ]);
+    const secret = await openai.responses.create({ model, input: "one", store: false });
+    const gone = await refusal(openai.responses.create({ model, input: "x", previous_response_id: secret.id }));
+    expect(gone.code).toBe("previous_response_not_found");
+  });
+});
+
+test("an item is referred to by its id", async () => {
+  const first = await openai.responses.create({ model, input: "one" });
+  const id = first.output.find((item) => item.type === "message")?.id ?? "";
+  await openai.responses.create({
+    model,
+    input: [
+      { type: "item_reference", id },
+      { role: "user", content: "two" },
+    ],
+  });
+  expect(lastInput()).toEqual([`assistant: ${first.output_text}`, "user: two"]);
+  const unknown = await refusal(openai.responses.create({ model, input: [{ type: "item_reference", id: "msg_x" }] }));
+  expect([unknown.status, unknown.code, unknown.param]).toEqual([400, "invalid_value", "input[0].id"]);
+});
+
+describe("a stored response", () => {
+  test("can be fetched, listed and deleted", async () => {
+    const first = await openai.responses.create({ model, input: "one" });
+    const second = await openai.responses.create({ model, input: "two", previous_response_id: first.id });
+    expect(await openai.responses.retrieve(second.id)).toMatchObject({ id: second.id, output: second.output });
+    const items = [];
+    for await (const item of openai.responses.inputItems.list(second.id, { limit: 1 })) items.push(item);
+    expect(items.map((item) => (item.type === "message" ? item.role : item.type))).toEqual([
+      "user",
+      "assistant",
+      "reasoning",
+      "user",
+    ]);
+    const page = await openai.responses.inputItems.list(second.id, { order: "asc", limit: 2 });
+    expect([page.data.length, page.has_more]).toEqual([2, true]);
+    await openai.responses.delete(second.id);
+    expect((await refusal(openai.responses.retrieve(second.id))).status).toBe(404);
+    expect((await refusal(openai.responses.delete(second.id))).message).toContain(
+      `No response found with id '${second.id}'.`,
+    );
+    expect((await openai.responses.retrieve(first.id)).id).toBe(first.id);
+    expect((await refusal(openai.responses.cancel(first.id))).status).toBe(400);
+  });
+
+  test("belongs to the key that made it", async () => {
+    const first = await openai.responses.create({ model, input: "one" });
+    expect((await openai.responses.retrieve(first.id)).id).toBe(first.id);
+    expect((await refusal(openai.responses.inputItems.list("resp_x"))).status).toBe(404);
+    const odd = await fetch(`${demo.v1}/responses/${first.id}/input_items?limit=0`);
+    expect(odd.status).toBe(400);
+  });
+});
