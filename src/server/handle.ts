@@ -32,6 +32,17 @@ export interface Admitted {
   readonly life: Life;
   /** Lifts the limit on silence, which bounds slow senders, once the request is here: models may think for long. */
   readonly waitForever: () => void;
+  /** Makes the connection a WebSocket with `data`; absent for requests that came over one. */
+  readonly upgrade?: (data: unknown) => boolean;
+}
+
+/** A reply that has begun well, and what is needed to go on with it. */
+export interface Begun {
+  readonly parsed: unknown;
+  readonly context: Context;
+  readonly reply: UpstreamReply;
+  /** For the client. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /**
@@ -40,25 +51,9 @@ export interface Admitted {
  */
 export async function handle(protocol: Protocol, admitted: Admitted, deps: HandleDependencies): Promise<Response> {
   const { request, life } = admitted;
-  const isCodex = isCodexClient(request.headers);
   const bytes = await readBody(request, deps.options.maxBodyBytes);
   admitted.waitForever();
-  const parsed = protocol.parse(parseBody(bytes));
-  const context = await contextOf(admitted, isCodex, deps);
-  const translation = protocol.toCodex(parsed, context);
-  if (deps.options.strict) refuseDropped(translation);
-
-  const key = translation.body.prompt_cache_key ?? conversationKey(translation.body, context.clientId);
-  const reply = await deps.upstream.send(
-    {
-      body: translation.verbatim ? translation.body : { ...translation.body, prompt_cache_key: key },
-      conversationId: conversationId(key),
-      codexHeaders: translation.verbatim ? codexClientHeaders(request.headers) : undefined,
-      requestId: admitted.id,
-    },
-    life.signal,
-  );
-  const headers = replyHeaders(reply, translation, admitted.id);
+  const { parsed, context, reply, headers } = await begin(protocol, parseBody(bytes), admitted, deps);
 
   if (protocol.isStreaming(parsed)) {
     life.isStreaming = true;
@@ -78,6 +73,32 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
   } finally {
     life.end();
   }
+}
+
+/** From the client's body to the backend's first words. Throws RelayError. */
+export async function begin(
+  protocol: Protocol,
+  body: unknown,
+  admitted: Admitted,
+  deps: HandleDependencies,
+): Promise<Begun> {
+  const { request, life } = admitted;
+  const parsed = protocol.parse(body);
+  const context = await contextOf(admitted, isCodexClient(request.headers), deps);
+  const translation = protocol.toCodex(parsed, context);
+  if (deps.options.strict) refuseDropped(translation);
+
+  const key = translation.body.prompt_cache_key ?? conversationKey(translation.body, context.clientId);
+  const reply = await deps.upstream.send(
+    {
+      body: translation.verbatim ? translation.body : { ...translation.body, prompt_cache_key: key },
+      conversationId: conversationId(key),
+      codexHeaders: translation.verbatim ? codexClientHeaders(request.headers) : undefined,
+      requestId: admitted.id,
+    },
+    life.signal,
+  );
+  return { parsed, context, reply, headers: replyHeaders(reply, translation, admitted.id) };
 }
 
 async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDependencies): Promise<Context> {
@@ -114,7 +135,7 @@ function replyHeaders(reply: UpstreamReply, translation: Translation, id: string
 }
 
 /** Upstream's batches as the client's frames. An error after the status line becomes a frame, never a torn socket. */
-function frameSource(stream: ClientStream, reply: UpstreamReply, life: Life): FrameSource {
+export function frameSource(stream: ClientStream, reply: UpstreamReply, life: Life): FrameSource {
   let isOver = false;
   const fail = (thrown: unknown) => {
     isOver = true;

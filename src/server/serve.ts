@@ -1,4 +1,4 @@
-import type { Server } from "bun";
+import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import { isCodexClient } from "../codex/headers.ts";
 import { ReasoningMemory } from "../codex/reasoning-memory.ts";
 import { ResponseStore } from "../codex/response-store.ts";
@@ -18,6 +18,7 @@ import { Life } from "./life.ts";
 import { backendModels, modelList, oneModel } from "./models.ts";
 import type { RelayOptions } from "./options.ts";
 import { errorReply, type ErrorBody } from "./reply.ts";
+import { ResponsesSocket } from "./websocket.ts";
 import { forgetResponse, itemsOfResponse, oneResponse, refuseCancel, type StoredQuery } from "./stored.ts";
 import { fits, isNotOffered, pathOf, queryOf, withAlias, type Route } from "./routes.ts";
 
@@ -70,6 +71,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
     instanceId: relay.instance.id,
     activeRequests: () => relay.active.size,
     async drain(timeoutMs) {
+      relay.closeSockets();
       const limit = Promise.withResolvers<false>();
       const timer = setTimeout(() => limit.resolve(false), timeoutMs);
       const isDrained = await Promise.race([server.stop().then(() => true), limit.promise]);
@@ -84,7 +86,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
   };
 }
 
-function listen(options: RelayOptions, relay: Relay): Server<undefined> {
+function listen(options: RelayOptions, relay: Relay): Server<ResponsesSocket> {
   try {
     return Bun.serve({
       hostname: options.host,
@@ -94,6 +96,7 @@ function listen(options: RelayOptions, relay: Relay): Server<undefined> {
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       routes: relay.bunRoutes(),
       fetch: (request, server) => relay.elsewhere(request, server),
+      websocket: relay.websocket(),
       error: (error) => {
         relay.log.error("A request failed inside the relay.", { reason: error.message });
         return errorReply(toRelayError(error), openaiError, {});
@@ -120,6 +123,7 @@ class Relay {
   readonly instance: Instance;
   /** Lives of the requests in flight. */
   readonly active = new Set<Life>();
+  readonly #sockets = new Set<ServerWebSocket<ResponsesSocket>>();
   readonly #deps: RelayDependencies;
   readonly #handling: HandleDependencies;
   readonly #gate: Gate;
@@ -144,14 +148,17 @@ class Relay {
   }
 
   /** The route table in Bun's form: one wrapped handler for each path and method. */
-  bunRoutes(): Record<string, Record<string, (request: Request, server: Server<undefined>) => Promise<Response>>> {
+  bunRoutes(): Record<
+    string,
+    Record<string, (request: Request, server: Server<ResponsesSocket>) => Promise<Response>>
+  > {
     return Object.fromEntries(
       this.#routes.map((route) => [
         route.path,
         Object.fromEntries(
           Object.entries(route.methods).map(([method, handler]) => [
             method,
-            (request: Request, server: Server<undefined>) => this.#answer(request, server, route.isOpen, handler),
+            (request: Request, server: Server<ResponsesSocket>) => this.#answer(request, server, route.isOpen, handler),
           ]),
         ),
       ]),
@@ -159,7 +166,7 @@ class Relay {
   }
 
   /** Everything that no route took: other methods, preflights, paths that do not exist. */
-  elsewhere(request: Request, server: Server<undefined>): Promise<Response> {
+  elsewhere(request: Request, server: Server<ResponsesSocket>): Promise<Response> {
     const path = pathOf(request.url);
     const route = this.#routes.find((candidate) => fits(candidate.path, path));
     return this.#answer(
@@ -207,7 +214,7 @@ class Relay {
         isOpen: false,
         methods: {
           POST: (admitted) => this.#dialect(protocol, admitted, path),
-          ...(protocol.name === "responses" ? { GET: (admitted: Admitted) => refuseWebSocket(admitted) } : {}),
+          ...(protocol.name === "responses" ? { GET: (admitted: Admitted) => this.#upgrade(admitted) } : {}),
         },
       })),
     );
@@ -241,6 +248,52 @@ class Relay {
       ...withAlias("/v1/models").map((path) => ({ path, isOpen: false, methods: { GET: list } })),
       ...withAlias("/v1/models/*").map((path) => ({ path, isOpen: false, methods: { GET: one } })),
     ];
+  }
+
+  /** The WebSocket transport of Responses. Clients fall back to HTTP on 426, silently. */
+  async #upgrade({ request, visitor, upgrade }: Admitted): Promise<Response> {
+    if (!isUpgrade(request)) {
+      throw new RelayError("method_not_allowed", "GET is not allowed on this path.", {
+        headers: { allow: "POST, OPTIONS" },
+      });
+    }
+    if (await this.#isApiKeyLogin()) {
+      throw new RelayError("upgrade_required", "API-key logins are passed on over HTTP only.");
+    }
+    const data = new ResponsesSocket(
+      {
+        handling: this.#handling,
+        enter: (life) => this.#enter(life),
+        leave: (life) => this.active.delete(life),
+        newId,
+        now: this.#now,
+      },
+      { headers: new Headers(request.headers), url: request.url, visitor },
+    );
+    if (upgrade?.(data)) return TAKEN;
+    throw new RelayError("invalid_request", "The WebSocket handshake is incomplete.");
+  }
+
+  /** What Bun calls for each socket. */
+  websocket(): WebSocketHandler<ResponsesSocket> {
+    return {
+      maxPayloadLength: this.#deps.options.maxBodyBytes,
+      idleTimeout: SOCKET_IDLE_SECONDS,
+      perMessageDeflate: true,
+      backpressureLimit: SOCKET_BUFFER_BYTES,
+      open: (socket) => void this.#sockets.add(socket),
+      message: (socket, data) => socket.data.onMessage(socket, data),
+      drain: (socket) => socket.data.onDrain(),
+      close: (socket) => {
+        this.#sockets.delete(socket);
+        socket.data.onClose();
+      },
+    };
+  }
+
+  /** No new requests on open sockets; those under way are answered. */
+  closeSockets(): void {
+    for (const socket of this.#sockets) socket.data.goAway(socket);
   }
 
   /** What the relay itself remembers: the backend stores nothing. */
@@ -279,16 +332,24 @@ class Relay {
   }
 
   /** Gate, limits and error rendering around one handler. */
-  async #answer(request: Request, server: Server<undefined>, isOpen: boolean, handler: Handler): Promise<Response> {
+  async #answer(
+    request: Request,
+    server: Server<ResponsesSocket>,
+    isOpen: boolean,
+    handler: Handler,
+  ): Promise<Response> {
     const life: Life = new Life(request.signal, () => this.active.delete(life));
     const waitForever = () => server.timeout(request, 0);
-    let admitted: Admitted = { request, visitor: STRANGER, id: newId(), life, waitForever };
+    const upgrade = (data: unknown) => server.upgrade(request, { data: data as ResponsesSocket });
+    let admitted: Admitted = { request, visitor: STRANGER, id: newId(), life, waitForever, upgrade };
     try {
       const visitor = this.#gate.admit(request.headers, isOpen);
       admitted = { ...admitted, visitor };
       refuseForms(request, visitor);
-      if (!isOpen) this.#enter(life);
-      return withHeaders(await handler(admitted), admitted);
+      // A socket waits most of its life; its requests are counted one by one.
+      if (!isOpen && !isUpgrade(request)) this.#enter(life);
+      const reply = await handler(admitted);
+      return reply === TAKEN ? reply : withHeaders(reply, admitted);
     } catch (thrown) {
       return this.#refusal(thrown, admitted, openaiError);
     } finally {
@@ -355,6 +416,14 @@ class Relay {
   }
 }
 
+/** In place of a reply, when a WebSocket has taken the connection: Bun wants to be told nothing then. */
+const TAKEN = undefined as unknown as Response;
+
+/** Sockets are kept alive by pings; this bounds ones whose other end is gone. */
+const SOCKET_IDLE_SECONDS = 120;
+/** Beyond it a slow reader holds upstream back; one event alone may be larger. */
+const SOCKET_BUFFER_BYTES = 1024 * 1024;
+
 const STRANGER: Visitor = { clientId: "", origin: undefined, isBrowser: false };
 
 /** Paths that exist at the public API, whether or not the relay offers them for plan logins. */
@@ -374,14 +443,8 @@ function refuseForms(request: Request, visitor: Visitor): void {
   throw new RelayError("unsupported_media_type", "A browser must send its body as application/json.");
 }
 
-/** Clients fall back to HTTP on 426, silently. */
-function refuseWebSocket({ request }: Admitted): never {
-  if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
-    throw new RelayError("upgrade_required", "This relay does not offer the WebSocket transport; use HTTP.");
-  }
-  throw new RelayError("method_not_allowed", "GET is not allowed on this path.", {
-    headers: { allow: "POST, OPTIONS" },
-  });
+function isUpgrade(request: Request): boolean {
+  return request.method === "GET" && request.headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
 function withHeaders(response: Response, admitted: Admitted): Response {

@@ -26,8 +26,8 @@ interface Client {
   prepare(task: Task): { args: string[]; env: Record<string, string> };
 }
 
-const codex: Client = {
-  name: "Codex CLI",
+const codexOver = (transport: "HTTP" | "WebSocket"): Client => ({
+  name: `Codex CLI over ${transport}`,
   command: "codex",
   models: ["gpt-5.5", "gpt-6.1-sol"],
   prepare({ home, work, v1, model, prompt }) {
@@ -42,6 +42,7 @@ const codex: Client = {
         `base_url = "${v1}"`,
         'env_key = "RELAY_KEY"',
         'wire_api = "responses"',
+        `supports_websockets = ${transport === "WebSocket"}`,
         "[features]",
         "plugins = false",
         "apps = false",
@@ -62,7 +63,7 @@ const codex: Client = {
       env: { CODEX_HOME: join(home, ".codex"), RELAY_KEY: "any" },
     };
   },
-};
+});
 
 const opencode: Client = {
   name: "opencode",
@@ -89,7 +90,7 @@ const opencode: Client = {
   },
 };
 
-const CLIENTS: readonly Client[] = [codex, opencode];
+const CLIENTS: readonly Client[] = [codexOver("HTTP"), codexOver("WebSocket"), opencode];
 
 const wanted = process.argv.slice(2);
 const totals = { passed: 0, failed: 0, skipped: 0 };

@@ -102,13 +102,6 @@ describe("routes", () => {
     expect(((await reply.json()) as { models: object[] }).models).toHaveLength(3);
   });
 
-  test("the WebSocket transport is declined in the way that clients fall back from", async () => {
-    const status = await raw(
-      "GET /v1/responses HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-    );
-    expect(status).toContain(" 426 ");
-  });
-
   test("readiness says why not, and nothing private", async () => {
     const failing = {
       current: () => Promise.reject(new Error("secret path")),

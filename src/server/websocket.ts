@@ -1,0 +1,287 @@
+import type { ServerWebSocket } from "bun";
+import { codexClientHeaders, isCodexClient } from "../codex/headers.ts";
+import type { InputItem } from "../codex/schema.ts";
+import { RelayError, toRelayError } from "../lib/errors.ts";
+import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
+import { openaiError } from "../lib/openai-error.ts";
+import type { FrameSource } from "../lib/stream.ts";
+import { responses } from "../protocols/responses/index.ts";
+import type { Protocol } from "../protocols/protocol.ts";
+import type { Visitor } from "./gate.ts";
+import { begin, frameSource, type HandleDependencies } from "./handle.ts";
+import { Life } from "./life.ts";
+
+/** What a socket needs of the relay around it. */
+export interface SocketDependencies {
+  readonly handling: HandleDependencies;
+  /** Counts a request in flight; throws `relay_busy`. */
+  readonly enter: (life: Life) => void;
+  readonly leave: (life: Life) => void;
+  readonly newId: () => string;
+  readonly now: () => number;
+}
+
+export interface SocketVisit {
+  /** Of the upgrade request. */
+  readonly headers: Headers;
+  readonly url: string;
+  readonly visitor: Visitor;
+}
+
+const PROTOCOL: Protocol = responses;
+
+type Socket = ServerWebSocket<ResponsesSocket>;
+
+/** Clients know this limit of the backend's own sockets and come back by themselves. */
+const LIFETIME_MS = 60 * 60_000;
+/** Earlier responses that a request may go on from. */
+const REMEMBERED = 8;
+/** Request fields that a socket carries in its frames because it has headers only once. */
+const FRAME_HEADER = "ws_request_header_";
+
+const GOING_AWAY = 1001;
+const TRY_AGAIN = 1013;
+
+/**
+ * The Responses API over one WebSocket: `response.create` frames in, the reply's events out, one request at a time.
+ * Upstream it is the same HTTP request as any other; what a request refers to with `previous_response_id`, or has sent
+ * ahead with `generate: false`, the socket remembers and puts back.
+ */
+export class ResponsesSocket {
+  readonly #deps: SocketDependencies;
+  readonly #visit: SocketVisit;
+  readonly #isCodex: boolean;
+  readonly #openedAtMs: number;
+  /** Whole conversations by the id of the response that they led to, oldest first. */
+  readonly #conversations = new Map<string, readonly InputItem[]>();
+  #life: Life | undefined;
+  #isLeaving = false;
+  #wake: PromiseWithResolvers<void> | undefined;
+  /** Ties the requests of one turn to the same machine upstream. */
+  #turn: { readonly id: unknown; readonly state: string } | undefined;
+
+  constructor(deps: SocketDependencies, visit: SocketVisit) {
+    this.#deps = deps;
+    this.#visit = visit;
+    this.#isCodex = isCodexClient(visit.headers);
+    this.#openedAtMs = deps.now();
+  }
+
+  /** One frame of the client's. Never throws: whatever is wrong is told in a frame. */
+  async onMessage(socket: Socket, data: string | Buffer): Promise<void> {
+    const frame = parseJson(data.toString());
+    try {
+      const body = requestOf(frame);
+      if (this.#life) throw invalid("A response is already being created on this connection.");
+      if (this.#deps.now() - this.#openedAtMs >= LIFETIME_MS) throw expired();
+      if (body["generate"] === false) this.#warm(socket, body);
+      else await this.#create(socket, body);
+    } catch (thrown) {
+      this.#fail(socket, toRelayError(thrown));
+      if (isExpiry(thrown)) socket.close(TRY_AGAIN, "connection limit reached");
+    }
+  }
+
+  onDrain(): void {
+    this.#wake?.resolve();
+  }
+
+  onClose(): void {
+    this.#life?.end(new RelayError("client_closed", "The client closed the connection."));
+    this.#wake?.resolve();
+  }
+
+  /** The relay stops: at once when idle, else after what is being answered. */
+  goAway(socket: Socket): void {
+    this.#isLeaving = true;
+    if (!this.#life) socket.close(GOING_AWAY, "the relay is stopping");
+  }
+
+  /** What the client sends ahead costs nothing: it is only kept for the request that goes on from it. */
+  #warm(socket: Socket, body: JsonObject): void {
+    const id = `resp_${this.#deps.newId()}`;
+    this.#remember(id, this.#whole(body));
+    const response = {
+      id,
+      object: "response",
+      created_at: Math.floor(this.#deps.now() / 1000),
+      model: body["model"],
+      output: [],
+    };
+    const usage = {
+      input_tokens: 0,
+      input_tokens_details: { cached_tokens: 0 },
+      output_tokens: 0,
+      output_tokens_details: { reasoning_tokens: 0 },
+      total_tokens: 0,
+    };
+    socket.send(JSON.stringify({ type: "response.created", response: { ...response, status: "in_progress" } }));
+    socket.send(JSON.stringify({ type: "response.completed", response: { ...response, status: "completed", usage } }));
+  }
+
+  async #create(socket: Socket, body: JsonObject): Promise<void> {
+    const life: Life = new Life(new AbortController().signal, () => this.#deps.leave(life));
+    this.#deps.enter(life);
+    this.#life = life;
+    try {
+      const input = this.#whole(body);
+      const request = new Request(this.#visit.url, { method: "POST", headers: this.#headersFor(body) });
+      const { visitor } = this.#visit;
+      const admitted = { request, visitor, id: this.#deps.newId(), life, waitForever: () => {} };
+      const known = this.#knows(body);
+      const sent = { ...withoutFrameFields(body), input, ...(known ? { previous_response_id: undefined } : {}) };
+      const begun = await begin(PROTOCOL, sent, admitted, this.#deps.handling);
+      const state = begun.reply.headers.get("x-codex-turn-state");
+      if (state !== null) this.#turn = { id: turnOf(body), state };
+      const stream = PROTOCOL.openStream(begun.parsed, begun.context);
+      await this.#pump(socket, frameSource(stream, begun.reply, life), input);
+    } finally {
+      life.end();
+      this.#life = undefined;
+      if (this.#isLeaving) socket.close(GOING_AWAY, "the relay is stopping");
+    }
+  }
+
+  /** Frames of the HTTP stream, one event each, at the pace of the reader. */
+  async #pump(socket: Socket, source: FrameSource, input: readonly InputItem[]): Promise<void> {
+    const output: InputItem[] = [];
+    let isFinished = false;
+    for (;;) {
+      const frames = await source.next();
+      if (frames === undefined) break;
+      for (const [, data = ""] of frames.matchAll(/^data: (.*)$/gm)) {
+        const milestone = /"type":\s*"(response\.(output_item\.done|completed|incomplete|done|failed)|error)"/.test(
+          data,
+        );
+        const event = milestone ? parseJson(data) : undefined;
+        isFinished = this.#notice(event, input, output) || isFinished;
+        const isError = isObject(event) && event["type"] === "error" && event["status"] === undefined;
+        await this.#send(socket, isError ? JSON.stringify({ status: 502, ...event }) : data);
+      }
+    }
+    // A socket has no end of a reply: only its own end tells the client that nothing more will come.
+    if (!isFinished) socket.close(TRY_AGAIN, "the upstream stream ended before the response was complete");
+  }
+
+  /** Collects what a later request may go on from. True when the reply is over. */
+  #notice(event: unknown, input: readonly InputItem[], output: InputItem[]): boolean {
+    if (!isObject(event)) return false;
+    const { type, item, response } = event;
+    if (type === "response.output_item.done" && isObject(item)) output.push(item);
+    if (type === "error" || type === "response.failed") return true;
+    if (!isObject(response) || !/^response\.(completed|incomplete|done)$/.test(String(type))) return false;
+    const whole = Array.isArray(response["output"]) && response["output"].length > 0 ? response["output"] : output;
+    if (typeof response["id"] === "string") this.#remember(response["id"], [...input, ...(whole as InputItem[])]);
+    return true;
+  }
+
+  async #send(socket: Socket, data: string): Promise<void> {
+    // -1: taken, but the reader is slow; nothing more until it has caught up or left.
+    if (socket.send(data) !== -1) return;
+    this.#wake = Promise.withResolvers<void>();
+    await this.#wake.promise;
+    this.#wake = undefined;
+  }
+
+  #fail(socket: Socket, error: RelayError): void {
+    const upstream = parseJson(error.upstreamBody?.text ?? "");
+    const own = openaiError(error) as { error: JsonObject };
+    // Codex clients read codes and reset times out of the backend's own words.
+    const detail = this.#isCodex && isObject(upstream) && isObject(upstream["error"]) ? upstream["error"] : own.error;
+    const headers = {
+      ...error.headers,
+      ...(error.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(error.retryAfterMs / 1000)) }),
+    };
+    socket.send(JSON.stringify({ type: "error", status: error.status, error: detail, headers }));
+  }
+
+  #knows(body: JsonObject): boolean {
+    const id = body["previous_response_id"];
+    return typeof id === "string" && this.#conversations.has(id);
+  }
+
+  /** The conversation in full. Ids of other connections are left to the relay's own memory, which Codex clients lack. */
+  #whole(body: JsonObject): InputItem[] {
+    const { input, previous_response_id: id } = body;
+    const added = typeof input === "string" ? [userMessage(input)] : Array.isArray(input) ? (input as InputItem[]) : [];
+    if (typeof id !== "string" || id === "") return added;
+    const earlier = this.#conversations.get(id);
+    if (!earlier && this.#isCodex) {
+      throw new RelayError(
+        "previous_response_not_found",
+        `Previous response with id '${id.slice(0, 100)}' not found.`,
+        {
+          param: "previous_response_id",
+        },
+      );
+    }
+    return [...(earlier ?? []), ...added];
+  }
+
+  #remember(id: string, conversation: readonly InputItem[]): void {
+    this.#conversations.delete(id);
+    this.#conversations.set(id, conversation);
+    for (const oldest of this.#conversations.keys()) {
+      if (this.#conversations.size <= REMEMBERED) break;
+      this.#conversations.delete(oldest);
+    }
+  }
+
+  /** Headers of the upgrade, with those that this frame brings, as an HTTP request would have had them. */
+  #headersFor(body: JsonObject): Headers {
+    const headers = new Headers(this.#visit.headers);
+    if (!this.#isCodex) return headers;
+    for (const name of headers.keys()) if (!(name in codexClientHeaders(headers))) headers.delete(name);
+    // It names the socket's protocol and would be wrong on HTTP.
+    headers.delete("openai-beta");
+    const metadata = isObject(body["client_metadata"]) ? body["client_metadata"] : {};
+    for (const [name, value] of Object.entries(metadata)) {
+      if (!name.startsWith(FRAME_HEADER) || typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value)) continue;
+      headers.set(name.slice(FRAME_HEADER.length).replaceAll("_", "-"), value);
+    }
+    if (this.#turn && this.#turn.id === turnOf(body)) headers.set("x-codex-turn-state", this.#turn.state);
+    return headers;
+  }
+}
+
+/** The body of a `response.create` frame. Throws `invalid_request`. */
+function requestOf(frame: unknown): JsonObject {
+  if (!isObject(frame)) throw invalid("A frame must be a JSON object.");
+  if (frame["type"] !== "response.create") {
+    throw invalid(`Unknown frame type '${String(frame["type"]).slice(0, 60)}'; expected 'response.create'.`);
+  }
+  const { type: _type, ...body } = frame;
+  return body;
+}
+
+/** The body as HTTP has it: streamed, and without what only sockets know. */
+function withoutFrameFields(body: JsonObject): JsonObject {
+  const { generate: _generate, client_metadata: metadata, ...rest } = body;
+  if (!isObject(metadata)) return { ...rest, stream: true };
+  const kept = Object.entries(metadata).filter(
+    ([name]) => !name.startsWith(FRAME_HEADER) && !name.startsWith("x-codex-ws-"),
+  );
+  return { ...rest, stream: true, client_metadata: Object.fromEntries(kept) };
+}
+
+function turnOf(body: JsonObject): unknown {
+  return isObject(body["client_metadata"]) ? body["client_metadata"]["turn_id"] : undefined;
+}
+
+function userMessage(text: string): InputItem {
+  return { type: "message", role: "user", content: [{ type: "input_text", text }] };
+}
+
+function invalid(message: string): RelayError {
+  return new RelayError("invalid_request", message);
+}
+
+const LIMIT_CODE = "websocket_connection_limit_reached";
+
+function expired(): RelayError {
+  return new RelayError("invalid_request", "Connections last 60 minutes; open a new one.", { wireCode: LIMIT_CODE });
+}
+
+function isExpiry(thrown: unknown): boolean {
+  return thrown instanceof RelayError && thrown.wireCode === LIMIT_CODE;
+}

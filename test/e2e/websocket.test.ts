@@ -1,0 +1,311 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import OpenAI from "openai";
+import { ResponsesWS } from "openai/resources/responses/ws";
+import { fixedCredentials } from "../support/relay.ts";
+import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+import type { TestRelayOptions } from "../support/relay.ts";
+
+type Frame = Record<string, unknown> & { type: string; response?: { id: string; output: { type: string }[] } };
+
+let demo: DemoRelay;
+afterEach(() => demo.stop());
+
+interface Connection {
+  readonly opened: Promise<void>;
+  readonly closed: Promise<number>;
+  send(frame: unknown): void;
+  /** The next frame. */
+  next(): Promise<Frame>;
+  /** Frames up to and with the one that ends a reply. */
+  reply(): Promise<Frame[]>;
+  close(): void;
+}
+
+function open(headers: Record<string, string> = {}): Connection {
+  const socket = new WebSocket(`${demo.v1.replace("http", "ws")}/responses`, { headers } as unknown as string[]);
+  const frames: Frame[] = [];
+  let wake = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<number>();
+  const opened = Promise.withResolvers<void>();
+  opened.promise.catch(() => {});
+  socket.addEventListener("open", () => opened.resolve());
+  socket.addEventListener("error", () => opened.reject(new Error("it did not open")));
+  socket.addEventListener("message", ({ data }) => {
+    frames.push(JSON.parse(String(data)) as Frame);
+    wake.resolve();
+  });
+  socket.addEventListener("close", ({ code }) => (closed.resolve(code), wake.resolve()));
+  const next = async (): Promise<Frame> => {
+    while (frames.length === 0) {
+      if (socket.readyState === WebSocket.CLOSED) throw new Error("it was closed");
+      wake = Promise.withResolvers();
+      await wake.promise;
+    }
+    return frames.shift() as Frame;
+  };
+  return {
+    opened: opened.promise,
+    closed: closed.promise,
+    next,
+    send: (frame) => socket.send(typeof frame === "string" ? frame : JSON.stringify(frame)),
+    close: () => socket.close(),
+    async reply() {
+      const all: Frame[] = [];
+      for (;;) {
+        const frame = await next();
+        all.push(frame);
+        if (/^(error|response\.(completed|incomplete|failed))$/.test(frame.type)) return all;
+      }
+    },
+  };
+}
+
+async function opened(headers: Record<string, string> = {}, over: Partial<TestRelayOptions> = {}): Promise<Connection> {
+  demo = startDemoRelay(over);
+  const connection = open(headers);
+  await connection.opened;
+  return connection;
+}
+
+const create = (input: unknown, more: object = {}) => ({ type: "response.create", model: "gpt-5.5", input, ...more });
+const codex = { originator: "codex_exec", "user-agent": "codex_exec/0.169.0", version: "0.169.0" };
+/** As the CLI has it in every frame. */
+const cli = (input: unknown[], more: object = {}) =>
+  create(input, { instructions: "i", stream: true, store: false, include: ["reasoning.encrypted_content"], ...more });
+const user = (text: string) => ({ type: "message", role: "user", content: [{ type: "input_text", text }] });
+
+const bodies = () =>
+  demo.backend.requests
+    .filter(({ path }) => path.endsWith("/responses"))
+    .map((request) => ({ headers: request.headers, body: request.body as Record<string, unknown> }));
+const inputTypes = (index: number) =>
+  ((bodies()[index]?.body["input"] ?? []) as { type: string }[]).map(({ type }) => type);
+
+describe("one socket", () => {
+  test("carries a reply as single events, and the next one after it", async () => {
+    const connection = await opened();
+    connection.send(create("hello"));
+    const first = await connection.reply();
+    expect(first[0]?.type).toBe("response.created");
+    expect(first.at(-1)?.response?.output.map(({ type }) => type)).toEqual(["reasoning", "message"]);
+    connection.send(create("again", { previous_response_id: first.at(-1)?.response?.id }));
+    expect((await connection.reply()).at(-1)?.type).toBe("response.completed");
+    expect(inputTypes(1)).toEqual(["message", "reasoning", "message", "message"]);
+    expect(demo.backend.refusals).toEqual([]);
+    connection.close();
+  });
+
+  test("goes on from what store: false keeps from everybody else", async () => {
+    const connection = await opened();
+    connection.send(create("hello", { store: false }));
+    const id = (await connection.reply()).at(-1)?.response?.id;
+    connection.send(create("again", { previous_response_id: id }));
+    expect((await connection.reply()).at(-1)?.type).toBe("response.completed");
+    const other = open();
+    await other.opened;
+    other.send(create("mine?", { previous_response_id: id, store: false }));
+    expect(await other.next()).toMatchObject({
+      type: "error",
+      status: 400,
+      error: { code: "previous_response_not_found", param: "previous_response_id" },
+    });
+    connection.close();
+    other.close();
+  });
+
+  test("answers one request at a time", async () => {
+    const connection = await opened();
+    connection.send(create("deltas:2000"));
+    connection.send(create("me too"));
+    const frames = await connection.reply();
+    const error = frames.find(({ type }) => type === "error");
+    expect(error).toMatchObject({ status: 400, error: { message: expect.stringContaining("already being created") } });
+    connection.close();
+  });
+
+  test.each([
+    ["{", "A frame must be a JSON object."],
+    ["[]", "A frame must be a JSON object."],
+    [{ type: "session.update" }, "Unknown frame type 'session.update'"],
+    [{ type: "response.create", input: "x" }, "Missing required parameter: 'model'."],
+    [create("x", { model: "gpt-nobody-knows" }), "gpt-nobody-knows"],
+    [create("x", { previous_response_id: "resp_x" }), "Previous response with id 'resp_x' not found."],
+  ])("says what is wrong with %j and stays open", async (frame, message) => {
+    const connection = await opened();
+    connection.send(frame);
+    const error = await connection.next();
+    expect(error).toMatchObject({ type: "error", error: { message: expect.stringContaining(message) } });
+    expect(Number(error["status"])).toBeGreaterThanOrEqual(400);
+    connection.send(create("hello"));
+    expect((await connection.reply()).at(-1)?.type).toBe("response.completed");
+    connection.close();
+  });
+
+  test("tells limits and overload with their status, code and wait", async () => {
+    const connection = await opened();
+    connection.send(create("fault:usage_limit"));
+    expect(await connection.next()).toMatchObject({
+      type: "error",
+      status: 429,
+      error: { code: "usage_limit_reached" },
+      headers: { "x-codex-primary-used-percent": "100", "retry-after": expect.stringMatching(/^\d+$/) },
+    });
+    connection.close();
+  });
+
+  test("ends when upstream breaks off, as nothing else would tell", async () => {
+    const connection = await opened();
+    connection.send(create("fault:cut"));
+    const frames = await connection.reply();
+    expect(frames.at(-1)).toMatchObject({ type: "error", status: 502, error: { code: "upstream_stream_truncated" } });
+    connection.close();
+  });
+
+  test("lets go of upstream when its client leaves", async () => {
+    const connection = await opened();
+    connection.send(create("deltas:1000000"));
+    await connection.next();
+    expect(demo.backend.openStreams()).toBe(1);
+    connection.close();
+    await connection.closed;
+    for (let tries = 0; demo.backend.openStreams() > 0 && tries < 100; tries += 1) await Bun.sleep(10);
+    expect(demo.backend.openStreams()).toBe(0);
+    expect(demo.relay.activeRequests()).toBe(0);
+  });
+
+  test("counts among the requests in flight", async () => {
+    const connection = await opened({}, { relay: { maxRequests: 1 } });
+    connection.send(create("deltas:100000"));
+    await connection.next();
+    const other = open();
+    await other.opened;
+    other.send(create("hello"));
+    expect(await other.next()).toMatchObject({ type: "error", status: 503, error: { code: "relay_busy" } });
+    connection.close();
+    other.close();
+  });
+
+  test("lasts an hour", async () => {
+    const clock = { ms: Date.now() };
+    const connection = await opened({}, { now: () => clock.ms });
+    clock.ms += 60 * 60_000;
+    connection.send(create("hello"));
+    expect(await connection.next()).toMatchObject({
+      type: "error",
+      status: 400,
+      error: { code: "websocket_connection_limit_reached" },
+    });
+    expect(await connection.closed).toBe(1013);
+  });
+
+  test("is closed when the relay stops: at once when idle, after its reply when not", async () => {
+    const idle = await opened();
+    const busy = open();
+    await busy.opened;
+    busy.send(create("deltas:3000"));
+    await busy.next();
+    const drained = demo.relay.drain(20_000);
+    expect(await idle.closed).toBe(1001);
+    expect((await busy.reply()).at(-1)?.type).toBe("response.completed");
+    expect(await busy.closed).toBe(1001);
+    expect(await drained).toBe(true);
+  });
+});
+
+describe("who may open one", () => {
+  const refused = async (headers: Record<string, string>, over: Partial<TestRelayOptions> = {}) => {
+    demo = startDemoRelay(over);
+    return open(headers).opened.then(
+      () => false,
+      () => true,
+    );
+  };
+
+  test.each([
+    ["another site", { origin: "https://page.example" }],
+    ["another site that says so", { origin: "http://page.example", "sec-fetch-site": "cross-site" }],
+  ])("not a page of %s", async (_who, headers) => {
+    expect(await refused(headers as Record<string, string>)).toBe(true);
+  });
+
+  test("not without the key", async () => {
+    expect(await refused({}, { relay: { apiKey: "k3y" } })).toBe(true);
+    const connection = open({ authorization: "Bearer k3y" });
+    await connection.opened;
+    connection.close();
+  });
+
+  test("nor an API-key login: its clients fall back to HTTP", async () => {
+    demo = startDemoRelay({ credentials: fixedCredentials({ kind: "api-key" }) });
+    const reply = await fetch(`${demo.v1}/responses`, {
+      headers: { upgrade: "websocket", connection: "upgrade", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==" },
+    });
+    expect(reply.status).toBe(426);
+    expect((await fetch(`${demo.v1}/responses`)).status).toBe(405);
+  });
+});
+
+describe("a Codex client", () => {
+  test("sends its tools ahead, and goes on from them", async () => {
+    const connection = await opened(codex);
+    connection.send(cli([user("context")], { generate: false }));
+    const warm = await connection.reply();
+    expect(warm.map(({ type }) => type)).toEqual(["response.created", "response.completed"]);
+    expect(bodies()).toEqual([]);
+    connection.send(cli([user("hello")], { previous_response_id: warm.at(-1)?.response?.id }));
+    const first = await connection.reply();
+    connection.send(cli([user("more")], { previous_response_id: first.at(-1)?.response?.id }));
+    await connection.reply();
+    expect(inputTypes(0)).toEqual(["message", "message"]);
+    expect(inputTypes(1)).toEqual(["message", "message", "reasoning", "message", "message"]);
+    expect(bodies().every(({ body }) => !("previous_response_id" in body) && !("generate" in body))).toBe(true);
+    expect(demo.backend.refusals).toEqual([]);
+    connection.close();
+  });
+
+  test("has its frame's headers put where HTTP has them, and no others", async () => {
+    const connection = await opened({ ...codex, "openai-beta": "responses_websockets=2026-02-06", "session-id": "s1" });
+    const metadata = {
+      turn_id: "t1",
+      ws_request_header_x_codex_note: "yes",
+      "x-codex-ws-stream-request-start-ms": "1",
+      session_id: "s1",
+    };
+    connection.send(cli([user("hello")], { client_metadata: metadata }));
+    await connection.reply();
+    const [sent] = bodies();
+    expect(sent?.headers["x-codex-note"]).toBe("yes");
+    expect(sent?.headers["session-id"]).toBe("s1");
+    expect(sent?.headers["openai-beta"]).toBeUndefined();
+    expect(sent?.headers["upgrade"]).toBeUndefined();
+    expect(sent?.body["client_metadata"]).toEqual({ turn_id: "t1", session_id: "s1" });
+    connection.close();
+  });
+
+  test("reads refusals in the backend's own words", async () => {
+    const connection = await opened(codex);
+    connection.send(cli([user("fault:usage_limit")]));
+    expect(await connection.next()).toMatchObject({
+      type: "error",
+      status: 429,
+      error: { type: "usage_limit_reached", resets_in_seconds: expect.any(Number) },
+    });
+    connection.send(cli([user("x")], { previous_response_id: "resp_of_another_socket" }));
+    expect(await connection.next()).toMatchObject({ status: 400, error: { code: "previous_response_not_found" } });
+    connection.close();
+  });
+});
+
+test("the official SDK's socket", async () => {
+  demo = startDemoRelay();
+  const client = new OpenAI({ baseURL: demo.v1, apiKey: "any" });
+  const socket = new ResponsesWS(client);
+  const text = Promise.withResolvers<string>();
+  socket.on("event", (event) => {
+    if (event.type === "response.completed") text.resolve(event.response.output.map(({ type }) => type).join());
+  });
+  socket.on("error", (error) => text.reject(error));
+  socket.send({ type: "response.create", model: "gpt-5.5", input: "hello" });
+  expect(await text.promise).toBe("reasoning,message");
+  socket.close();
+});
