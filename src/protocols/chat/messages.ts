@@ -3,10 +3,10 @@ import type { InputItem } from "../../codex/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { assistantParts, inputParts, textOnly, toolOutput } from "./content.ts";
-import { wireCallId, wireToolName } from "./names.ts";
+import { wireCallId, wireToolName } from "../../codex/names.ts";
 import type { ChatMessage } from "./schema.ts";
 import { missing, unknownValue, wrongType } from "./refuse.ts";
-import { textOf } from "./trusted.ts";
+import { textOf } from "../../codex/trusted.ts";
 
 export interface Conversation {
   /** Text of the system messages that open the conversation; "" when none do. */

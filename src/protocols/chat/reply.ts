@@ -5,14 +5,14 @@ import type { Context, ReasoningMode } from "../protocol.ts";
 import type { ChatDelta, ChatEnd } from "./delta.ts";
 import { toFinishReason } from "./finish-reason.ts";
 import { wantsJson } from "./format.ts";
-import { ItemSlots } from "./item-slots.ts";
-import { ReasoningText } from "./reasoning-text.ts";
+import { ItemSlots } from "../../codex/item-slots.ts";
+import { ReasoningText } from "../../codex/reasoning-text.ts";
 import { stopSequences } from "./request.ts";
 import type { ChatRequest } from "./schema.ts";
-import { StopScanner } from "./stop.ts";
+import { StopScanner } from "../../codex/stop.ts";
 import { ToolCalls } from "./tool-calls.ts";
 import { renamedTools, usesLegacyFunctions } from "./tools.ts";
-import { objectsOf, readEvent, responseOf, textOf } from "./trusted.ts";
+import { objectsOf, readEvent, responseOf, textOf } from "../../codex/trusted.ts";
 import { toChatUsage } from "./usage.ts";
 
 /** Where the pieces of an answer go: into frames, or folded into one body. */

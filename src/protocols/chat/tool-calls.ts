@@ -1,6 +1,6 @@
 import type { OutputItem } from "../../codex/schema.ts";
 import type { ChatDelta } from "./delta.ts";
-import { textOf } from "./trusted.ts";
+import { textOf } from "../../codex/trusted.ts";
 
 interface Call {
   /** Position among the calls of the answer, from 0 without gaps. */

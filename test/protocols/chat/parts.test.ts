@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { CommentFilter } from "../../../src/protocols/chat/comment-filter.ts";
-import { wireCallId, wireToolName } from "../../../src/protocols/chat/names.ts";
-import { StopScanner } from "../../../src/protocols/chat/stop.ts";
+import { CommentFilter } from "../../../src/codex/comment-filter.ts";
+import { wireCallId, wireToolName } from "../../../src/codex/names.ts";
+import { StopScanner } from "../../../src/codex/stop.ts";
 import { ToolCalls } from "../../../src/protocols/chat/tool-calls.ts";
 
 describe("stop sequences", () => {

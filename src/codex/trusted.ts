@@ -1,6 +1,6 @@
-import type { CodexEvent, ResponseObject } from "../../codex/schema.ts";
-import type { WireEvent } from "../../codex/wire-event.ts";
-import { isObject, type JsonObject } from "../../lib/json.ts";
+import type { CodexEvent, ResponseObject } from "./schema.ts";
+import type { WireEvent } from "./wire-event.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
 
 /*
  * Events are trusted rather than validated, as most of the traffic is deltas. These are the few checks that keep an

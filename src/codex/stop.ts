@@ -7,11 +7,16 @@ export class StopScanner {
   /** Longest sequence less one: what may be the beginning of a match. */
   readonly #holdBack: number;
   #held = "";
-  isHit = false;
+  /** The sequence that ended the text. */
+  found: string | undefined;
 
   constructor(sequences: readonly string[]) {
     this.#sequences = sequences;
     this.#holdBack = Math.max(0, ...sequences.map((sequence) => sequence.length - 1));
+  }
+
+  get isHit(): boolean {
+    return this.found !== undefined;
   }
 
   /** The text that may be shown now. After a hit: what stood before it, then nothing. */
@@ -19,11 +24,14 @@ export class StopScanner {
     if (this.isHit) return "";
     if (this.#sequences.length === 0) return text;
     const seen = this.#held + text;
-    const found = this.#sequences.map((sequence) => seen.indexOf(sequence)).filter((at) => at >= 0);
-    if (found.length > 0) {
-      this.isHit = true;
+    const [first] = this.#sequences
+      .map((sequence) => ({ sequence, at: seen.indexOf(sequence) }))
+      .filter(({ at }) => at >= 0)
+      .toSorted((one, other) => one.at - other.at);
+    if (first) {
+      this.found = first.sequence;
       this.#held = "";
-      return seen.slice(0, Math.min(...found));
+      return seen.slice(0, first.at);
     }
     let shown = Math.max(0, seen.length - this.#holdBack);
     // Half a character cannot be sent: not every client puts the halves together again.
