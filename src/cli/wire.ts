@@ -88,6 +88,7 @@ function relayOptions(settings: Settings): RelayOptions {
     strict: settings.strict,
     reasoning: settings.reasoning,
     instructions: settings.instructions ?? "",
+    modelAliases: settings.claudeModels,
     maxBodyBytes: Math.floor(settings.maxBodyMib * 1024 * 1024),
     maxRequests: settings.maxRequests,
     keepAliveMs: settings.keepAlive * 1000,

@@ -61,6 +61,18 @@ const lite = text.transform((value, context) => {
   return choice;
 });
 
+/** `opus=gpt-x,claude-y=gpt-z`: names or families of another vendor's models, and the model that each stands for. */
+const aliases = text.transform((value, context) => {
+  const models: Record<string, string> = {};
+  for (const part of value.split(",").map((entry) => entry.trim())) {
+    const pair = /^([^=\s]+)=([^=\s]+)$/.exec(part);
+    if (pair?.[1] === undefined || pair[2] === undefined)
+      context.addIssue({ code: "custom", message: "must be NAME=MODEL" });
+    else models[pair[1].toLowerCase()] = pair[2];
+  }
+  return models;
+});
+
 const addr = text.transform((value, context) => {
   const match = /^(\[[^\]]+\]|[^:]*):(\d{1,5})$/.exec(value);
   if (!match) context.addIssue({ code: "custom", message: "must be like HOST:PORT" });
@@ -157,6 +169,16 @@ export const SETTINGS = {
     value: "A,B",
     isList: true,
     help: "models to list instead of the account's",
+  },
+  claudeModels: {
+    key: "claude_models",
+    flags: ["--claude-models"],
+    env: ["CODEX_RELAY_CLAUDE_MODELS"],
+    schema: aliases,
+    default: {},
+    defaultText: "picked from the account's list",
+    value: "NAME=MODEL",
+    help: "models for Claude names or families: opus=MODEL,sonnet=MODEL,haiku=MODEL,claude-x=MODEL",
   },
   baseUrl: {
     key: "base_url",

@@ -1,6 +1,23 @@
-import { chat } from "./chat/index.ts";
-import type { Protocol } from "./protocol.ts";
-import { responses } from "./responses/index.ts";
+import type { Dialect, Protocol } from "./protocol.ts";
 
-/** The dialects that the relay speaks. A new one is one folder and one line here. */
-export const PROTOCOLS: readonly Protocol[] = [chat, responses] as readonly Protocol[];
+/** The dialects that the relay speaks. A new one is one folder and one entry here. */
+export const DIALECTS: readonly Dialect[] = [
+  {
+    name: "chat",
+    paths: ["/v1/chat/completions"],
+    isOpenai: true,
+    load: once(() => import("./chat/index.ts").then(({ chat }) => chat as Protocol)),
+  },
+  {
+    name: "responses",
+    paths: ["/v1/responses"],
+    isOpenai: true,
+    load: once(() => import("./responses/index.ts").then(({ responses }) => responses as Protocol)),
+  },
+];
+
+/** Building a dialect's schemas takes milliseconds, which a start has not got and a second request need not pay. */
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: Promise<T> | undefined;
+  return () => (loaded ??= load());
+}

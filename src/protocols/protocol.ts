@@ -18,6 +18,8 @@ export interface Context {
   /** System text for requests that bring none; "" when the owner set none. */
   readonly defaultInstructions: string;
   readonly models: ModelCatalogue;
+  /** Model names of other vendors, or families of them, and the models that the owner gave them. */
+  readonly modelAliases: Readonly<Record<string, string>>;
   readonly memory: ReasoningMemory;
   /** Finished responses that their clients may refer to. */
   readonly responses: ResponseStore;
@@ -34,6 +36,8 @@ export interface Translation {
   readonly dropped: readonly string[];
   /** Client fields honoured in another way (`stop` emulated, effort clamped, …). */
   readonly changed: readonly string[];
+  /** Headers of the reply that only this dialect has. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** True forwards the body as it is: no Responses-Lite re-packing (Codex clients pack it themselves). */
   readonly verbatim?: boolean;
 }
@@ -61,11 +65,33 @@ export interface ClientBody {
   toBody(): unknown;
 }
 
-/** A dialect that clients speak. Pure: no clock, no network, no disk, no randomness. */
-export interface Protocol<Request = unknown> {
+/** How a dialect says no. */
+export interface ErrorVoice {
+  /** Error body; headers come from the error itself. `requestId` is the one in the reply's header. */
+  toError(error: RelayError, requestId: string): unknown;
+  /** The status, where the dialect has another one for it than the error itself. */
+  statusOf?(error: RelayError): number;
+  /** Where the dialect's SDKs look for the request id, beside `x-request-id`. */
+  readonly requestIdHeader?: string;
+}
+
+/** What the server knows of a dialect before anybody speaks it; the rest is loaded with the first request. */
+export interface Dialect {
   readonly name: string;
   /** Full paths, with the `/v1` prefix; the server also answers without it. */
   readonly paths: readonly string[];
+  /** Paths that the dialect answers by itself, without an answer of the backend. */
+  readonly asides?: readonly string[];
+  /** One of OpenAI's own: with an API-key login its requests go to the public API as they are. */
+  readonly isOpenai: boolean;
+  /** True when a request's headers name the dialect, for routes that several have in common. */
+  isSpokenBy?(headers: Headers): boolean;
+  load(): Promise<Protocol>;
+}
+
+/** A dialect that clients speak. Pure: no clock, no network, no disk, no randomness. */
+export interface Protocol<Request = unknown> extends ErrorVoice {
+  readonly name: string;
   /** Body from outside → request. Throws RelayError with `param`. */
   parse(body: unknown): Request;
   isStreaming(request: Request): boolean;
@@ -76,6 +102,10 @@ export interface Protocol<Request = unknown> {
   readonly streamContentType: string;
   /** Sent while upstream is silent; "" when the dialect has nothing harmless to send. */
   readonly keepAliveFrame: string;
-  /** Error body; status and headers come from the error itself. */
-  toError(error: RelayError): unknown;
+  /** The reply to a request on one of the dialect's `asides`. */
+  answerAside?(path: string, body: unknown, context: Context): Promise<unknown>;
+  /** GET /v1/models in the dialect's own form, where it has one. Throws RelayError. */
+  toModelList?(models: ModelCatalogue, query: URLSearchParams): unknown;
+  /** GET /v1/models/{id}, likewise. Throws `model_not_found`. */
+  toModel?(models: ModelCatalogue, id: string): unknown;
 }

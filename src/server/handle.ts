@@ -11,7 +11,7 @@ import { parseBody, readBody } from "./body.ts";
 import type { Visitor } from "./gate.ts";
 import type { Life } from "./life.ts";
 import type { RelayOptions } from "./options.ts";
-import { jsonReply, streamHeaders } from "./reply.ts";
+import { jsonReply, requestIdHeaders, streamHeaders } from "./reply.ts";
 
 /** What handling needs besides the request. */
 export interface HandleDependencies {
@@ -98,7 +98,22 @@ export async function begin(
     },
     life.signal,
   );
-  return { parsed, context, reply, headers: replyHeaders(reply, translation, admitted.id) };
+  return { parsed, context, reply, headers: replyHeaders(protocol, reply, translation, admitted.id) };
+}
+
+/** A question that the dialect answers without the backend. Throws RelayError. */
+export async function handleAside(
+  protocol: Protocol,
+  path: string,
+  admitted: Admitted,
+  deps: HandleDependencies,
+): Promise<Response> {
+  const body = parseBody(await readBody(admitted.request, deps.options.maxBodyBytes));
+  const context = await contextOf(admitted, false, deps);
+  return jsonReply(await protocol.answerAside?.(path, body, context), 200, {
+    "x-request-id": admitted.id,
+    ...requestIdHeaders(protocol, { "x-request-id": admitted.id }),
+  });
 }
 
 async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDependencies): Promise<Context> {
@@ -108,6 +123,7 @@ async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDepen
     reasoning: deps.options.reasoning,
     defaultInstructions: deps.options.instructions,
     models: await deps.upstream.catalogue.current(),
+    modelAliases: deps.options.modelAliases,
     memory: deps.memory,
     responses: deps.responses,
     clientId: admitted.visitor.clientId,
@@ -125,11 +141,19 @@ function refuseDropped(translation: Translation): void {
   );
 }
 
-function replyHeaders(reply: UpstreamReply, translation: Translation, id: string): Record<string, string> {
+function replyHeaders(
+  protocol: Protocol,
+  reply: UpstreamReply,
+  translation: Translation,
+  id: string,
+): Record<string, string> {
   const adjusted = [...new Set([...translation.dropped, ...translation.changed, ...reply.dropped])].toSorted();
+  const requestId = { "x-request-id": upstreamRequestId(reply.headers) ?? id };
   return {
-    "x-request-id": upstreamRequestId(reply.headers) ?? id,
+    ...requestId,
+    ...requestIdHeaders(protocol, requestId),
     ...clientHeaders(reply.headers),
+    ...translation.headers,
     ...(adjusted.length > 0 ? { "x-codex-relay-adjusted": adjusted.join(", ") } : {}),
   };
 }

@@ -16,6 +16,8 @@ export interface RelayOptions {
   readonly reasoning: ReasoningMode;
   /** System text for requests that bring none. */
   readonly instructions: string;
+  /** Model names of other vendors and what they stand for. */
+  readonly modelAliases: Readonly<Record<string, string>>;
   readonly maxBodyBytes: number;
   /** Requests in flight at once; more get 503 with `Retry-After`, because Bun's fetch would queue them in silence. */
   readonly maxRequests: number;

@@ -1,6 +1,9 @@
 import type { RelayError } from "../lib/errors.ts";
+import { openaiError } from "../lib/openai-error.ts";
+import type { ErrorVoice } from "../protocols/protocol.ts";
 
-export type ErrorBody = (error: RelayError) => unknown;
+/** How the relay says no where no dialect is spoken: most clients read OpenAI's envelope. */
+export const COMMON_VOICE: ErrorVoice = { toError: openaiError };
 
 /** JSON of any status. */
 export function jsonReply(body: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
@@ -11,16 +14,17 @@ export function jsonReply(body: unknown, status = 200, headers: Readonly<Record<
 }
 
 /**
- * An error as a reply in a dialect's own body. Codex clients get upstream's very bytes when there are any: they read
+ * An error as a reply in a dialect's own words. Codex clients get upstream's very bytes when there are any: they read
  * reset times and codes out of them.
  */
 export function errorReply(
   error: RelayError,
-  toBody: ErrorBody,
+  voice: ErrorVoice,
   headers: Readonly<Record<string, string>>,
   isCodexClient = false,
 ): Response {
-  const all = { ...headers, ...errorHeaders(error) };
+  const own = { ...headers, ...errorHeaders(error) };
+  const all = { ...own, ...requestIdHeaders(voice, own) };
   const upstream = error.upstreamBody;
   if (isCodexClient && upstream) {
     return new Response(upstream.text, {
@@ -28,7 +32,16 @@ export function errorReply(
       headers: { "content-type": upstream.contentType, ...all },
     });
   }
-  return jsonReply(toBody(error), error.status, all);
+  return jsonReply(voice.toError(error, all["x-request-id"] ?? ""), voice.statusOf?.(error) ?? error.status, all);
+}
+
+/** The request id once more under the name that the dialect's SDKs know. */
+export function requestIdHeaders(
+  voice: Pick<ErrorVoice, "requestIdHeader">,
+  headers: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const id = headers["x-request-id"];
+  return voice.requestIdHeader === undefined || id === undefined ? {} : { [voice.requestIdHeader]: id };
 }
 
 function errorHeaders(error: RelayError): Record<string, string> {

@@ -1,8 +1,12 @@
+import type { Dialect } from "../protocols/protocol.ts";
+
 /** One path and what may be done there. `:name` matches one segment, a last `*` the rest. */
 export interface Route<Handler> {
   readonly path: string;
   /** Open routes (health) need no key. */
   readonly isOpen: boolean;
+  /** Set on routes of one dialect, which refuses in its own words there. */
+  readonly dialect?: Dialect;
   readonly methods: Readonly<Record<string, Handler>>;
 }
 
@@ -24,10 +28,10 @@ export function pathOf(url: string): string {
   return path === "" ? "/" : path;
 }
 
-/** One query parameter of a request, decoded; undefined when absent. */
-export function queryOf(url: string, name: string): string | undefined {
+/** The query of a request. */
+export function parametersOf(url: string): URLSearchParams {
   const start = url.indexOf("?");
-  return start < 0 ? undefined : (new URLSearchParams(url.slice(start + 1).split("#")[0]).get(name) ?? undefined);
+  return new URLSearchParams(start < 0 ? "" : url.slice(start + 1).split("#")[0]);
 }
 
 /** True when a path fits a route's pattern. */

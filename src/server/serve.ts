@@ -5,22 +5,21 @@ import { ResponseStore } from "../codex/response-store.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import type { Log } from "../lib/log.ts";
-import { openaiError } from "../lib/openai-error.ts";
-import { PROTOCOLS } from "../protocols/index.ts";
-import type { Protocol } from "../protocols/protocol.ts";
+import { DIALECTS } from "../protocols/index.ts";
+import type { Dialect, ErrorVoice, Protocol } from "../protocols/protocol.ts";
 import type { CredentialProvider } from "../auth/credentials.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
 import { readBody } from "./body.ts";
 import { corsHeaders, Gate, preflightHeaders, type Visitor } from "./gate.ts";
-import { handle, type Admitted, type HandleDependencies } from "./handle.ts";
+import { handle, handleAside, type Admitted, type HandleDependencies } from "./handle.ts";
 import { health, ready, type Instance } from "./health.ts";
 import { Life } from "./life.ts";
 import { backendModels, modelList, oneModel } from "./models.ts";
 import type { RelayOptions } from "./options.ts";
-import { errorReply, type ErrorBody } from "./reply.ts";
+import { COMMON_VOICE, errorReply, jsonReply } from "./reply.ts";
 import { ResponsesSocket } from "./websocket.ts";
 import { forgetResponse, itemsOfResponse, oneResponse, refuseCancel, type StoredQuery } from "./stored.ts";
-import { fits, isNotOffered, pathOf, queryOf, withAlias, type Route } from "./routes.ts";
+import { fits, isNotOffered, parametersOf, pathOf, withAlias, type Route } from "./routes.ts";
 
 export interface RelayDependencies {
   readonly options: RelayOptions;
@@ -99,7 +98,7 @@ function listen(options: RelayOptions, relay: Relay): Server<ResponsesSocket> {
       websocket: relay.websocket(),
       error: (error) => {
         relay.log.error("A request failed inside the relay.", { reason: error.message });
-        return errorReply(toRelayError(error), openaiError, {});
+        return errorReply(toRelayError(error), COMMON_VOICE, {});
       },
     });
   } catch (error) {
@@ -158,7 +157,7 @@ class Relay {
         Object.fromEntries(
           Object.entries(route.methods).map(([method, handler]) => [
             method,
-            (request: Request, server: Server<ResponsesSocket>) => this.#answer(request, server, route.isOpen, handler),
+            (request: Request, server: Server<ResponsesSocket>) => this.#answer(request, server, route, handler),
           ]),
         ),
       ]),
@@ -173,7 +172,7 @@ class Relay {
       request,
       server,
       // A preflight carries no key by design; it gives nothing away.
-      request.method === "OPTIONS" || route?.isOpen === true,
+      { isOpen: request.method === "OPTIONS" || route?.isOpen === true, dialect: route?.dialect },
       (admitted) => this.#unrouted(admitted, path, route),
     );
   }
@@ -203,46 +202,65 @@ class Relay {
       throw new RelayError("not_implemented", `${path} is not offered by this relay.`, { shouldRetry: false });
     }
     throw new RelayError("not_found", `Unknown request URL: ${request.method} ${path.slice(0, 200)}.`, {
-      hint: "The relay answers on /v1/chat/completions, /v1/responses and /v1/models.",
+      hint: `The relay answers on ${[...DIALECTS.flatMap(({ paths }) => paths), "/v1/models"].join(", ")}.`,
     });
   }
 
   #dialectRoutes(): Route<Handler>[] {
-    return PROTOCOLS.flatMap((protocol) =>
-      protocol.paths.flatMap(withAlias).map((path) => ({
+    return DIALECTS.flatMap((dialect) => [
+      ...dialect.paths.flatMap(withAlias).map((path) => ({
         path,
         isOpen: false,
+        dialect,
         methods: {
-          POST: (admitted) => this.#dialect(protocol, admitted, path),
-          ...(protocol.name === "responses" ? { GET: (admitted: Admitted) => this.#upgrade(admitted) } : {}),
+          POST: (admitted: Admitted) => this.#dialect(dialect, admitted, path),
+          ...(dialect.name === "responses" ? { GET: (admitted: Admitted) => this.#upgrade(admitted) } : {}),
         },
       })),
-    );
+      ...(dialect.asides ?? []).flatMap((aside) =>
+        withAlias(aside).map((path) => ({
+          path,
+          isOpen: false,
+          dialect,
+          methods: {
+            POST: async (admitted: Admitted) => handleAside(await dialect.load(), aside, admitted, this.#handling),
+          },
+        })),
+      ),
+    ]);
   }
 
-  async #dialect(protocol: Protocol, admitted: Admitted, path: string): Promise<Response> {
-    if (await this.#isApiKeyLogin()) return this.#forward(admitted, path);
-    try {
-      return await handle(protocol, admitted, this.#handling);
-    } catch (thrown) {
-      return this.#refusal(thrown, admitted, (error) => protocol.toError(error));
+  async #dialect(dialect: Dialect, admitted: Admitted, path: string): Promise<Response> {
+    if (await this.#isApiKeyLogin()) {
+      if (dialect.isOpenai) return this.#forward(admitted, path);
+      throw new RelayError("not_implemented", `${path} needs a ChatGPT login; the login in use is an API key.`, {
+        shouldRetry: false,
+        hint: "Run `codex-relay login`.",
+      });
     }
+    return handle(await dialect.load(), admitted, this.#handling);
   }
 
   #modelRoutes(): Route<Handler>[] {
     const list: Handler = async (admitted) => {
       if (await this.#isApiKeyLogin()) return this.#forward(admitted, "/v1/models");
-      const version = queryOf(admitted.request.url, "client_version");
+      const version = parametersOf(admitted.request.url).get("client_version") ?? undefined;
       if (version !== undefined) {
         return backendModels(this.#deps.upstream, version, admitted.request, admitted.life.signal);
       }
-      return modelList(await this.#deps.upstream.catalogue.current());
+      const models = await this.#deps.upstream.catalogue.current();
+      const spoken = await spokenIn(admitted.request.headers);
+      return spoken?.toModelList
+        ? jsonReply(spoken.toModelList(models, parametersOf(admitted.request.url)))
+        : modelList(models);
     };
     const one: Handler = async (admitted) => {
       const path = pathOf(admitted.request.url);
       if (await this.#isApiKeyLogin()) return this.#forward(admitted, path);
       const id = decode(path.replace(/^(\/v1)?\/models\//, ""));
-      return oneModel(await this.#deps.upstream.catalogue.current(), id);
+      const models = await this.#deps.upstream.catalogue.current();
+      const spoken = await spokenIn(admitted.request.headers);
+      return spoken?.toModel ? jsonReply(spoken.toModel(models, id)) : oneModel(models, id);
     };
     return [
       ...withAlias("/v1/models").map((path) => ({ path, isOpen: false, methods: { GET: list } })),
@@ -335,7 +353,7 @@ class Relay {
   async #answer(
     request: Request,
     server: Server<ResponsesSocket>,
-    isOpen: boolean,
+    { isOpen, dialect }: { readonly isOpen: boolean; readonly dialect?: Dialect | undefined },
     handler: Handler,
   ): Promise<Response> {
     const life: Life = new Life(request.signal, () => this.active.delete(life));
@@ -351,7 +369,8 @@ class Relay {
       const reply = await handler(admitted);
       return reply === TAKEN ? reply : withHeaders(reply, admitted);
     } catch (thrown) {
-      return this.#refusal(thrown, admitted, openaiError);
+      const voice = (await dialect?.load()) ?? (await spokenIn(request.headers)) ?? COMMON_VOICE;
+      return this.#refusal(thrown, admitted, voice);
     } finally {
       if (!life.isStreaming) this.active.delete(life);
     }
@@ -368,7 +387,7 @@ class Relay {
     this.active.add(life);
   }
 
-  #refusal(thrown: unknown, admitted: Admitted, toBody: ErrorBody): Response {
+  #refusal(thrown: unknown, admitted: Admitted, voice: ErrorVoice): Response {
     admitted.life.end();
     const hasLeft = admitted.request.signal.aborted;
     const error = hasLeft
@@ -380,7 +399,7 @@ class Relay {
       this.log.debug("Refused.", { id: admitted.id, status: error.status, code: error.code });
     }
     const headers = { "x-request-id": admitted.id, ...corsHeaders(admitted.visitor) };
-    return errorReply(error, toBody, headers, isCodexClient(admitted.request.headers));
+    return errorReply(error, voice, headers, isCodexClient(admitted.request.headers));
   }
 
   /** Without a login it is no: the answer that needs one says so itself. */
@@ -425,6 +444,11 @@ const SOCKET_IDLE_SECONDS = 120;
 const SOCKET_BUFFER_BYTES = 1024 * 1024;
 
 const STRANGER: Visitor = { clientId: "", origin: undefined, isBrowser: false };
+
+/** The dialect that a request's headers name, if they name one. */
+async function spokenIn(headers: Headers): Promise<Protocol | undefined> {
+  return DIALECTS.find((dialect) => dialect.isSpokenBy?.(headers))?.load();
+}
 
 /** Paths that exist at the public API, whether or not the relay offers them for plan logins. */
 function isPublicApiPath(path: string): boolean {

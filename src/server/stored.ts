@@ -2,7 +2,7 @@ import type { ResponseStore, StoredTurn } from "../codex/response-store.ts";
 import type { InputItem } from "../codex/schema.ts";
 import { RelayError } from "../lib/errors.ts";
 import { jsonReply } from "./reply.ts";
-import { queryOf } from "./routes.ts";
+import { parametersOf } from "./routes.ts";
 
 /** A question about one response that the relay may remember. */
 export interface StoredQuery {
@@ -37,13 +37,14 @@ export function refuseCancel(query: StoredQuery): Response {
 /** GET /v1/responses/{id}/input_items: a page of what the response answered, newest first unless asked otherwise. */
 export function itemsOfResponse(query: StoredQuery): Response {
   const { store, clientId, id, nowMs } = query;
+  const parameters = parametersOf(query.url);
   const turn = find(query);
   const earlier = turn.previousId === undefined ? [] : (store.conversation(clientId, turn.previousId, nowMs) ?? []);
   const items = [...earlier, ...turn.input].map((item, index) => withId(item, id, index));
-  if (queryOf(query.url, "order") !== "asc") items.reverse();
-  const after = queryOf(query.url, "after");
-  const start = after === undefined ? 0 : items.findIndex((item) => item["id"] === after) + 1;
-  const data = items.slice(start, start + limitOf(query.url));
+  if (parameters.get("order") !== "asc") items.reverse();
+  const after = parameters.get("after");
+  const start = after === null ? 0 : items.findIndex((item) => item["id"] === after) + 1;
+  const data = items.slice(start, start + limitOf(parameters));
   return jsonReply({
     object: "list",
     data,
@@ -68,9 +69,8 @@ function withId(item: InputItem, responseId: string, index: number): InputItem {
   return typeof item["id"] === "string" ? item : { ...item, id: `item_${responseId.replace(/^resp_/, "")}_${index}` };
 }
 
-function limitOf(url: string): number {
-  const text = queryOf(url, "limit") ?? String(USUAL_ITEMS);
-  const limit = Number(text);
+function limitOf(parameters: URLSearchParams): number {
+  const limit = Number(parameters.get("limit") ?? USUAL_ITEMS);
   if (Number.isInteger(limit) && limit >= 1 && limit <= MOST_ITEMS) return limit;
   throw new RelayError("invalid_value", `Invalid 'limit': expected a whole number from 1 to ${MOST_ITEMS}.`, {
     param: "limit",

@@ -5,7 +5,6 @@ import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import { openaiError } from "../lib/openai-error.ts";
 import type { FrameSource } from "../lib/stream.ts";
-import { responses } from "../protocols/responses/index.ts";
 import type { Protocol } from "../protocols/protocol.ts";
 import type { Visitor } from "./gate.ts";
 import { begin, frameSource, type HandleDependencies } from "./handle.ts";
@@ -27,8 +26,6 @@ export interface SocketVisit {
   readonly url: string;
   readonly visitor: Visitor;
 }
-
-const PROTOCOL: Protocol = responses;
 
 type Socket = ServerWebSocket<ResponsesSocket>;
 
@@ -130,10 +127,11 @@ export class ResponsesSocket {
       const admitted = { request, visitor, id: this.#deps.newId(), life, waitForever: () => {} };
       const known = this.#knows(body);
       const sent = { ...withoutFrameFields(body), input, ...(known ? { previous_response_id: undefined } : {}) };
-      const begun = await begin(PROTOCOL, sent, admitted, this.#deps.handling);
+      const protocol: Protocol = (await import("../protocols/responses/index.ts")).responses;
+      const begun = await begin(protocol, sent, admitted, this.#deps.handling);
       const state = begun.reply.headers.get("x-codex-turn-state");
       if (state !== null) this.#turn = { id: turnOf(body), state };
-      const stream = PROTOCOL.openStream(begun.parsed, begun.context);
+      const stream = protocol.openStream(begun.parsed, begun.context);
       await this.#pump(socket, frameSource(stream, begun.reply, life), input);
     } finally {
       life.end();

@@ -32,6 +32,7 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   logFormat: ["json", "json"],
   instructions: ["I", "I"],
   models: ["a, b", ["a", "b"]],
+  claudeModels: ["Opus=gpt-a, claude-x=gpt-b", { opus: "gpt-a", "claude-x": "gpt-b" }],
   baseUrl: ["https://x/y/", "https://x/y"],
   responsesPath: ["/r", "/r"],
   openaiBaseUrl: ["https://o/v1", "https://o/v1"],

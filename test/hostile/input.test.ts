@@ -18,33 +18,30 @@ beforeAll(() => {
 afterAll(() => demo.stop());
 
 const corpus = loadCases().filter(({ request }) => isObject(request));
-const byProtocol = Map.groupBy(corpus, ({ protocol }) => protocol);
+const byRoute = Map.groupBy(corpus, ({ route }) => route);
 
-describe.each([...byProtocol].map(([protocol, cases]) => [protocol.name, protocol.paths[0] ?? "", cases] as const))(
-  "%s",
-  (_name, path, cases) => {
-    test(`spoiled bodies get an answer or a refusal that says what is wrong (seed ${seed})`, async () => {
-      const random = randomOf(seed);
-      const seen = new Map<number, number>();
-      for (let run = 0; run < runs; run += 1) {
-        const body = mutated(cases[Math.floor(random() * cases.length)]?.request, random);
-        const reply = await fetch(demo.relay.url + path, {
-          method: "POST",
-          headers: { "content-type": "application/json" },
-          body,
-          signal: AbortSignal.timeout(HANG_MS),
-        });
-        const text = await reply.text();
-        seen.set(reply.status, (seen.get(reply.status) ?? 0) + 1);
-        if (reply.status !== 200) expectRefusal(reply.status, text, body);
-      }
-      // Some of each: spoiled bodies that are still fine, and ones that are not.
-      expect(seen.get(200)).toBeGreaterThan(0);
-      expect(seen.get(400)).toBeGreaterThan(0);
-      expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
-    }, 600_000);
-  },
-);
+describe.each([...byRoute].map(([route, cases]) => [route, cases] as const))("%s", (path, cases) => {
+  test(`spoiled bodies get an answer or a refusal that says what is wrong (seed ${seed})`, async () => {
+    const random = randomOf(seed);
+    const seen = new Map<number, number>();
+    for (let run = 0; run < runs; run += 1) {
+      const body = mutated(cases[Math.floor(random() * cases.length)]?.request, random);
+      const reply = await fetch(demo.relay.url + path, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+        signal: AbortSignal.timeout(HANG_MS),
+      });
+      const text = await reply.text();
+      seen.set(reply.status, (seen.get(reply.status) ?? 0) + 1);
+      if (reply.status !== 200) expectRefusal(reply.status, text, body);
+    }
+    // Some of each: spoiled bodies that are still fine, and ones that are not.
+    expect(seen.get(200)).toBeGreaterThan(0);
+    expect(seen.get(400)).toBeGreaterThan(0);
+    expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
+  }, 600_000);
+});
 
 function expectRefusal(status: number, text: string, body: string): void {
   const parsed = parseJson(text);
@@ -53,5 +50,5 @@ function expectRefusal(status: number, text: string, body: string): void {
   if (!isObject(error) || status < 400 || status >= 500) throw new Error(`not a refusal: ${shown}`);
   if (typeof error["message"] !== "string" || error["message"] === "") throw new Error(`says nothing: ${shown}`);
   const { param } = error;
-  if (param !== null && typeof param !== "string") throw new Error(`odd param: ${shown}`);
+  if (param !== undefined && param !== null && typeof param !== "string") throw new Error(`odd param: ${shown}`);
 }

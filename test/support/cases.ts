@@ -6,9 +6,13 @@ import { ReasoningMemory } from "../../src/codex/reasoning-memory.ts";
 import { ResponseStore } from "../../src/codex/response-store.ts";
 import type { WireEvent } from "../../src/codex/wire-event.ts";
 import { RelayError } from "../../src/lib/errors.ts";
-import { PROTOCOLS } from "../../src/protocols/index.ts";
+import { DIALECTS } from "../../src/protocols/index.ts";
 import type { Context, Protocol, ReasoningMode } from "../../src/protocols/protocol.ts";
 import { readEvents } from "../../src/upstream/events.ts";
+
+const SPOKEN = await Promise.all(
+  DIALECTS.map(async (dialect) => ({ route: dialect.paths[0] ?? "", protocol: await dialect.load() })),
+);
 
 export const CASES = join(import.meta.dir, "../fixtures/cases");
 
@@ -16,6 +20,8 @@ export const CASES = join(import.meta.dir, "../fixtures/cases");
 export interface Case {
   readonly name: string;
   readonly protocol: Protocol;
+  /** Where a relay takes such requests. */
+  readonly route: string;
   readonly request: unknown;
   /** Settings of the relay that the case is about: `relay.json`, where there is one. */
   readonly settings: { readonly reasoning?: ReasoningMode; readonly instructions?: string };
@@ -29,7 +35,7 @@ export function loadCases(): Case[] {
   return readdirSync(CASES)
     .toSorted()
     .flatMap((name) =>
-      PROTOCOLS.flatMap((protocol): Case[] => {
+      SPOKEN.flatMap(({ protocol, route }): Case[] => {
         const folder = join(CASES, name);
         const request = join(folder, `${protocol.name}.request.json`);
         if (!existsSync(request)) return [];
@@ -38,6 +44,7 @@ export function loadCases(): Case[] {
           {
             name: `${name} (${protocol.name})`,
             protocol,
+            route,
             request: JSON.parse(readFileSync(request, "utf8")) as unknown,
             settings: existsSync(settings) ? (JSON.parse(readFileSync(settings, "utf8")) as Case["settings"]) : {},
             tape: readFileSync(join(folder, "upstream.sse")),
@@ -58,6 +65,7 @@ export function contextOf(settings: Case["settings"], memory = new ReasoningMemo
     reasoning: settings.reasoning ?? "both",
     defaultInstructions: settings.instructions ?? "",
     models: MODELS,
+    modelAliases: {},
     memory,
     responses: new ResponseStore(),
     clientId: "",
@@ -123,5 +131,5 @@ export function whole({ protocol, request, settings }: Case, events: readonly Wi
 
 /** A refusal in the dialect's own words, with its status. */
 export function refusalBody(protocol: Protocol, error: RelayError): unknown {
-  return { status: error.status, body: protocol.toError(error) };
+  return { status: protocol.statusOf?.(error) ?? error.status, body: protocol.toError(error, "req_0123456789abcdef") };
 }

@@ -55,6 +55,7 @@ export function startTestRelay(options: TestRelayOptions): TestRelay {
       instructions: "",
       maxBodyBytes: 64 * 1024 * 1024,
       maxRequests: 240,
+      modelAliases: {},
       keepAliveMs: 15_000,
       ...options.relay,
     },

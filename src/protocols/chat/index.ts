@@ -9,7 +9,6 @@ import { ChatStream } from "./stream.ts";
 /** OpenAI Chat Completions, the dialect that most clients speak. */
 export const chat: Protocol<ChatRequest> = {
   name: "chat",
-  paths: ["/v1/chat/completions"],
   parse: parseChatRequest,
   isStreaming: (request) => request.stream === true,
   toCodex,

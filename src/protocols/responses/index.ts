@@ -9,7 +9,6 @@ import { SafeStream, VerbatimStream } from "./stream.ts";
 /** OpenAI Responses: the backend's own language, so mostly the identity. */
 export const responses: Protocol<ResponsesRequest> = {
   name: "responses",
-  paths: ["/v1/responses"],
   parse: parseResponsesRequest,
   isStreaming: (request) => request.stream === true,
   toCodex,

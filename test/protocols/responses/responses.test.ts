@@ -19,6 +19,7 @@ const context: Context = {
   memory: new ReasoningMemory(),
   responses: new ResponseStore(),
   clientId: "",
+  modelAliases: {},
   isCodexClient: false,
 };
 
