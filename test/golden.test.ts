@@ -41,16 +41,18 @@ describe.each(cases.map((one) => [one.name, one] as const))("%s", (_name, one) =
     compare(one, "codex.json", request instanceof RelayError ? undefined : pretty(request));
   });
 
+  const streamFile = one.protocol.streamContentType.includes("ndjson") ? "stream.ndjson" : "stream.sse";
+
   test("streamed and whole", async () => {
     if (request instanceof RelayError) {
       compare(one, "error.json", pretty(refusalBody(one.protocol, request)));
-      compare(one, "stream.sse", undefined);
+      compare(one, streamFile, undefined);
       compare(one, "response.json", undefined);
       return;
     }
     const events = await eventsOf(one.tape);
     const stream = streamed(one, events);
-    compare(one, "stream.sse", stream.frames);
+    compare(one, streamFile, stream.frames);
     const body = whole(one, events);
     compare(one, "response.json", body instanceof RelayError ? undefined : pretty(body));
     const refusal = body instanceof RelayError ? body : stream.refusal;

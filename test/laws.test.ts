@@ -75,6 +75,39 @@ function mergeStrings(known: Record<string, string> = {}, more: Record<string, s
   };
 }
 
+/** Text and finish reason of streamed text completions. */
+function foldCompletion(frames: string) {
+  const folded = { text: "", reason: null as string | null };
+  for (const line of frames.split("\n")) {
+    if (!line.startsWith("data: {")) continue;
+    const [choice] = (
+      JSON.parse(line.slice("data: ".length)) as { choices: { text: string; finish_reason: string | null }[] }
+    ).choices;
+    if (!choice) continue;
+    folded.text += choice.text;
+    folded.reason = choice.finish_reason ?? folded.reason;
+  }
+  return [folded];
+}
+
+/** Ollama's lines as the one object that they stand for: texts joined, calls listed, the rest from the last line. */
+function foldLines(frames: string): object {
+  const text: Record<string, string> = {};
+  const calls: unknown[] = [];
+  let last: Record<string, unknown> = {};
+  for (const line of frames.trimEnd().split("\n")) {
+    last = JSON.parse(line) as Record<string, unknown>;
+    const said = (last["message"] ?? last) as Record<string, unknown>;
+    for (const key of ["content", "response", "thinking"]) {
+      if (typeof said[key] === "string") text[key] = (text[key] ?? "") + said[key];
+    }
+    calls.push(...((said["tool_calls"] as unknown[] | undefined) ?? []));
+  }
+  const { message, ...rest } = last;
+  if (message === undefined) return { ...rest, ...text };
+  return { ...rest, message: { role: "assistant", ...text, ...(calls.length > 0 ? { tool_calls: calls } : {}) } };
+}
+
 /** Streamed and whole say the same, or are refused alike. */
 function expectOneReply(one: Case, events: readonly WireEvent[]): void {
   const stream = streamed(one, events);
@@ -88,6 +121,21 @@ function expectOneReply(one: Case, events: readonly WireEvent[]): void {
   if (one.protocol.name === "responses") {
     const last = /event: (?:response\.completed|response\.incomplete)\ndata: ([^\n]*)\n\n$/.exec(stream.frames)?.[1];
     expect((JSON.parse(last ?? "{}") as { response: unknown }).response).toEqual(body);
+    return;
+  }
+  if (one.protocol.name === "completions") {
+    expect(foldCompletion(stream.frames)).toEqual(
+      (body as { choices: { text: string; finish_reason: string }[] }).choices.map(
+        ({ text, finish_reason: reason }) => ({
+          text,
+          reason,
+        }),
+      ),
+    );
+    return;
+  }
+  if (one.protocol.name.startsWith("ollama")) {
+    expect(foldLines(stream.frames)).toEqual(body as object);
     return;
   }
   const choice = (body as { choices: { message: Record<string, unknown>; finish_reason: string }[] }).choices[0];

@@ -14,6 +14,25 @@ export const DIALECTS: readonly Dialect[] = [
     isOpenai: true,
     load: once(() => import("./responses/index.ts").then(({ responses }) => responses as Protocol)),
   },
+  {
+    name: "completions",
+    paths: ["/v1/completions"],
+    isOpenai: true,
+    load: once(() => import("./completions/index.ts").then(({ completions }) => completions as Protocol)),
+  },
+  {
+    name: "ollama",
+    paths: ["/api/chat"],
+    asides: ["GET /api/tags", "GET /api/ps", "GET /api/version", "POST /api/show"],
+    isOpenai: false,
+    load: once(() => import("./ollama/index.ts").then(({ ollamaChat }) => ollamaChat as Protocol)),
+  },
+  {
+    name: "ollama-generate",
+    paths: ["/api/generate"],
+    isOpenai: false,
+    load: once(() => import("./ollama/index.ts").then(({ ollamaGenerate }) => ollamaGenerate as Protocol)),
+  },
 ];
 
 /** Building a dialect's schemas takes milliseconds, which a start has not got and a second request need not pay. */

@@ -14,6 +14,8 @@ export interface Context {
   readonly id: string;
   /** Epoch milliseconds. */
   readonly now: number;
+  /** Milliseconds since `now`. */
+  elapsedMs(): number;
   readonly reasoning: ReasoningMode;
   /** System text for requests that bring none; "" when the owner set none. */
   readonly defaultInstructions: string;
@@ -75,13 +77,15 @@ export interface ErrorVoice {
   readonly requestIdHeader?: string;
 }
 
+export type Aside = `${"GET" | "POST"} /${string}`;
+
 /** What the server knows of a dialect before anybody speaks it; the rest is loaded with the first request. */
 export interface Dialect {
   readonly name: string;
   /** Full paths, with the `/v1` prefix; the server also answers without it. */
   readonly paths: readonly string[];
-  /** Paths that the dialect answers by itself, without an answer of the backend. */
-  readonly asides?: readonly string[];
+  /** Method and path, as in `GET /api/tags`, of what the dialect answers by itself, without the backend. */
+  readonly asides?: readonly Aside[];
   /** One of OpenAI's own: with an API-key login its requests go to the public API as they are. */
   readonly isOpenai: boolean;
   /** True when a request's headers name the dialect, for routes that several have in common. */
@@ -102,8 +106,8 @@ export interface Protocol<Request = unknown> extends ErrorVoice {
   readonly streamContentType: string;
   /** Sent while upstream is silent; "" when the dialect has nothing harmless to send. */
   readonly keepAliveFrame: string;
-  /** The reply to a request on one of the dialect's `asides`. */
-  answerAside?(path: string, body: unknown, context: Context): Promise<unknown>;
+  /** The reply to a request on one of the dialect's `asides`; `body` is undefined for GET. */
+  answerAside?(aside: string, body: unknown, context: Context): Promise<unknown>;
   /** GET /v1/models in the dialect's own form, where it has one. Throws RelayError. */
   toModelList?(models: ModelCatalogue, query: URLSearchParams): unknown;
   /** GET /v1/models/{id}, likewise. Throws `model_not_found`. */

@@ -5,7 +5,7 @@ import type { ResponseStore } from "../codex/response-store.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { toByteStream, type FrameSource } from "../lib/stream.ts";
-import type { ClientStream, Context, Protocol, Translation } from "../protocols/protocol.ts";
+import type { Aside, ClientStream, Context, Protocol, Translation } from "../protocols/protocol.ts";
 import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
 import { parseBody, readBody } from "./body.ts";
 import type { Visitor } from "./gate.ts";
@@ -104,22 +104,26 @@ export async function begin(
 /** A question that the dialect answers without the backend. Throws RelayError. */
 export async function handleAside(
   protocol: Protocol,
-  path: string,
+  aside: Aside,
   admitted: Admitted,
   deps: HandleDependencies,
 ): Promise<Response> {
-  const body = parseBody(await readBody(admitted.request, deps.options.maxBodyBytes));
+  const body = aside.startsWith("GET ")
+    ? undefined
+    : parseBody(await readBody(admitted.request, deps.options.maxBodyBytes));
   const context = await contextOf(admitted, false, deps);
-  return jsonReply(await protocol.answerAside?.(path, body, context), 200, {
+  return jsonReply(await protocol.answerAside?.(aside, body, context), 200, {
     "x-request-id": admitted.id,
     ...requestIdHeaders(protocol, { "x-request-id": admitted.id }),
   });
 }
 
 async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDependencies): Promise<Context> {
+  const now = deps.now();
   return {
     id: admitted.id,
-    now: deps.now(),
+    now,
+    elapsedMs: () => deps.now() - now,
     reasoning: deps.options.reasoning,
     defaultInstructions: deps.options.instructions,
     models: await deps.upstream.catalogue.current(),

@@ -217,16 +217,11 @@ class Relay {
           ...(dialect.name === "responses" ? { GET: (admitted: Admitted) => this.#upgrade(admitted) } : {}),
         },
       })),
-      ...(dialect.asides ?? []).flatMap((aside) =>
-        withAlias(aside).map((path) => ({
-          path,
-          isOpen: false,
-          dialect,
-          methods: {
-            POST: async (admitted: Admitted) => handleAside(await dialect.load(), aside, admitted, this.#handling),
-          },
-        })),
-      ),
+      ...(dialect.asides ?? []).flatMap((aside) => {
+        const [method = "", asidePath = ""] = aside.split(" ");
+        const answer: Handler = async (admitted) => handleAside(await dialect.load(), aside, admitted, this.#handling);
+        return withAlias(asidePath).map((path) => ({ path, isOpen: false, dialect, methods: { [method]: answer } }));
+      }),
     ]);
   }
 

@@ -147,7 +147,10 @@ export class ResponsesSocket {
     for (;;) {
       const frames = await source.next();
       if (frames === undefined) break;
-      for (const [, data = ""] of frames.matchAll(/^data: (.*)$/gm)) {
+      // Not by a pattern: those take U+2028 inside a text for the end of the line.
+      for (const line of frames.split("\n")) {
+        if (!line.startsWith("data: ")) continue;
+        const data = line.slice("data: ".length);
         const milestone = /"type":\s*"(response\.(output_item\.done|completed|incomplete|done|failed)|error)"/.test(
           data,
         );

@@ -95,6 +95,14 @@ describe("one socket", () => {
     connection.close();
   });
 
+  test("carries texts with the separators of lines and paragraphs whole", async () => {
+    const connection = await opened();
+    connection.send(create("one\u2028two\u2029three"));
+    const reply = await connection.reply();
+    expect(JSON.stringify(reply.at(-1))).toContain("one\u2028two\u2029three");
+    connection.close();
+  });
+
   test("goes on from what store: false keeps from everybody else", async () => {
     const connection = await opened();
     connection.send(create("hello", { store: false }));

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { isTerminal, type WireEvent } from "../../src/codex/wire-event.ts";
 import { RelayError } from "../../src/lib/errors.ts";
+import { isObject } from "../../src/lib/json.ts";
 import { eventsOf, loadCases, contextOf, streamed, whole, type Case } from "../support/cases.ts";
 import { randomOf } from "./mutate.ts";
 
@@ -68,8 +69,8 @@ describe.each(table)("%s", (_name, one) => {
 });
 
 function isStopped({ request }: Case): boolean {
-  const { stop, stop_sequences: sequences } = request as { stop?: unknown; stop_sequences?: unknown };
-  return stop !== undefined || sequences !== undefined;
+  const { stop, stop_sequences: sequences, options } = request as Record<string, unknown>;
+  return stop !== undefined || sequences !== undefined || (isObject(options) && options["stop"] !== undefined);
 }
 
 /** Bytes spoiled on the way: whatever comes of them, it is an answer, an error in the dialect, or a refusal. */

@@ -45,7 +45,9 @@ describe.each([...byRoute].map(([route, cases]) => [route, cases] as const))("%s
 
 function expectRefusal(status: number, text: string, body: string): void {
   const parsed = parseJson(text);
-  const error = isObject(parsed) ? parsed["error"] : undefined;
+  const said = isObject(parsed) ? parsed["error"] : undefined;
+  // Ollama's refusals are one sentence.
+  const error = typeof said === "string" ? { message: said, param: null } : said;
   const shown = `${status} ${text.slice(0, 300)} for ${body.slice(0, 600)}`;
   if (!isObject(error) || status < 400 || status >= 500) throw new Error(`not a refusal: ${shown}`);
   if (typeof error["message"] !== "string" || error["message"] === "") throw new Error(`says nothing: ${shown}`);

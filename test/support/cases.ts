@@ -62,6 +62,7 @@ export function contextOf(settings: Case["settings"], memory = new ReasoningMemo
   return {
     id: "0123456789abcdef",
     now: 1_700_000_000_000,
+    elapsedMs: () => 0,
     reasoning: settings.reasoning ?? "both",
     defaultInstructions: settings.instructions ?? "",
     models: MODELS,

@@ -10,6 +10,7 @@ import type { Context } from "../../../src/protocols/protocol.ts";
 const context: Context = {
   id: "f00",
   now: 1_700_000_000_000,
+  elapsedMs: () => 0,
   reasoning: "both",
   defaultInstructions: "",
   models: {

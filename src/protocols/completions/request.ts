@@ -1,0 +1,98 @@
+import { z } from "zod";
+import { resolveModel } from "../../codex/models.ts";
+import type { CodexRequest } from "../../codex/schema.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { isObject } from "../../lib/json.ts";
+import type { Context, Translation } from "../protocol.ts";
+
+const Request = z.looseObject({
+  model: z.string().min(1),
+  prompt: z.unknown(),
+  stream: z.boolean().nullish(),
+  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  stop: z.union([z.string(), z.array(z.string()).max(4)]).nullish(),
+  n: z.number().nullish(),
+  best_of: z.number().nullish(),
+  echo: z.boolean().nullish(),
+  suffix: z.string().nullish(),
+});
+export type CompletionRequest = z.infer<typeof Request>;
+
+/** Fields that only tune the answer and that the backend refuses. */
+const DROPPED = [
+  "frequency_penalty",
+  "logit_bias",
+  "logprobs",
+  "max_tokens",
+  "presence_penalty",
+  "seed",
+  "temperature",
+  "top_p",
+] as const;
+
+/** Throws RelayError with the field at fault. */
+export function parseRequest(body: unknown): CompletionRequest {
+  if (!isObject(body)) throw new RelayError("invalid_request", "The request body must be a JSON object.");
+  for (const name of ["model", "prompt"] as const) {
+    if (body[name] === undefined || body[name] === null || body[name] === "") {
+      throw new RelayError("missing_required_parameter", `Missing required parameter: '${name}'.`, { param: name });
+    }
+  }
+  const result = Request.safeParse(body);
+  if (result.success) return refuseOthers(result.data);
+  const issue = result.error.issues[0];
+  const param = (issue?.path ?? []).map(String).join(".");
+  throw new RelayError("invalid_type", `Invalid type for '${param}': ${issue?.message ?? "not accepted"}.`, { param });
+}
+
+/** One prompt, one answer: everything else would have to be made up. */
+function refuseOthers(request: CompletionRequest): CompletionRequest {
+  if (promptOf(request) === undefined) {
+    throw new RelayError(
+      "unsupported_value",
+      "'prompt' must be one text; several prompts and tokens are not supported.",
+      {
+        param: "prompt",
+      },
+    );
+  }
+  const refused = [
+    ["n", (request.n ?? 1) !== 1],
+    ["best_of", (request.best_of ?? 1) !== 1],
+    ["echo", request.echo === true],
+    ["suffix", Boolean(request.suffix)],
+  ] as const;
+  for (const [param, isRefused] of refused) {
+    if (isRefused)
+      throw new RelayError("unsupported_parameter", `'${param}' is not supported by the Codex backend.`, { param });
+  }
+  return request;
+}
+
+function promptOf({ prompt }: CompletionRequest): string | undefined {
+  const only: unknown = Array.isArray(prompt) && prompt.length === 1 ? prompt[0] : prompt;
+  return typeof only === "string" ? only : undefined;
+}
+
+/** The client's stop sequences; the backend has none, so the relay cuts the text itself. */
+export function stopSequences({ stop }: CompletionRequest): string[] {
+  return [stop ?? []].flat().filter((sequence) => sequence !== "");
+}
+
+/** Client request → backend body. */
+export function toCodex(request: CompletionRequest, context: Context): Translation {
+  const model = resolveModel(context.models, request.model);
+  const text = promptOf(request) ?? "";
+  const body: CodexRequest = {
+    model: model.slug,
+    instructions: context.defaultInstructions,
+    input: [{ type: "message", role: "user", content: [{ type: "input_text", text }] }],
+    include: ["reasoning.encrypted_content"],
+    store: false,
+    stream: true,
+  };
+  if (model.effort !== undefined) body.reasoning = { effort: model.effort };
+  if (model.serviceTier !== undefined) body.service_tier = model.serviceTier;
+  const dropped = DROPPED.filter((name) => request[name] !== undefined && request[name] !== null);
+  return { body, dropped, changed: stopSequences(request).length > 0 ? ["stop"] : [] };
+}

@@ -1,0 +1,209 @@
+import { AnswerReader, type AnswerCall, type AnswerReason, type AnswerSink } from "../../codex/answer.ts";
+import type { Usage } from "../../codex/schema.ts";
+import type { WireEvent } from "../../codex/wire-event.ts";
+import type { RelayError } from "../../lib/errors.ts";
+import type { JsonObject } from "../../lib/json.ts";
+import type { ClientBody, ClientStream, Context } from "../protocol.ts";
+import { toError } from "./error.ts";
+import { renamedTools, stopSequences } from "./request.ts";
+import type { OllamaRequest } from "./schema.ts";
+
+/** Where a kind of request has the pieces of its answer. */
+export interface Shape {
+  /** `piece` is empty for the last line of a stream. */
+  line(piece: Piece): JsonObject;
+}
+
+/** A part of an answer, or all of it. */
+export interface Piece {
+  readonly text: string;
+  readonly thinking?: string;
+  readonly calls?: readonly JsonObject[];
+}
+
+export const CHAT: Shape = {
+  line: ({ text, thinking, calls }) => ({
+    message: {
+      role: "assistant",
+      content: text,
+      ...(thinking ? { thinking } : {}),
+      ...(calls && calls.length > 0 ? { tool_calls: calls } : {}),
+    },
+  }),
+};
+
+export const GENERATE: Shape = {
+  line: ({ text, thinking }) => ({ response: text, ...(thinking ? { thinking } : {}) }),
+};
+
+/** Whatever both forms of an answer say of themselves. */
+class Answer {
+  readonly #request: OllamaRequest;
+  readonly #context: Context;
+  readonly #names: ReadonlyMap<string, string>;
+  readonly reader: AnswerReader;
+  #calls = 0;
+  #firstAtMs: number | undefined;
+
+  constructor(request: OllamaRequest, context: Context, sink: AnswerSink) {
+    this.#request = request;
+    this.#context = context;
+    this.#names = renamedTools(request);
+    this.reader = new AnswerReader(
+      { stopSequences: stopSequences(request), memory: context.memory, now: context.now },
+      sink,
+    );
+  }
+
+  get isThinkingShown(): boolean {
+    return this.#request.think !== false;
+  }
+
+  /** Something of the answer has come. */
+  notice(): void {
+    this.#firstAtMs ??= this.#context.elapsedMs();
+  }
+
+  call({ id, name, arguments: values }: AnswerCall): JsonObject {
+    const index = this.#calls;
+    this.#calls += 1;
+    return { id, function: { index, name: this.#names.get(name) ?? name, arguments: values } };
+  }
+
+  head(): JsonObject {
+    const createdAt = new Date(this.#context.now + this.#context.elapsedMs()).toISOString();
+    return { model: this.#request.model, created_at: createdAt };
+  }
+
+  /** The end, with durations in nanoseconds. Nothing is loaded here, and the model's own timing is not known. */
+  tail(reason: AnswerReason, usage: Usage | undefined): JsonObject {
+    const total = this.#context.elapsedMs();
+    const first = this.#firstAtMs ?? total;
+    return {
+      done: true,
+      done_reason: reason,
+      total_duration: nanoseconds(total),
+      load_duration: 0,
+      prompt_eval_count: usage?.input_tokens ?? 0,
+      prompt_eval_duration: nanoseconds(first),
+      eval_count: usage?.output_tokens ?? 0,
+      eval_duration: nanoseconds(total - first),
+    };
+  }
+}
+
+function nanoseconds(ms: number): number {
+  return Math.max(0, Math.round(ms * 1_000_000));
+}
+
+/** One JSON object a line. */
+export class OllamaStream implements ClientStream, AnswerSink {
+  readonly #answer: Answer;
+  readonly #shape: Shape;
+  #lines = "";
+  #hasFailed = false;
+
+  constructor(request: OllamaRequest, context: Context, shape: Shape) {
+    this.#shape = shape;
+    this.#answer = new Answer(request, context, this);
+  }
+
+  get isDone(): boolean {
+    return this.#hasFailed || this.#answer.reader.isDone;
+  }
+
+  onEvent(event: WireEvent): string {
+    this.#answer.reader.onEvent(event);
+    return this.#take();
+  }
+
+  onEnd(): string {
+    this.#answer.reader.onEnd();
+    return this.#take();
+  }
+
+  onFailure(error: RelayError): string {
+    this.#hasFailed = true;
+    return `${this.#take()}${JSON.stringify(toError(error))}\n`;
+  }
+
+  text(text: string): void {
+    this.#line({ text });
+  }
+
+  thought(thinking: string): void {
+    if (this.#answer.isThinkingShown) this.#line({ text: "", thinking });
+  }
+
+  call(call: AnswerCall): void {
+    this.#line({ text: "", calls: [this.#answer.call(call)] });
+  }
+
+  end(reason: AnswerReason, usage: Usage | undefined): void {
+    this.#answer.notice();
+    this.#push({ ...this.#answer.head(), ...this.#shape.line({ text: "" }), ...this.#answer.tail(reason, usage) });
+  }
+
+  #line(piece: Piece): void {
+    this.#answer.notice();
+    this.#push({ ...this.#answer.head(), ...this.#shape.line(piece), done: false });
+  }
+
+  #push(line: JsonObject): void {
+    this.#lines += `${JSON.stringify(line)}\n`;
+  }
+
+  #take(): string {
+    const lines = this.#lines;
+    this.#lines = "";
+    return lines;
+  }
+}
+
+/** The whole answer as one object. */
+export class OllamaBody implements ClientBody, AnswerSink {
+  readonly #answer: Answer;
+  readonly #shape: Shape;
+  #text = "";
+  #thinking = "";
+  readonly #calls: JsonObject[] = [];
+  #tail: JsonObject = {};
+
+  constructor(request: OllamaRequest, context: Context, shape: Shape) {
+    this.#shape = shape;
+    this.#answer = new Answer(request, context, this);
+  }
+
+  get isDone(): boolean {
+    return this.#answer.reader.isDone;
+  }
+
+  onEvent(event: WireEvent): void {
+    this.#answer.reader.onEvent(event);
+  }
+
+  toBody(): unknown {
+    this.#answer.reader.onEnd();
+    const whole = { text: this.#text, thinking: this.#thinking, calls: this.#calls };
+    return { ...this.#answer.head(), ...this.#shape.line(whole), ...this.#tail };
+  }
+
+  text(text: string): void {
+    this.#answer.notice();
+    this.#text += text;
+  }
+
+  thought(text: string): void {
+    this.#answer.notice();
+    if (this.#answer.isThinkingShown) this.#thinking += text;
+  }
+
+  call(call: AnswerCall): void {
+    this.#answer.notice();
+    this.#calls.push(this.#answer.call(call));
+  }
+
+  end(reason: AnswerReason, usage: Usage | undefined): void {
+    this.#tail = this.#answer.tail(reason, usage);
+  }
+}

@@ -1,0 +1,234 @@
+import { clampEffort, resolveModel } from "../../codex/models.ts";
+import { wireCallId, wireToolName } from "../../codex/names.ts";
+import type { CodexRequest, InputItem } from "../../codex/schema.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
+import type { Context, Translation } from "../protocol.ts";
+import type { OllamaChatRequest, OllamaGenerateRequest, OllamaMessage, OllamaRequest, OllamaTool } from "./schema.ts";
+
+/** Fields of a request that change nothing here. `keep_alive` is true of the backend anyway. */
+const DROPPED = ["template", "raw", "context", "suffix", "logprobs", "top_logprobs"] as const;
+
+/** POST /api/chat as a backend body. */
+export function chatToCodex(request: OllamaChatRequest, context: Context): Translation {
+  const messages = request.messages ?? [];
+  const leading = messages.findIndex((message) => message.role !== "system");
+  const opening = messages.slice(0, leading < 0 ? messages.length : leading);
+  const instructions = opening.map((message) => message.content ?? "").filter((text) => text !== "");
+  const input = new Conversation(context).of(messages.slice(opening.length), opening.length);
+  return translation(request, context, { instructions: instructions.join("\n\n"), input, tools: request.tools ?? [] });
+}
+
+/** POST /api/generate as a backend body. */
+export function generateToCodex(request: OllamaGenerateRequest, context: Context): Translation {
+  const message = { role: "user", content: request.prompt ?? "", images: request.images };
+  const input = new Conversation(context).of([message], 0);
+  return translation(request, context, { instructions: request.system ?? "", input, tools: [] });
+}
+
+/** The client's stop sequences; the backend has none, so the relay cuts the text itself. */
+export function stopSequences(request: OllamaRequest): string[] {
+  const stop = request.options?.stop;
+  return [stop ?? []].flat().filter((sequence) => sequence !== "");
+}
+
+/** The names of models have tags at Ollama; `latest` is the one that may be left out. */
+export function withoutTag(model: string): string {
+  return model.replace(/:latest$/, "");
+}
+
+/** Backend name → the client's own, for the names that had to change. */
+export function renamedTools(request: OllamaRequest): Map<string, string> {
+  const tools = (request["tools"] ?? []) as readonly OllamaTool[];
+  return new Map(tools.map(({ function: { name } }) => [wireToolName(name), name]));
+}
+
+interface Parts {
+  readonly instructions: string;
+  readonly input: InputItem[];
+  readonly tools: readonly OllamaTool[];
+}
+
+function translation(request: OllamaRequest, context: Context, parts: Parts): Translation {
+  const model = resolveModel(context.models, withoutTag(request.model));
+  const changed: string[] = [];
+  const { effort, isChanged } = effortOf(request.think, model);
+  if (isChanged) changed.push("think");
+  if (stopSequences(request).length > 0) changed.push("options.stop");
+  const format = formatOf(request.format);
+  const body: CodexRequest = {
+    model: model.slug,
+    instructions: parts.instructions === "" ? context.defaultInstructions : parts.instructions,
+    input: format?.["type"] === "json_object" ? withJsonWord(parts) : parts.input,
+    include: ["reasoning.encrypted_content"],
+    store: false,
+    stream: true,
+  };
+  if (parts.tools.length > 0) {
+    body.tools = parts.tools.map(functionTool);
+    body.tool_choice = "auto";
+  }
+  const reasoning = {
+    ...(effort === undefined ? {} : { effort }),
+    ...(request.think === false ? {} : { summary: "auto" }),
+  };
+  if (Object.keys(reasoning).length > 0) body.reasoning = reasoning;
+  if (format) body.text = { format };
+  if (model.serviceTier !== undefined) body.service_tier = model.serviceTier;
+  return { body, dropped: droppedFields(request), changed };
+}
+
+const LEVELS = new Set(["low", "medium", "high"]);
+
+function effortOf(
+  think: OllamaRequest["think"],
+  model: ReturnType<typeof resolveModel>,
+): { effort: string | undefined; isChanged: boolean } {
+  if (typeof think === "string" && !LEVELS.has(think)) {
+    throw new RelayError(
+      "invalid_value",
+      `invalid think value: "${think.slice(0, 40)}" (must be "high", "medium", "low", true, or false)`,
+      {
+        param: "think",
+      },
+    );
+  }
+  const wanted = think === false ? "none" : typeof think === "string" ? think : (model.effort ?? undefined);
+  if (wanted === undefined) return { effort: undefined, isChanged: false };
+  const effort = clampEffort(wanted, model.info);
+  return { effort, isChanged: effort !== wanted };
+}
+
+/** `json`, or a schema. */
+function formatOf(format: OllamaRequest["format"]): JsonObject | undefined {
+  if (format === undefined || format === null || format === "") return undefined;
+  if (format === "json") return { type: "json_object" };
+  if (isObject(format)) return { type: "json_schema", name: "response", schema: format, strict: false };
+  throw new RelayError("invalid_value", `invalid format: "${format.slice(0, 40)}"; expected "json" or a JSON schema`, {
+    param: "format",
+  });
+}
+
+/** The backend wants to read of JSON in the conversation itself before it promises JSON; Ollama does not. */
+function withJsonWord({ instructions, input }: Parts): InputItem[] {
+  if (/json/i.test(JSON.stringify(input))) return input;
+  const text = /json/i.test(instructions) ? instructions : "Answer in JSON.";
+  return [{ type: "message", role: "developer", content: [{ type: "input_text", text }] }, ...input];
+}
+
+function functionTool({ function: definition }: OllamaTool): JsonObject {
+  const { name, description, parameters } = definition;
+  const schema = parameters ?? { type: "object" };
+  return {
+    type: "function",
+    name: wireToolName(name),
+    ...(description ? { description } : {}),
+    parameters: schema["type"] === "object" && !isObject(schema["properties"]) ? { ...schema, properties: {} } : schema,
+    // Left out, the backend would make every argument mandatory.
+    strict: false,
+  };
+}
+
+function droppedFields(request: OllamaRequest): string[] {
+  const fields = DROPPED.filter((name) => {
+    const value = request[name];
+    return value !== undefined && value !== null && value !== false && value !== "";
+  });
+  const options = Object.entries(request.options ?? {}).filter(([name, value]) => name !== "stop" && value !== null);
+  return [...fields, ...options.map(([name]) => `options.${name}`)].toSorted();
+}
+
+/** Messages as input items. Calls have no ids in older clients, so results find their call by name, else by order. */
+class Conversation {
+  readonly #context: Context;
+  readonly #items: InputItem[] = [];
+  #open: { readonly id: string; readonly given: string | undefined; readonly name: string }[] = [];
+  #calls = 0;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  of(messages: readonly OllamaMessage[], first: number): InputItem[] {
+    messages.forEach((message, index) => this.#add(message, `messages[${first + index}]`));
+    if (this.#items.length === 0) this.#message("user", [{ type: "input_text", text: "" }]);
+    this.#closeOpen();
+    return this.#items;
+  }
+
+  #add(message: OllamaMessage, path: string): void {
+    if (message.role !== "tool") this.#closeOpen();
+    const text = message.content ?? "";
+    switch (message.role) {
+      case "system":
+        if (text !== "") this.#message("developer", [{ type: "input_text", text }]);
+        break;
+      case "user":
+        this.#message("user", [
+          ...(text === "" ? [] : [{ type: "input_text", text }]),
+          ...(message.images ?? []).map((data, index) => imagePart(data, `${path}.images[${index}]`)),
+        ]);
+        break;
+      case "assistant":
+        if (text !== "") this.#message("assistant", [{ type: "output_text", text }]);
+        for (const call of message.tool_calls ?? []) this.#call(call.id, call.function);
+        break;
+      case "tool":
+        this.#result(message, text, path);
+        break;
+      default:
+        throw new RelayError("invalid_value", `invalid role: "${message.role.slice(0, 40)}"`, {
+          param: `${path}.role`,
+        });
+    }
+  }
+
+  #message(role: string, content: JsonObject[]): void {
+    if (content.length > 0) this.#items.push({ type: "message", role, content });
+  }
+
+  #call(given: string | null | undefined, call: { readonly name: string; readonly arguments?: unknown }): void {
+    const id = given ? wireCallId(given) : `call_${this.#calls}`;
+    this.#calls += 1;
+    const text = typeof call.arguments === "string" ? call.arguments : JSON.stringify(call.arguments ?? {});
+    this.#items.push(...this.#context.memory.recall(id));
+    this.#items.push({ type: "function_call", call_id: id, name: wireToolName(call.name), arguments: text });
+    this.#open.push({ id, given: given ?? undefined, name: call.name });
+  }
+
+  #result(message: OllamaMessage, text: string, path: string): void {
+    const name = message.tool_name ?? message["name"];
+    const byId = this.#open.findIndex((call) => call.given !== undefined && call.given === message.tool_call_id);
+    const byName = this.#open.findIndex((call) => call.name === name);
+    const at = byId >= 0 ? byId : byName >= 0 ? byName : 0;
+    const call = this.#open[at];
+    if (!call) {
+      throw new RelayError("invalid_request", "a tool message must follow the assistant message with its call", {
+        param: path,
+      });
+    }
+    this.#open.splice(at, 1);
+    this.#items.push({ type: "function_call_output", call_id: call.id, output: text });
+  }
+
+  /** Ollama does not insist on results; the backend does. */
+  #closeOpen(): void {
+    for (const { id } of this.#open) this.#items.push({ type: "function_call_output", call_id: id, output: "" });
+    this.#open = [];
+  }
+}
+
+/** Beginnings of base64 by kind of image. */
+const IMAGES: readonly (readonly [string, string])[] = [
+  ["/9j/", "jpeg"],
+  ["R0lGOD", "gif"],
+  ["UklGR", "webp"],
+  ["iVBORw", "png"],
+];
+
+function imagePart(data: string, path: string): JsonObject {
+  if (data === "") throw new RelayError("invalid_value", "an image is empty", { param: path });
+  const kind = IMAGES.find(([start]) => data.startsWith(start))?.[1] ?? "png";
+  const url = data.startsWith("data:") ? data : `data:image/${kind};base64,${data}`;
+  return { type: "input_image", image_url: url, detail: "auto" };
+}

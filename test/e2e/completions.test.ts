@@ -1,0 +1,59 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import OpenAI from "openai";
+import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+
+let demo: DemoRelay;
+let openai: OpenAI;
+beforeEach(() => {
+  demo = startDemoRelay();
+  openai = new OpenAI({ baseURL: demo.v1, apiKey: "any", maxRetries: 0 });
+});
+afterEach(async () => {
+  expect(demo.backend.refusals).toEqual([]);
+  await demo.stop();
+});
+
+const model = "gpt-5.5";
+
+test("text in, text out, streamed and whole", async () => {
+  const whole = await openai.completions.create({ model, prompt: "hello" });
+  expect(whole).toMatchObject({ object: "text_completion", choices: [{ index: 0, finish_reason: "stop" }] });
+  expect(whole.choices[0]?.text).toContain("Hello!");
+  expect(whole.usage?.total_tokens).toBeGreaterThan(0);
+  let text = "";
+  let usage;
+  for await (const chunk of await openai.completions.create({
+    model,
+    prompt: ["hello"],
+    stream: true,
+    stream_options: { include_usage: true },
+  })) {
+    text += chunk.choices[0]?.text ?? "";
+    usage = chunk.usage ?? usage;
+  }
+  expect(text).toBe(whole.choices[0]?.text ?? "");
+  expect(usage?.total_tokens).toBe(whole.usage?.total_tokens ?? 0);
+});
+
+test("a stop sequence ends it", async () => {
+  const reply = await openai.completions.create({ model, prompt: "hello", stop: ["stand-in"] });
+  expect(reply.choices[0]?.text).toEndWith("built-in ");
+});
+
+test.each([
+  [{ prompt: ["a", "b"] }, "prompt"],
+  [{ prompt: [1, 2] }, "prompt"],
+  [{ prompt: "a", n: 2 }, "n"],
+  [{ prompt: "a", best_of: 2 }, "best_of"],
+  [{ prompt: "a", echo: true }, "echo"],
+  [{ prompt: "a", suffix: "b" }, "suffix"],
+  [{ prompt: "" }, "prompt"],
+  [{ prompt: "a", stop: 5 }, "stop"],
+])("%j is refused", async (body, param) => {
+  const error = await openai.completions.create({ model, ...body } as OpenAI.CompletionCreateParamsNonStreaming).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof OpenAI.BadRequestError)) throw new Error(`not refused: ${String(error)}`);
+  expect(error.param).toBe(param);
+});
