@@ -158,8 +158,16 @@ function replyHeaders(
     ...requestIdHeaders(protocol, requestId),
     ...clientHeaders(reply.headers),
     ...translation.headers,
-    ...(adjusted.length > 0 ? { "x-codex-relay-adjusted": adjusted.join(", ") } : {}),
+    ...(adjusted.length > 0 ? { "x-codex-relay-adjusted": headerText(adjusted) } : {}),
   };
+}
+
+/** Names that a client may have made up, in what a header can carry. */
+function headerText(names: readonly string[]): string {
+  return names
+    .map((name) => name.replace(/[^\x21-\x7e]/g, "?").slice(0, 100))
+    .join(", ")
+    .slice(0, 2000);
 }
 
 /** Upstream's batches as the client's frames. An error after the status line becomes a frame, never a torn socket. */

@@ -6,12 +6,14 @@ import type { JsonObject } from "../../lib/json.ts";
 import type { ClientBody, ClientStream, Context } from "../protocol.ts";
 import { toError } from "./error.ts";
 import { renamedTools, stopSequences } from "./request.ts";
-import type { OllamaRequest } from "./schema.ts";
+import type { OllamaChatRequest, OllamaRequest } from "./schema.ts";
 
 /** Where a kind of request has the pieces of its answer. */
 export interface Shape {
   /** `piece` is empty for the last line of a stream. */
   line(piece: Piece): JsonObject;
+  /** Backend name → the client's own; only conversations have tools. */
+  renamedTools(request: OllamaRequest): ReadonlyMap<string, string>;
 }
 
 /** A part of an answer, or all of it. */
@@ -30,10 +32,12 @@ export const CHAT: Shape = {
       ...(calls && calls.length > 0 ? { tool_calls: calls } : {}),
     },
   }),
+  renamedTools: (request) => renamedTools((request as OllamaChatRequest).tools ?? []),
 };
 
 export const GENERATE: Shape = {
   line: ({ text, thinking }) => ({ response: text, ...(thinking ? { thinking } : {}) }),
+  renamedTools: () => new Map(),
 };
 
 /** Whatever both forms of an answer say of themselves. */
@@ -45,10 +49,10 @@ class Answer {
   #calls = 0;
   #firstAtMs: number | undefined;
 
-  constructor(request: OllamaRequest, context: Context, sink: AnswerSink) {
+  constructor(request: OllamaRequest, context: Context, shape: Shape, sink: AnswerSink) {
     this.#request = request;
     this.#context = context;
-    this.#names = renamedTools(request);
+    this.#names = shape.renamedTools(request);
     this.reader = new AnswerReader(
       { stopSequences: stopSequences(request), memory: context.memory, now: context.now },
       sink,
@@ -105,7 +109,7 @@ export class OllamaStream implements ClientStream, AnswerSink {
 
   constructor(request: OllamaRequest, context: Context, shape: Shape) {
     this.#shape = shape;
-    this.#answer = new Answer(request, context, this);
+    this.#answer = new Answer(request, context, shape, this);
   }
 
   get isDone(): boolean {
@@ -171,7 +175,7 @@ export class OllamaBody implements ClientBody, AnswerSink {
 
   constructor(request: OllamaRequest, context: Context, shape: Shape) {
     this.#shape = shape;
-    this.#answer = new Answer(request, context, this);
+    this.#answer = new Answer(request, context, shape, this);
   }
 
   get isDone(): boolean {

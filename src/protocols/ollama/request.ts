@@ -38,8 +38,7 @@ export function withoutTag(model: string): string {
 }
 
 /** Backend name → the client's own, for the names that had to change. */
-export function renamedTools(request: OllamaRequest): Map<string, string> {
-  const tools = (request["tools"] ?? []) as readonly OllamaTool[];
+export function renamedTools(tools: readonly OllamaTool[]): Map<string, string> {
   return new Map(tools.map(({ function: { name } }) => [wireToolName(name), name]));
 }
 
