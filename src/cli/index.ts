@@ -32,6 +32,10 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load:
     about: "list the models of the account",
     load: () => import("./models.ts").then((module) => module.models),
   },
+  setup: {
+    about: "write a client's own configuration, or undo that",
+    load: () => import("./setup.ts").then((module) => module.setup),
+  },
 };
 
 const root = defineCommand({

@@ -339,7 +339,7 @@ export const SETTINGS = {
     default: undefined,
     defaultText: "codex-relay in XDG_STATE_HOME or ~/.local/state",
     value: "FOLDER",
-    help: "where rotated environment tokens are kept",
+    help: "where rotated environment tokens and setup's copies are kept",
   },
   tokenUrl: {
     key: "token_url",

@@ -129,6 +129,7 @@ const KINDS = {
   usage: { status: 400, type: "invalid_request_error", wireCode: null },
   start_failed: { status: 500, type: "server_error", wireCode: null },
   login_failed: { status: 500, type: "server_error", wireCode: null },
+  setup_failed: { status: 500, type: "server_error", wireCode: null },
 } as const satisfies Record<string, Kind>;
 
 export interface RelayErrorOptions {

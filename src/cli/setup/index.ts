@@ -1,0 +1,31 @@
+import type { ClientSetup } from "./client.ts";
+import { aider } from "./clients/aider.ts";
+import { claudeCode } from "./clients/claude-code.ts";
+import { cline } from "./clients/cline.ts";
+import { codex } from "./clients/codex.ts";
+import { continueDev } from "./clients/continue.ts";
+import { env } from "./clients/env.ts";
+import { hal } from "./clients/hal.ts";
+import { openWebui } from "./clients/open-webui.ts";
+import { openclaw } from "./clients/openclaw.ts";
+import { opencode } from "./clients/opencode.ts";
+import { pi } from "./clients/pi.ts";
+import { qwenCode } from "./clients/qwen-code.ts";
+import { shelley } from "./clients/shelley.ts";
+
+/** Every client that `setup` knows, by the name given on the command line. A new one is one file and one line. */
+export const CLIENTS: Readonly<Record<string, ClientSetup>> = {
+  "claude-code": claudeCode,
+  codex,
+  opencode,
+  cline,
+  aider,
+  continue: continueDev,
+  pi,
+  "qwen-code": qwenCode,
+  "open-webui": openWebui,
+  hal,
+  openclaw,
+  shelley,
+  env,
+};

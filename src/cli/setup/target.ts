@@ -1,0 +1,76 @@
+import { publishedModels, resolveModel, type ModelCatalogue } from "../../codex/models.ts";
+import type { Settings } from "../../config/settings.ts";
+import { RelayError, toRelayError } from "../../lib/errors.ts";
+import { PROVIDER, type Target, type TargetModel } from "./client.ts";
+
+/** What to assume of a model that the list does not describe. */
+const USUAL_CONTEXT_TOKENS = 272_000;
+
+/** Names by which the backend's smaller models are known. */
+const SMALL = /(?:^|-)(luna|mini|nano|spark)(?:-|$)/;
+
+/** Where clients find a relay that was started with these settings. Throws `usage` for a port that is not fixed. */
+export function originOf(settings: Pick<Settings, "host" | "port" | "addr">): string {
+  const host = settings.addr?.host || settings.host;
+  const port = settings.addr?.port ?? settings.port;
+  if (port === 0) {
+    throw new RelayError("usage", "Clients need a fixed port, and 0 is a free one each time.", {
+      hint: "Choose one with --port.",
+    });
+  }
+  // An address that means "all of them" is one to listen on, not to call.
+  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
+
+/** Base URLs and key of a relay at `origin`. */
+export function addressOf(
+  origin: string,
+  apiKey: string | undefined,
+): Pick<Target, "origin" | "v1" | "key" | "hasKey"> {
+  return { origin, v1: `${origin}/v1`, key: apiKey ?? PROVIDER, hasKey: apiKey !== undefined };
+}
+
+/**
+ * The model to use, one for small jobs, and all others. Without a wish it is the backend's own first choice. Throws
+ * `usage` for a model that the account does not have.
+ */
+export function modelsOf(
+  catalogue: ModelCatalogue,
+  wanted: string | undefined,
+): Pick<Target, "model" | "smallModel" | "models"> {
+  const listed = publishedModels(catalogue);
+  const order = (id: string) => catalogue.models.find(({ slug }) => slug === id)?.priority ?? Infinity;
+  const model = wanted ?? (catalogue.published ? listed[0] : listed.toSorted((a, b) => order(a) - order(b))[0]);
+  if (model === undefined) {
+    throw new RelayError("setup_failed", "The account lists no models.", { hint: "Name one with --model." });
+  }
+  if (wanted !== undefined) check(catalogue, wanted);
+  const smallModel = listed.find((id) => SMALL.test(id)) ?? model;
+  const ids = [model, ...listed.filter((id) => id !== model)];
+  return { model, smallModel, models: ids.map((id) => describe(catalogue, id)) };
+}
+
+function check(catalogue: ModelCatalogue, model: string): void {
+  try {
+    resolveModel(catalogue, model);
+  } catch (thrown) {
+    const error = toRelayError(thrown);
+    throw new RelayError("usage", error.message, error.hint === undefined ? {} : { hint: error.hint });
+  }
+}
+
+function describe(catalogue: ModelCatalogue, id: string): TargetModel {
+  let info;
+  try {
+    info = resolveModel(catalogue, id).info;
+  } catch {
+    // Listed by --models, unknown to the backend: its owner knows why.
+  }
+  return {
+    id,
+    name: info?.slug === id ? (info.display_name ?? id) : id,
+    contextTokens: info?.context_window ?? USUAL_CONTEXT_TOKENS,
+    takesImages: info?.input_modalities?.includes("image") ?? true,
+  };
+}
