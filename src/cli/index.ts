@@ -36,6 +36,10 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load:
     about: "write a client's own configuration, or undo that",
     load: () => import("./setup.ts").then((module) => module.setup),
   },
+  run: {
+    about: "run a command with a relay of its own: run -- COMMAND …",
+    load: () => import("./run-command.ts").then((module) => module.run),
+  },
 };
 
 const root = defineCommand({
@@ -59,7 +63,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       return name === undefined ? 2 : 0;
     }
     const command = await find(name).load();
-    if (rest.includes("--help") || rest.includes("-h")) {
+    // What follows `--` belongs to the command that is run.
+    const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+    if (own.includes("--help") || own.includes("-h")) {
       const { usageOf } = await import("./flags.ts");
       process.stdout.write(await usageOf(command));
       return 0;
