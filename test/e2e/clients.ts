@@ -1,153 +1,230 @@
 /**
  * `bun test/e2e/clients.ts [name …]`: real command-line clients do a small tool task through the relay against the
- * stand-in backend, judged by the file that their own tool wrote. Clients that are not on the PATH are skipped.
+ * stand-in backend, judged by the file that their own tool wrote. Each is pointed at the relay in both ways that the
+ * relay offers: by `setup`, in an empty home, and by `run`. Clients that are not on the PATH are skipped.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
+import { startDemoRelay } from "../support/demo.ts";
 
 /** Enough for a client's cold start on a busy machine. */
 const LIMIT_MS = 120_000;
+const PROMPT = "Write the text HELLO-RELAY to the file out.txt, then read it back.";
+/** The relay asks for it, so a client that was not told it gets nowhere. */
+const KEY = "key-of-this-run";
+const MAIN = join(import.meta.dir, "../../src/main.ts");
+
+type Way = "setup" | "run";
 
 interface Task {
-  readonly home: string;
-  readonly work: string;
-  readonly v1: string;
+  readonly way: Way;
   readonly model: string;
-  readonly prompt: string;
 }
 
 interface Client {
+  /** As `setup` calls it. */
   readonly name: string;
   readonly command: string;
-  readonly models: readonly string[];
-  /** Writes the client's configuration into its empty home and says how to call it. */
-  prepare(task: Task): { args: string[]; env: Record<string, string> };
+  readonly args: (task: Task) => readonly string[];
+  /** Keeps the client from calling anything but the relay. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Files that let it use its tools without asking. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Both, unless it has only a file of its own. */
+  readonly ways?: readonly Way[];
+  /** What sets it apart from another of its name. */
+  readonly remark?: string;
+  /** It edits by text, not by tools, and the stand-in writes no code: its answer has to do. */
+  readonly hasNoTools?: boolean;
 }
 
-const codexOver = (transport: "HTTP" | "WebSocket"): Client => ({
-  name: `Codex CLI over ${transport}`,
-  command: "codex",
-  models: ["gpt-5.5", "gpt-6.1-sol"],
-  prepare({ home, work, v1, model, prompt }) {
-    mkdirSync(join(home, ".codex"), { recursive: true });
-    writeFileSync(
-      join(home, ".codex/config.toml"),
-      [
-        `model = "${model}"`,
-        'model_provider = "relay"',
-        "[model_providers.relay]",
-        'name = "relay"',
-        `base_url = "${v1}"`,
-        'env_key = "RELAY_KEY"',
-        'wire_api = "responses"',
-        `supports_websockets = ${transport === "WebSocket"}`,
-        "[features]",
-        "plugins = false",
-        "apps = false",
-        "[analytics]",
-        "enabled = false",
-      ].join("\n"),
-    );
-    return {
-      args: [
-        "exec",
-        "--json",
-        "--skip-git-repo-check",
-        "--dangerously-bypass-approvals-and-sandbox",
-        "-C",
-        work,
-        prompt,
-      ],
-      env: { CODEX_HOME: join(home, ".codex"), RELAY_KEY: "any" },
-    };
-  },
-});
+const codexArgs = ({ way, model }: Task, settings: readonly string[]) => [
+  "exec",
+  "--json",
+  "--skip-git-repo-check",
+  "--dangerously-bypass-approvals-and-sandbox",
+  ...["features.plugins", "features.apps", "analytics.enabled", ...settings].flatMap((name) => ["-c", `${name}=false`]),
+  ...(way === "setup" ? ["--profile", "codex-relay"] : ["-m", model]),
+  PROMPT,
+];
 
-const opencode: Client = {
-  name: "opencode",
-  command: "opencode",
-  models: ["gpt-5.5", "gpt-6.1-sol"],
-  prepare({ work, v1, model, prompt }) {
-    const config = {
-      $schema: "https://opencode.ai/config.json",
-      provider: {
-        relay: {
-          npm: "@ai-sdk/openai-compatible",
-          name: "relay",
-          options: { baseURL: v1, apiKey: "any" },
-          models: { [model]: { name: model, tool_call: true, limit: { context: 272_000, output: 32_000 } } },
-        },
-      },
-      permission: { edit: "allow", bash: "allow" },
-    };
-    writeFileSync(join(work, "opencode.json"), JSON.stringify(config));
-    return {
-      args: ["run", "--model", `relay/${model}`, prompt],
-      env: { OPENCODE_DISABLE_AUTOUPDATE: "1", OPENCODE_DISABLE_MODELS_FETCH: "1", OPENCODE_DISABLE_LSP_DOWNLOAD: "1" },
-    };
+const CLIENTS: readonly Client[] = [
+  // By `run` it speaks HTTP, after `setup` over a WebSocket unless told otherwise.
+  { name: "codex", command: "codex", args: (task) => codexArgs(task, []) },
+  {
+    name: "codex",
+    command: "codex",
+    args: (task) => codexArgs(task, ["model_providers.codex-relay.supports_websockets"]),
+    ways: ["setup"],
+    remark: ", over HTTP",
   },
-};
+  {
+    name: "opencode",
+    command: "opencode",
+    args: ({ model }) => ["run", "--model", `codex-relay/${model}`, PROMPT],
+    env: { OPENCODE_DISABLE_AUTOUPDATE: "1", OPENCODE_DISABLE_MODELS_FETCH: "1", OPENCODE_DISABLE_LSP_DOWNLOAD: "1" },
+    files: { "opencode.json": JSON.stringify({ permission: { edit: "allow", bash: "allow" } }) },
+  },
+  {
+    name: "pi",
+    command: "pi",
+    args: () => ["--no-session", "-p", PROMPT],
+    env: { PI_OFFLINE: "1", PI_TELEMETRY: "0" },
+  },
+  { name: "qwen-code", command: "qwen", args: () => ["--yolo", "-p", PROMPT] },
+  { name: "cline", command: "cline", args: () => ["--json", "--auto-approve", "true", PROMPT] },
+  {
+    name: "continue",
+    command: "cn",
+    args: () => ["--config", "../.continue/config.yaml", "--auto", "-p", PROMPT],
+    env: { CONTINUE_TELEMETRY_ENABLED: "0" },
+    ways: ["setup"],
+  },
+  {
+    name: "aider",
+    command: "aider",
+    args: () => ["--no-git", "--yes-always", "--no-check-update", "--analytics-disable", "--message", "Say hello."],
+    hasNoTools: true,
+  },
+];
 
-const CLIENTS: readonly Client[] = [codexOver("HTTP"), codexOver("WebSocket"), opencode];
+const MODELS = ["gpt-5.5", "gpt-6.1-sol"];
+const WAYS: readonly Way[] = ["setup", "run"];
 
 const wanted = process.argv.slice(2);
 const totals = { passed: 0, failed: 0, skipped: 0 };
 for (const client of CLIENTS) {
-  if (wanted.length > 0 && !wanted.includes(client.command)) continue;
+  if (wanted.length > 0 && !wanted.includes(client.name)) continue;
   const path = Bun.which(client.command);
-  for (const model of client.models) {
-    if (path === null) {
-      totals.skipped += 1;
-      console.log(`skip  ${client.name} with ${model}: not installed`);
-      continue;
+  for (const way of client.ways ?? WAYS) {
+    for (const model of MODELS) {
+      const title = `${client.name} by ${way} with ${model}${client.remark ?? ""}`;
+      if (path === null) {
+        totals.skipped += 1;
+        console.log(`skip  ${title}: not installed`);
+        continue;
+      }
+      const problem = await tried(client, path, { way, model });
+      totals[problem === undefined ? "passed" : "failed"] += 1;
+      console.log(problem === undefined ? `ok    ${title}` : `FAIL  ${title}: ${problem}`);
     }
-    const problem = await run(client, path, model);
-    totals[problem === undefined ? "passed" : "failed"] += 1;
-    console.log(
-      problem === undefined ? `ok    ${client.name} with ${model}` : `FAIL  ${client.name} with ${model}: ${problem}`,
-    );
   }
 }
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exit(totals.failed > 0 ? 1 : 0);
 
 /** What went wrong, or undefined. */
-async function run(client: Client, path: string, model: string): Promise<string | undefined> {
-  const demo = startDemoRelay();
-  const home = mkdtempSync(join(tmpdir(), "codex-relay-client-"));
+async function tried(client: Client, path: string, task: Task): Promise<string | undefined> {
+  // The path as processes see it, on which the end of those that stay behind depends.
+  const home = realpathSync(mkdtempSync(join(tmpdir(), "codex-relay-client-")));
+  const work = join(home, "work");
+  mkdirSync(work);
+  for (const [name, text] of Object.entries(client.files ?? {})) writeFileSync(join(work, name), text);
+  const env = { PATH: process.env["PATH"] ?? "", HOME: home, TERM: "xterm", ...client.env };
   try {
-    const work = join(home, "work");
-    mkdirSync(work);
-    const prompt = "Write the text HELLO-RELAY to the file out.txt, then read it back.";
-    const { args, env } = client.prepare({ home, work, v1: demo.v1, model, prompt });
-    const child = Bun.spawn([path, ...args], {
-      cwd: work,
-      env: { PATH: process.env["PATH"] ?? "", HOME: home, TERM: "xterm", ...env },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const timer = setTimeout(() => child.kill(), LIMIT_MS);
-    const [stdout, stderr, code] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
-    clearTimeout(timer);
-    return judge(demo, join(work, "out.txt"), `${stdout}\n${stderr}`, code);
+    return task.way === "setup" ? await bySetup(client, path, task, env) : await byRun(client, task, env);
   } finally {
-    await demo.stop();
+    endStragglers(home);
     rmSync(home, { recursive: true, force: true });
   }
 }
 
-function judge(demo: DemoRelay, file: string, output: string, code: number): string | undefined {
-  if (demo.backend.refusals.length > 0) return `the backend refused ${JSON.stringify(demo.backend.refusals)}`;
-  if (!existsSync(file)) return `exit ${code}, no file; the client said: ${output.slice(-1500)}`;
+async function bySetup(client: Client, path: string, task: Task, env: Record<string, string>) {
+  const demo = startDemoRelay({ relay: { apiKey: KEY } });
+  try {
+    const port = String(demo.relay.port);
+    const setup = ["setup", client.name, "--yes", "--model", task.model, "--port", port];
+    const done = await finished([process.execPath, MAIN, ...setup], env, {
+      ...loginOf(demo.backend),
+      CODEX_RELAY_API_KEY: KEY,
+    });
+    if (done.code !== 0) return `setup: ${done.said}`;
+    return judge(client, demo.backend, await finished([path, ...client.args(task)], env), env);
+  } finally {
+    await demo.stop();
+  }
+}
+
+async function byRun(client: Client, task: Task, env: Record<string, string>) {
+  const backend = startDemoBackend();
+  try {
+    const line = [process.execPath, MAIN, "run", "--model", task.model, "--", client.command, ...client.args(task)];
+    return judge(client, backend, await finished(line, env, loginOf(backend)), env);
+  } finally {
+    await backend.stop();
+  }
+}
+
+/** Settings by which the relay's commands use the stand-in with a login of its own. */
+function loginOf(backend: DemoBackend): Record<string, string> {
+  const { accessToken, accountId } = backend.issueLogin();
+  return {
+    CODEX_RELAY_BASE_URL: backend.baseUrl,
+    CODEX_REFRESH_TOKEN_URL_OVERRIDE: backend.tokenUrl,
+    OPENAI_ACCESS_TOKEN: accessToken,
+    OPENAI_CHATGPT_ACCOUNT_ID: accountId,
+  };
+}
+
+interface Finished {
+  readonly code: number;
+  readonly said: string;
+}
+
+async function finished(
+  command: string[],
+  env: Record<string, string>,
+  more: Record<string, string> = {},
+): Promise<Finished> {
+  const cwd = join(env["HOME"] ?? "", "work");
+  const options = { cwd, env: { ...env, ...more }, stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
+  const child = Bun.spawn(command, options);
+  const timer = setTimeout(() => child.kill(), LIMIT_MS);
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  clearTimeout(timer);
+  return { code, said: `exit ${code}: ${`${stdout}\n${stderr}`.slice(-1500)}` };
+}
+
+function judge(
+  client: Client,
+  backend: DemoBackend,
+  { code, said }: Finished,
+  env: Record<string, string>,
+): string | undefined {
+  if (backend.refusals.length > 0) return `the backend refused ${JSON.stringify(backend.refusals)}`;
+  const turns = backend.requests.filter((request) => request.path.endsWith("/responses")).length;
+  if (client.hasNoTools) return code === 0 && turns > 0 ? undefined : `${turns} turns; ${said}`;
+  const file = join(env["HOME"] ?? "", "work/out.txt");
+  if (!existsSync(file)) return `no file; ${said}`;
   const text = readFileSync(file, "utf8");
   if (!text.includes("HELLO-RELAY")) return `the file holds ${JSON.stringify(text.slice(0, 200))}`;
-  const turns = demo.backend.requests.filter((request) => request.path.endsWith("/responses")).length;
   return turns < 2 ? `only ${turns} turns` : undefined;
+}
+
+/** Some clients leave a helper behind: whatever still has this run's home for its own is ended. */
+function endStragglers(home: string): void {
+  if (process.platform !== "linux") return;
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+      if (environment.includes(`HOME=${home}`)) process.kill(Number(pid));
+    } catch {
+      // Gone by now, or somebody else's.
+    }
+  }
 }
