@@ -65,7 +65,7 @@ function parsed(setting: Setting, given: Given): unknown {
 async function readConfig(path: string): Promise<JsonObject> {
   const text = await Bun.file(path)
     .text()
-    .catch(() => undefined);
+    .catch((error: unknown) => refuseUnreadable(path, error));
   if (text === undefined) return {};
   const value = parseJson(text);
   if (!isObject(value)) {
@@ -79,4 +79,14 @@ async function readConfig(path: string): Promise<JsonObject> {
     });
   }
   return value;
+}
+
+/** A file that is there holds what its owner wants: going on without it would quietly do something else. */
+function refuseUnreadable(path: string, error: unknown): undefined {
+  const { code } = error as { code?: string };
+  if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+  const isFolder = code === "EISDIR";
+  throw new RelayError("usage", isFolder ? `${path} is a folder.` : `${path} may not be read (${code ?? "unknown"}).`, {
+    hint: isFolder ? "Remove it; settings are in a file." : "Let this user read it, or remove it.",
+  });
 }

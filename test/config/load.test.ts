@@ -116,6 +116,18 @@ describe("a bad value", () => {
     await expect(loadSettings({}, env())).rejects.toThrow("not a JSON object");
   });
 
+  test("a config file that cannot be read is not passed over", async () => {
+    writeConfig("{}");
+    const path = configFile(env());
+    rmSync(path);
+    expect((await loadSettings({}, env())).settings.port).toBe(8787);
+    mkdirSync(path);
+    await expect(loadSettings({}, env())).rejects.toMatchObject({ code: "usage", message: `${path} is a folder.` });
+    rmSync(path, { recursive: true });
+    symlinkSync(path, path);
+    await expect(loadSettings({}, env())).rejects.toThrow(`${path} may not be read (ELOOP).`);
+  });
+
   test("an empty variable counts as none", async () => {
     expect((await loadSettings({}, env({ CODEX_RELAY_PORT: "" }))).settings.port).toBe(8787);
   });
