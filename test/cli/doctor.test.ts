@@ -402,7 +402,7 @@ describe("the network", () => {
         expect(find(id)).toMatchObject({
           status: "fail",
           summary: expect.stringMatching(/could not be reached \([A-Z_]*(CERT|VERIFY|SIGNED|ISSUER)[A-Z_]*\)\.$/),
-          fix: "If your network inspects TLS, set NODE_EXTRA_CA_CERTS to its certificate.",
+          fix: "If your network inspects TLS, save its authority's certificate as a PEM file and start with NODE_EXTRA_CA_CERTS=FILE.pem.",
         });
       }
       expect((await examine([], { ...env, NODE_EXTRA_CA_CERTS: tls.authority })).code).toBe(0);
