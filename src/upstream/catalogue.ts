@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import bundled from "../codex/bundled-models.json" with { type: "json" };
 import { ModelInfo, type ModelCatalogue } from "../codex/models.ts";
@@ -67,17 +68,8 @@ export class CatalogueKeeper {
   }
 
   async #fallback(): Promise<ModelCatalogue> {
-    const cached = await this.#cachedModels();
-    return cached.length > 0 ? this.#keep("cache", cached) : this.#keep("bundled", parseModels(bundled));
-  }
-
-  async #cachedModels(): Promise<ModelInfo[]> {
-    const path = this.#options.modelsCacheFile;
-    if (path === undefined) return [];
-    const text = await Bun.file(path)
-      .text()
-      .catch(() => "");
-    return parseModels(parseJson(text));
+    this.#known = await offlineCatalogue(this.#options.modelsCacheFile, this.#options.published);
+    return this.#known;
   }
 
   #keep(origin: ModelCatalogue["origin"], models: readonly ModelInfo[]): ModelCatalogue {
@@ -85,6 +77,19 @@ export class CatalogueKeeper {
     this.#known = { origin, models, ...(published ? { published } : {}) };
     return this.#known;
   }
+}
+
+/** The list that serves while the backend cannot be asked: the Codex CLI's cache, else the one built in. */
+export async function offlineCatalogue(
+  modelsCacheFile: string | undefined,
+  published: readonly string[] | undefined,
+): Promise<ModelCatalogue> {
+  const text = modelsCacheFile === undefined ? "" : await readFile(modelsCacheFile, "utf8").catch(() => "");
+  const cached = parseModels(parseJson(text));
+  const own = published ? { published } : {};
+  return cached.length > 0
+    ? { origin: "cache", models: cached, ...own }
+    : { origin: "bundled", models: parseModels(bundled), ...own };
 }
 
 /** Entries that fit; one odd entry does not cost the whole list. */
