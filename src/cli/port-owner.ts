@@ -8,6 +8,7 @@ export interface PortOwner {
 }
 
 const LISTENING = "0A";
+const LSOF_MS = 3000;
 
 /** Undefined when nobody listens there, or when it cannot be told (other users' processes, other systems). */
 export function portOwner(port: number): PortOwner | undefined {
@@ -31,11 +32,20 @@ function fromProc(port: number): PortOwner | undefined {
 /** Inodes of the listening sockets in one of the kernel's tables; the port is in hexadecimal there. */
 function socketsOn(table: string, port: number): string[] {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  return readFileSync(table, "utf8")
+  return tableText(table)
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
     .filter(([, local, , state]) => local?.endsWith(wanted) === true && state === LISTENING)
     .flatMap((columns) => columns[9] ?? []);
+}
+
+/** There is no table of IPv6 where that is switched off. */
+function tableText(table: string): string {
+  try {
+    return readFileSync(table, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 function holdsOne(pid: string, inodes: ReadonlySet<string>): boolean {
@@ -51,7 +61,7 @@ function holdsOne(pid: string, inodes: ReadonlySet<string>): boolean {
 }
 
 function fromLsof(port: number): PortOwner | undefined {
-  const { stdout } = Bun.spawnSync(["lsof", "-nP", `-iTCP:${port}`, "-sTCP:LISTEN", "-Fpc"]);
+  const { stdout } = Bun.spawnSync(["lsof", "-nP", `-iTCP:${port}`, "-sTCP:LISTEN", "-Fpc"], { timeout: LSOF_MS });
   const [, pid, name] = /^p(\d+)\nc(.*)$/m.exec(stdout.toString()) ?? [];
   return pid === undefined ? undefined : { pid: Number(pid), name: name ?? "" };
 }
