@@ -1,10 +1,12 @@
 import { join } from "node:path";
+import type { CredentialProvider } from "../auth/credentials.ts";
 import { openCredentials } from "../auth/index.ts";
 import type { CredentialKeeper } from "../auth/keeper.ts";
 import { installedClientVersion } from "../config/client-version.ts";
 import { loadSettings, type FlagValues, type Loaded } from "../config/load.ts";
 import { codexHome, stateFolder } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { RelayOptions } from "../server/options.ts";
 import { startRelay, type RunningRelay } from "../server/serve.ts";
@@ -19,6 +21,8 @@ export interface Wiring extends Loaded {
   readonly egress: Egress;
   readonly credentials: CredentialKeeper;
   readonly upstream: UpstreamClient;
+  /** What `upstream` was made with. */
+  readonly upstreamOptions: UpstreamOptions;
   /** The Codex CLI version that the relay speaks as. */
   readonly clientVersion: string;
 }
@@ -49,13 +53,16 @@ export async function wire(
     proxyFor: (url) => egress.proxyFor(url),
     log,
   });
-  const options = await upstreamOptions(settings, env);
-  const upstream = new UpstreamClient({ options, credentials, egress, log });
-  const { clientVersion } = options;
-  return { settings, origins: loaded.origins, log, egress, credentials, upstream, clientVersion };
+  const upstreamOptions = await upstreamOptionsOf(settings, env);
+  const upstream = new UpstreamClient({ options: upstreamOptions, credentials, egress, log });
+  const { clientVersion } = upstreamOptions;
+  return { settings, origins: loaded.origins, log, egress, credentials, upstream, upstreamOptions, clientVersion };
 }
 
-async function upstreamOptions(settings: Settings, env: Record<string, string | undefined>): Promise<UpstreamOptions> {
+async function upstreamOptionsOf(
+  settings: Settings,
+  env: Record<string, string | undefined>,
+): Promise<UpstreamOptions> {
   const home = codexHome(env);
   return {
     baseUrl: settings.baseUrl,
@@ -74,6 +81,14 @@ async function upstreamOptions(settings: Settings, env: Record<string, string | 
 
 /** Starts listening with what was wired. Throws `start_failed`. */
 export function listen({ settings, upstream, credentials, log }: Wiring): RunningRelay {
+  return startRelay({ options: relayOptions(settings), upstream, credentials, log });
+}
+
+/** The same, with nobody's login: it answers at the door, and asks upstream nothing. Throws `start_failed`. */
+export function listenWithoutLogin({ settings, upstreamOptions, egress, log }: Wiring): RunningRelay {
+  const nobody = () => Promise.reject(new RelayError("codex_auth_required", "This relay has no login."));
+  const credentials: CredentialProvider = { current: nobody, recover: nobody };
+  const upstream = new UpstreamClient({ options: upstreamOptions, credentials, egress, log });
   return startRelay({ options: relayOptions(settings), upstream, credentials, log });
 }
 

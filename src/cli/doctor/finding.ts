@@ -11,48 +11,107 @@ export interface Finding {
   readonly summary: string;
   /** What to do about it; absent when all is well. */
   readonly fix?: string;
+  /** The facts behind the summary, for scripts; no secrets here either. */
+  readonly detail?: Detail;
 }
+
+export type Detail = Readonly<Record<string, unknown>>;
 
 /** What a check returns; its id comes with the check. */
 export type Outcome = Omit<Finding, "id">;
 
-export const ok = (summary: string): Outcome => ({ status: "ok", summary });
+export const ok = (summary: string, detail?: Detail): Outcome => ({ status: "ok", summary, ...withDetail(detail) });
 export const skip = (summary: string): Outcome => ({ status: "skip", summary });
-export const warn = (summary: string, fix: string): Outcome => ({ status: "warn", summary, fix });
-export const fail = (summary: string, fix: string): Outcome => ({ status: "fail", summary, fix });
+export const warn = (summary: string, fix: string, detail?: Detail): Outcome => ({
+  status: "warn",
+  summary,
+  fix,
+  ...withDetail(detail),
+});
+export const fail = (summary: string, fix: string, detail?: Detail): Outcome => ({
+  status: "fail",
+  summary,
+  fix,
+  ...withDetail(detail),
+});
+
+function withDetail(detail: Detail | undefined): { detail?: Detail } {
+  return detail === undefined ? {} : { detail };
+}
+
+export interface Limits {
+  /** After it the check's signal is aborted. */
+  readonly limitMs?: number;
+  /** For what goes on all the same: a login that is just being renewed must be saved, or it is lost. */
+  readonly leewayMs?: number;
+  /** What to say then. */
+  readonly late?: Outcome;
+}
 
 /** No check may hang the others. */
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 10_000;
+const LEEWAY_MS = 1000;
+/** The keeper asks for 30 seconds, and waits for another process for two more. */
+export const RENEWAL_MS = 40_000;
 
 /** Runs one check; whatever it throws is a failure with its own words. */
 export async function check(
   id: string,
   run: (signal: AbortSignal) => Promise<Outcome> | Outcome,
-  limitMs = LIMIT_MS,
+  limits: Limits = {},
 ): Promise<Finding> {
+  const { limitMs = LIMIT_MS, leewayMs = LEEWAY_MS } = limits;
+  const late = limits.late ?? noAnswer("There was no answer", limitMs);
   const limit = new AbortController();
-  const late = Promise.withResolvers<Outcome>();
-  const timer = setTimeout(() => {
-    limit.abort();
-    const seconds = Math.round(limitMs / 1000);
-    late.resolve(fail(`There was no answer within ${seconds} seconds.`, "Check your network, or set --proxy."));
-  }, limitMs);
+  const end = Promise.withResolvers<Outcome>();
+  const timers = [
+    setTimeout(() => limit.abort(), limitMs),
+    setTimeout(() => end.resolve(late), limitMs + leewayMs),
+  ] as const;
   try {
-    return { id, ...(await Promise.race([run(limit.signal), late.promise])) };
+    return clean({ id, ...(await Promise.race([run(limit.signal), end.promise])) });
   } catch (thrown) {
-    const error = toRelayError(thrown);
-    const isOurs = error.code === "internal_error";
-    const cause = error.cause instanceof Error ? error.cause.message : "unknown";
-    return {
-      id,
-      ...fail(
-        isOurs ? `The check itself failed: ${cause}` : error.message,
-        error.hint ?? (isOurs ? "This is a bug in the relay; please report it." : "Try again in a moment."),
-      ),
-    };
+    return clean({ id, ...(limit.signal.aborted && !isLoginError(thrown) ? late : refusal(thrown)) });
   } finally {
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
   }
+}
+
+/** For a check that met silence; `who` begins the sentence. */
+export function noAnswer(
+  who: string,
+  limitMs = LIMIT_MS,
+  fix = "Check your network; behind a corporate proxy set --proxy.",
+): Outcome {
+  return fail(`${who} within ${Math.round(limitMs / 1000)} seconds.`, fix);
+}
+
+/** A login that turned out dead is told as that, however long it took. */
+function isLoginError(thrown: unknown): boolean {
+  return toRelayError(thrown).code === "codex_auth_required";
+}
+
+function refusal(thrown: unknown): Outcome {
+  const error = toRelayError(thrown);
+  if (error.code !== "internal_error") return fail(error.message, error.hint ?? "Try again in a moment.");
+  const cause = error.cause instanceof Error ? error.cause.message : "unknown";
+  return fail(`The check itself failed: ${cause}`, "This is a bug in the relay; please report it.");
+}
+
+/** Tokens and keys in any text that a stranger gave us, as a backend that repeats the request's headers. */
+const SECRET = /\beyJ[\w-]{8,}(?:\.[\w-]*)*|\b(?:rt_|sk-)[\w-]{6,}/g;
+const LONGEST = 1000;
+
+function clean(finding: Finding): Finding {
+  const { fix } = finding;
+  return { ...finding, summary: plain(finding.summary), ...(fix === undefined ? {} : { fix: plain(fix) }) };
+}
+
+/** One line, bounded, without control characters, marks that turn the writing round, and secrets. */
+function plain(text: string): string {
+  // eslint-disable-next-line no-control-regex -- control characters are exactly what is meant
+  const line = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " ").trim();
+  return line.replace(SECRET, "[hidden]").slice(0, LONGEST);
 }
 
 /** As long as the longest id, `live responses`. */

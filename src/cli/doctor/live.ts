@@ -1,5 +1,8 @@
-import { isObject, parseJson } from "../../lib/json.ts";
-import { check, fail, ok, skip, type Finding, type Outcome } from "./finding.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { isObject, nonEmptyString, parseJson } from "../../lib/json.ts";
+import { unreachable } from "../../lib/unreachable.ts";
+import { textOfChat, textOfChatStream, textOfResponse, textOfResponseStream, type Said } from "./answer-text.ts";
+import { check, fail, noAnswer, ok, skip, type Finding, type Outcome } from "./finding.ts";
 
 /** A relay to try, and how to get in. */
 export interface Target {
@@ -12,82 +15,84 @@ export interface Target {
 const ANSWER_MS = 120_000;
 const PROMPT = "Reply with the single word: ok";
 
+/** Models of the public API that cannot chat, or only for much money. */
+const NO_CHAT = /audio|realtime|transcribe|tts|image|search|research|instruct|embed|moderation|codex|-pro\b/;
 /** Cheap ones first; what is not in the list costs as much as it costs. */
-const SMALL = [/mini/, /luna/, /spark/, /terra/];
+const SMALL = [/nano/, /mini/, /luna/, /spark/, /terra/];
 
 /** One tiny request to every endpoint that clients use, as they would send it. Costs a little of the plan. */
-export async function liveFindings(target: Target): Promise<Finding[]> {
-  const findings = [await check("health", (signal) => health(target, signal))];
-  if (findings[0]?.status !== "ok") return findings;
-  findings.push(await check("key", (signal) => key(target, signal)));
+export async function* liveFindings(target: Target): AsyncGenerator<Finding, void, undefined> {
+  const alive = await timed("health", (signal) => health(target, signal));
+  yield alive;
+  if (alive.status !== "ok") return;
+  const key = await timed("key", (signal) => keyCheck(target, signal));
+  yield key;
+  if (key.status !== "ok") return;
   const listed: { models?: string[] } = {};
-  findings.push(await check("models", (signal) => models(target, listed, signal)));
+  yield await timed("models", (signal) => models(target, listed, signal));
   const model = smallest(listed.models ?? []);
-  for (const { id, path, isStreamed, body, text } of ANSWERS) {
-    findings.push(
-      model === undefined
-        ? { id, ...skip("no model to ask") }
-        : await check(id, (signal) => answer(target, path, body(model, isStreamed), text, signal), ANSWER_MS),
-    );
+  for (const question of QUESTIONS) {
+    yield model === undefined
+      ? { id: question.id, ...skip("no model to ask") }
+      : await timed(question.id, (signal) => ask(target, question, model, signal), ANSWER_MS);
   }
-  return findings;
 }
 
-interface Answer {
+/** A check whose time is part of what it found. */
+async function timed(id: string, run: (signal: AbortSignal) => Promise<Outcome>, limitMs?: number): Promise<Finding> {
+  const startMs = performance.now();
+  const late = noAnswer("There was no whole answer", limitMs, "Try again in a moment.");
+  const limits = limitMs === undefined ? {} : { limitMs, late };
+  const finding = await check(id, run, limits);
+  const ms = Math.round(performance.now() - startMs);
+  const summary = finding.status === "ok" ? `${finding.summary} (${ms} ms)` : finding.summary;
+  return { ...finding, summary, detail: { ...finding.detail, ms } };
+}
+
+interface Question {
   readonly id: string;
   readonly path: string;
-  readonly isStreamed: boolean;
-  readonly body: (model: string, isStreamed: boolean) => object;
-  /** The answer's text in a whole body or in a stream; undefined when it is not there. */
-  readonly text: (raw: string) => string | undefined;
+  readonly body: (model: string) => object;
+  readonly read: (raw: string) => Said;
 }
 
-const chatBody = (model: string, stream: boolean) => ({ model, stream, messages: [{ role: "user", content: PROMPT }] });
-const responsesBody = (model: string, stream: boolean) => ({ model, stream, input: PROMPT });
-
-const ANSWERS: readonly Answer[] = [
+const chat = { messages: [{ role: "user", content: PROMPT }] };
+const QUESTIONS: readonly Question[] = [
   {
     id: "chat",
     path: "/v1/chat/completions",
-    isStreamed: false,
-    body: chatBody,
-    text: (raw) => pick(raw, /"content":"((?:[^"\\]|\\.)+)"/),
+    body: (model) => ({ model, ...chat }),
+    read: textOfChat,
   },
   {
     id: "chat-sse",
     path: "/v1/chat/completions",
-    isStreamed: true,
-    body: chatBody,
-    text: (raw) => (raw.includes("data: [DONE]") ? pick(raw, /"content":"((?:[^"\\]|\\.)+)"/) : undefined),
+    body: (model) => ({ model, ...chat, stream: true }),
+    read: textOfChatStream,
   },
   {
     id: "responses",
     path: "/v1/responses",
-    isStreamed: false,
-    body: responsesBody,
-    text: (raw) => pick(raw, /"text":"((?:[^"\\]|\\.)+)"/),
+    body: (model) => ({ model, input: PROMPT }),
+    read: textOfResponse,
   },
   {
     id: "resp-sse",
     path: "/v1/responses",
-    isStreamed: true,
-    body: responsesBody,
-    text: (raw) => (raw.includes("response.completed") ? pick(raw, /"delta":"((?:[^"\\]|\\.)+)"/) : undefined),
+    body: (model) => ({ model, input: PROMPT, stream: true }),
+    read: textOfResponseStream,
   },
 ];
-
-function pick(raw: string, pattern: RegExp): string | undefined {
-  return pattern.exec(raw)?.[1];
-}
 
 async function health(target: Target, signal: AbortSignal): Promise<Outcome> {
   const { status, raw } = await call(target, "/health", undefined, signal);
   const body = parseJson(raw);
   if (status === 200 && isObject(body) && body["name"] === "codex-relay") return ok(`${target.url} is alive`);
+  if (status === 403) return refused(status, raw);
   return fail(`${target.url} answers ${status}, and not as a codex-relay.`, "Check the address after --url.");
 }
 
-async function key(target: Target, signal: AbortSignal): Promise<Outcome> {
+async function keyCheck(target: Target, signal: AbortSignal): Promise<Outcome> {
   const { status } = await call(target, "/v1/models", undefined, signal);
   if (status === 401) return fail("The relay does not take this key.", "Give the relay's own key with --api-key.");
   const without = await call({ ...target, apiKey: undefined }, "/v1/models", undefined, signal);
@@ -96,34 +101,40 @@ async function key(target: Target, signal: AbortSignal): Promise<Outcome> {
 
 async function models(target: Target, listed: { models?: string[] }, signal: AbortSignal): Promise<Outcome> {
   const { status, raw } = await call(target, "/v1/models", undefined, signal);
+  if (status !== 200) return refused(status, raw);
   const body = parseJson(raw);
   const data = isObject(body) && Array.isArray(body["data"]) ? body["data"] : [];
-  listed.models = data.flatMap((entry) => (isObject(entry) && typeof entry["id"] === "string" ? [entry["id"]] : []));
-  if (status !== 200 || listed.models.length === 0) return refused(status, raw);
-  return ok(`${listed.models.length} listed`);
+  listed.models = data.flatMap((entry) => (isObject(entry) ? (nonEmptyString(entry["id"]) ?? []) : []));
+  if (listed.models.length > 0) return ok(`${listed.models.length} listed`, { models: listed.models });
+  return fail("The list of models is empty.", "Leave --models, or see `codex-relay models`.");
 }
 
-async function answer(
-  target: Target,
-  path: string,
-  body: object,
-  textOf: (raw: string) => string | undefined,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const startMs = performance.now();
-  const { status, raw } = await call(target, path, body, signal);
+async function ask(target: Target, question: Question, model: string, signal: AbortSignal): Promise<Outcome> {
+  const { status, raw } = await call(target, question.path, question.body(model), signal);
   if (status !== 200) return refused(status, raw);
-  const text = textOf(raw);
-  if (text === undefined) return fail("The answer came without its text or its end.", "Run it again with --debug.");
-  return ok(`answered in ${Math.round(performance.now() - startMs)} ms: ${text.slice(0, 30)}`);
+  const said = question.read(raw);
+  if (said.failure !== undefined) return fail(said.failure, fixFor(said.failure));
+  if (said.text === "" || !said.isWhole) {
+    return fail(`${model} answered without ${said.text === "" ? "any text" : "an end"}.`, "Try again in a moment.");
+  }
+  return ok(`${model}: ${said.text.slice(0, 30).trim()}`, { model });
 }
 
 /** The relay's errors say themselves what to do, behind the first sentence. */
 function refused(status: number, raw: string): Outcome {
   const body = parseJson(raw);
   const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
-  const message = typeof error["message"] === "string" ? error["message"] : raw.slice(0, 200);
-  return fail(`${status}: ${message}`, "Run `codex-relay doctor` without --live for the reason.");
+  const message = nonEmptyString(error["message"]) ?? (raw.slice(0, 200) || "no reason given");
+  return fail(`${status}: ${message}`, fixFor(nonEmptyString(error["code"]) ?? String(status)));
+}
+
+function fixFor(reason: string): string {
+  if (/usage_limit|insufficient_quota|\b429\b/.test(reason)) {
+    return "Wait until it ends; `codex-relay usage` shows how full the plan is.";
+  }
+  if (/auth|\b401\b/.test(reason)) return "Run `codex-relay login` (or `codex login`) to sign in again.";
+  if (/host_not_allowed/.test(reason)) return "Start that relay with --allow-host and this name.";
+  return "Try again in a moment; `codex-relay doctor` on the relay's machine looks further.";
 }
 
 async function call(
@@ -132,22 +143,32 @@ async function call(
   body: object | undefined,
   signal: AbortSignal,
 ): Promise<{ status: number; raw: string }> {
-  const reply = await fetch(`${target.url}${path}`, {
-    method: body ? "POST" : "GET",
-    headers: {
-      ...(target.apiKey === undefined ? {} : { authorization: `Bearer ${target.apiKey}` }),
-      ...(body ? { "content-type": "application/json" } : {}),
-    },
-    ...(body ? { body: JSON.stringify(body) } : {}),
-    signal,
-  }).catch(() => undefined);
-  return reply ? { status: reply.status, raw: await reply.text() } : { status: 0, raw: "" };
+  try {
+    const reply = await fetch(`${target.url}${path}`, {
+      method: body ? "POST" : "GET",
+      headers: {
+        ...(target.apiKey === undefined ? {} : { authorization: `Bearer ${target.apiKey}` }),
+        ...(body ? { "content-type": "application/json" } : {}),
+      },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+      redirect: "manual",
+      signal,
+    });
+    return { status: reply.status, raw: await reply.text() };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const isRefused = (error as { code?: string }).code === "ECONNREFUSED";
+    const { message, hint } = unreachable(error, new URL(target.url).host, undefined);
+    const fix = isRefused ? "Start it with `codex-relay serve`, or check the address after --url." : hint;
+    throw new RelayError("upstream_unreachable", message, { hint: fix ?? "", cause: error });
+  }
 }
 
 function smallest(models: readonly string[]): string | undefined {
+  const able = models.filter((model) => !NO_CHAT.test(model) && /^(gpt|o\d|chatgpt)/.test(model));
   for (const pattern of SMALL) {
-    const found = models.find((model) => pattern.test(model));
+    const found = able.find((model) => pattern.test(model));
     if (found !== undefined) return found;
   }
-  return models[0];
+  return able[0] ?? models[0];
 }

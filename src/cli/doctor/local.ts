@@ -1,4 +1,6 @@
 import { arch, platform, release } from "node:os";
+import { existsSync } from "node:fs";
+import { configFile } from "../../config/paths.ts";
 import { isLoopbackName } from "../../lib/host.ts";
 import { isObject } from "../../lib/json.ts";
 import type { RunningRelay } from "../../server/serve.ts";
@@ -10,18 +12,26 @@ import { fail, ok, warn, type Outcome } from "./finding.ts";
 
 const PROBE_MS = 2000;
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 export function versionCheck(clientVersion: string): Outcome {
   const commit = COMMIT === "" ? "" : ` (${COMMIT})`;
-  return ok(
-    `codex-relay ${VERSION}${commit}, speaks as Codex CLI ${clientVersion}, Bun ${Bun.version}, ${platform()} ${release()} ${arch()}`,
-  );
+  const system = `${platform()} ${release()} ${arch()}`;
+  return ok(`codex-relay ${VERSION}${commit}, speaks as Codex CLI ${clientVersion}, Bun ${Bun.version}, ${system}`, {
+    version: VERSION,
+    client_version: clientVersion,
+    bun: Bun.version,
+    system,
+  });
 }
 
-/** Values that are not the defaults, and where they come from. */
-export function settingsCheck({ origins }: Wiring): Outcome {
+/** Where the values come from that are not the defaults. */
+export function settingsCheck({ origins }: Wiring, env: Environment | undefined): Outcome {
   const set = Object.entries(origins).filter(([, origin]) => origin !== "default");
-  if (set.length === 0) return ok("all at their defaults");
-  return ok(`set: ${set.map(([name, origin]) => `${name} by ${origin}`).join(", ")}`);
+  const file = env === undefined ? undefined : configFile(env);
+  const detail = { config_file: file !== undefined && existsSync(file) ? file : null, set: Object.fromEntries(set) };
+  if (set.length === 0) return ok("all at their defaults", detail);
+  return ok(`set by ${[...new Set(set.map(([, origin]) => origin))].join(", ")}`, detail);
 }
 
 /** Where `serve` would listen: free, or taken by whom. */
@@ -40,29 +50,47 @@ export async function portCheck({ settings }: Wiring): Promise<Outcome> {
     await probe.stop(true);
     return ok(`${host}:${port} is free`);
   } catch (error) {
-    const { code } = error as { code?: string };
-    if (code !== "EADDRINUSE") {
-      return fail(`${host}:${port} cannot be listened on (${code ?? "unknown"}).`, "Check --host and --port.");
-    }
-    return takenBy(port);
+    const { code = "unknown" } = error as { code?: string };
+    return code === "EADDRINUSE" ? takenBy(host, port) : fail(...unusable(host, port, code));
   }
 }
 
-async function takenBy(port: number): Promise<Outcome> {
+function unusable(host: string, port: number, code: string): [summary: string, fix: string] {
+  if (code === "EACCES") {
+    return [
+      `This user may not listen on port ${port}.`,
+      "Ports below 1024 belong to the system: choose a higher one with --port.",
+    ];
+  }
+  if (code === "EADDRNOTAVAIL" || code === "EINVAL" || code === "ENOTFOUND") {
+    return [`${host} is no address of this machine (${code}).`, "Leave --host, or name one of its own addresses."];
+  }
+  return [`${host}:${port} cannot be listened on (${code}).`, "Check --host and --port."];
+}
+
+async function takenBy(host: string, port: number): Promise<Outcome> {
   const owner = portOwner(port);
-  const who = owner === undefined ? "another program" : `${owner.name} (pid ${owner.pid})`;
-  const body = await healthAt(port);
-  if (body?.["name"] === "codex-relay") {
+  const body = await healthAt(host, port);
+  const isRelay = body?.["name"] === "codex-relay";
+  const detail = { pid: owner?.pid ?? null, name: owner?.name ?? null, is_relay: isRelay };
+  if (isRelay) {
     const upMs = Number(body["uptime_seconds"]) * 1000;
     const pid = owner === undefined ? "" : ` (pid ${owner.pid})`;
-    return ok(`a codex-relay ${String(body["version"])} already serves on port ${port}${pid}, up ${span(upMs)}`);
+    const line = `a codex-relay ${String(body["version"])} already serves on port ${port}${pid}, up ${span(upMs)}`;
+    return ok(line, detail);
   }
-  return fail(`Port ${port} is in use by ${who}.`, "Stop that program, or choose another port with --port.");
+  const who = owner === undefined ? "another program" : `${owner.name} (pid ${owner.pid})`;
+  return fail(`Port ${port} is in use by ${who}.`, "Stop that program, or choose another port with --port.", detail);
 }
 
-async function healthAt(port: number): Promise<Record<string, unknown> | undefined> {
+async function healthAt(host: string, port: number): Promise<Record<string, unknown> | undefined> {
+  const isAny = host === "0.0.0.0" || host === "::";
+  const name = isAny ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
   try {
-    const reply = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(PROBE_MS) });
+    const reply = await fetch(`http://${name}:${port}/health`, {
+      redirect: "manual",
+      signal: AbortSignal.timeout(PROBE_MS),
+    });
     const body: unknown = await reply.json();
     return isObject(body) ? body : undefined;
   } catch {

@@ -1,58 +1,115 @@
-import { accessSync, constants, lstatSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { LoginFacts } from "../../auth/keeper.ts";
-import { toRelayError } from "../../lib/errors.ts";
+import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { moment, span } from "../time.ts";
 import type { Wiring } from "../wire.ts";
-import { fail, ok, warn, type Outcome } from "./finding.ts";
+import { fail, ok, warn, type Detail, type Outcome } from "./finding.ts";
 
-/** Renewal begins this long before the end; a token that is nearer to it than this has not been renewed. */
-const OVERDUE_MS = 4 * 60_000;
+/** The keeper renews this long before the end, whoever asks; until then a check spends nothing. */
+const EARLY_MS = 5 * 60_000;
+/** A clock that is off by more makes good tokens look ended. */
+const ALARMING_MS = 5 * 60_000;
+
+const isEnvironment = (facts: LoginFacts) => facts.source === "environment";
 
 /** Whose login it is, and where it lies. Throws what the login's own room says is wrong with it. */
 export async function loginCheck(wiring: Wiring, authFile: string): Promise<Outcome> {
-  if (leadsNowhere(authFile)) {
-    return fail(`${authFile} is a link that leads nowhere.`, "Remove the link, or run `codex-relay login`.");
-  }
-  const facts = await wiring.credentials.describe();
-  if (facts.kind === "api-key") return ok(`OpenAI API key (${facts.source})`);
-  const who = [facts.email, facts.plan === undefined ? undefined : `plan ${facts.plan}`].filter(Boolean).join(", ");
+  const facts = await wiring.credentials.describe().catch((thrown: unknown) => {
+    throw pathFault(authFile) ?? thrown;
+  });
+  const place = isEnvironment(facts) && existsSync(authFile) ? `environment, before ${authFile}` : facts.source;
+  const detail = loginDetail(facts);
+  if (facts.kind === "api-key") return ok(`OpenAI API key (${place})`, detail);
+  const who = [facts.email, facts.plan && `plan ${facts.plan}`].filter(Boolean).join(", ");
   if (facts.accountId === undefined) {
     return warn(
-      `${who || "A ChatGPT login"} (${facts.source}) does not say which account it is for.`,
-      facts.source === "environment" ? "Set OPENAI_CHATGPT_ACCOUNT_ID." : "Run `codex-relay login` again.",
+      `${who || "A ChatGPT login"} (${place}) does not say which account it is for.`,
+      isEnvironment(facts) ? "Set OPENAI_CHATGPT_ACCOUNT_ID." : "Run `codex-relay login` again.",
+      detail,
     );
   }
-  return ok(`${who || "ChatGPT login"} (${facts.source})`);
+  return ok(`${who || "ChatGPT login"} (${place})`, detail);
 }
 
-function leadsNowhere(path: string): boolean {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return false;
-  return statSync(path, { throwIfNoEntry: false }) === undefined;
+function loginDetail({ kind, source, email, plan, accountId }: LoginFacts): Detail {
+  return {
+    mode: kind,
+    source: source === "environment" ? "environment" : "file",
+    ...(kind === "chatgpt" ? { email: email ?? null, plan: plan ?? null, account_id: accountId ?? null } : {}),
+  };
 }
 
-/** Who else may read the file, and whether a renewed login can be kept in it. */
-export function storageCheck(facts: LoginFacts, authFile: string, stateDir: string): Outcome {
-  if (facts.source === "environment") {
-    return isWritable(stateDir)
-      ? ok(`renewed tokens are kept in ${stateDir}`)
-      : warn(
-          `${stateDir} cannot be written: once OPENAI_REFRESH_TOKEN is spent, a restart needs a new one.`,
-          "Make it writable, or choose another with --state-dir.",
-        );
+/** Faults of the way to the file, which look like no file or a closed one when it is opened. */
+function pathFault(authFile: string): RelayError | undefined {
+  const fault = (message: string, hint: string) => new RelayError("codex_auth_required", message, { hint });
+  try {
+    const isLink = lstatSync(authFile, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    if (!isLink || statSync(authFile, { throwIfNoEntry: false })) return undefined;
+    return fault(`${authFile} is a link that leads nowhere.`, "Remove the link, or run `codex-relay login`.");
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === "ELOOP") return fault(`${authFile} is a link to itself.`, "Remove it and run `codex-relay login`.");
+    if (code !== "EACCES" && code !== "EPERM") return undefined;
+    const folder = dirname(authFile);
+    return fault(`${folder} may not be entered by this user.`, `Run \`chmod 700 ${folder}\` as its owner.`);
+  }
+}
+
+/** Who else may read the file, and whether a renewed login can be kept. */
+export function storageCheck(facts: LoginFacts, wiring: Wiring, authFile: string, stateDir: string): Outcome {
+  if (isEnvironment(facts)) {
+    return facts.canRenew
+      ? keptTokens(placeToKeep(wiring, authFile) ?? stateDir)
+      : ok("nothing to keep: the environment brings no refresh token");
   }
   const file = realpathSync(authFile);
   const mode = statSync(file).mode & 0o777;
+  const faults: [summary: string, fix: string][] = [];
   if (process.platform !== "win32" && (mode & 0o077) !== 0) {
-    return warn(`${authFile} can be read by others (mode ${mode.toString(8)}).`, `Run \`chmod 600 ${authFile}\`.`);
+    faults.push([`${authFile} can be read by others (mode ${mode.toString(8)}).`, `Run \`chmod 600 ${authFile}\`.`]);
   }
-  if (!isWritable(dirname(file))) {
-    return warn(
+  if (facts.kind === "chatgpt" && !isWritable(dirname(file))) {
+    faults.push([
       `${dirname(file)} cannot be written: a renewed login is lost when the relay stops.`,
-      "Make the folder writable for this user.",
-    );
+      `Run \`chmod u+w ${dirname(file)}\` as its owner.`,
+    ]);
+  } else if (facts.kind === "chatgpt" && isMountPoint(file)) {
+    faults.push([
+      `${authFile} is mounted by itself and cannot be replaced: a renewed login is lost when the relay stops.`,
+      `Mount the folder ${dirname(file)} instead of the file.`,
+    ]);
   }
-  return ok(`private (mode ${mode.toString(8)}) and writable`);
+  const octal = mode.toString(8);
+  if (faults.length === 0) return ok(`private (mode ${octal}) and writable`, { file, mode: octal });
+  return warn(faults.map(([summary]) => summary).join(" "), faults.map(([, fix]) => fix).join(" "), {
+    file,
+    mode: octal,
+  });
+}
+
+function keptTokens(folder: string): Outcome {
+  return isWritable(folder)
+    ? ok(`renewed tokens are kept in ${folder}`, { folder })
+    : warn(
+        `${folder} cannot be written: once OPENAI_REFRESH_TOKEN is spent, a restart needs a new one.`,
+        `Make ${folder} writable, or choose another with --state-dir.`,
+        { folder },
+      );
+}
+
+/** The folder of an auth file that was named, unless that holds a login of somebody else's. */
+function placeToKeep({ settings }: Wiring, authFile: string): string | undefined {
+  if (settings.authFile === undefined) return undefined;
+  return !existsSync(authFile) || holds(authFile, '"codex_relay_origin"') ? dirname(authFile) : undefined;
+}
+
+function holds(file: string, words: string): boolean {
+  try {
+    return readFileSync(file, "utf8").includes(words);
+  } catch {
+    return false;
+  }
 }
 
 /** The folder itself, or the nearest one above it that exists. */
@@ -66,27 +123,81 @@ function isWritable(folder: string): boolean {
   }
 }
 
-/** How long the access token is good for. One that has ended is renewed now, as the next request would. */
-export async function tokenCheck(wiring: Wiring, facts: LoginFacts): Promise<Outcome> {
+/** A single file that a container brings in: renaming another one over it fails with EBUSY. */
+function isMountPoint(file: string): boolean {
+  if (process.platform !== "linux") return false;
+  // The kernel writes a blank in a path as its octal number.
+  return holds("/proc/self/mountinfo", ` ${file.replaceAll(" ", "\\040")} `);
+}
+
+/** What the clock of a host on the way says: positive when ours is ahead. */
+export interface ClockOff {
+  readonly offMs: number;
+  readonly host: string;
+}
+
+/**
+ * How long the access token is good for. One that has ended, or is about to, is renewed now by the keeper, as the next
+ * request would; not when only a wrong clock makes it look so.
+ */
+export async function tokenCheck(wiring: Wiring, facts: LoginFacts, clock: ClockOff | undefined): Promise<Outcome> {
   if (facts.kind === "api-key") return ok("an API key does not end");
   const nowMs = Date.now();
-  const before = facts.expiresAtMs;
-  if (before !== undefined && before - nowMs > OVERDUE_MS) return ok(tokenLine(facts, nowMs));
+  const { expiresAtMs } = facts;
+  // One that does not say when it ends, or is not there at all, is the keeper's to judge.
+  if (expiresAtMs === undefined) return renewed(wiring, facts, nowMs);
+  if (expiresAtMs - nowMs > EARLY_MS) return unspent(facts, nowMs);
+  if (clock && clock.offMs > ALARMING_MS && expiresAtMs - (nowMs - clock.offMs) > EARLY_MS) {
+    return fail(
+      `The token has ended by this machine's clock, but not by that of ${clock.host}; it was not renewed.`,
+      "Set this machine's clock first.",
+      tokenDetail(facts),
+    );
+  }
+  return renewed(wiring, facts, nowMs);
+}
+
+function unspent(facts: LoginFacts, nowMs: number): Outcome {
+  const line = tokenLine(facts, nowMs);
+  if (facts.canRenew || isEnvironment(facts)) return ok(line, tokenDetail(facts));
+  return warn(line, "Run `codex-relay login` before it ends.", tokenDetail(facts));
+}
+
+async function renewed(wiring: Wiring, before: LoginFacts, nowMs: number): Promise<Outcome> {
+  const endedAgoMs = nowMs - (before.expiresAtMs ?? nowMs);
   try {
     await wiring.credentials.current();
   } catch (thrown) {
     const { message, hint } = toRelayError(thrown);
-    const ended = before === undefined ? "" : `It ended ${span(nowMs - before)} ago. `;
-    return fail(`${ended}${message}`, hint ?? "Run `codex-relay login`.");
+    const ended = endedAgoMs > 0 ? `It ended ${span(endedAgoMs)} ago. ` : "";
+    return fail(`${ended}${message}`, hint ?? "Run `codex-relay login`.", tokenDetail(before));
   }
   const after = await wiring.credentials.describe();
-  const isRenewed = after.expiresAtMs !== before;
-  return ok(isRenewed ? `it had ended and was renewed: ${tokenLine(after, nowMs)}` : tokenLine(after, nowMs));
+  const line = tokenLine(after, nowMs);
+  if (after.renewedAtMs !== before.renewedAtMs || after.expiresAtMs !== before.expiresAtMs) {
+    const why = endedAgoMs > 0 ? "it had ended and" : "it";
+    return ok(`${why} was renewed: ${line}`, tokenDetail(after));
+  }
+  if (before.expiresAtMs === undefined) return unspent(after, nowMs);
+  // The keeper goes on with a token that still works; its owner should know before it does not.
+  return after.canRenew
+    ? warn(`${line}, but could not be renewed just now`, "Try again in a moment.", tokenDetail(after))
+    : warn(line, "Run `codex-relay login` before it ends.", tokenDetail(after));
 }
 
 function tokenLine(facts: LoginFacts, nowMs: number): string {
   const age = facts.issuedAtMs === undefined ? "" : `${span(nowMs - facts.issuedAtMs)} old, `;
-  if (facts.expiresAtMs === undefined) return `${age}does not say when it ends`;
   const renewal = facts.canRenew ? "" : ", and cannot be renewed";
+  if (facts.expiresAtMs === undefined) return `${age}does not say when it ends${renewal}`;
   return `${age}good for ${span(facts.expiresAtMs - nowMs)} (until ${moment(facts.expiresAtMs, nowMs)})${renewal}`;
+}
+
+function tokenDetail({ issuedAtMs, renewedAtMs, expiresAtMs, canRenew }: LoginFacts): Detail {
+  const iso = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
+  return {
+    issued_at: iso(issuedAtMs),
+    renewed_at: iso(renewedAtMs),
+    expires_at: iso(expiresAtMs),
+    can_renew: canRenew,
+  };
 }

@@ -1,10 +1,15 @@
+import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { publishedModels } from "../../codex/models.ts";
+import { networkRefusal } from "../../auth/login-service.ts";
+import { httpFailure } from "../../codex/failure.ts";
+import { publishedModels, type ModelCatalogue } from "../../codex/models.ts";
+import { toRelayError } from "../../lib/errors.ts";
+import { isLoopbackName } from "../../lib/host.ts";
 import { parseJson } from "../../lib/json.ts";
 import { unreachable } from "../../lib/unreachable.ts";
 import { span } from "../time.ts";
 import type { Wiring } from "../wire.ts";
-import { fail, ok, warn, type Outcome } from "./finding.ts";
+import { fail, noAnswer, ok, skip, warn, type Outcome } from "./finding.ts";
 
 const ALARMING_MS = 60_000;
 const BREAKING_MS = 5 * 60_000;
@@ -16,79 +21,144 @@ export interface Heard {
   readonly oursMs: number;
 }
 
-/** Which way requests leave. */
-export function proxyCheck(wiring: Wiring, urls: readonly string[]): Outcome {
+/** Takes note of a reply's clock. */
+export type Hear = (heard: Heard) => void;
+
+/** Variables that other programs take a proxy from, and the relay does not. */
+const UNREAD = ["ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
+
+/** Those of them that are set. To be asked before the settings are wired, which takes them out of the process. */
+export function unreadProxyVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  return UNREAD.filter((name) => env[name]);
+}
+
+/** Which way requests leave, and why. `unread` are proxy variables that have no effect here. */
+export function proxyCheck(wiring: Wiring, urls: readonly string[], unread: readonly string[]): Outcome {
   const ways = new Map<string, string[]>();
   for (const url of urls) {
-    const way = wiring.egress.proxyFor(url) ?? "directly";
     const { host } = new URL(url);
+    const way = wayTo(wiring, url);
     ways.set(way, [...new Set([...(ways.get(way) ?? []), host])]);
   }
-  const from = wiring.origins.proxy === "default" ? "" : ` (set by ${wiring.origins.proxy})`;
-  return ok(
-    [...ways]
-      .map(([way, hosts]) => `${hosts.join(", ")} ${way === "directly" ? way : `through ${way}${from}`}`)
-      .join("; "),
+  const line = [...ways].map(([way, hosts]) => `${hosts.join(", ")} ${way}`).join("; ");
+  const detail = Object.fromEntries(urls.map((url) => [new URL(url).host, wiring.egress.proxyFor(url) ?? null]));
+  const isOutside = urls.some((url) => !isLoopbackName(new URL(url).hostname));
+  if (wiring.settings.proxy !== undefined || unread.length === 0 || !isOutside) return ok(line, { proxy_for: detail });
+  return warn(
+    `${line}. ${unread.join(" and ")} ${unread.length > 1 ? "are" : "is"} not used.`,
+    "If this machine needs a proxy, set HTTPS_PROXY or --proxy to an HTTP one.",
+    { proxy_for: detail },
   );
 }
 
+function wayTo(wiring: Wiring, url: string): string {
+  const proxy = wiring.egress.proxyFor(url);
+  if (proxy !== undefined) return `through ${proxy} (set by ${wiring.origins.proxy})`;
+  if (wiring.settings.proxy === undefined) return "directly";
+  return `directly (${isLoopbackName(new URL(url).hostname) ? "loopback" : "NO_PROXY"})`;
+}
+
+/** Authorities that are trusted besides those that come with the relay. Bun passes over a file that it cannot read. */
+export function tlsCheck(file: string | undefined): Outcome {
+  if (!file) return ok("certificates are checked against the usual authorities");
+  const fix = "Let NODE_EXTRA_CA_CERTS name a PEM file, or unset it.";
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    return warn(
+      `NODE_EXTRA_CA_CERTS: ${file} cannot be read (${(error as { code?: string }).code ?? "unknown"}).`,
+      fix,
+    );
+  }
+  if (!text.includes("-----BEGIN CERTIFICATE-----")) {
+    return warn(`NODE_EXTRA_CA_CERTS: ${file} holds no certificate in PEM form.`, fix);
+  }
+  return ok(`certificates are checked against the usual authorities and those in ${file}`);
+}
+
+/** Says that a host kept silent, and which way it was asked. */
+export function silence(wiring: Wiring, url: string): Outcome {
+  const proxy = wiring.egress.proxyFor(url);
+  const { host } = new URL(url);
+  return proxy === undefined
+    ? noAnswer(`${host} did not answer`)
+    : noAnswer(`${host} did not answer through the proxy ${proxy}`, undefined, "Check the proxy (--proxy).");
+}
+
 /** The login service can be reached. Nothing is asked of it that counts. */
-export async function serviceCheck(
-  wiring: Wiring,
-  url: string,
-  heard: (heard: Heard) => void,
-  signal: AbortSignal,
-): Promise<Outcome> {
+export async function serviceCheck(wiring: Wiring, url: string, hear: Hear, signal: AbortSignal): Promise<Outcome> {
   const { host, origin } = new URL(url);
   let response: Response;
   try {
     response = await wiring.egress.fetch(`${origin}/`, { redirect: "manual", signal });
-    await response.body?.cancel();
   } catch (error) {
     throw unreachable(error, host, wiring.egress.proxyFor(url));
   }
-  hear(response, host, heard);
+  listen(response, host, hear);
   if (response.headers.get("cf-mitigated") !== null) {
+    await response.body?.cancel();
     return warn(
       `${host} answers, but Cloudflare challenges this network.`,
       "If renewing the login fails, try another network or set --proxy.",
     );
   }
+  const isForbidden = response.status === 403;
+  const refusal = isForbidden ? networkRefusal(403, await response.text().catch(() => "")) : undefined;
+  if (!isForbidden) await response.body?.cancel();
+  if (refusal !== undefined) return fail(refusal, "Try another network, or set --proxy.");
+  if (response.status >= 500) return warn(`${host} answers ${response.status}.`, "Try again in a moment.");
   return ok(`${host} answers`);
 }
 
-function hear(response: Response, host: string, heard: (heard: Heard) => void): void {
+function listen(response: Response, host: string, hear: Hear): void {
   const theirsMs = Date.parse(response.headers.get("date") ?? "");
-  if (!Number.isNaN(theirsMs)) heard({ host, theirsMs, oursMs: Date.now() });
+  if (!Number.isNaN(theirsMs)) hear({ host, theirsMs, oursMs: Date.now() });
 }
 
 /** A wrong clock takes good tokens for ended ones and the other way round. */
 export function clockCheck(heard: readonly Heard[]): Outcome {
   const [first] = heard;
-  if (!first) return { status: "skip", summary: "nobody said what time it is" };
+  if (!first) return skip("nobody said what time it is");
   const offMs = first.oursMs - first.theirsMs;
   const off = `${span(Math.abs(offMs))} ${offMs > 0 ? "ahead of" : "behind"} ${first.host}`;
   const fix = "Set this machine's clock, best by NTP (`timedatectl set-ntp true` on Linux).";
+  const detail = { off_seconds: Math.round(offMs / 1000), host: first.host };
   // A Date header counts whole seconds, and the way takes its time.
-  if (Math.abs(offMs) < ALARMING_MS) return ok(`agrees with ${first.host}`);
-  return Math.abs(offMs) < BREAKING_MS ? warn(`The clock is ${off}.`, fix) : fail(`The clock is ${off}.`, fix);
+  if (Math.abs(offMs) <= ALARMING_MS) return ok(`agrees with ${first.host}`, detail);
+  return Math.abs(offMs) <= BREAKING_MS
+    ? warn(`The clock is ${off}.`, fix, detail)
+    : fail(`The clock is ${off}.`, fix, detail);
 }
 
 const ModelList = z.looseObject({
-  models: z.array(z.looseObject({ slug: z.string(), minimal_client_version: z.string().nullish() })),
+  models: z.array(
+    z.looseObject({
+      slug: z.string(),
+      visibility: z.string().nullish(),
+      minimal_client_version: z.string().nullish(),
+    }),
+  ),
 });
-export type ModelList = z.infer<typeof ModelList>;
+export type Models = z.infer<typeof ModelList>["models"];
 
-/** The backend can be reached and takes the login. Asks for its models: what it says of them is in `models`. */
+/** The backend can be reached and takes the login. Asks for its models, and hands them to `found`. */
 export async function backendCheck(
   wiring: Wiring,
-  clientVersion: string,
-  found: { models?: ModelList["models"]; heard: (heard: Heard) => void },
+  found: (models: Models) => void,
+  hear: Hear,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { host } = new URL(wiring.settings.baseUrl);
-  const response = await wiring.upstream.rawModels(clientVersion, {}, signal);
-  hear(response, host, found.heard);
+  let response: Response;
+  try {
+    response = await wiring.upstream.rawModels(wiring.clientVersion, {}, signal);
+  } catch (thrown) {
+    const fix = signal.aborted ? undefined : backendFix(wiring, thrown);
+    if (fix === undefined) throw thrown;
+    return fail(toRelayError(thrown).message, fix);
+  }
+  listen(response, host, hear);
   const list = ModelList.safeParse(parseJson(await response.text()));
   if (!list.success) {
     return fail(
@@ -96,42 +166,83 @@ export async function backendCheck(
       "Check --base-url, and whether a web page is in between.",
     );
   }
-  found.models = list.data.models;
+  found(list.data.models);
   return ok(`${host} takes the login`);
 }
 
+/** What helps against refusals that bring no advice of their own. */
+function backendFix({ origins }: Wiring, thrown: unknown): string | undefined {
+  const { code, hint, wireCode, message } = toRelayError(thrown);
+  if (hint !== undefined) return undefined;
+  if (wireCode === "deactivated_workspace") {
+    return "The workspace of this login is switched off: ask its administrator, or sign in with another account.";
+  }
+  if (code === "quota_exceeded" && wireCode !== "usage_not_included") {
+    return "Wait until the window resets; `codex-relay usage` shows it.";
+  }
+  if (code === "access_denied" || code === "quota_exceeded")
+    return "Sign in with an account that may use Codex: `codex-relay login`.";
+  return origins.baseUrl !== "default" && /not found|web page/i.test(message)
+    ? `Check the address that ${origins.baseUrl} gives.`
+    : undefined;
+}
+
 /** The public API takes the key. */
-export async function publicApiCheck(wiring: Wiring, signal: AbortSignal): Promise<Outcome> {
+export async function publicApiCheck(wiring: Wiring, hear: Hear, signal: AbortSignal): Promise<Outcome> {
   const { host } = new URL(wiring.settings.openaiBaseUrl);
   const call = { method: "GET", path: "/models", headers: new Headers(), body: undefined };
   const response = await wiring.upstream.forward(call, await wiring.credentials.current(), signal);
-  await response.body?.cancel();
-  if (response.status === 401) return fail(`${host} refuses the API key.`, "Run `codex login --with-api-key` again.");
-  if (!response.ok) return fail(`${host} answers ${response.status}.`, "Try again in a moment.");
-  return ok(`${host} takes the key`);
+  listen(response, host, hear);
+  if (response.ok) {
+    await response.body?.cancel();
+    return ok(`${host} takes the key`);
+  }
+  if (response.status === 401) {
+    await response.body?.cancel();
+    return fail(`${host} refuses the API key.`, "Run `codex login --with-api-key` again.");
+  }
+  const { status, headers } = response;
+  throw httpFailure({ status, headers, text: await response.text().catch(() => "") }, Date.now());
 }
 
 /** What the account has, and what the owner's own list asks for in vain. */
-export function modelsCheck(wiring: Wiring, models: ModelList["models"], clientVersion: string): Outcome {
+export function modelsCheck(wiring: Wiring, models: Models): Outcome {
+  const { clientVersion, origins } = wiring;
   const current = "Set --client-version to that of a current Codex CLI.";
-  if (models.length === 0) return fail(`The backend has no models for client version ${clientVersion}.`, current);
+  const published = publishedModels({ origin: "live", models });
+  const detail = { origin: "live", models: published };
+  if (models.length === 0)
+    return fail(`The backend has no models for client version ${clientVersion}.`, current, detail);
   const slugs = models.map(({ slug }) => slug);
   const retired = (wiring.settings.models ?? []).filter((id) => !slugs.includes(id));
   if (retired.length > 0) {
     return warn(
-      `${wiring.origins.models} lists ${retired.join(", ")}, which the account does not have (any more).`,
-      `Choose from: ${publishedModels({ origin: "live", models }).join(", ")}.`,
+      `${origins.models} lists ${retired.join(", ")}, which the account does not have (any more).`,
+      `Choose from: ${published.join(", ")}.`,
+      detail,
     );
   }
-  const tooNew = models.filter(({ minimal_client_version: least }) => least && isOlder(clientVersion, least));
+  const tooNew = models.filter(
+    ({ slug, minimal_client_version: least }) => least && published.includes(slug) && isOlder(clientVersion, least),
+  );
   if (tooNew.length > 0) {
-    return warn(
-      `Client version ${clientVersion} is too old for ${tooNew.map(({ slug }) => slug).join(", ")}.`,
-      current,
-    );
+    const names = tooNew.map(({ slug }) => slug).join(", ");
+    return warn(`Client version ${clientVersion} is too old for ${names}.`, current, detail);
   }
-  const published = publishedModels({ origin: "live", models });
-  return ok(`${published.length} models: ${published.slice(0, 4).join(", ")}${published.length > 4 ? ", …" : ""}`);
+  return ok(`${listed(published)}, live`, detail);
+}
+
+/** What clients are offered while the backend cannot be asked. */
+export function oldModels(catalogue: ModelCatalogue): Outcome {
+  const place = catalogue.origin === "cache" ? "in the Codex CLI's cache" : "that came with the relay";
+  return skip(
+    `the backend gave no list; until it does, clients see the ${listed(publishedModels(catalogue))} ${place}`,
+  );
+}
+
+function listed(ids: readonly string[]): string {
+  const shown = `${ids.slice(0, 4).join(", ")}${ids.length > 4 ? ", …" : ""}`;
+  return `${ids.length} ${ids.length === 1 ? "model" : "models"} (${shown})`;
 }
 
 function isOlder(version: string, than: string): boolean {

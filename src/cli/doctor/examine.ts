@@ -1,0 +1,150 @@
+import { join } from "node:path";
+import type { LoginFacts } from "../../auth/keeper.ts";
+import { codexHome, stateFolder } from "../../config/paths.ts";
+import { offlineCatalogue } from "../../upstream/catalogue.ts";
+import type { RunningRelay } from "../../server/serve.ts";
+import { listen, listenWithoutLogin, type Wiring } from "../wire.ts";
+import { check, RENEWAL_MS, skip, type Finding, type Outcome } from "./finding.ts";
+import { gateCheck, portCheck, settingsCheck, versionCheck } from "./local.ts";
+import { loginCheck, storageCheck, tokenCheck, type ClockOff } from "./login.ts";
+import {
+  backendCheck,
+  clockCheck,
+  modelsCheck,
+  oldModels,
+  proxyCheck,
+  publicApiCheck,
+  serviceCheck,
+  silence,
+  tlsCheck,
+  type Heard,
+  type Models,
+} from "./network.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Settings that cannot be used are a finding too. */
+export async function wiredOrFinding(load: () => Promise<Wiring>): Promise<Wiring | Finding> {
+  const loaded: { wiring?: Wiring } = {};
+  const finding = await check("settings", async () => {
+    loaded.wiring = await load();
+    return settingsCheck(loaded.wiring, undefined);
+  });
+  return loaded.wiring ?? finding;
+}
+
+/**
+ * All checks that cost nothing, in the order in which a person would look. Those that do not wait for each other run at
+ * once: the whole takes as long as the slowest chain, not as their sum.
+ */
+export async function* examine(
+  wiring: Wiring,
+  env: Environment,
+  unreadProxies: readonly string[],
+): AsyncGenerator<Finding, void, undefined> {
+  const { settings } = wiring;
+  const authFile = settings.authFile ?? join(codexHome(env), "auth.json");
+  const stateDir = settings.stateDir ?? stateFolder(env);
+  const port = check("port", () => portCheck(wiring));
+  const gate = check("gate", () => tryGate(wiring));
+  const login = await check("login", () => loginCheck(wiring, authFile));
+  const facts = login.status === "fail" ? undefined : await wiring.credentials.describe();
+  const remote = startRemote(wiring, join(codexHome(env), "models_cache.json"), facts);
+
+  yield await check("version", () => versionCheck(wiring.clientVersion));
+  yield await check("settings", () => settingsCheck(wiring, env));
+  yield login;
+  yield await check("storage", () => (facts ? storageCheck(facts, wiring, authFile, stateDir) : skip("no login")));
+  yield await check("proxy", () => proxyCheck(wiring, remote.urls, unreadProxies));
+  yield await check("tls", () => tlsCheck(env["NODE_EXTRA_CA_CERTS"]));
+  if (remote.service) yield await remote.service;
+  yield await remote.token;
+  yield* await remote.backend;
+  yield await check("clock", () => clockCheck(remote.heard));
+  yield await port;
+  yield await gate;
+}
+
+/** Everything that asks somebody else, under way at once as far as one does not need the other. */
+function startRemote(wiring: Wiring, cacheFile: string, facts: LoginFacts | undefined) {
+  const { settings } = wiring;
+  const isApiKey = facts?.kind === "api-key";
+  const tokenUrl = settings.tokenUrl ?? `${settings.issuer}/oauth/token`;
+  const heard: Heard[] = [];
+  const hear = (news: Heard) => heard.push(news);
+  const service = isApiKey
+    ? undefined
+    : check("sign-in", (signal) => serviceCheck(wiring, tokenUrl, hear, signal), { late: silence(wiring, tokenUrl) });
+  const token = facts ? tokenFinding(wiring, facts, service, heard) : skipped("token", "no login");
+  const backend = token.then((found) => backendFindings(wiring, cacheFile, facts, found, hear));
+  return { urls: isApiKey ? [settings.openaiBaseUrl] : [tokenUrl, settings.baseUrl], heard, service, token, backend };
+}
+
+/** A token that is good needs no news of the clock; before one is spent the clock is heard. */
+async function tokenFinding(
+  wiring: Wiring,
+  facts: LoginFacts,
+  service: Promise<Finding> | undefined,
+  heard: readonly Heard[],
+): Promise<Finding> {
+  const isEnding = facts.expiresAtMs !== undefined && facts.expiresAtMs - Date.now() < RENEWAL_MARGIN_MS;
+  if (isEnding) await service;
+  return check("token", () => tokenCheck(wiring, facts, clockOf(heard)), { limitMs: RENEWAL_MS });
+}
+
+/** Wider than the keeper's own, so that the clock is always known when it matters. */
+const RENEWAL_MARGIN_MS = 10 * 60_000;
+
+function clockOf([first]: readonly Heard[]): ClockOff | undefined {
+  return first && { offMs: first.oursMs - first.theirsMs, host: first.host };
+}
+
+async function backendFindings(
+  wiring: Wiring,
+  cacheFile: string,
+  facts: LoginFacts | undefined,
+  token: Finding,
+  hear: (heard: Heard) => void,
+): Promise<Finding[]> {
+  if (!facts || token.status === "fail") {
+    return Promise.all(["backend", "models"].map((id) => skipped(id, "needs a login that works")));
+  }
+  const { baseUrl, openaiBaseUrl } = wiring.settings;
+  if (facts.kind === "api-key") {
+    const late = silence(wiring, openaiBaseUrl);
+    return [await check("backend", (signal) => publicApiCheck(wiring, hear, signal), { late })];
+  }
+  const found: { models?: Models } = {};
+  const keep = (models: Models) => (found.models = models);
+  // A 401 there renews the login.
+  const limits = { late: silence(wiring, baseUrl), leewayMs: RENEWAL_MS };
+  const backend = await check("backend", (signal) => backendCheck(wiring, keep, hear, signal), limits);
+  const { models } = found;
+  const list = await check("models", async () =>
+    models ? modelsCheck(wiring, models) : oldModels(await offlineCatalogue(cacheFile, wiring.settings.models)),
+  );
+  return [backend, list];
+}
+
+async function skipped(id: string, reason: string): Promise<Finding> {
+  return { id, ...skip(reason) };
+}
+
+/** The same relay as `serve` would be, on a port of its own and for this machine only. */
+export function ownRelay(wiring: Wiring): RunningRelay {
+  return listen(onOwnPort(wiring));
+}
+
+/** Without a login: a relay asks for its models as soon as it starts, which may renew the login unseen. */
+async function tryGate(wiring: Wiring): Promise<Outcome> {
+  const relay = listenWithoutLogin(onOwnPort(wiring));
+  try {
+    return await gateCheck(relay, wiring);
+  } finally {
+    await relay.stop();
+  }
+}
+
+function onOwnPort(wiring: Wiring): Wiring {
+  return { ...wiring, settings: { ...wiring.settings, addr: undefined, host: "127.0.0.1", port: 0 } };
+}
