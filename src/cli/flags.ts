@@ -11,6 +11,8 @@ export interface OwnFlag {
   readonly help: string;
   /** What its value looks like; absent for switches. */
   readonly value?: string;
+  /** One letter, as in `-f`. */
+  readonly short?: string;
 }
 
 export interface ParsedFlags {
@@ -75,7 +77,10 @@ function targetsOf(own: Readonly<Record<string, OwnFlag>>): Map<string, Target> 
   for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
     for (const flag of setting.flags) targets.set(flag, { kind: "setting", name, setting });
   }
-  for (const [name, flag] of Object.entries(own)) targets.set(`--${name}`, { kind: "own", name, flag });
+  for (const [name, flag] of Object.entries(own)) {
+    targets.set(`--${name}`, { kind: "own", name, flag });
+    if (flag.short !== undefined) targets.set(`-${flag.short}`, { kind: "own", name, flag });
+  }
   return targets;
 }
 
@@ -95,6 +100,9 @@ export const LOGIN_SETTINGS: readonly SettingName[] = ["authFile", "stateDir", "
 /** Settings of commands that ask the backend something. */
 export const BACKEND_SETTINGS: readonly SettingName[] = [...LOGIN_SETTINGS, "baseUrl", "clientVersion"];
 
+/** Settings that say where the background relay's files are. */
+export const BACKGROUND_SETTINGS: readonly SettingName[] = ["stateDir", "stateFile", "pidFile", "logFile"];
+
 /** Help of a command: citty draws it from the same table that parses. */
 export async function usageOf(command: CommandDef): Promise<string> {
   return plainUnlessTerminal(await renderUsage(command, { meta: { name: NAME } }));
@@ -111,6 +119,7 @@ export function citty(own: Readonly<Record<string, OwnFlag>> = {}, names?: reado
       type: flag.value === undefined ? "boolean" : "string",
       description: flag.help,
       valueHint: flag.value ?? "",
+      alias: flag.short ?? [],
     };
   }
   for (const [key, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {

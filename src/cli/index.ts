@@ -11,6 +11,23 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load:
     about: "run it against a built-in stand-in backend: no login, no network",
     load: () => import("./demo.ts").then((module) => module.demo),
   },
+  start: {
+    about: "run it in the background",
+    load: () => import("./start.ts").then((module) => module.start),
+  },
+  stop: { about: "stop the background relay", load: () => import("./stop.ts").then((module) => module.stop) },
+  restart: {
+    about: "start the background relay anew, with the settings of the last start",
+    load: () => import("./restart.ts").then((module) => module.restart),
+  },
+  status: {
+    about: "show whether the background relay runs",
+    load: () => import("./status.ts").then((module) => module.status),
+  },
+  logs: {
+    about: "show the log of the background relay",
+    load: () => import("./logs.ts").then((module) => module.logs),
+  },
   login: { about: "sign in with ChatGPT", load: () => import("./login.ts").then((module) => module.login) },
   logout: {
     about: "end the login and remove its file",

@@ -8,6 +8,10 @@ const DRAIN_MS = 30_000;
 /** Serves until SIGINT or SIGTERM, then drains; a second signal stops at once. Resolves to the exit code. */
 export function runUntilStopped(relay: RunningRelay, log: Log): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
+  // Only a relay in the background or of a service was given a log file.
+  if (process.env["CODEX_RELAY_LOG_FILE"]) {
+    void import("./background/child.ts").then((module) => module.settleDown(relay, log, process.env));
+  }
   let isStopping = false;
   const stop = async () => {
     if (isStopping) {

@@ -13,6 +13,7 @@ import { startRelay, type RunningRelay } from "../server/serve.ts";
 import { UpstreamClient } from "../upstream/client.ts";
 import { createEgress, takeOverProxyEnvironment, type Egress } from "../upstream/egress.ts";
 import type { UpstreamOptions } from "../upstream/options.ts";
+import { BACKGROUND_VARIABLE } from "./background/given.ts";
 import { createLog } from "./log.ts";
 
 /** Everything that a command needs to talk to upstream. */
@@ -81,7 +82,13 @@ async function upstreamOptionsOf(
 
 /** Starts listening with what was wired. Throws `start_failed`. */
 export function listen({ settings, upstream, credentials, log }: Wiring): RunningRelay {
-  return startRelay({ options: relayOptions(settings), upstream, credentials, log });
+  const instanceId = process.env[BACKGROUND_VARIABLE];
+  return startRelay({ options: relayOptions(settings), upstream, credentials, log, instanceId });
+}
+
+/** Where the settings say to listen. */
+export function addressOf(settings: Settings): { host: string; port: number } {
+  return { host: settings.addr?.host || settings.host, port: settings.addr?.port ?? settings.port };
 }
 
 /** The same, with nobody's login: it answers at the door, and asks upstream nothing. Throws `start_failed`. */
@@ -95,8 +102,7 @@ export function listenWithoutLogin({ settings, upstreamOptions, egress, log }: W
 /** Settings of the listening side. */
 function relayOptions(settings: Settings): RelayOptions {
   return {
-    host: settings.addr?.host || settings.host,
-    port: settings.addr?.port ?? settings.port,
+    ...addressOf(settings),
     apiKey: settings.apiKey,
     allowHosts: settings.allowHosts,
     corsOrigins: settings.corsOrigins,

@@ -339,7 +339,37 @@ export const SETTINGS = {
     default: undefined,
     defaultText: "codex-relay in XDG_STATE_HOME or ~/.local/state",
     value: "FOLDER",
-    help: "where rotated environment tokens and setup's copies are kept",
+    help: "where rotated environment tokens, setup's copies and the background relay's files are kept",
+  },
+  pidFile: {
+    key: "pid_file",
+    flags: ["--pid-file"],
+    env: ["CODEX_RELAY_PID_FILE"],
+    schema: text,
+    default: undefined,
+    defaultText: "codex-relay.pid in the state folder",
+    value: "FILE",
+    help: "process id of the background relay",
+  },
+  logFile: {
+    key: "log_file",
+    flags: ["--log-file"],
+    env: ["CODEX_RELAY_LOG_FILE"],
+    schema: text,
+    default: undefined,
+    defaultText: "codex-relay.log in the state folder",
+    value: "FILE",
+    help: "log of the background relay; rotated at 10 MiB, three older ones stay",
+  },
+  stateFile: {
+    key: "state_file",
+    flags: ["--state-file"],
+    env: ["CODEX_RELAY_STATE_FILE"],
+    schema: text,
+    default: undefined,
+    defaultText: "background.json in the state folder",
+    value: "FILE",
+    help: "what `status` and `restart` know about the background relay",
   },
   tokenUrl: {
     key: "token_url",
@@ -400,6 +430,9 @@ type Optional =
   | "authFile"
   | "clientVersion"
   | "stateDir"
+  | "pidFile"
+  | "logFile"
+  | "stateFile"
   | "stopAt"
   | "tokenUrl"
   | "revokeUrl";

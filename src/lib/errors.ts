@@ -128,6 +128,9 @@ const KINDS = {
   internal_error: { status: 500, type: "server_error", wireCode: "internal_error" },
   usage: { status: 400, type: "invalid_request_error", wireCode: null },
   start_failed: { status: 500, type: "server_error", wireCode: null },
+  stop_failed: { status: 500, type: "server_error", wireCode: null },
+  service_failed: { status: 500, type: "server_error", wireCode: null },
+  nothing_there: { status: 500, type: "server_error", wireCode: null },
   login_failed: { status: 500, type: "server_error", wireCode: null },
   setup_failed: { status: 500, type: "server_error", wireCode: null },
 } as const satisfies Record<string, Kind>;

@@ -2,11 +2,13 @@ import { linkSync, readFileSync, renameSync, unlinkSync } from "node:fs";
 import { open, readFile, stat, unlink } from "node:fs/promises";
 import { hostname } from "node:os";
 
-/** A holder does one network call; one that is older has died or hangs. */
+/** A holder usually does one network call; one that is older has died or hangs. */
 const STALE_MS = 60_000;
 const POLL_MS = 50;
 
 export interface LockOptions {
+  /** Age at which a lock counts as left behind although its holder lives; a minute when not given. */
+  readonly staleMs?: number;
   readonly now?: () => number;
   readonly sleep?: (ms: number) => Promise<void>;
 }
@@ -18,12 +20,13 @@ export interface LockOptions {
 export async function takeLock(path: string, options: LockOptions = {}): Promise<() => Promise<void>> {
   const now = options.now ?? Date.now;
   const sleep = options.sleep ?? ((ms: number) => Bun.sleep(ms));
+  const staleMs = options.staleMs ?? STALE_MS;
   const token = `${process.pid} ${crypto.randomUUID()} ${hostname()}`;
-  const deadline = now() + 2 * STALE_MS;
+  const deadline = now() + 2 * staleMs;
   for (;;) {
     if (await create(path, token)) return () => release(path, token);
     const held = await readFile(path, "utf8").catch(() => "");
-    if ((await isAbandoned(path, held)) && takeAway(path, held)) continue;
+    if ((await isAbandoned(path, held, staleMs)) && takeAway(path, held)) continue;
     if (now() > deadline) throw new Error(`the lock ${path} is held for too long`);
     await sleep(POLL_MS);
   }
@@ -41,13 +44,13 @@ async function create(path: string, token: string): Promise<boolean> {
   }
 }
 
-/** True when its holder is gone or has had it for longer than any refresh takes. */
-async function isAbandoned(path: string, held: string): Promise<boolean> {
+/** True when its holder is gone or has had it for longer than its work can take. */
+async function isAbandoned(path: string, held: string, staleMs: number): Promise<boolean> {
   const facts = await stat(path).catch(() => undefined);
   if (!facts) return false;
   // File times are the system's own; an injected clock has no meaning for them.
   const ageMs = Date.now() - facts.mtimeMs;
-  if (ageMs > STALE_MS) return true;
+  if (ageMs > staleMs) return true;
   const [holder = "", , host = hostname()] = held.split(" ");
   // An empty lock is being written right now, or its writer died in between.
   if (holder === "") return ageMs > 1000;

@@ -26,6 +26,8 @@ export interface RelayDependencies {
   readonly upstream: UpstreamClient;
   readonly credentials: CredentialProvider;
   readonly log: Log;
+  /** What /health shows as `instance`, when whoever starts this process has to recognise it; else random. */
+  readonly instanceId?: string | undefined;
   readonly now?: () => number;
 }
 
@@ -142,7 +144,7 @@ class Relay {
       log: deps.log,
       now: this.#now,
     };
-    this.instance = { id: newId(), startedAtMs: this.#now() };
+    this.instance = { id: deps.instanceId ?? newId(), startedAtMs: this.#now() };
     this.#routes = [...this.#dialectRoutes(), ...this.#modelRoutes(), ...this.#storedRoutes(), ...this.#openRoutes()];
   }
 

@@ -2,10 +2,10 @@ import { arch, platform, release } from "node:os";
 import { existsSync } from "node:fs";
 import { configFile } from "../../config/paths.ts";
 import { isLoopbackName } from "../../lib/host.ts";
-import { isObject } from "../../lib/json.ts";
 import type { RunningRelay } from "../../server/serve.ts";
 import { COMMIT, VERSION } from "../../version.ts";
 import { portOwner } from "../port-owner.ts";
+import { relayAt } from "../relay-at.ts";
 import { span } from "../time.ts";
 import type { Wiring } from "../wire.ts";
 import { fail, ok, warn, type Outcome } from "./finding.ts";
@@ -70,32 +70,15 @@ function unusable(host: string, port: number, code: string): [summary: string, f
 
 async function takenBy(host: string, port: number): Promise<Outcome> {
   const owner = portOwner(port);
-  const body = await healthAt(host, port);
-  const isRelay = body?.["name"] === "codex-relay";
-  const detail = { pid: owner?.pid ?? null, name: owner?.name ?? null, is_relay: isRelay };
-  if (isRelay) {
-    const upMs = Number(body["uptime_seconds"]) * 1000;
+  const relay = await relayAt(`http://${host.includes(":") ? `[${host}]` : host}:${port}`);
+  const detail = { pid: owner?.pid ?? null, name: owner?.name ?? null, is_relay: relay !== undefined };
+  if (relay) {
     const pid = owner === undefined ? "" : ` (pid ${owner.pid})`;
-    const line = `a codex-relay ${String(body["version"])} already serves on port ${port}${pid}, up ${span(upMs)}`;
+    const line = `a codex-relay ${relay.version} already serves on port ${port}${pid}, up ${span(relay.uptimeMs)}`;
     return ok(line, detail);
   }
   const who = owner === undefined ? "another program" : `${owner.name} (pid ${owner.pid})`;
   return fail(`Port ${port} is in use by ${who}.`, "Stop that program, or choose another port with --port.", detail);
-}
-
-async function healthAt(host: string, port: number): Promise<Record<string, unknown> | undefined> {
-  const isAny = host === "0.0.0.0" || host === "::";
-  const name = isAny ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
-  try {
-    const reply = await fetch(`http://${name}:${port}/health`, {
-      redirect: "manual",
-      signal: AbortSignal.timeout(PROBE_MS),
-    });
-    const body: unknown = await reply.json();
-    return isObject(body) ? body : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The relay's own door, tried from outside: a page of another site must not come in, a local program must. */

@@ -1,0 +1,158 @@
+import { SETTINGS, defaultText, type Setting, type SettingName } from "../../config/settings.ts";
+import { toRelayError } from "../../lib/errors.ts";
+import { isObject } from "../../lib/json.ts";
+import { SILENT_LOG } from "../../lib/log.ts";
+import { reachable } from "../relay-at.ts";
+import { asJson as planAsJson, drawing } from "../usage.ts";
+import { wire, type Wiring } from "../wire.ts";
+import { givenBefore, seenByRelay, type Desk } from "./desk.ts";
+import { isPath, type Given } from "./given.ts";
+import type { Sight } from "./sight.ts";
+import { tilde } from "./words.ts";
+
+const METRICS_MS = 2000;
+/** The backend's word on the plan is worth a short wait, not a long one. */
+const PLAN_MS = 5000;
+/** Columns for a setting's value. */
+const WIDEST = 50;
+
+/** All that `status --verbose` knows of a running relay: as data, and as lines for people. */
+export interface Details {
+  readonly settings: Readonly<Record<string, { readonly value: unknown; readonly origin: string }>>;
+  readonly login: Readonly<Record<string, unknown>> | null;
+  readonly plan: unknown;
+  /** What the relay counts, in its own words; null when it counts nothing. */
+  readonly metrics: unknown;
+  readonly lines: readonly string[];
+}
+
+export async function detailsOf(desk: Desk, seen: Extract<Sight, { kind: "running" }>): Promise<Details> {
+  const given = await givenBefore(desk, desk.state);
+  const { loaded, env } = await seenByRelay(desk, given);
+  const metrics = metricsAt(seen.url, given.apiKey?.value ?? loaded.settings.apiKey);
+  const account = await accountOf(desk, env);
+  const settings = settingsOf(loaded.settings, loaded.origins, given);
+  const counted = await metrics;
+  return {
+    settings,
+    ...account,
+    metrics: counted ?? null,
+    lines: [
+      ...account.lines,
+      ...(counted === undefined ? [] : ["requests", ...metricsLines(counted)]),
+      "settings",
+      ...settingsLines(settings),
+    ],
+  };
+}
+
+function settingsOf(
+  settings: Wiring["settings"],
+  origins: Wiring["origins"],
+  given: Given,
+): Record<string, { value: unknown; origin: string }> {
+  const all = Object.entries(SETTINGS) as [SettingName, Setting][];
+  return Object.fromEntries(
+    all.map(([name, setting]) => {
+      const value: unknown = settings[name];
+      const shown = setting.isSecret && value !== undefined ? "(secret)" : (value ?? null);
+      // The relay itself got everything by environment; what counts is where its owner had set it.
+      const origin = given[name]?.origin ?? origins[name];
+      return [setting.key, { value: shown, origin: isOwnPlace(name, given) ? "default" : origin }];
+    }),
+  );
+}
+
+/** Its files are handed to every background relay, whether or not anybody had chosen them. */
+function isOwnPlace(name: SettingName, given: Given): boolean {
+  return ["stateDir", "stateFile", "pidFile", "logFile"].includes(name) && given[name] === undefined;
+}
+
+function settingsLines(settings: Details["settings"]): string[] {
+  const rows = Object.values<Setting>(SETTINGS).map((setting) => {
+    const { value, origin } = settings[setting.key] ?? { value: null, origin: "default" };
+    return [setting.key, textOf(setting, value), origin] as const;
+  });
+  const widths = [0, 1].map((column) => Math.min(WIDEST, Math.max(...rows.map((row) => row[column]?.length ?? 0))));
+  return rows.map((row) => `  ${row[0].padEnd(widths[0] ?? 0)}  ${row[1].padEnd(widths[1] ?? 0)}  ${row[2]}`);
+}
+
+function textOf(setting: Setting, value: unknown): string {
+  if (value === null || Bun.deepEquals(value, setting.default)) {
+    return defaultText(setting) || (setting.value === undefined ? "off" : "none");
+  }
+  if (Array.isArray(value)) return value.join(", ");
+  if (typeof value === "boolean") return value ? "on" : "off";
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  if (isPath(setting)) return tilde(text);
+  // Instructions can be a page long.
+  return text.length > WIDEST ? `${text.slice(0, WIDEST - 1).replace(/\s/g, " ")}…` : text;
+}
+
+async function accountOf(
+  desk: Desk,
+  env: Readonly<Record<string, string>>,
+): Promise<Pick<Details, "login" | "plan" | "lines">> {
+  const { state } = desk;
+  if (state?.command === "demo")
+    return { login: null, plan: null, lines: ["  login     none: it runs against the stand-in"] };
+  if (state && state.login_variables.length > 0) {
+    const from = state.login_variables.join(", ");
+    return { login: { source: from }, plan: null, lines: [`  login     from the environment of its start (${from})`] };
+  }
+  try {
+    const wiring = await wire({}, env, { log: SILENT_LOG });
+    const { kind, email, plan, source } = await wiring.credentials.describe();
+    const login = { mode: kind, email: email ?? null, plan: plan ?? null, source };
+    if (kind === "api-key") return { login, plan: null, lines: [`  login     OpenAI API key (${source})`] };
+    const who = [email, plan && `plan ${plan}`].filter(Boolean).join(", ") || "ChatGPT";
+    const windows = await planOf(wiring);
+    return { login, plan: windows.plan, lines: [`  login     ${who} (${source})`, ...windows.lines] };
+  } catch (thrown) {
+    const error = toRelayError(thrown);
+    return { login: null, plan: null, lines: [`  login     ${error.message}`] };
+  }
+}
+
+/** The plan's windows when the backend tells them now; their lack is no failure of the relay. */
+async function planOf(wiring: Wiring): Promise<{ plan: unknown; lines: string[] }> {
+  const { limits } = await wiring.upstream.usage(AbortSignal.timeout(PLAN_MS)).catch(() => ({ limits: undefined }));
+  if (!limits) return { plan: null, lines: [] };
+  const now = Date.now();
+  // The first line of the drawing names the plan, which the login's line has done.
+  const rows = drawing({ limits: { ...limits, plan: undefined }, email: undefined }, now).split("\n");
+  return { plan: planAsJson({ limits, email: undefined }, now), lines: rows.map((row) => `  ${row}`) };
+}
+
+/** What the relay itself counts. Undefined when it has nothing to tell. */
+async function metricsAt(url: string, apiKey: string | undefined): Promise<unknown> {
+  try {
+    const reply = await fetch(`${reachable(url)}/metrics`, {
+      headers: {
+        accept: "application/json",
+        ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+      },
+      signal: AbortSignal.timeout(METRICS_MS),
+    });
+    return reply.ok ? await reply.json() : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whatever is counted, by its own name: numbers in a row, groups of numbers in one line. */
+export function metricsLines(metrics: unknown): string[] {
+  if (!isObject(metrics)) return [];
+  const rows = Object.entries(metrics).map(([name, value]) => [name.replaceAll("_", " "), groupText(value)] as const);
+  const width = Math.max(0, ...rows.map(([name]) => name.length));
+  return rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`);
+}
+
+function groupText(value: unknown): string {
+  if (Array.isArray(value)) return value.map(groupText).join(", ") || "none";
+  if (!isObject(value)) return String(value);
+  const parts = Object.entries(value).map(([name, part]) =>
+    isObject(part) || Array.isArray(part) ? `${name} (${groupText(part)})` : `${name} ${String(part)}`,
+  );
+  return parts.join(", ") || "none";
+}

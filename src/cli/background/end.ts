@@ -1,0 +1,56 @@
+import { RelayError } from "../../lib/errors.ts";
+import type { Places } from "./places.ts";
+import { hasEnded } from "./process.ts";
+import { forgetPid, look } from "./sight.ts";
+import type { State } from "./state.ts";
+
+/** Longer than a relay lets running requests finish, so that it usually ends by itself. */
+export const STOP_LIMIT_MS = 40_000;
+
+/** From the second signal a relay needs only the time to say goodbye to its streams. */
+const CUT_LIMIT_MS = 3000;
+const KILL_LIMIT_MS = 5000;
+
+export type End = "was not running" | "finished" | "cut" | "killed";
+
+/**
+ * Ends the process of the last start and no other: one signal lets requests finish, a second one after `limitMs` cuts
+ * them, and what is left after that is killed. Throws `stop_failed` when it may not be touched.
+ */
+export async function end(state: State | undefined, places: Places, limitMs: number): Promise<End> {
+  const seen = await look(state);
+  if (seen.kind === "stopped") {
+    await forgetPid(places);
+    return "was not running";
+  }
+  const { pid } = seen;
+  const mark = state?.process_mark;
+  const steps = [
+    { signal: "SIGTERM", limitMs, end: "finished" },
+    { signal: "SIGTERM", limitMs: CUT_LIMIT_MS, end: "cut" },
+    { signal: "SIGKILL", limitMs: KILL_LIMIT_MS, end: "killed" },
+  ] as const;
+  for (const step of steps) {
+    send(pid, step.signal);
+    // The mark is looked at in every round: a number that changed hands ends the wait, and no signal follows.
+    if (await hasEnded(pid, mark, step.limitMs)) {
+      await forgetPid(places);
+      return step.end;
+    }
+  }
+  throw new RelayError("stop_failed", `The relay (pid ${pid}) does not end.`, {
+    hint: "The system holds it, as on a disk that does not answer; look at it with `ps`.",
+  });
+}
+
+function send(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as { code?: string }).code === "ESRCH") return;
+    throw new RelayError("stop_failed", `The relay (pid ${pid}) belongs to another user.`, {
+      hint: "Stop it as that user.",
+      cause: error,
+    });
+  }
+}

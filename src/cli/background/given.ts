@@ -1,0 +1,119 @@
+import { resolve } from "node:path";
+import type { FlagValues, Loaded } from "../../config/load.ts";
+import { SETTINGS, type Setting, type SettingName } from "../../config/settings.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Settings that were given by flag or environment, as text that the environment can carry, and where they came from. */
+export type Given = Readonly<Partial<Record<SettingName, { readonly value: string; readonly origin: string }>>>;
+
+/** Says to the child that it runs in the background, and which instance it is. */
+export const BACKGROUND_VARIABLE = "CODEX_RELAY_BACKGROUND";
+
+/** Not settings of the relay, but they change what it does; a restart from another shell has to keep them. */
+const OTHER_VARIABLES = {
+  CODEX_HOME: "path",
+  XDG_CONFIG_HOME: "path",
+  NODE_EXTRA_CA_CERTS: "path",
+  SSL_CERT_FILE: "path",
+  SSL_CERT_DIR: "path",
+  NO_PROXY: "text",
+  no_proxy: "text",
+} as const;
+
+/** Tokens are never copied to a file of ours; only that they were there is. */
+const LOGIN_VARIABLES = ["OPENAI_REFRESH_TOKEN", "OPENAI_ACCESS_TOKEN", "CODEX_ACCESS_TOKEN"];
+
+/**
+ * Bun's fetch lets this many requests out at once, queues the rest in silence, and can be told otherwise only by the
+ * environment that a process starts with.
+ */
+const FETCH_LIMIT = { variable: "BUN_CONFIG_MAX_HTTP_REQUESTS", usual: 256, spare: 16 };
+
+const entries = Object.entries(SETTINGS) as [SettingName, Setting][];
+
+/** What flags and environment bring, leaving out the config file, which is read again at every start. */
+export function givenBy(loaded: Loaded, flags: FlagValues, env: Environment): Given {
+  const given: Partial<Record<SettingName, { value: string; origin: string }>> = {};
+  for (const [name, setting] of entries) {
+    const origin = loaded.origins[name];
+    const flag = flags[name];
+    const variable = setting.env.find((candidate) => candidate === origin);
+    const text = flag === undefined ? (variable === undefined ? undefined : env[variable]) : String(flag);
+    if (text !== undefined) given[name] = { value: isPath(setting) ? resolve(text) : text, origin };
+  }
+  return withoutAddr(given, loaded);
+}
+
+/** Host and port in one has no name in the environment: it goes on as the two that it stands for. */
+function withoutAddr({ addr, ...rest }: Given, { settings }: Loaded): Given {
+  if (!addr || !settings.addr) return rest;
+  const { host, port } = settings.addr;
+  const { origin } = addr;
+  return { ...rest, ...(host === "" ? {} : { host: { value: host, origin } }), port: { value: String(port), origin } };
+}
+
+/** The part that may be written down for all to see, and the part that may not. */
+export function splitSecrets(given: Given): { open: Given; secret: Given } {
+  const isSecret = ([name]: [string, unknown]) => (SETTINGS[name as SettingName] as Setting).isSecret === true;
+  const all = Object.entries(given);
+  return {
+    open: Object.fromEntries(all.filter((entry) => !isSecret(entry))) as Given,
+    secret: Object.fromEntries(all.filter(isSecret)) as Given,
+  };
+}
+
+/** Environment variables that carry the settings to a `serve` without flags. */
+export function variablesOf(given: Given): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [name, setting] of entries) {
+    const [variable] = setting.env;
+    const value = given[name]?.value;
+    if (variable !== undefined && value !== undefined) variables[variable] = value;
+  }
+  return variables;
+}
+
+/** Variables besides settings that the relay listens to. */
+export function otherVariables(env: Environment): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, kind] of Object.entries(OTHER_VARIABLES)) {
+    const value = env[name];
+    if (value) kept[name] = kind === "path" ? resolve(value) : value;
+  }
+  return kept;
+}
+
+/** An environment without any login of its own. */
+export function withoutLogin(env: Environment): Environment {
+  const names = [...LOGIN_VARIABLES, "OPENAI_EXPIRES_AT", "OPENAI_CHATGPT_ACCOUNT_ID"];
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)));
+}
+
+/** Names of the variables that bring a login of their own, which comes before the auth file. */
+export function loginVariables(env: Environment): string[] {
+  return LOGIN_VARIABLES.filter((name) => env[name]);
+}
+
+/** More requests at once than Bun lets out need its limit lifted. */
+export function fetchLimit(maxRequests: number): Record<string, string> {
+  const needed = maxRequests + FETCH_LIMIT.spare;
+  return needed > FETCH_LIMIT.usual ? { [FETCH_LIMIT.variable]: String(needed) } : {};
+}
+
+/** An environment in which nothing sets the relay but what is added to it. */
+export function neutral(env: Environment): Record<string, string> {
+  const names = new Set([
+    ...entries.flatMap(([, setting]) => setting.env),
+    ...Object.keys(OTHER_VARIABLES),
+    BACKGROUND_VARIABLE,
+    FETCH_LIMIT.variable,
+  ]);
+  const kept = Object.entries(env).filter(([name, value]) => value !== undefined && !names.has(name));
+  return Object.fromEntries(kept) as Record<string, string>;
+}
+
+/** Relative paths mean the folder of the caller; the relay itself runs elsewhere. */
+export function isPath(setting: Setting): boolean {
+  return setting.value === "FILE" || setting.value === "FOLDER";
+}

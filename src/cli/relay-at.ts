@@ -1,0 +1,34 @@
+import { isObject, nonEmptyString } from "../lib/json.ts";
+
+const PROBE_MS = 2000;
+
+/** What a running relay says about itself on /health. */
+export interface RelayFacts {
+  readonly instance: string;
+  readonly version: string;
+  readonly uptimeMs: number;
+}
+
+/** The relay that answers at a URL as in `http://127.0.0.1:8787`; undefined when none does. */
+export async function relayAt(url: string): Promise<RelayFacts | undefined> {
+  try {
+    const reply = await fetch(`${reachable(url)}/health`, {
+      redirect: "manual",
+      signal: AbortSignal.timeout(PROBE_MS),
+    });
+    const body: unknown = await reply.json();
+    if (!isObject(body) || body["name"] !== "codex-relay") return undefined;
+    return {
+      instance: nonEmptyString(body["instance"]) ?? "",
+      version: nonEmptyString(body["version"]) ?? "",
+      uptimeMs: Number(body["uptime_seconds"]) * 1000,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** A relay that listens on every address is asked on this machine's own. */
+export function reachable(url: string): string {
+  return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
+}
