@@ -28,6 +28,10 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load:
     about: "show the log of the background relay",
     load: () => import("./logs.ts").then((module) => module.logs),
   },
+  service: {
+    about: "have the system start it at login: service install, uninstall, status",
+    load: () => import("./service.ts").then((module) => module.service),
+  },
   login: { about: "sign in with ChatGPT", load: () => import("./login.ts").then((module) => module.login) },
   logout: {
     about: "end the login and remove its file",

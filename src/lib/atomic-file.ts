@@ -9,7 +9,7 @@ const LEFTOVER_AGE_MS = 10_000;
  * file lies beside the target (a rename does not cross file systems); a symlink stays one, its target is replaced.
  * `mode` is set whatever the umask. Throws the error of the file system. Not `Bun.write`: that ignores the mode.
  */
-export async function writeAtomically(path: string, text: string, mode: number): Promise<void> {
+export async function writeAtomically(path: string, text: string | Uint8Array, mode: number): Promise<void> {
   const target = await realpath(path).catch(() => path);
   const folder = dirname(target);
   const prefix = `.${basename(target)}.`;

@@ -1,0 +1,140 @@
+import { mkdir } from "node:fs/promises";
+import { userInfo } from "node:os";
+import { dirname } from "node:path";
+import type { FlagValues } from "../../config/load.ts";
+import { SETTINGS, type SettingName } from "../../config/settings.ts";
+import { writeAtomically } from "../../lib/atomic-file.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { alone, type Desk } from "../background/desk.ts";
+import { givenBy, loginVariables, otherVariables, splitSecrets, type Given } from "../background/given.ts";
+import { assertFree } from "../background/port.ts";
+import { look } from "../background/sight.ts";
+import { keepSettings, saveState } from "../background/state.ts";
+import { tilde } from "../background/words.ts";
+import { print, say } from "../output.ts";
+import { portOwner } from "../port-owner.ts";
+import { relayAt } from "../relay-at.ts";
+import { addressOf } from "../wire.ts";
+import { toEnvFile } from "./env-file.ts";
+import { installed, managerHere, pidOf } from "./here.ts";
+import type { ServiceFile, ServiceManager } from "./manager.ts";
+import { servicePlan, type ServicePlan } from "./plan.ts";
+import { commandLine, hasTool, outputOf, runSteps } from "./steps.ts";
+
+const ANSWER_LIMIT_MS = 20_000;
+const POLL_MS = 100;
+
+/** Writes the service, has the system start it, and waits until it answers. */
+export async function install(desk: Desk, flags: FlagValues, isDryRun: boolean): Promise<number> {
+  const { env, loaded } = desk;
+  const address = addressOf(loaded.settings);
+  if (address.port === 0) {
+    throw new RelayError("usage", "A service needs a port that stays the same.", { hint: "Choose one with --port." });
+  }
+  const given = givenBy(loaded, flags, env);
+  const manager = managerHere(desk);
+  const plan = servicePlan(loaded, given, crypto.randomUUID().replaceAll("-", ""), env);
+  if (isDryRun) return show(manager, plan, given);
+
+  const holder = portOwner(address.port)?.pid;
+  // The service itself may be there already, and is then replaced.
+  if (holder === undefined || holder !== pidOf(manager)) await assertFree(address);
+  for (const folder of plan.writableFolders) await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (manager.keepsState === true) await saveAsStart(desk, given);
+  else await write(envFileOf(manager, plan, plan.variables));
+  await write(manager.describe(plan));
+  warnOfLogin(desk, plan);
+  if (!hasTool(manager.install)) {
+    say(`The ${manager.name} is written to ${tilde(manager.file)}. There is no tool here to start it with; run:`);
+    say(`  ${commandLine(manager.install)}`);
+    return 0;
+  }
+  await runSteps(manager.install);
+  await answering(manager, plan);
+  return 0;
+}
+
+/** Prints files and commands; keys are left out. */
+function show(manager: ServiceManager, plan: ServicePlan, given: Given): number {
+  const { open } = splitSecrets(given);
+  const secret = Object.keys(given).filter((name) => !(name in open)) as SettingName[];
+  const hidden = Object.fromEntries(secret.map((name) => [SETTINGS[name].env[0] ?? "", "(secret)"]));
+  const described = manager.describe(plan);
+  const files = [
+    described,
+    ...(manager.keepsState ? [] : [envFileOf(manager, plan, { ...plan.variables, ...hidden })]),
+  ];
+  for (const { path, content, mode } of files) {
+    const text = typeof content === "string" ? content : new TextDecoder("utf-16le").decode(content);
+    print(`# ${path} (mode ${mode.toString(8)})\n${text}`);
+  }
+  print(`# then\n${commandLine(manager.install)}`);
+  return 0;
+}
+
+function envFileOf(
+  manager: ServiceManager,
+  plan: ServicePlan,
+  variables: Readonly<Record<string, string>>,
+): ServiceFile {
+  const all = { ...variables, ...(manager.logsToFile === true ? { CODEX_RELAY_LOG_FILE: plan.logFile } : {}) };
+  return { path: plan.envFile, content: toEnvFile(all), mode: 0o600 };
+}
+
+async function write({ path, content, mode }: ServiceFile): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeAtomically(path, content, mode);
+}
+
+/** The task starts what the last `start` would have, so this is written down as one. */
+async function saveAsStart(desk: Desk, given: Given): Promise<void> {
+  const { places, env } = desk;
+  await alone(desk, async (state) => {
+    const seen = await look(state);
+    if (seen.kind !== "stopped") {
+      throw new RelayError("service_failed", `codex-relay already runs in the background (pid ${seen.pid}).`, {
+        hint: "Run `codex-relay stop` first.",
+      });
+    }
+    await saveState(places.stateFile, {
+      command: "serve",
+      instance: "",
+      pid_file: places.pidFile,
+      log_file: places.logFile,
+      ...(await keepSettings(given, places)),
+      environment: otherVariables(env),
+      login_variables: [],
+    });
+  });
+}
+
+function warnOfLogin({ env }: Desk, plan: ServicePlan): void {
+  const names = loginVariables(env);
+  if (names.length === 0) return;
+  say(`${names.join(" and ")} ${names.length === 1 ? "is" : "are"} not handed to the service: tokens are not copied.`);
+  say(`  It uses the login file. For a login of its own, put the variables into ${tilde(plan.envFile)} yourself.`);
+}
+
+async function answering(manager: ServiceManager, plan: ServicePlan): Promise<void> {
+  const deadline = performance.now() + ANSWER_LIMIT_MS;
+  while (performance.now() < deadline) {
+    const { url, relay } = await installed(plan.variables);
+    if (relay || (manager.keepsState === true && (await relayAt(url)) !== undefined)) {
+      say(`The codex-relay service runs on ${url}.`);
+      say(`  ${manager.name.padEnd(20)} ${tilde(manager.file)}`);
+      if (manager.keepsState !== true) say(`  ${"settings (private)".padEnd(20)} ${tilde(plan.envFile)}`);
+      say(`  ${"log".padEnd(20)} ${manager.logHint(plan)}`);
+      if (!isLingering()) say(manager.remark);
+      return;
+    }
+    await Bun.sleep(POLL_MS);
+  }
+  throw new RelayError("service_failed", "The service is installed, but it does not answer.", {
+    hint: `Its log says why: \`${manager.logHint(plan)}\`. \`codex-relay service uninstall\` takes it away again.`,
+  });
+}
+
+/** True when the system keeps this user's services running without a login already. */
+function isLingering(): boolean {
+  return outputOf(["loginctl", "show-user", userInfo().username, "--property=Linger", "--value"]) === "yes";
+}

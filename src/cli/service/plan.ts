@@ -1,0 +1,59 @@
+import { realpathSync } from "node:fs";
+
+import { dirname, join } from "node:path";
+import type { Loaded } from "../../config/load.ts";
+import { codexHome, configFile } from "../../config/paths.ts";
+import { BACKGROUND_VARIABLE, fetchLimit, otherVariables, variablesOf, type Given } from "../background/given.ts";
+import { placesOf } from "../background/places.ts";
+import { selfCommand } from "../background/process.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What every system's description of the service is made of. */
+export interface ServicePlan {
+  /** The program, with the file that Bun runs when it is a checkout. */
+  readonly command: readonly string[];
+  /** Settings, keys among them; mode 0600. Descriptions only name this file: others may read those. */
+  readonly envFile: string;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly stateDir: string;
+  readonly stateFile: string;
+  readonly logFile: string;
+  /** Folders that have to be written: renewed logins, state. */
+  readonly writableFolders: readonly string[];
+}
+
+/** Where a service's settings are kept. */
+export function envFilePath(env: Environment): string {
+  return join(dirname(configFile(env)), "service.env");
+}
+
+export function servicePlan(loaded: Loaded, given: Given, instance: string, env: Environment): ServicePlan {
+  const places = placesOf(loaded, env);
+  const authFile = loaded.settings.authFile ?? join(codexHome(env), "auth.json");
+  return {
+    command: selfCommand(),
+    envFile: envFilePath(env),
+    variables: {
+      ...otherVariables(env),
+      ...fetchLimit(loaded.settings.maxRequests),
+      ...variablesOf(given),
+      CODEX_RELAY_STATE_DIR: places.stateDir,
+      // /health shows it, so that install and status know this service from another relay on its port.
+      [BACKGROUND_VARIABLE]: instance,
+    },
+    stateDir: places.stateDir,
+    stateFile: places.stateFile,
+    logFile: places.logFile,
+    writableFolders: [...new Set([places.stateDir, dirname(authFile), dirname(target(authFile))])],
+  };
+}
+
+/** A login may be a link into another folder, and a renewed one is written there. */
+function target(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

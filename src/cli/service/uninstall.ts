@@ -1,0 +1,31 @@
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { alone, type Desk } from "../background/desk.ts";
+import { end, STOP_LIMIT_MS } from "../background/end.ts";
+import { tilde } from "../background/words.ts";
+import { print, say } from "../output.ts";
+import { managerHere } from "./here.ts";
+import { envFilePath } from "./plan.ts";
+import { commandLine, hasTool, runSteps } from "./steps.ts";
+
+/** Ends the service and takes away what `install` wrote. */
+export async function uninstall(desk: Desk, isDryRun: boolean): Promise<number> {
+  const manager = managerHere(desk);
+  const files = [manager.file, envFilePath(desk.env)].filter((path) => existsSync(path));
+  if (files.length === 0) {
+    say("There is no codex-relay service here.");
+    return 0;
+  }
+  if (isDryRun) {
+    print(commandLine([...manager.uninstall, { command: ["rm", ...files] }, ...manager.afterRemoval]));
+    return 0;
+  }
+  const isHere = hasTool(manager.uninstall);
+  if (isHere) await runSteps(manager.uninstall);
+  if (manager.keepsState === true) await alone(desk, (state) => end(state, desk.places, STOP_LIMIT_MS));
+  for (const path of files) await rm(path, { force: true });
+  if (isHere) await runSteps(manager.afterRemoval);
+  say(`The codex-relay service is removed: ${files.map(tilde).join(", ")}.`);
+  if (!isHere) say(`Where the system has loaded it, also run: ${commandLine(manager.uninstall)}`);
+  return 0;
+}
