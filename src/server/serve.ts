@@ -197,7 +197,8 @@ class Relay {
         headers: { allow },
       });
     }
-    if (isPublicApiPath(path) && (await this.#isApiKeyLogin())) {
+    // OPTIONS comes in without a key, so nothing may be spent on it.
+    if (request.method !== "OPTIONS" && isPublicApiPath(path) && (await this.#isApiKeyLogin())) {
       return this.#forward(admitted, path);
     }
     if (isNotOffered(path)) {

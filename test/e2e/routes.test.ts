@@ -248,4 +248,29 @@ describe("an API-key login", () => {
     expect(seen.map((request) => request.path).slice(1)).toEqual(["/v1/embeddings", "/v1/responses", "/v1/models"]);
     await publicApi.stop(true);
   });
+
+  test("is not spent on whoever has no key", async () => {
+    const seen: string[] = [];
+    await using publicApi = listening((request) => {
+      seen.push(request.method);
+      return new Response("{}");
+    });
+    await using locked = startTestRelay({
+      baseUrl: "http://127.0.0.1:9",
+      relay: { apiKey: "k" },
+      upstream: { openaiBaseUrl: `http://127.0.0.1:${publicApi.port}/v1` },
+      credentials: fixedCredentials({ kind: "api-key", accessToken: "sk-1", accountId: undefined }),
+    });
+    for (const path of ["/v1/files", "/v1/x", "/embeddings"]) {
+      await fetch(locked.url + path, { method: "OPTIONS" });
+      await fetch(locked.url + path, { method: "POST", body: "{}" });
+    }
+    expect(seen).toEqual([]);
+  });
 });
+
+/** A server of the test's own on a free port. */
+function listening(answer: (request: Request) => Response | Promise<Response>) {
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, idleTimeout: 0, fetch: answer });
+  return { port: server.port, [Symbol.asyncDispose]: () => server.stop(true) };
+}
