@@ -192,14 +192,16 @@ class Relay {
     // Bun's router takes paths as they came, `/v1/../health` too; `request.url` has them resolved.
     const handler = route?.methods[request.method === "HEAD" ? "GET" : request.method];
     if (handler) return handler(admitted);
-    if (route) {
+    const isPublic = route ? !route.isOpen && isOpenai(route) : isPublicApiPath(path);
+    // OPTIONS comes in without a key, so nothing may be spent on it.
+    if (request.method !== "OPTIONS" && isPublic && (await this.#isApiKeyLogin())) {
+      return this.#forward(admitted, path);
+    }
+    // `/v1/responses/compact` also looks like the response named "compact".
+    if (route && (route.path === path || !isNotOffered(path))) {
       throw new RelayError("method_not_allowed", `${request.method} is not allowed on ${path}.`, {
         headers: { allow },
       });
-    }
-    // OPTIONS comes in without a key, so nothing may be spent on it.
-    if (request.method !== "OPTIONS" && isPublicApiPath(path) && (await this.#isApiKeyLogin())) {
-      return this.#forward(admitted, path);
     }
     if (isNotOffered(path)) {
       throw new RelayError("not_implemented", `${path} is not offered by this relay.`, { shouldRetry: false });
@@ -446,6 +448,11 @@ const STRANGER: Visitor = { clientId: "", origin: undefined, isBrowser: false };
 /** The dialect that a request's headers name, if they name one. */
 async function spokenIn(headers: Headers): Promise<Protocol | undefined> {
   return DIALECTS.find((dialect) => dialect.isSpokenBy?.(headers))?.load();
+}
+
+/** Routes of other dialects exist only here. */
+function isOpenai(route: Route<unknown>): boolean {
+  return route.dialect === undefined || route.dialect.isOpenai;
 }
 
 /** Paths that exist at the public API, whether or not the relay offers them for plan logins. */

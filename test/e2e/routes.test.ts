@@ -63,6 +63,9 @@ describe("routes", () => {
     ["POST", "/v1/moderations", 501],
     ["POST", "/v1/fine_tuning/jobs", 501],
     ["POST", "/v1/vector_stores/x/files", 501],
+    ["POST", "/v1/responses/compact", 501],
+    ["POST", "/responses/input_tokens", 501],
+    ["POST", "/v1/responses/resp_1", 405],
     ["POST", "/v1/x", 404],
     ["GET", "/nothing", 404],
     ["OPTIONS", "/v1/chat/completions", 204],
@@ -245,7 +248,19 @@ describe("an API-key login", () => {
     expect(await refused.json()).toMatchObject({ error: { code: "c" } });
     expect((await post(`${other.url}/responses`, "{}")).status).toBe(200);
     expect((await fetch(`${other.url}/v1/models`)).status).toBe(200);
-    expect(seen.map((request) => request.path).slice(1)).toEqual(["/v1/embeddings", "/v1/responses", "/v1/models"]);
+    // What the public API has beyond the relay's own routes is for it to answer.
+    expect((await fetch(`${other.url}/v1/chat/completions?limit=2`)).status).toBe(200);
+    expect((await fetch(`${other.url}/models/ft:x`, { method: "DELETE" })).status).toBe(200);
+    expect((await post(`${other.url}/v1/responses/compact`, "{}")).status).toBe(200);
+    expect((await post(`${other.url}/health`, "{}")).status).toBe(405);
+    expect(seen.map((request) => request.path).slice(1)).toEqual([
+      "/v1/embeddings",
+      "/v1/responses",
+      "/v1/models",
+      "/v1/chat/completions?limit=2",
+      "/v1/models/ft:x",
+      "/v1/responses/compact",
+    ]);
     await publicApi.stop(true);
   });
 
