@@ -39,20 +39,25 @@ export async function* readEvents(
   });
   const decoder = new TextDecoder();
   const reader = body.getReader();
+  let isWaiting = false;
   let isSilent = false;
   const silence =
     options.idleTimeoutMs === undefined
       ? undefined
       : setTimeout(() => {
+          // Between reads it is the client that takes its time.
+          if (!isWaiting) return;
           isSilent = true;
           // Wakes the pending read; the throw below says why.
           reader.cancel().catch(() => {});
         }, options.idleTimeoutMs);
   try {
     for (;;) {
-      const { done, value } = await read(reader);
-      if (isSilent) throw silentUpstream(options.idleTimeoutMs ?? 0);
+      isWaiting = true;
       silence?.refresh();
+      const { done, value } = await read(reader);
+      isWaiting = false;
+      if (isSilent) throw silentUpstream(options.idleTimeoutMs ?? 0);
       // A last event without its blank line still counts, so the end of the body closes it.
       parser.feed(done ? `${decoder.decode()}\n\n` : decoder.decode(value, { stream: true }));
       if (batch.length > 0) {

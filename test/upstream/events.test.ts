@@ -63,6 +63,19 @@ test("silence ends the reply with a timeout, after what had come", async () => {
   await expect(batches.next()).rejects.toMatchObject({ code: "upstream_timeout", status: 504 });
 });
 
+test("a client that takes its time is not a silent upstream, which is still noticed afterwards", async () => {
+  const stream = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const _ of [1, 2]) controller.enqueue(new TextEncoder().encode(`data: ${B}\n\n`));
+    },
+  });
+  const batches = readEvents(stream, { idleTimeoutMs: 20 });
+  expect((await batches.next()).value).toHaveLength(1);
+  await Bun.sleep(60);
+  expect((await batches.next()).value).toHaveLength(1);
+  await expect(batches.next()).rejects.toMatchObject({ code: "upstream_timeout" });
+});
+
 test("a body that breaks off is an error, not an end", async () => {
   const stream = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new TypeError("reset")) });
   await expect(readEvents(stream).next()).rejects.toMatchObject({ code: "upstream_stream_truncated", status: 502 });
