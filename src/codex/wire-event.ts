@@ -7,7 +7,7 @@ const TYPE_PREFIX = '{"type":"';
 /** One upstream event: its type and data text at once, its parsed form only if somebody asks. */
 export class WireEvent {
   readonly type: string;
-  /** The JSON text exactly as upstream sent it. */
+  /** The JSON text as upstream sent it, on one line. */
   readonly data: string;
   #parsed: CodexEvent | undefined;
 
@@ -18,7 +18,9 @@ export class WireEvent {
   }
 
   /** From an SSE data field. Undefined for anything that is not a JSON object with a `type` (such as `[DONE]`). */
-  static from(data: string): WireEvent | undefined {
+  static from(field: string): WireEvent | undefined {
+    // JSON may be split over several `data:` lines; passed on as it is, only the first would be read as data.
+    const data = field.includes("\n") ? field.replaceAll("\n", " ") : field;
     if (data.startsWith(TYPE_PREFIX) && data.endsWith("}")) {
       const end = data.indexOf('"', TYPE_PREFIX.length);
       const type = data.slice(TYPE_PREFIX.length, end);

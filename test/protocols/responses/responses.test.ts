@@ -326,6 +326,21 @@ describe("a streamed reply", () => {
     expect(stream(events, { isCodexClient: true })).toEqual(events);
   });
 
+  test.each([false, true])(
+    "has every event on one line, however upstream broke it (Codex client: %p)",
+    (isCodexClient) => {
+      const text = JSON.stringify(delta("H")).replace(",", ",\n");
+      const reply = responses.openStream(responses.parse({ model: "gpt-5.5", input: "hi", stream: true }), {
+        ...context,
+        isCodexClient,
+      });
+      const wire = WireEvent.from(text);
+      const frames = wire ? reply.onEvent(wire) : "";
+      for (const line of frames.trim().split(/\n+/)) expect(line).toMatch(/^(event|data): /);
+      expect(frames).toContain(`"delta":"H"`);
+    },
+  );
+
   test("called response.done ends as response.completed", () => {
     expect(typesOf(stream([created, { ...completed, type: "response.done" }]))).toEqual([
       "response.created",
