@@ -2,6 +2,8 @@ import { RelayError, type ErrorCode, type RelayErrorOptions } from "../lib/error
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../lib/json.ts";
 import { clientHeaders, upstreamRequestId } from "./headers.ts";
 import type { CodexEvent } from "./schema.ts";
+import { responseOf } from "./trusted.ts";
+import { isFailure, type WireEvent } from "./wire-event.ts";
 
 /** What upstream said went wrong, wherever it said it. */
 interface Detail {
@@ -30,6 +32,15 @@ export function eventFailure(event: CodexEvent, nowMs: number): RelayError {
     return new RelayError("upstream_error", detail.message ?? "Upstream cancelled the response.");
   }
   return classify(failureStatus(event), detail, {});
+}
+
+/** The failure that an event reports, if it does. Some transports name every end alike and say only there how it went. */
+export function failureOf(wire: WireEvent, nowMs: number): RelayError | undefined {
+  if (isFailure(wire.type)) return eventFailure(wire.event, nowMs);
+  if (wire.type !== "response.completed" && wire.type !== "response.done") return undefined;
+  const response = responseOf(wire.event);
+  if (response.status !== "failed" && response.status !== "cancelled") return undefined;
+  return eventFailure({ type: `response.${response.status}`, response }, nowMs);
 }
 
 function failureSource(event: CodexEvent): JsonObject {

@@ -1,5 +1,5 @@
-import { eventFailure, truncated } from "../codex/failure.ts";
-import { isFailure, isPreamble, type WireEvent } from "../codex/wire-event.ts";
+import { failureOf, truncated } from "../codex/failure.ts";
+import { isPreamble, type WireEvent } from "../codex/wire-event.ts";
 
 type Batches = AsyncGenerator<WireEvent[], void, undefined>;
 
@@ -28,9 +28,10 @@ export async function afterFirstOutput(events: Batches, holdMs: number, now: () 
       if (result.done) throw truncated();
       held.push(result);
       const decisive = result.value.find((event) => !isPreamble(event.type));
-      if (decisive && isFailure(decisive.type)) {
+      const failure = decisive && failureOf(decisive, now());
+      if (failure) {
         await events.return();
-        throw eventFailure(decisive.event, now());
+        throw failure;
       }
       if (decisive) return chain(held, events);
     }

@@ -1,6 +1,6 @@
-import { eventFailure, truncated } from "../../codex/failure.ts";
+import { failureOf, truncated } from "../../codex/failure.ts";
 import type { Annotation, ContentPart, InputItem, OutputItem, ResponseObject } from "../../codex/schema.ts";
-import { isFailure, type WireEvent } from "../../codex/wire-event.ts";
+import type { WireEvent } from "../../codex/wire-event.ts";
 import type { Context, ReasoningMode } from "../protocol.ts";
 import type { ChatDelta, ChatEnd } from "./delta.ts";
 import { toFinishReason } from "./finish-reason.ts";
@@ -69,7 +69,8 @@ export class ChatReply {
     if (this.isDone) return;
     const event = readEvent(wire);
     if (!event) return;
-    if (isFailure(wire.type)) throw eventFailure({ ...event, response: responseOf(event) }, this.#now);
+    const failure = failureOf(wire, this.#now);
+    if (failure) throw failure;
     switch (event.type) {
       case "response.created":
       case "response.in_progress":
@@ -343,10 +344,6 @@ export class ChatReply {
   }
 
   #finish(type: string, response: ResponseObject): void {
-    // Some transports end every reply with one type and only say here that it failed.
-    if (response.status === "failed" || response.status === "cancelled") {
-      throw eventFailure({ type: `response.${response.status}`, response }, this.#now);
-    }
     this.#announce(response);
     objectsOf(response.output).forEach((item, position) => {
       if (!this.#stop.isHit) this.#itemDone(item, this.#slots.ofFinal(item, position));

@@ -1,7 +1,7 @@
 import { foldQuietly, ResponseAccumulator } from "../../codex/accumulate.ts";
-import { eventFailure, truncated } from "../../codex/failure.ts";
+import { failureOf, truncated } from "../../codex/failure.ts";
 import type { ResponseObject } from "../../codex/schema.ts";
-import { isFailure, type WireEvent } from "../../codex/wire-event.ts";
+import type { WireEvent } from "../../codex/wire-event.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { ClientBody, Context } from "../protocol.ts";
@@ -24,7 +24,8 @@ export class ResponsesBody implements ClientBody {
   }
 
   onEvent(wire: WireEvent): void {
-    if (isFailure(wire.type)) throw eventFailure(wire.event, this.#context.now);
+    const failure = failureOf(wire, this.#context.now);
+    if (failure) throw failure;
     foldQuietly(this.#accumulator, wire);
   }
 
@@ -73,7 +74,6 @@ const CLIENT_WINS = new Set<string>([
 
 /** A Response object with every key that SDKs read, in the shape of the public API. */
 export function completeResponse(response: ResponseObject, request: ResponsesRequest, context: Context): JsonObject {
-  const { status } = response;
   const echoed = Object.fromEntries(
     ECHOED.map((name) => [
       name,
@@ -86,7 +86,7 @@ export function completeResponse(response: ResponseObject, request: ResponsesReq
     id: response.id ?? `resp_${context.id}`,
     object: "response",
     created_at: Math.floor(response.created_at ?? context.now / 1000),
-    status: !status || (status === "in_progress" && response.usage) ? "completed" : status,
+    status: response.status ?? "completed",
     model: response.model ?? request.model,
     output: response.output ?? [],
     error: response.error ?? null,
