@@ -1,10 +1,12 @@
 import { foldQuietly, ResponseAccumulator } from "../../codex/accumulate.ts";
-import { eventFailure, truncated } from "../../codex/failure.ts";
-import type { CodexEvent, OutputItem, ResponseObject } from "../../codex/schema.ts";
+import { failureOf, truncated } from "../../codex/failure.ts";
+import type { CodexEvent, ResponseObject } from "../../codex/schema.ts";
+import { responseOf } from "../../codex/trusted.ts";
 import { isTerminal, type WireEvent } from "../../codex/wire-event.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { eventFrame } from "../../lib/sse.ts";
 import type { ClientStream, Context } from "../protocol.ts";
+import { Announcer, frameOf } from "./announcer.ts";
 import { toError } from "./error.ts";
 import { remember } from "./history.ts";
 import { completeResponse } from "./response.ts";
@@ -36,20 +38,22 @@ export class VerbatimStream implements ClientStream {
 }
 
 /**
- * For SDKs: upstream's bytes untouched but for what makes them throw. A first `response.created`, no private events,
- * items announced before their deltas, and a terminal event that holds the whole output.
+ * For SDKs: upstream's bytes untouched but for what makes them throw. A first `response.created`, one id throughout, no
+ * private events, items announced before their deltas, and a terminal event that holds the whole output.
  */
 export class SafeStream implements ClientStream {
   isDone = false;
   readonly #request: ResponsesRequest;
   readonly #context: Context;
   readonly #accumulator = new ResponseAccumulator();
-  /** What SDKs have been told of: `output_index`, and `output_index/content_index`. */
-  readonly #announced = new Set<string>();
+  readonly #announcer = new Announcer();
+  /** What the data of the last delta's item and part contains. */
   #lastItem = "";
+  #lastPart = "";
   /** Deltas of items that are not done yet, kept unparsed: only a stream without `done` events needs them again. */
   #undone: WireEvent[] = [];
-  #isCreated = false;
+  /** Of the `response.created` that was sent. */
+  #id: string | undefined;
 
   constructor(request: ResponsesRequest, context: Context) {
     this.#request = request;
@@ -71,14 +75,9 @@ export class SafeStream implements ClientStream {
     if (!PUBLIC_EVENT.test(wire.type)) return "";
     if (wire.type.endsWith(".delta")) return this.#delta(wire);
     this.#accumulator.onEvent(wire);
-    if (wire.type === "response.created") {
-      if (this.#isCreated) return "";
-      this.#isCreated = true;
-      return eventFrame(wire.type, wire.data);
-    }
-    if (wire.type === "response.output_item.done" || wire.type === "response.output_text.done")
-      this.#forgetDeltas(wire.event);
-    return this.#preamble(wire) + this.#announcement(wire.event) + eventFrame(wire.type, wire.data);
+    if (LIFECYCLE.test(wire.type)) return this.#lifecycle(wire);
+    if (wire.type.endsWith(".done")) this.#forgetDeltas(wire.event);
+    return this.#preamble() + this.#announcer.frames(wire);
   }
 
   onEnd(): string {
@@ -88,108 +87,75 @@ export class SafeStream implements ClientStream {
 
   onFailure(error: RelayError): string {
     this.isDone = true;
-    const head = this.#isCreated ? "" : this.#created({ id: `resp_${this.#context.id}` });
-    this.#isCreated = true;
-    return head + eventFrame("error", JSON.stringify({ type: "error", ...toError(error) }));
+    return this.#preamble() + eventFrame("error", JSON.stringify({ type: "error", ...toError(error) }));
   }
 
-  /** Deltas are most of the traffic: the one that continues the last item passes without being parsed. */
+  /** SDKs take one beginning, and no other id than its own after it. */
+  #lifecycle(wire: WireEvent): string {
+    const response = responseOf(wire.event);
+    const isCreated = wire.type === "response.created";
+    if (isCreated && this.#id === undefined && response.id) {
+      this.#id = response.id;
+      return eventFrame(wire.type, wire.data);
+    }
+    const head = this.#preamble(response);
+    return isCreated || response.id !== this.#id ? head : head + eventFrame(wire.type, wire.data);
+  }
+
+  /** Deltas are most of the traffic: the one that continues the last part passes without being parsed. */
   #delta(wire: WireEvent): string {
     this.#undone.push(wire);
-    if (this.#lastItem !== "" && wire.data.includes(this.#lastItem)) return eventFrame(wire.type, wire.data);
+    if (this.#lastItem !== "" && wire.data.includes(this.#lastItem) && wire.data.includes(this.#lastPart)) {
+      return eventFrame(wire.type, wire.data);
+    }
     const { event } = wire;
-    const head = this.#preamble(wire) + this.#announcement(event);
+    const frames = this.#preamble() + this.#announcer.frames(wire);
+    const isShown = frames.endsWith(eventFrame(wire.type, wire.data));
     const itemId = "item_id" in event && event.item_id ? event.item_id : undefined;
-    // Only one content part a message is the rule; a second one is announced before its first delta anyway.
-    this.#lastItem = itemId === undefined ? "" : `"item_id":${JSON.stringify(itemId)}`;
-    return head + eventFrame(wire.type, wire.data);
+    this.#lastItem = itemId === undefined || !isShown ? "" : `"item_id":${JSON.stringify(itemId)}`;
+    this.#lastPart = partMark(event);
+    return frames;
   }
 
-  /** What an item's own `done` event says replaces its deltas. */
+  /** What a `done` event says replaces the deltas before it. */
   #forgetDeltas(event: CodexEvent): void {
     const id = event.type === "response.output_item.done" ? event.item.id : "item_id" in event ? event.item_id : "";
     const mark = `"item_id":${JSON.stringify(id ?? "")}`;
     this.#undone = this.#undone.filter((delta) => !delta.data.includes(mark));
   }
 
-  #preamble(wire: WireEvent): string {
-    if (this.#isCreated) return "";
-    this.#isCreated = true;
-    const { event } = wire;
-    return this.#created("response" in event ? (event.response as ResponseObject) : { id: `resp_${this.#context.id}` });
-  }
-
-  #created(response: ResponseObject): string {
-    const started = { ...completeResponse({ ...response, status: "in_progress" }, this.#request, this.#context) };
-    started["output"] = [];
-    return eventFrame(
-      "response.created",
-      JSON.stringify({ type: "response.created", sequence_number: 0, response: started }),
-    );
-  }
-
-  /** Events that upstream left out: the item, and its content part, that this event belongs to. */
-  #announcement(event: CodexEvent): string {
-    if (!("output_index" in event) || typeof event.output_index !== "number") return "";
-    const index: number = event.output_index;
-    if (event.type === "response.output_item.added") {
-      this.#announced.add(String(index));
-      return "";
-    }
-    let frames = "";
-    if (!this.#announced.has(String(index))) {
-      this.#announced.add(String(index));
-      frames += frameOf({ type: "response.output_item.added", output_index: index, item: emptyItem(event, index) });
-    }
-    if (!("content_index" in event) || typeof event.content_index !== "number") return frames;
-    const part = `${index}/${event.content_index}`;
-    if (this.#announced.has(part)) return frames;
-    this.#announced.add(part);
-    if (event.type === "response.content_part.added" || event.type.startsWith("response.reasoning_text")) return frames;
-    return (
-      frames +
-      frameOf({
-        type: "response.content_part.added",
-        output_index: index,
-        item_id: "item_id" in event && typeof event.item_id === "string" ? event.item_id : `msg_${index}`,
-        content_index: event.content_index,
-        part: event.type.startsWith("response.refusal")
-          ? { type: "refusal", refusal: "" }
-          : { type: "output_text", text: "", annotations: [] },
-      })
-    );
+  #preamble(known: ResponseObject = {}): string {
+    if (this.#id !== undefined) return "";
+    this.#id = known.id ?? `resp_${this.#context.id}`;
+    const started = { ...known, id: this.#id, status: "in_progress" };
+    const response = { ...completeResponse(started, this.#request, this.#context), output: [] };
+    return eventFrame("response.created", JSON.stringify({ type: "response.created", sequence_number: 0, response }));
   }
 
   #terminal(wire: WireEvent): string {
-    const head = wire.type === "error" ? "" : this.#preamble(wire);
+    const failure = failureOf(wire, this.#context.now);
+    // SDKs know of no other failing end than this one; all others become an error.
+    if (failure && wire.type !== "response.failed") return this.onFailure(failure);
+    const { event } = wire;
+    const head = this.#preamble(responseOf(event));
     for (const delta of this.#undone) foldQuietly(this.#accumulator, delta);
     this.#accumulator.onEvent(wire);
-    const { event } = wire;
-    if (event.type === "error") return this.onFailure(eventFailure(event, this.#context.now));
-    const response = this.#accumulator.toResponse() ?? {};
-    const type = event.type === "response.done" ? "response.completed" : event.type;
+    const response = { ...this.#accumulator.toResponse(), id: this.#id };
     const whole = completeResponse(response, this.#request, this.#context);
-    const sent = { ...event, type, response: whole };
-    const frame = eventFrame(type, JSON.stringify(sent));
     this.isDone = true;
     remember(this.#request, this.#context, whole);
-    return head + frame;
+    return head + frameOf({ ...event, type: `response.${endOf(response)}`, response: whole } as CodexEvent);
   }
 }
 
-function frameOf(event: CodexEvent): string {
-  return eventFrame(event.type, JSON.stringify(event));
+const LIFECYCLE = /^response\.(created|in_progress|queued)$/;
+
+function endOf({ status }: ResponseObject): string {
+  return status === "failed" || status === "incomplete" ? status : "completed";
 }
 
-/** A stand-in for an item whose announcement upstream left out. */
-function emptyItem(event: CodexEvent, index: number): OutputItem {
-  if (event.type === "response.output_item.done") {
-    const { item } = event;
-    if (item.type === "function_call") return { ...item, status: "in_progress", arguments: "" };
-    if (item.type === "custom_tool_call") return { ...item, status: "in_progress", input: "" };
-    return { ...item, status: "in_progress", ...(item.type === "message" ? { content: [] } : {}) };
-  }
-  const id = "item_id" in event && typeof event.item_id === "string" ? event.item_id : `item_${index}`;
-  if (event.type.startsWith("response.reasoning")) return { type: "reasoning", id, summary: [] };
-  return { type: "message", id, role: "assistant", status: "in_progress", content: [] };
+/** What the data of every delta of a part contains beside the item's id. */
+function partMark(event: CodexEvent): string {
+  if ("summary_index" in event) return `"summary_index":${String(event.summary_index)}`;
+  return "content_index" in event ? `"content_index":${String(event.content_index)}` : "";
 }
