@@ -1,6 +1,7 @@
 /**
- * `bun run build` writes dist/codex-relay for this platform; `--all` builds every release archive with SHA256SUMS;
- * `--target NAME` builds one; `--out FILE` names the executable of a single build.
+ * `bun run build` writes dist/codex-relay for this platform; `--target NAME` builds one release archive and `--all`
+ * every file of a release; `--out FILE` writes the executable itself there. CODEX_RELAY_REPOSITORY and
+ * CODEX_RELAY_COMMIT say where it is built from, for forks and where there is no git.
  */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -29,24 +30,37 @@ const argv = process.argv.slice(2);
 const valueOf = (flag: string) => (argv.includes(flag) ? argv[argv.indexOf(flag) + 1] : undefined);
 
 mkdirSync(dist, { recursive: true });
+const repository = process.env["CODEX_RELAY_REPOSITORY"] || manifest.repository;
 const target = valueOf("--target");
+const out = valueOf("--out");
 if (argv.includes("--all")) await buildAll();
-else if (target === undefined) console.log(await build(undefined, valueOf("--out") ?? join(dist, "codex-relay")));
-else if (target in TARGETS) console.log(await archive(target as Target));
-else {
+else if (target !== undefined && !(target in TARGETS)) {
   console.error(`Unknown target '${target}'. Targets: ${Object.keys(TARGETS).join(", ")}.`);
   process.exit(2);
+} else if (target === undefined || out !== undefined) {
+  console.log(await build(target as Target | undefined, out ?? join(dist, "codex-relay")));
+} else console.log(await archive(target as Target));
+
+/** Everything that a release offers for download. */
+async function buildAll(): Promise<void> {
+  const files: string[] = [];
+  for (const name of Object.keys(TARGETS) as Target[]) files.push(await archive(name));
+  files.push(
+    write("install.sh", readFileSync(join(root, "install.sh"), "utf8").replace(manifest.repository, repository)),
+  );
+  // What `latest` is, in a form that a plain file server can mirror.
+  files.push(write("VERSION", `${manifest.version}\n`));
+  const lines = files.map((path) => {
+    const digest = new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex");
+    return `${digest}  ${basename(path)}`;
+  });
+  files.push(write("SHA256SUMS", `${lines.join("\n")}\n`));
+  console.log(files.join("\n"));
 }
 
-async function buildAll(): Promise<void> {
-  const lines: string[] = [];
-  for (const name of Object.keys(TARGETS) as Target[]) {
-    const path = await archive(name);
-    const digest = new Bun.CryptoHasher("sha256").update(readFileSync(path)).digest("hex");
-    lines.push(`${digest}  ${basename(path)}`);
-    console.log(path);
-  }
-  writeFileSync(join(dist, "SHA256SUMS"), `${lines.join("\n")}\n`);
+function write(name: string, text: string): string {
+  writeFileSync(join(dist, name), text);
+  return join(dist, name);
 }
 
 /** Builds one release archive and returns its path. */
@@ -70,7 +84,11 @@ async function build(name: Target | undefined, outfile: string): Promise<string>
     bytecode: true,
     format: "esm",
     sourcemap: "inline",
-    define: { CODEX_RELAY_COMMIT: JSON.stringify(commit()) },
+    define: {
+      CODEX_RELAY_COMMIT: JSON.stringify(commit()),
+      CODEX_RELAY_TARGET: JSON.stringify(name ?? thisPlatform()),
+      CODEX_RELAY_REPOSITORY: JSON.stringify(repository),
+    },
     compile: {
       ...(name === undefined ? {} : { target: TARGETS[name].bun, executablePath: runtime(name) }),
       outfile,
@@ -116,8 +134,18 @@ function run(command: string[], cwd: string = root): void {
   if (exitCode !== 0) process.exit(exitCode);
 }
 
+/** The release name of the machine that builds. */
+function thisPlatform(): string {
+  const system = process.platform === "win32" ? "windows" : process.platform;
+  // The loader stands in the first page of an executable.
+  const isMusl = system === "linux" && readFileSync(process.execPath).subarray(0, 4096).includes("/lib/ld-musl-");
+  return `${system}-${process.arch}${isMusl ? "-musl" : ""}`;
+}
+
 /** The commit being built; "" outside a checkout. */
 function commit(): string {
+  const given = process.env["CODEX_RELAY_COMMIT"];
+  if (given) return given.slice(0, 7);
   const { stdout, exitCode } = Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: root, stderr: "ignore" });
   return exitCode === 0 ? stdout.toString().trim() : "";
 }
