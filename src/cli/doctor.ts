@@ -7,6 +7,7 @@ import { liveFindings } from "./doctor/live.ts";
 import { unreadProxyVariables } from "./doctor/network.ts";
 import { citty, parseFlags, type OwnFlag } from "./flags.ts";
 import { print } from "./output.ts";
+import { relayUrl } from "./relay-url.ts";
 import { wire, type Wiring } from "./wire.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
@@ -82,8 +83,5 @@ function urlOf(text: string | true | undefined, isLive: boolean): string | undef
       hint: "Add --live to try that relay.",
     });
   }
-  if (typeof text === "string" && /^https?:\/\/[^/\s]+/.test(text)) return text.replace(/\/+(v1\/?)?$/, "");
-  throw new RelayError("usage", `Bad value '${String(text).slice(0, 80)}' for --url.`, {
-    hint: "It is like http://127.0.0.1:8787.",
-  });
+  return relayUrl(text);
 }

@@ -49,6 +49,10 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load:
     about: "check login, network, backend and port, and say how to mend them",
     load: () => import("./doctor.ts").then((module) => module.doctor),
   },
+  health: {
+    about: "say whether a relay answers, by the exit code",
+    load: () => import("./health.ts").then((module) => module.health),
+  },
   models: {
     about: "list the models of the account",
     load: () => import("./models.ts").then((module) => module.models),

@@ -17,6 +17,9 @@ export type FlagValues = Readonly<Partial<Record<SettingName, string | true | re
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Set by the container image, and nowhere else. */
+export const CONTAINER_MARK = "CODEX_RELAY_CONTAINER";
+
 /** Flag › environment › config file › default. Throws `usage` naming the place of the first bad value. */
 export async function loadSettings(flags: FlagValues, env: Environment): Promise<Loaded> {
   const file = await readConfig(configFile(env));
@@ -44,7 +47,8 @@ function firstGiven(
 ): Given | undefined {
   const flag = flags[name];
   if (flag !== undefined) return { value: flag, origin: setting.flags[0] ?? name };
-  for (const variable of setting.env) {
+  const inContainer = env[CONTAINER_MARK] ? (setting.containerEnv ?? []) : [];
+  for (const variable of [...setting.env, ...inContainer]) {
     // An empty variable is one that somebody has taken back.
     if (env[variable]) return { value: env[variable], origin: variable };
   }

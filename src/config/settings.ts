@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { REPOSITORY } from "../version.ts";
 
 /** One setting: everything that is known about it, once. */
 export interface Setting {
@@ -8,6 +9,8 @@ export interface Setting {
   readonly flags: readonly string[];
   /** In order of precedence; later names are those that users of earlier tools have set. */
   readonly env: readonly string[];
+  /** Names that platforms for containers set; read last and only in the image, because shells set HOST as well. */
+  readonly containerEnv?: readonly string[];
   readonly schema: z.ZodType;
   /** Shown in help and README; the default itself is in the schema's place below. */
   readonly default: unknown;
@@ -88,6 +91,7 @@ export const SETTINGS = {
     key: "host",
     flags: ["--host"],
     env: ["CODEX_RELAY_HOST", "CODEX_PROXY_HOST"],
+    containerEnv: ["HOST"],
     schema: text,
     default: "127.0.0.1",
     value: "ADDRESS",
@@ -97,6 +101,7 @@ export const SETTINGS = {
     key: "port",
     flags: ["--port", "-p"],
     env: ["CODEX_RELAY_PORT", "CODEX_PROXY_PORT"],
+    containerEnv: ["PORT"],
     schema: port,
     default: 8787,
     value: "PORT",
@@ -370,6 +375,15 @@ export const SETTINGS = {
     defaultText: "background.json in the state folder",
     value: "FILE",
     help: "what `status` and `restart` know about the background relay",
+  },
+  releasesUrl: {
+    key: "releases_url",
+    flags: [],
+    env: ["CODEX_RELAY_RELEASES_URL"],
+    schema: url,
+    default: `${REPOSITORY}/releases`,
+    value: "URL",
+    help: "where `update` and install.sh look for releases; for mirrors",
   },
   tokenUrl: {
     key: "token_url",

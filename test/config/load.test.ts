@@ -53,6 +53,7 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   pidFile: ["/s/pid", "/s/pid"],
   logFile: ["/s/log", "/s/log"],
   stateFile: ["/s/state", "/s/state"],
+  releasesUrl: ["https://m/releases/", "https://m/releases"],
   tokenUrl: ["https://t", "https://t"],
   revokeUrl: ["https://r", "https://r"],
   issuer: ["https://i", "https://i"],
@@ -134,6 +135,19 @@ describe("a bad value", () => {
   test("an empty variable counts as none", async () => {
     expect((await loadSettings({}, env({ CODEX_RELAY_PORT: "" }))).settings.port).toBe(8787);
   });
+});
+
+test("HOST and PORT count in the container image only, after every other name", async () => {
+  const platform = { HOST: "0.0.0.0", PORT: "9" };
+  expect((await loadSettings({}, env(platform))).settings).toMatchObject({ host: "127.0.0.1", port: 8787 });
+  const inside = await loadSettings({}, env({ ...platform, CODEX_RELAY_CONTAINER: "1" }));
+  expect(inside.settings).toMatchObject({ host: "0.0.0.0", port: 9 });
+  expect(inside.origins).toMatchObject({ host: "HOST", port: "PORT" });
+  const named = await loadSettings(
+    { port: "11" },
+    env({ ...platform, CODEX_RELAY_CONTAINER: "1", CODEX_PROXY_HOST: "::" }),
+  );
+  expect(named.settings).toMatchObject({ host: "::", port: 11 });
 });
 
 test("folders follow the environment", () => {
