@@ -54,7 +54,7 @@ if [ "$uninstall" = yes ]; then
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/$name.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work"; rm -f "$target.new.$$"' EXIT
 trap 'exit 130' INT TERM
 
 # The platform's name as releases have it.
@@ -85,8 +85,13 @@ platform() {
 }
 
 fetch() { # $1: URL, $2: file
+  # What begins over TLS must not be led elsewhere by a redirect.
+  case $1 in
+    https://*) protocols='=https' ;;
+    *) protocols='=http,https' ;;
+  esac
   if command -v curl >/dev/null 2>&1; then
-    curl -fsSL --retry 2 -o "$2" "$1"
+    curl -fsSL --proto "$protocols" --retry 2 -o "$2" "$1"
   elif command -v wget >/dev/null 2>&1; then
     wget -q -O "$2" "$1"
   else
@@ -99,22 +104,28 @@ sha256() {
     sha256sum "$1" | cut -d' ' -f1
   elif command -v shasum >/dev/null 2>&1; then
     shasum -a 256 "$1" | cut -d' ' -f1
-  else
+  elif command -v openssl >/dev/null 2>&1; then
     openssl dgst -sha256 "$1" | sed 's/.* //'
+  else
+    fail "no program to verify checksums was found" "Install sha256sum, shasum or openssl; nothing was installed."
   fi
 }
 
 from_release() {
-  archive=$name-$(platform).tar.gz
+  target_name=$(platform)
+  archive=$name-$target_name.tar.gz
   if [ "$version" = latest ]; then base=$releases/latest/download; else base=$releases/download/v${version#v}; fi
-  say "Fetching $base/$archive …"
-  fetch "$base/$archive" "$work/$archive" || fail "the release could not be fetched" "Check the network and the version, then try again."
-  fetch "$base/SHA256SUMS" "$work/SHA256SUMS" || fail "the checksums could not be fetched" "Nothing was installed; try again."
+  fetch "$base/SHA256SUMS" "$work/SHA256SUMS" ||
+    fail "the release could not be fetched from $base" "Nothing was installed; check the network and the version, then try again."
   expected=$(awk -v file="$archive" '$2 == file || $2 == "*" file { print $1 }' "$work/SHA256SUMS")
-  [ -n "$expected" ] || fail "the release has no checksum for $archive" "Nothing was installed."
-  [ "$(sha256 "$work/$archive")" = "$expected" ] ||
+  [ -n "$expected" ] ||
+    fail "this release has no build for $target_name" "Nothing was installed; build from source: clone the repository and run sh install.sh there."
+  say "Fetching $base/$archive …"
+  fetch "$base/$archive" "$work/$archive" || fail "the download of $archive broke off" "Nothing was installed; try again."
+  actual=$(sha256 "$work/$archive")
+  [ "$actual" = "$expected" ] ||
     fail "the checksum of $archive is wrong" "Nothing was installed; the file was damaged or is not what was released."
-  tar -xzf "$work/$archive" -C "$work"
+  tar -xzf "$work/$archive" -C "$work" "$name" || fail "$archive does not hold $name" "Nothing was installed."
   # Cross-built executables for Intel Macs carry a signature that macOS may refuse.
   if [ "$(uname -s)" = Darwin ] && command -v codesign >/dev/null 2>&1; then
     codesign --remove-signature "$work/$name" >/dev/null 2>&1 || true
@@ -137,13 +148,20 @@ checkout=$(cd "$(dirname "$0")" 2>/dev/null && pwd || true)
 if [ -f "$0" ] && grep -q "\"name\": \"$name\"" "$checkout/package.json" 2>/dev/null; then from_source; else from_release; fi
 
 chmod 755 "$work/$name"
-"$work/$name" --version >/dev/null 2>&1 || fail "the program does not run on this machine" "Please report your system: $(uname -a)"
+if ! "$work/$name" --version >/dev/null 2>&1; then
+  # Alpine brings neither of the C++ libraries that musl builds link to.
+  if command -v apk >/dev/null 2>&1; then fail "the program does not run on this machine" "Run apk add libstdc++ libgcc, then try again."; fi
+  fail "the program does not run on this machine" "Please report your system: $(uname -a)"
+fi
 mkdir -p "$prefix/bin" || fail "$prefix/bin cannot be made" "Choose another folder with --prefix."
+[ ! -d "$target" ] || fail "$target is a folder" "Choose another folder with --prefix."
+before=$("$target" --version 2>/dev/null || true)
 # In place in one step: a copy that runs is not disturbed, and a broken install leaves the old one.
-if ! { mv -f "$work/$name" "$target.new" && mv -f "$target.new" "$target"; }; then
+if ! { mv -f "$work/$name" "$target.new.$$" && mv -f "$target.new.$$" "$target"; }; then
   fail "$target cannot be written" "Choose another folder with --prefix."
 fi
 say "Installed $("$target" --version) to $target"
+[ -z "$before" ] || say "  It replaces $before; a relay that is running goes on as it is until it is started again."
 case :$PATH: in
   *":$prefix/bin:"*) ;;
   *) say "  $prefix/bin is not on your PATH; add it: export PATH=\"$prefix/bin:\$PATH\"" ;;

@@ -1,24 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
-
-const root = join(import.meta.dir, "../..");
-const SLOW_MS = 120_000;
+import { BUILD_MS, builtExecutable } from "../support/executable.ts";
 
 let folder: string;
+let built: ReturnType<typeof builtExecutable>;
 let binary: string;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "codex-relay-binary-"));
-  const given = process.env["CODEX_RELAY_BINARY"];
-  binary = given ?? join(folder, "codex-relay");
-  if (given !== undefined) return;
-  const built = Bun.spawnSync([process.execPath, "build.ts", "--out", binary], { cwd: root });
-  if (built.exitCode !== 0) throw new Error(built.stderr.toString());
-}, SLOW_MS);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  built = builtExecutable();
+  binary = built.path;
+}, BUILD_MS);
+afterAll(() => {
+  built.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const cleanEnv = (more: Record<string, string> = {}) => ({ HOME: folder, PATH: process.env["PATH"] ?? "", ...more });
 
@@ -141,118 +140,4 @@ describe("the executable", () => {
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ origin: "bundled", models: expect.arrayContaining([]) });
   });
-});
-
-describe("install.sh", () => {
-  const install = (
-    args: string[],
-    more: Record<string, string> = {},
-    script = readFileSync(join(root, "install.sh"), "utf8"),
-  ) =>
-    Bun.spawn(["sh", "-s", "--", ...args], {
-      cwd: folder,
-      env: cleanEnv({ CODEX_RELAY_PREFIX: join(folder, "prefix"), ...more }),
-      stdin: new Blob([script]),
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-  const finish = async (child: Bun.Subprocess<"ignore" | Blob, "pipe", "pipe">) => ({
-    code: await child.exited,
-    err: await new Response(child.stderr).text(),
-    out: await new Response(child.stdout).text(),
-  });
-  const installed = () => join(folder, "prefix/bin/codex-relay");
-
-  /** Serves one archive under the name of this platform. */
-  async function releases(sums: (digest: string, file: string) => string) {
-    const platform = `${process.platform === "darwin" ? "darwin" : "linux"}-${process.arch}`;
-    const file = `codex-relay-${platform}.tar.gz`;
-    const packed = join(folder, "release");
-    mkdirSync(packed, { recursive: true });
-    copyFileSync(binary, join(packed, "codex-relay"));
-    Bun.spawnSync(["tar", "-czf", join(folder, file), "-C", packed, "codex-relay"]);
-    const bytes = await Bun.file(join(folder, file)).arrayBuffer();
-    const digest = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
-    const asked: string[] = [];
-    const server = Bun.serve({
-      hostname: "127.0.0.1",
-      port: 0,
-      fetch(request) {
-        const { pathname } = new URL(request.url);
-        asked.push(pathname);
-        if (pathname.endsWith("/SHA256SUMS")) return new Response(sums(digest, file));
-        return pathname.endsWith(`/${file}`) ? new Response(bytes) : new Response("no", { status: 404 });
-      },
-    });
-    return {
-      env: { CODEX_RELAY_RELEASES_URL: `http://127.0.0.1:${server.port}/releases` },
-      asked,
-      stop: () => server.stop(true),
-    };
-  }
-
-  test(
-    "piped, it installs the release, runs what follows and removes it again",
-    async () => {
-      const server = await releases((digest, file) => `${digest}  ${file}\n`);
-      const good = await finish(install(["--version", "1.2.3", "models", "--help"], server.env));
-      expect([good.code, good.err]).toEqual([0, expect.stringContaining("Installed codex-relay")]);
-      expect(good.out).toContain("--json");
-      expect(server.asked.every((path) => path.startsWith("/releases/download/v1.2.3/"))).toBe(true);
-      expect(existsSync(installed())).toBe(true);
-      expect((await finish(install(["--uninstall"]))).code).toBe(0);
-      expect(existsSync(installed())).toBe(false);
-      expect((await finish(install(["--uninstall"]))).code).toBe(1);
-      await server.stop();
-    },
-    SLOW_MS,
-  );
-
-  test.each([
-    ["a wrong checksum", () => `${"0".repeat(64)}  FILE\n`, "is wrong"],
-    ["no checksum", () => "", "no checksum"],
-  ])(
-    "%s installs nothing",
-    async (_name, sums, message) => {
-      const server = await releases((_digest, file) => sums().replace("FILE", file));
-      const result = await finish(install([], server.env));
-      expect([result.code, result.err]).toEqual([1, expect.stringContaining(message)]);
-      expect(existsSync(installed())).toBe(false);
-      await server.stop();
-    },
-    SLOW_MS,
-  );
-
-  test("a network that fails, a wrong option and a strange machine say so", async () => {
-    const none = await finish(install([], { CODEX_RELAY_RELEASES_URL: "http://127.0.0.1:9" }));
-    expect([none.code, none.err]).toEqual([1, expect.stringContaining("could not be fetched")]);
-    const wrong = await finish(install(["--prefx"]));
-    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining("unknown option")]);
-    const bin = join(folder, "bin");
-    mkdirSync(bin, { recursive: true });
-    writeFileSync(join(bin, "uname"), '#!/bin/sh\n[ "$1" = -m ] && echo riscv128 || echo Linux\n', { mode: 0o755 });
-    const strange = await finish(install([], { PATH: `${bin}:${process.env["PATH"]}` }));
-    expect([strange.code, strange.err]).toEqual([1, expect.stringContaining("no release for riscv128")]);
-    expect(existsSync(installed())).toBe(false);
-  });
-
-  test(
-    "inside a checkout it builds from source",
-    async () => {
-      const child = Bun.spawn(["sh", join(root, "install.sh"), "--prefix", join(folder, "built"), "--", "--version"], {
-        cwd: folder,
-        env: {
-          ...cleanEnv(),
-          HOME: process.env["HOME"] ?? folder,
-          PATH: `${join(process.execPath, "..")}:${process.env["PATH"]}`,
-        },
-        stdout: "pipe",
-        stderr: "pipe",
-      });
-      const result = await finish(child);
-      expect([result.code, result.out]).toEqual([0, expect.stringContaining(manifest.version)]);
-      expect(existsSync(join(folder, "built/bin/codex-relay"))).toBe(true);
-    },
-    SLOW_MS,
-  );
 });
