@@ -53,6 +53,10 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load:
     about: "say whether a relay answers, by the exit code",
     load: () => import("./health.ts").then((module) => module.health),
   },
+  update: {
+    about: "replace this executable by the newest release",
+    load: () => import("./update.ts").then((module) => module.update),
+  },
   models: {
     about: "list the models of the account",
     load: () => import("./models.ts").then((module) => module.models),

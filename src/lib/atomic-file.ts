@@ -5,11 +5,17 @@ import { basename, dirname, join } from "node:path";
 const LEFTOVER_AGE_MS = 10_000;
 
 /**
- * Replaces a file in one step: readers see the old text or the new one, never a part, also after a crash. The temporary
- * file lies beside the target (a rename does not cross file systems); a symlink stays one, its target is replaced.
- * `mode` is set whatever the umask. Throws the error of the file system. Not `Bun.write`: that ignores the mode.
+ * Replaces a file in one step: readers see the old content or the new one, never a part, also after a crash. The
+ * temporary file lies beside the target (a rename does not cross file systems); a symlink stays one, its target is
+ * replaced. `mode` is set whatever the umask. `beforeRename` gets the finished temporary file; when it throws, the
+ * target stays as it was. Throws the error of the file system. Not `Bun.write`: that ignores the mode.
  */
-export async function writeAtomically(path: string, text: string | Uint8Array, mode: number): Promise<void> {
+export async function writeAtomically(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+  beforeRename?: (temporary: string) => Promise<void>,
+): Promise<void> {
   const target = await realpath(path).catch(() => path);
   const folder = dirname(target);
   const prefix = `.${basename(target)}.`;
@@ -19,11 +25,12 @@ export async function writeAtomically(path: string, text: string | Uint8Array, m
   try {
     try {
       await file.chmod(mode);
-      await file.writeFile(text);
+      await file.writeFile(content);
       await file.sync();
     } finally {
       await file.close();
     }
+    await beforeRename?.(temporary);
     await rename(temporary, target);
   } catch (error) {
     await unlink(temporary).catch(() => {});

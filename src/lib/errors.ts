@@ -133,6 +133,7 @@ const KINDS = {
   nothing_there: { status: 500, type: "server_error", wireCode: null },
   login_failed: { status: 500, type: "server_error", wireCode: null },
   setup_failed: { status: 500, type: "server_error", wireCode: null },
+  update_failed: { status: 500, type: "server_error", wireCode: null },
 } as const satisfies Record<string, Kind>;
 
 export interface RelayErrorOptions {

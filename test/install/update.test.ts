@@ -1,0 +1,277 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import manifest from "../../package.json" with { type: "json" };
+import { refuseManaged } from "../../src/cli/update/place.ts";
+import { checksumOf } from "../../src/cli/update/release.ts";
+import { CommandHome } from "../support/cli.ts";
+import { BUILD_MS, builtExecutable } from "../support/executable.ts";
+import { startReleases, THIS_PLATFORM, type Releases } from "../support/releases.ts";
+import { canRunProxy, startProxy } from "../support/tinyproxy.ts";
+
+let built: ReturnType<typeof builtExecutable>;
+beforeAll(() => {
+  built = builtExecutable();
+}, BUILD_MS);
+afterAll(() => built.remove());
+
+let home: string;
+let bin: string;
+let releases: Releases;
+beforeEach(async () => {
+  home = mkdtempSync(join(tmpdir(), "codex-relay-update-"));
+  bin = join(home, "bin");
+  mkdirSync(bin);
+  copyFileSync(built.path, program());
+  chmodSync(program(), 0o751);
+  releases = await startReleases();
+});
+afterEach(async () => {
+  await releases.stop();
+  rmSync(home, { recursive: true, force: true });
+});
+
+const program = () => join(bin, "codex-relay");
+
+async function run(args: string[], more: Record<string, string> = {}, wrapper: string[] = [], path = program()) {
+  const child = Bun.spawn([...wrapper, path, ...args], {
+    cwd: home,
+    env: { HOME: home, PATH: process.env["PATH"] ?? "", CODEX_RELAY_RELEASES_URL: releases.url, ...more },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { code: await child.exited, out, err };
+}
+
+const versionThere = () => Bun.spawnSync([program(), "--version"]).stdout.toString();
+
+/** The old program is in place, works, and nothing lies beside it. */
+function expectOldOne() {
+  expect(versionThere()).toContain(manifest.version);
+  expect(readdirSync(bin)).toEqual(["codex-relay"]);
+}
+
+describe("--check", () => {
+  test.each([
+    ["99.0.0", 10, "codex-relay 99.0.0 is out"],
+    ["v99.0.0", 10, "codex-relay 99.0.0 is out"],
+    [manifest.version, 0, "is up to date"],
+    ["0.0.1", 0, "is up to date"],
+    // Comes before the release of the same number.
+    [`${manifest.version}-rc.1`, 0, "is up to date"],
+  ])("%s is exit code %i and changes nothing", async (version, code, word) => {
+    releases.publish(version);
+    const result = await run(["update", "--check"]);
+    expect([result.code, result.out, result.err]).toEqual([code, expect.stringContaining(word), ""]);
+    expect(releases.asked).toEqual(["/releases/latest/download/VERSION"]);
+    expectOldOne();
+  });
+
+  test("--json tells a script the same", async () => {
+    releases.publish("99.0.0");
+    const { code, out } = await run(["update", "--check", "--json"]);
+    expect(code).toBe(10);
+    expect(JSON.parse(out)).toEqual({
+      current: manifest.version,
+      latest: "99.0.0",
+      update_available: true,
+      updated: false,
+    });
+  });
+
+  test("also works where the program cannot be replaced", async () => {
+    releases.publish("99.0.0");
+    const source = new CommandHome({ CODEX_RELAY_RELEASES_URL: releases.url });
+    expect((await source.run(["update", "--check"])).code).toBe(10);
+    source.remove();
+    expect((await run(["update", "--check"], { CODEX_RELAY_CONTAINER: "1" })).code).toBe(10);
+  });
+
+  test("what is no version is not taken for one", async () => {
+    releases.publish("<html>Sign in to the network</html>");
+    const { code, err } = await run(["update", "--check"]);
+    expect([code, err]).toEqual([1, expect.stringContaining("does not hold a version")]);
+    const none = await run(["update", "--check"], { CODEX_RELAY_RELEASES_URL: `${releases.url}/other` });
+    expect([none.code, none.err]).toEqual([1, expect.stringContaining("There is no such release")]);
+    const offline = await run(["update", "--check"], { CODEX_RELAY_RELEASES_URL: "http://127.0.0.1:9" });
+    expect([offline.code, offline.err]).toEqual([1, expect.stringContaining("could not be reached")]);
+  });
+});
+
+describe("an update", () => {
+  test("replaces the executable in one step, keeps its mode, and leaves nothing behind", async () => {
+    releases.publish("99.0.0", { targets: [THIS_PLATFORM, "plan9-vax"] });
+    const before = statSync(program()).ino;
+    const { code, out, err } = await run(["update"]);
+    expect([code, out]).toEqual([0, `Updated ${program()} from ${manifest.version} to 99.0.0.\n`]);
+    expect(err).toContain(`Fetching codex-relay 99.0.0 for ${THIS_PLATFORM}`);
+    expect(versionThere()).toBe("codex-relay 99.0.0 (abc1234)\n");
+    expect(statSync(program()).mode & 0o777).toBe(0o751);
+    expect(statSync(program()).ino).not.toBe(before);
+    expect(readdirSync(bin)).toEqual(["codex-relay"]);
+    expect(releases.asked.slice(1)).toEqual([
+      "/releases/download/v99.0.0/SHA256SUMS",
+      `/releases/download/v99.0.0/codex-relay-${THIS_PLATFORM}.tar.gz`,
+    ]);
+  });
+
+  test("does not disturb a relay that runs", async () => {
+    releases.publish("99.0.0");
+    const relay = Bun.spawn([program(), "demo", "--port", "0"], { env: { HOME: home }, stderr: "pipe" });
+    const said = new TextDecoder().decode((await relay.stderr.getReader().read()).value);
+    const url = /listens on (http:\/\/[^\s:]+:\d+)/.exec(said)?.[1];
+    expect((await run(["update", "--json"])).code).toBe(0);
+    expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ version: manifest.version });
+    expect(versionThere()).toContain("99.0.0");
+    relay.kill("SIGTERM");
+    expect(await relay.exited).toBe(0);
+  });
+
+  test("goes to where a link points, and the link stays", async () => {
+    releases.publish("99.0.0");
+    const link = join(home, "link");
+    symlinkSync(program(), link);
+    const { code, out } = await run(["update", "--json"], {}, [], link);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ updated: true, latest: "99.0.0", path: program() });
+    expect(versionThere()).toContain("99.0.0");
+  });
+
+  test("is none when this is the newest", async () => {
+    releases.publish(manifest.version);
+    const { code, out } = await run(["update"]);
+    expect([code, out]).toEqual([0, `codex-relay ${manifest.version} is up to date.\n`]);
+    expectOldOne();
+  });
+
+  test.skipIf(!canRunProxy())("takes the outbound proxy", async () => {
+    releases.publish("99.0.0");
+    const proxy = await startProxy(["releases.example"]);
+    const { port } = new URL(releases.url);
+    const result = await run(["update"], {
+      CODEX_RELAY_RELEASES_URL: `http://releases.example:${port}/releases`,
+      CODEX_RELAY_PROXY: proxy.url,
+    });
+    await proxy.stop();
+    // The name exists for the proxy alone.
+    expect([result.code, result.out]).toEqual([0, expect.stringContaining("to 99.0.0")]);
+  });
+});
+
+describe("the old executable stays", () => {
+  test.each([
+    ["changed", "checksum"],
+    ["cut", "broke off"],
+    ["empty", "does not hold codex-relay"],
+  ] as const)("after an archive that was %s", async (fault, message) => {
+    releases.publish("99.0.0", { fault });
+    const { code, out, err } = await run(["update"]);
+    expect([code, out, err]).toEqual([1, "", expect.stringContaining(message)]);
+    expectOldOne();
+  });
+
+  test("when the update is ended in the middle of the download", async () => {
+    releases.publish("99.0.0", { fault: "stall" });
+    const child = Bun.spawn([program(), "update"], {
+      env: { HOME: home, CODEX_RELAY_RELEASES_URL: releases.url },
+      stderr: "ignore",
+    });
+    await releases.stalled;
+    child.kill("SIGINT");
+    expect(await child.exited).not.toBe(0);
+    expectOldOne();
+  });
+
+  test.each([
+    ["does not start", "#!/bin/sh\nexit 127\n"],
+    ["is another version than it was said to be", "#!/bin/sh\necho codex-relay 98.0.0\n"],
+  ])("when the new one %s", async (_how, text) => {
+    releases.publish("99.0.0", { program: text });
+    const { code, err } = await run(["update"]);
+    expect([code, err]).toEqual([1, expect.stringContaining("does not run on this machine")]);
+    expectOldOne();
+  });
+
+  test("when the release has nothing for this platform", async () => {
+    releases.publish("99.0.0", { targets: ["plan9-vax"] });
+    const { code, err } = await run(["update"]);
+    expect([code, err]).toEqual([1, expect.stringContaining(`nothing for ${THIS_PLATFORM}`)]);
+    expectOldOne();
+  });
+
+  test.skipIf(process.getuid?.() === 0 && Bun.which("setpriv") === null)(
+    "where its user may not write, and no release is asked for",
+    async () => {
+      releases.publish("99.0.0");
+      chmodSync(program(), 0o755);
+      chmodSync(home, 0o755);
+      chmodSync(bin, 0o555);
+      const isRoot = process.getuid?.() === 0;
+      const wrapper = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];
+      const { code, err } = await run(["update"], {}, wrapper);
+      chmodSync(bin, 0o755);
+      expect([code, err]).toEqual([1, expect.stringContaining(`Run this as the owner of ${bin}`)]);
+      expect(releases.asked).toEqual([]);
+      expectOldOne();
+    },
+  );
+
+  test("in a container, and in Homebrew's folder", async () => {
+    releases.publish("99.0.0");
+    const image = await run(["update"], { CODEX_RELAY_CONTAINER: "1" });
+    expect([image.code, image.err]).toEqual([1, expect.stringContaining("Pull the newer image.")]);
+    const cellar = join(home, "Cellar/codex-relay/1/bin");
+    mkdirSync(cellar, { recursive: true });
+    copyFileSync(program(), join(cellar, "codex-relay"));
+    symlinkSync(join(cellar, "codex-relay"), join(home, "linked"));
+    const brewed = await run(["update"], {}, [], join(home, "linked"));
+    expect([brewed.code, brewed.err]).toEqual([1, expect.stringContaining("Run `brew upgrade codex-relay`.")]);
+    expect(releases.asked).toEqual([]);
+    expect(existsSync(join(cellar, "codex-relay"))).toBe(true);
+    expectOldOne();
+  });
+
+  test("from source", async () => {
+    const source = new CommandHome({ CODEX_RELAY_RELEASES_URL: releases.url });
+    const { code, err } = await source.run(["update"]);
+    source.remove();
+    expect([code, err]).toEqual([1, expect.stringContaining("git pull")]);
+  });
+});
+
+test.each([
+  ["/opt/homebrew/Cellar/codex-relay/1.0.0/bin/codex-relay", "Homebrew"],
+  ["/home/linuxbrew/.linuxbrew/Cellar/codex-relay/1.0.0/bin/codex-relay", "Homebrew"],
+  ["/nix/store/abc-codex-relay/bin/codex-relay", "Nix"],
+  ["/usr/bin/codex-relay", "system's package manager"],
+  ["/usr/lib/codex-relay/codex-relay", "system's package manager"],
+])("%s belongs to %s", (path, owner) => {
+  expect(() => refuseManaged(path)).toThrow(owner);
+});
+
+test.each([["/home/dev/.local/bin/codex-relay"], ["/usr/local/bin/codex-relay"], ["/opt/codex-relay"]])(
+  "%s belongs to its user",
+  (path) => {
+    expect(() => refuseManaged(path)).not.toThrow();
+  },
+);
+
+test("checksums are read in both modes of sha256sum, and only for the very file", () => {
+  const digest = "ab".repeat(32);
+  const sums = `${"0".repeat(64)}  other-a.tar.gz\n${digest.toUpperCase()} *a.tar.gz\r\n`;
+  expect(checksumOf(sums, "a.tar.gz")).toBe(digest);
+  expect(checksumOf(`${digest}  a.tar.gz.asc\n`, "a.tar.gz")).toBeUndefined();
+  expect(checksumOf("not found", "a.tar.gz")).toBeUndefined();
+});
