@@ -142,10 +142,11 @@ function thisPlatform(): string {
   return `${system}-${process.arch}${isMusl ? "-musl" : ""}`;
 }
 
-/** The commit being built; "" outside a checkout. */
+/** The commit being built; "" outside a checkout and without git. */
 function commit(): string {
   const given = process.env["CODEX_RELAY_COMMIT"];
   if (given) return given.slice(0, 7);
+  if (Bun.which("git") === null) return "";
   const { stdout, exitCode } = Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: root, stderr: "ignore" });
   return exitCode === 0 ? stdout.toString().trim() : "";
 }
