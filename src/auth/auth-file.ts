@@ -1,9 +1,9 @@
 import { lstat, mkdir, realpath, unlink } from "node:fs/promises";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { z } from "zod";
 import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
 import { RelayError } from "../lib/errors.ts";
+import { homeFolder } from "../lib/home.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import { takeLock } from "../lib/lock-file.ts";
 import type { CredentialSource, FreshTokens, Login } from "./source.ts";
@@ -40,7 +40,8 @@ export class AuthFile implements CredentialSource {
   constructor(path: string, sleep: (ms: number) => Promise<void>) {
     this.#path = path;
     this.#sleep = sleep;
-    this.name = path.startsWith(homedir()) ? path.replace(homedir(), "~") : path;
+    const home = homeFolder();
+    this.name = home !== "" && path.startsWith(home + sep) ? path.replace(home, "~") : path;
   }
 
   version(): Promise<string> {

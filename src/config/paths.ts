@@ -1,5 +1,5 @@
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { homeFolder } from "../lib/home.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -20,5 +20,5 @@ export function codexHome(env: Environment): string {
 }
 
 function home(env: Environment): string {
-  return env["HOME"] || homedir();
+  return homeFolder(env) || "/";
 }
