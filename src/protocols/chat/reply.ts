@@ -39,10 +39,14 @@ export class ChatReply {
   readonly #reasoning = new ReasoningText();
   /** Text, refusals and summaries sent so far, by item and part: what later `done` events repeat. */
   readonly #sent = new Map<string, string>();
+  /** Those of them that are known to be whole: a delta that comes after is a repetition. */
+  readonly #whole = new Set<string>();
   /** Items whose text is a comment on the way to the answer. */
   readonly #commentary = new Set<number>();
   readonly #citations = new Set<string>();
   readonly #images = new Set<number>();
+  /** Reasoning items that have ended; the end of the answer may repeat them. */
+  readonly #thoughtItems = new Set<number>();
   /** Reasoning that the next tool call will be remembered with. */
   #pendingReasoning: InputItem[] = [];
   #hasAnnounced = false;
@@ -78,7 +82,7 @@ export class ChatReply {
         this.#announce(responseOf(event));
         break;
       case "response.output_text.delta":
-        this.#text(this.#slots.of(event), event.content_index ?? 0, event.delta);
+        this.#textDelta(this.#slots.of(event), event.content_index ?? 0, event.delta);
         break;
       case "response.output_text.done":
         this.#restOfText(this.#slots.of(event), event.content_index ?? 0, event.text);
@@ -177,6 +181,10 @@ export class ChatReply {
     this.#showText(this.#stop.push(text));
   }
 
+  #textDelta(slot: number, position: number, text: string): void {
+    if (!this.#whole.has(`${slot}/${position}`)) this.#text(slot, position, text);
+  }
+
   #restOfText(slot: number, position: number, whole: string): void {
     this.#text(slot, position, this.#unsent(`${slot}/${position}`, whole));
   }
@@ -204,13 +212,17 @@ export class ChatReply {
   }
 
   #thought(key: string, text: string): void {
-    if (!text) return;
+    if (!text || this.#whole.has(key)) return;
     this.#remember(key, text);
     this.#showThought(key, text);
   }
 
   #restOfThought(key: string, whole: string): void {
-    this.#thought(key, this.#unsent(key, whole));
+    const rest = this.#unsent(key, whole);
+    if (rest) {
+      this.#remember(key, rest);
+      this.#showThought(key, rest);
+    }
     this.#emitThought(this.#reasoning.flush());
   }
 
@@ -311,7 +323,8 @@ export class ChatReply {
     if (summary.length === 0) {
       objectsOf(item.content).forEach((part, at) => this.#restOfThought(`${slot}/t${at}`, textOf(part.text)));
     }
-    if (!item.encrypted_content) return;
+    if (!item.encrypted_content || this.#thoughtItems.has(slot)) return;
+    this.#thoughtItems.add(slot);
     this.#pendingReasoning.push({ type: "reasoning", summary, encrypted_content: item.encrypted_content });
   }
 
@@ -374,6 +387,9 @@ export class ChatReply {
   /** The part of `whole` that deltas have not brought; nothing when they brought something else. */
   #unsent(key: string, whole: string): string {
     const sent = this.#sent.get(key) ?? "";
-    return textOf(whole).startsWith(sent) ? textOf(whole).slice(sent.length) : "";
+    const text = textOf(whole);
+    if (text === "" || !text.startsWith(sent)) return "";
+    this.#whole.add(key);
+    return text.slice(sent.length);
   }
 }

@@ -10,6 +10,8 @@ interface Call {
   readonly announced: string;
   /** Arguments or input sent so far. */
   sent: string;
+  /** All of it is sent: a delta that comes after is a repetition. */
+  isWhole: boolean;
   isFinished: boolean;
 }
 
@@ -41,7 +43,7 @@ export class ToolCalls {
     if (this.#isLegacy && this.any) return [];
     const isCustom = item.type === "custom_tool_call";
     const announced = wholeOf(item);
-    const call: Call = { index: this.#bySlot.size, isCustom, announced, sent: "", isFinished: false };
+    const call: Call = { index: this.#bySlot.size, isCustom, announced, sent: "", isWhole: false, isFinished: false };
     this.#bySlot.set(slot, call);
     const early = this.#early.get(slot) ?? "";
     this.#early.delete(slot);
@@ -51,7 +53,7 @@ export class ToolCalls {
   /** More of a call's arguments or input. */
   delta(slot: number, text: string): ChatDelta[] {
     const call = this.#bySlot.get(slot);
-    if (call) return this.#pieces(call, text);
+    if (call) return call.isWhole || call.isFinished ? [] : this.#pieces(call, text);
     this.#early.set(slot, (this.#early.get(slot) ?? "") + text);
     return [];
   }
@@ -79,7 +81,9 @@ export class ToolCalls {
   }
 
   #rest(call: Call, whole: string): ChatDelta[] {
-    return whole.startsWith(call.sent) ? this.#pieces(call, whole.slice(call.sent.length)) : [];
+    if (whole === "" || !whole.startsWith(call.sent)) return [];
+    call.isWhole = true;
+    return this.#pieces(call, whole.slice(call.sent.length));
   }
 
   /** Clients parse arguments as JSON, which an empty string is not. */

@@ -65,6 +65,51 @@ test("text whose deltas lack their position is not said again by its finished it
   expect(play({ ...hi, output_index: undefined }, done, completed)).toEqual([...begun, { content: " there" }, "stop"]);
 });
 
+describe("a delta after the whole of it is a repetition", () => {
+  const at = { item_id: "msg_0", output_index: 0, content_index: 0 };
+  const message = { id: "msg_0", type: "message", content: [{ type: "output_text", text: "Hi" }] };
+  test.each([
+    [{ type: "response.output_text.done", ...at, text: "Hi" }],
+    [{ type: "response.content_part.done", ...at, part: message.content[0] }],
+    [{ type: "response.output_item.done", output_index: 0, item: message }],
+  ])("of text: %j", (end) => {
+    expect(play(hi, end, { ...hi, delta: "i" }, completed)).toEqual([...begun, "stop"]);
+  });
+
+  test("of a summary", () => {
+    const key = { item_id: "rs_0", output_index: 0, summary_index: 0 };
+    const delta = { type: "response.reasoning_summary_text.delta", ...key, delta: "th" };
+    const end = { type: "response.reasoning_summary_text.done", ...key, text: "th" };
+    expect(play(delta, end, delta, completed)).toEqual(play(delta, end, completed));
+  });
+
+  test("of a call's arguments", () => {
+    const key = { item_id: "fc_0", output_index: 0 };
+    const item = { id: "fc_0", type: "function_call", call_id: "call_0", name: "f", arguments: '{"a":1}' };
+    const added = { type: "response.output_item.added", output_index: 0, item: { ...item, arguments: "" } };
+    const delta = (text: string) => ({ type: "response.function_call_arguments.delta", ...key, delta: text });
+    const whole = { type: "response.function_call_arguments.done", ...key, arguments: '{"a":1}' };
+    const done = { type: "response.output_item.done", output_index: 0, item };
+    const once = play(added, delta('{"a":1}'), completed);
+    expect(play(added, delta('{"a":1}'), whole, delta(":1}"), completed)).toEqual(once);
+    expect(play(added, delta('{"a":1}'), done, delta(":1}"), completed)).toEqual(once);
+    expect(play(added, { ...whole, arguments: undefined }, delta('{"a":1}'), completed)).toEqual(once);
+  });
+});
+
+test("reasoning that is ended twice is remembered once", () => {
+  const context = contextOf({});
+  const stream = chat.openStream(request, context);
+  const thought = { id: "rs_0", type: "reasoning", summary: [], encrypted_content: "E" };
+  const call = { id: "fc_1", type: "function_call", call_id: "call_1", name: "f", arguments: "{}" };
+  const done = { type: "response.output_item.done", output_index: 0, item: thought };
+  for (const event of [done, done, { ...completed, response: { id: "resp_1", output: [thought, call] } }]) {
+    const wire = WireEvent.from(JSON.stringify(event));
+    if (wire) stream.onEvent(wire);
+  }
+  expect(context.memory.recall("call_1")).toEqual([{ type: "reasoning", summary: [], encrypted_content: "E" }]);
+});
+
 test("a call that the end repeats under another item id is not made twice", () => {
   const call = { type: "function_call", call_id: "call_1", name: "f", arguments: "{}" };
   const done = { type: "response.output_item.done", output_index: 1, item: { ...call, id: "fc_1" } };
