@@ -1,6 +1,6 @@
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
-import { missing, unknownValue, wrongType } from "./refuse.ts";
+import { missing, unknownValue, wrongType } from "../refuse.ts";
 
 const PART_TYPES = "'text', 'image_url', and 'file'";
 const TEXT_OR_PARTS = "one of a string or array of objects";

@@ -1,7 +1,7 @@
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import type { ChatRequest } from "./schema.ts";
-import { missing, unknownValue } from "./refuse.ts";
+import { missing, unknownValue } from "../refuse.ts";
 
 /** `response_format` as Responses' `text.format`; undefined for plain text. */
 export function textFormatOf(request: ChatRequest): JsonObject | undefined {

@@ -5,7 +5,7 @@ import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { assistantParts, inputParts, textOnly, toolOutput } from "./content.ts";
 import { wireCallId, wireToolName } from "../../codex/names.ts";
 import type { ChatMessage } from "./schema.ts";
-import { missing, unknownValue, wrongType } from "./refuse.ts";
+import { missing, unknownValue, wrongType } from "../refuse.ts";
 import { textOf } from "../../codex/trusted.ts";
 
 export interface Conversation {

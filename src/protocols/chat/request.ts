@@ -6,7 +6,7 @@ import { textFormatOf } from "./format.ts";
 import { inputItems, toConversation, type Conversation } from "./messages.ts";
 import { hasInput, type ChatRequest } from "./schema.ts";
 import { toWireTools } from "./tools.ts";
-import { unknownValue } from "./refuse.ts";
+import { unknownValue } from "../refuse.ts";
 
 /** Fields that only tune the answer and that the backend refuses. Named in a header; `--strict` refuses them. */
 const DROPPED = [

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { missing, wrongType } from "./refuse.ts";
+import { firstIssue } from "../issue.ts";
+import { missing } from "../refuse.ts";
 
 const nullishString = z.string().nullish();
 const nullishNumber = z.number().nullish();
@@ -45,7 +46,7 @@ export function parseChatRequest(body: unknown): ChatRequest {
   if (body["model"] === undefined || body["model"] === null || body["model"] === "") throw missing("model");
   if (!hasInput(body) && (body["messages"] === undefined || body["messages"] === null)) throw missing("messages");
   const result = Gate.safeParse(body);
-  if (!result.success) throw firstIssue(result.error.issues[0], body);
+  if (!result.success) throw firstIssue(result.error.issues, body);
   const request = result.data;
   if (!hasInput(request) && request.messages?.length === 0) {
     throw new RelayError(
@@ -85,48 +86,4 @@ function refuseOtherAnswers(request: ChatRequest): void {
       { param: "stop" },
     );
   }
-}
-
-interface Issue {
-  readonly code: string;
-  readonly path: readonly PropertyKey[];
-  readonly message: string;
-  readonly expected?: unknown;
-  readonly minimum?: unknown;
-}
-
-function firstIssue(issue: Issue | undefined, body: JsonObject): RelayError {
-  if (!issue) return new RelayError("invalid_request", "The request is not valid.");
-  const param = pathText(issue.path);
-  const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], body);
-  if (value === undefined) return missing(param);
-  if (issue.code === "invalid_type" || issue.code === "invalid_union") {
-    return wrongType(param, issue.code === "invalid_union" ? "a string or an array of strings" : wanted(issue), value);
-  }
-  if (issue.code === "too_small" && typeof value === "number") {
-    const text = `integer below minimum value. Expected a value >= ${String(issue.minimum)}, but got ${value} instead`;
-    return new RelayError("invalid_value", `Invalid '${param}': ${text}.`, { param });
-  }
-  return new RelayError("invalid_value", `Invalid '${param}': ${issue.message}.`, { param });
-}
-
-const ARRAYS: Readonly<Record<string, string>> = { modalities: "strings", stop: "strings" };
-
-function wanted(issue: Issue): string {
-  const type = String(issue.expected);
-  if (type === "array") return `an array of ${ARRAYS[String(issue.path[0])] ?? "objects"}`;
-  return article(type);
-}
-
-/** `messages[0].content[1].type`. */
-export function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, key) => {
-    if (typeof key === "number") return `${text}[${key}]`;
-    return text === "" ? String(key) : `${text}.${String(key)}`;
-  }, "");
-}
-
-function article(type: string): string {
-  if (type === "int") return "an integer";
-  return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
 }

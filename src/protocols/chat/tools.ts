@@ -2,7 +2,7 @@ import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { wireToolName } from "../../codex/names.ts";
 import type { ChatRequest } from "./schema.ts";
-import { missing, unknownValue, wrongType } from "./refuse.ts";
+import { missing, unknownValue, wrongType } from "../refuse.ts";
 
 /** The tool part of a translated request. */
 export interface WireTools {

@@ -56,7 +56,7 @@ export function inputItems(input: ResponsesRequest["input"]): InputItem[] {
 
 /** The AI SDK sends only the id of an item that it believes to be stored. */
 function resolved(item: InputItem, index: number, context: Context): InputItem {
-  if (item.type !== "item_reference") return item;
+  if (!isReference(item)) return item;
   const id = typeof item["id"] === "string" ? item["id"] : "";
   const found = id === "" ? undefined : context.responses.item(context.clientId, id, context.now);
   if (found) return found;
@@ -64,6 +64,12 @@ function resolved(item: InputItem, index: number, context: Context): InputItem {
     param: `input[${index}].id`,
     hint: "Send the item itself; with the AI SDK set store: false.",
   });
+}
+
+/** The type of a reference may be left out; then there is nothing but its id. */
+function isReference(item: InputItem): boolean {
+  if (item.type) return item.type === "item_reference";
+  return typeof item["id"] === "string" && Object.keys(item).every((key) => key === "id" || key === "type");
 }
 
 const CALL = /^(function|custom_tool)_call$/;

@@ -56,10 +56,8 @@ function translate(request: ResponsesRequest, context: Context): Translation {
     stream: true,
   };
   if (request.tools) body.tools = request.tools.map(currentTool);
-  if (given(request["tool_choice"]) && body.tools?.length) body.tool_choice = request["tool_choice"];
-  if (typeof request.parallel_tool_calls === "boolean" && body.tools?.length) {
-    body.parallel_tool_calls = request.parallel_tool_calls;
-  }
+  if (given(request["tool_choice"])) body.tool_choice = currentChoice(request["tool_choice"]);
+  if (typeof request.parallel_tool_calls === "boolean") body.parallel_tool_calls = request.parallel_tool_calls;
   const reasoning = { ...request.reasoning, ...(effort === undefined ? {} : { effort }) };
   const sentReasoning = Object.fromEntries(Object.entries(reasoning).filter(([, value]) => given(value)));
   if (Object.keys(sentReasoning).length > 0) body.reasoning = sentReasoning;
@@ -124,6 +122,9 @@ function portable(item: InputItem): InputItem[] {
     if (!given(item["encrypted_content"])) return [];
     return [{ ...rest, summary: item["summary"] ?? [] }];
   }
+  // A tool's result may come in parts, like a message.
+  const { output } = item;
+  if (Array.isArray(output)) return [{ ...rest, output: output.map(portablePart) }];
   if (item["role"] === undefined) return [rest];
   const role = item["role"] === "system" ? "developer" : item["role"];
   return [{ ...rest, type: item.type ?? "message", role, content: contentParts(item["content"], role) }];
@@ -134,15 +135,26 @@ function contentParts(content: unknown, role: unknown): unknown {
   const textType = role === "assistant" ? "output_text" : "input_text";
   if (typeof content === "string") return [{ type: textType, text: content }];
   if (!Array.isArray(content)) return content;
-  return content.map((part: unknown) => (isObject(part) ? portablePart(part) : part));
+  return content.map(portablePart);
 }
 
-function portablePart(part: JsonObject): JsonObject {
+function portablePart(part: unknown): unknown {
+  if (!isObject(part)) return part;
   const { prompt_cache_breakpoint: _breakpoint, ...rest } = part;
   if (part["type"] === "input_image" && part["detail"] === undefined) return { ...rest, detail: "auto" };
   if (part["type"] !== "output_text") return rest;
   // Citations and log probabilities are the answer's, not the question's.
   return { type: "output_text", text: part["text"] };
+}
+
+/** The choice speaks of tools by the names that they go upstream under. */
+function currentChoice(choice: unknown): unknown {
+  if (!isObject(choice)) return choice;
+  const { tools } = choice;
+  const allowed = Array.isArray(tools)
+    ? { tools: tools.map((tool: unknown) => (isObject(tool) ? currentTool(tool) : tool)) }
+    : {};
+  return { ...currentTool(choice), ...allowed };
 }
 
 function currentTool(tool: JsonObject): JsonObject {

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
+import { firstIssue } from "../issue.ts";
+import { missing, wrongType } from "../refuse.ts";
 
 /** What the relay itself looks at; every other key is upstream's business or dropped by name in `request.ts`. */
 const Gate = z.looseObject({
@@ -25,17 +27,12 @@ export function parseResponsesRequest(body: unknown): ResponsesRequest {
   if (!isObject(body)) {
     throw new RelayError("invalid_request", "The request body must be a JSON object.");
   }
-  for (const name of ["model", "input"] as const) {
-    if (body[name] === undefined || body[name] === null || (name === "model" && body[name] === "")) {
-      throw new RelayError("missing_required_parameter", `Missing required parameter: '${name}'.`, { param: name });
-    }
-  }
+  const { input, model } = body;
+  if (model === undefined || model === null || model === "") throw missing("model");
+  if (input === undefined || input === null) throw missing("input");
+  const odd = Array.isArray(input) ? input.findIndex((item) => !isObject(item)) : -1;
+  if (Array.isArray(input) && odd >= 0) throw wrongType(`input[${odd}]`, "an object", input[odd]);
   const result = Gate.safeParse(body);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const param = (issue?.path ?? []).reduce<string>(
-    (path, key) => (typeof key === "number" ? `${path}[${key}]` : path === "" ? String(key) : `${path}.${String(key)}`),
-    "",
-  );
-  throw new RelayError("invalid_type", `Invalid type for '${param}': ${issue?.message ?? "not accepted"}.`, { param });
+  if (!result.success) throw firstIssue(result.error.issues, body);
+  return result.data;
 }

@@ -94,6 +94,40 @@ describe("a request", () => {
     expect(body.parallel_tool_calls).toBe(false);
   });
 
+  test("names a tool in its choice as it is named upstream", () => {
+    const tools = [{ type: "web_search_preview" }, { type: "function", name: "f", parameters: {} }];
+    expect(translate({ tools, tool_choice: { type: "web_search_preview" } }).body.tool_choice).toEqual({
+      type: "web_search",
+    });
+    const allowed = { type: "allowed_tools", mode: "auto", tools: [{ type: "web_search_preview_2025_03_11" }] };
+    expect(translate({ tools, tool_choice: allowed }).body.tool_choice).toEqual({
+      ...allowed,
+      tools: [{ type: "web_search" }],
+    });
+  });
+
+  test("keeps a choice that no tool answers to: upstream is to say so", () => {
+    const { body } = translate({ tool_choice: "required", parallel_tool_calls: false });
+    expect([body.tool_choice, body.parallel_tool_calls, body.tools]).toEqual(["required", false, undefined]);
+  });
+
+  test("loses cache marks in the parts of a tool's result, too", () => {
+    const output = [
+      { type: "input_text", text: "t", prompt_cache_breakpoint: {} },
+      { type: "input_image", image_url: "data:image/png;base64,AA", prompt_cache_breakpoint: {} },
+    ];
+    expect(translate({ input: [{ type: "function_call_output", call_id: "c", output }] }).body.input).toEqual([
+      {
+        type: "function_call_output",
+        call_id: "c",
+        output: [
+          { type: "input_text", text: "t" },
+          { type: "input_image", image_url: "data:image/png;base64,AA", detail: "auto" },
+        ],
+      },
+    ]);
+  });
+
   test("replays history without ids that nobody can look up", () => {
     const { body } = translate({
       input: [
@@ -157,6 +191,10 @@ describe("a request", () => {
     [{ prompt: { id: "p" } }, "unsupported_parameter", "prompt"],
     [{ previous_response_id: "resp_0" }, "previous_response_not_found", "previous_response_id"],
     [{ input: [{ type: "item_reference", id: "msg_1" }] }, "invalid_value", "input[0].id"],
+    [{ input: [{ id: "msg_1" }] }, "invalid_value", "input[0].id"],
+    [{ input: ["hi"] }, "invalid_type", "input[0]"],
+    [{ input: 5 }, "invalid_type", "input"],
+    [{ max_output_tokens: 0 }, "invalid_value", "max_output_tokens"],
     [{ reasoning: { effort: "turbo" } }, "invalid_value", "reasoning.effort"],
     [{ model: "gpt-4o" }, "model_not_found", "model"],
   ])("%j is refused: %s", (body, code, param) => {

@@ -1,4 +1,4 @@
-import { RelayError } from "../../lib/errors.ts";
+import { RelayError } from "../lib/errors.ts";
 
 /** A field that has to be there and is not, in OpenAI's words. */
 export function missing(param: string): RelayError {
