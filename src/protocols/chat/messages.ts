@@ -110,8 +110,13 @@ class ItemTranslator {
   pass(item: JsonObject): void {
     if (item["type"] === "item_reference") return;
     if (item["type"] === "reasoning" && !nonEmptyString(item["encrypted_content"])) return;
-    const { id: _id, name, ...rest } = item;
-    this.#items.push(typeof name === "string" ? { ...rest, name: wireToolName(name) } : rest);
+    const { id: _id, ...rest } = item;
+    const { name, call_id: callId } = rest;
+    this.#items.push({
+      ...rest,
+      ...(typeof name === "string" ? { name: wireToolName(name) } : {}),
+      ...(typeof callId === "string" ? { call_id: wireCallId(callId) } : {}),
+    });
   }
 
   /** The items; an empty conversation still asks something. */

@@ -80,7 +80,7 @@ export function stopSequences(request: ChatRequest): string[] {
 
 /** Some editors send Responses-shaped `input` to the chat route and expect a chat answer. */
 function conversationOf(request: ChatRequest, context: Context): Conversation {
-  const keepSystemInInput = request.response_format?.type === "json_object";
+  const keepSystemInInput = textFormatOf(request)?.["type"] === "json_object";
   if (request.messages && (request.messages.length > 0 || !hasInput(request))) {
     return toConversation(request.messages, context.memory, { keepSystemInInput });
   }

@@ -223,6 +223,30 @@ describe("a request is translated", () => {
     expect(body.input).toEqual([{ type: "message", role: "user", content: [{ type: "input_text", text: "hello" }] }]);
   });
 
+  test("call ids that are too long are cut in items as well, alike for a call and its result", () => {
+    const id = "c".repeat(65);
+    const { body } = chat.toCodex(
+      chat.parse({
+        model: "gpt-5.5",
+        input: [
+          { type: "function_call", id: "fc_1", call_id: id, name: "f", arguments: "{}" },
+          { type: "function_call_output", call_id: id, output: "r" },
+        ],
+      }),
+      contextOf({}),
+    );
+    const [call, result] = body.input.map((item) => item["call_id"]);
+    expect(call).toMatch(/^call_[0-9a-f]{32}$/);
+    expect(result).toBe(call);
+  });
+
+  test("system text stays in the input of a JSON mode, however that is asked for", () => {
+    const messages = [{ role: "system", content: "Answer JSON." }, ...base.messages];
+    const { body } = translate({ messages, text: { format: { type: "json_object" } } });
+    expect(body.input).toEqual(translate({ messages, response_format: { type: "json_object" } }).body.input);
+    expect(body.input).toHaveLength(2);
+  });
+
   test("an empty list of messages gives way to input", () => {
     const { body } = translate({ messages: [], input: "hello" });
     expect(body.input).toEqual([{ type: "message", role: "user", content: [{ type: "input_text", text: "hello" }] }]);
@@ -266,6 +290,9 @@ describe("a request is translated", () => {
     );
     expect(message({ tool_choice: "required" })).toBe(
       "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.",
+    );
+    expect(message({ max_tokens: "5" })).toBe(
+      "Invalid type for 'max_tokens': expected an integer, but got a string instead.",
     );
     expect(message({ stream: 1 })).toBe("Invalid type for 'stream': expected a boolean, but got an integer instead.");
   });
