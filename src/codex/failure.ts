@@ -47,10 +47,15 @@ function failureSource(event: CodexEvent): JsonObject {
   if (event.type === "response.failed") {
     // Trusted, not validated: even a failure may come without what it ought to have.
     const response: unknown = event.response;
-    return isObject(response) && isObject(response["error"]) ? response["error"] : {};
+    return isObject(response) ? (nestedError(response) ?? {}) : {};
   }
-  if (event.type === "error") return isObject(event.error) ? event.error : event;
+  if (event.type === "error") return nestedError(event) ?? event;
   return {};
+}
+
+function nestedError({ error }: JsonObject): JsonObject | undefined {
+  if (isObject(error)) return error;
+  return typeof error === "string" && error !== "" ? { message: error } : undefined;
 }
 
 function failureStatus(event: CodexEvent): number | undefined {

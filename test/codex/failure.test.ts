@@ -137,6 +137,12 @@ describe("a failure inside a stream", () => {
     expect([error.status, error.wireCode]).toEqual([status, code]);
   });
 
+  test("an error that is a bare text keeps it", () => {
+    expect(eventFailure({ type: "error", error: "Boom" } as unknown as CodexEvent, NOW).message).toBe("Boom");
+    const event = { type: "response.failed", response: { error: "Boom" } } as unknown as CodexEvent;
+    expect(eventFailure(event, NOW).message).toBe("Boom");
+  });
+
   test("the wait is read out of the text", () => {
     const error = eventFailure(failed({ code: "rate_limit_exceeded", message: "Please try again in 1.5s." }), NOW);
     expect(error.retryAfterMs).toBe(1500);
