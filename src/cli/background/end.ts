@@ -8,7 +8,8 @@ import type { State } from "./state.ts";
 export const STOP_LIMIT_MS = 40_000;
 
 /** From the second signal a relay needs only the time to say goodbye to its streams. */
-const CUT_LIMIT_MS = 3000;
+const CUT_LIMIT_MS = 6000;
+const CUT_SIGNALS = 6;
 const KILL_LIMIT_MS = 5000;
 
 export type End = "was not running" | "finished" | "cut" | "killed";
@@ -25,11 +26,13 @@ export async function end(state: State | undefined, places: Places, limitMs: num
   }
   const { pid } = seen;
   const mark = state?.process_mark;
+  const cut = { signal: "SIGTERM", limitMs: CUT_LIMIT_MS / CUT_SIGNALS, end: "cut" } as const;
   const steps = [
-    { signal: "SIGTERM", limitMs, end: "finished" },
-    { signal: "SIGTERM", limitMs: CUT_LIMIT_MS, end: "cut" },
-    { signal: "SIGKILL", limitMs: KILL_LIMIT_MS, end: "killed" },
-  ] as const;
+    { signal: "SIGTERM", limitMs, end: "finished" } as const,
+    // More than once: a signal that comes before the one ahead of it was heard is heard with it, as one.
+    ...Array.from({ length: CUT_SIGNALS }, () => cut),
+    { signal: "SIGKILL", limitMs: KILL_LIMIT_MS, end: "killed" } as const,
+  ];
   for (const step of steps) {
     send(pid, step.signal);
     // The mark is looked at in every round: a number that changed hands ends the wait, and no signal follows.
