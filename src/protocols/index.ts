@@ -33,6 +33,14 @@ export const DIALECTS: readonly Dialect[] = [
     isOpenai: false,
     load: once(() => import("./ollama/index.ts").then(({ ollamaGenerate }) => ollamaGenerate as Protocol)),
   },
+  {
+    name: "messages",
+    paths: ["/v1/messages"],
+    asides: ["POST /v1/messages/count_tokens"],
+    isOpenai: false,
+    isSpokenBy: (headers) => headers.has("anthropic-version"),
+    load: once(() => import("./messages/index.ts").then(({ messages }) => messages as Protocol)),
+  },
 ];
 
 /** Building a dialect's schemas takes milliseconds, which a start has not got and a second request need not pay. */

@@ -1,0 +1,83 @@
+import type { WireEvent } from "../../codex/wire-event.ts";
+import { isObject, parseJson } from "../../lib/json.ts";
+import type { ClientBody, Context } from "../protocol.ts";
+import type { BlockDelta, StartedBlock } from "./blocks.ts";
+import { messageOf } from "./message.ts";
+import { MessageReply, type MessageEnd, type MessageSink } from "./reply.ts";
+import type { MessagesRequest } from "./schema.ts";
+
+/** A whole message: the fold of the very pieces that a stream would have sent. */
+export class MessageBody implements ClientBody, MessageSink {
+  readonly #reply: MessageReply;
+  readonly #model: string;
+  readonly #content: StartedBlock[] = [];
+  #id = "";
+  /** Input of the tool use that is open, as JSON text. */
+  #json = "";
+  #end: MessageEnd | undefined;
+
+  constructor(request: MessagesRequest, context: Context) {
+    this.#model = request.model;
+    this.#reply = new MessageReply(request, context, this);
+  }
+
+  get isDone(): boolean {
+    return this.#reply.isDone;
+  }
+
+  onEvent(event: WireEvent): void {
+    this.#reply.onEvent(event);
+  }
+
+  toBody(): unknown {
+    this.#reply.onEnd();
+    return messageOf(this.#id, this.#model, this.#content, this.#end);
+  }
+
+  begin(id: string): void {
+    this.#id = id;
+  }
+
+  open(block: StartedBlock): void {
+    this.#json = "";
+    this.#content.push({ ...block });
+  }
+
+  delta(delta: BlockDelta): void {
+    const block = this.#content.at(-1);
+    switch (delta.type) {
+      case "text_delta":
+        if (block?.type === "text") block.text += delta.text;
+        break;
+      case "citations_delta":
+        if (block?.type === "text") block.citations = [...(block.citations ?? []), delta.citation];
+        break;
+      case "thinking_delta":
+        if (block?.type === "thinking") block.thinking += delta.thinking;
+        break;
+      case "signature_delta":
+        if (block?.type === "thinking") block.signature += delta.signature;
+        break;
+      case "input_json_delta":
+        this.#json += delta.partial_json;
+        break;
+      default:
+    }
+  }
+
+  close(): void {
+    const block = this.#content.at(-1);
+    if (block?.type === "tool_use" || block?.type === "server_tool_use") block.input = inputOf(this.#json);
+  }
+
+  end(end: MessageEnd): void {
+    this.#end = end;
+  }
+}
+
+/** A model may write what no parser takes, or be cut short; it must not look like an empty input that can be run. */
+function inputOf(json: string): unknown {
+  if (json === "") return {};
+  const input = parseJson(json);
+  return isObject(input) ? input : { INVALID_JSON: json };
+}

@@ -1,0 +1,128 @@
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { fault, missing, unsupported } from "./refuse.ts";
+
+/** Blocks of a user's message or a tool's result as Responses input parts. Empty texts are left out. */
+export function inputParts(content: unknown, path: string): JsonObject[] {
+  if (typeof content === "string") return content === "" ? [] : [inputText(content)];
+  if (content === undefined || content === null) return [];
+  if (!Array.isArray(content)) throw fault(path, "must be a string or a list of blocks");
+  return content.flatMap((block: unknown, index) => inputPart(block, `${path}.${index}`));
+}
+
+/** One block. Throws RelayError for blocks that only an assistant's message may hold, and for unknown ones. */
+export function inputPart(block: unknown, path: string): JsonObject[] {
+  if (!isObject(block)) throw fault(path, "must be an object");
+  switch (block["type"]) {
+    case "text":
+      return textPart(block["text"], `${path}.text`);
+    case "image":
+      return [image(sourceOf(block, path), `${path}.source`)];
+    case "document":
+      return document(block, path);
+    case "search_result":
+      return searchResult(block, path);
+    case "tool_reference":
+      // Found by the client's own search; every tool has been sent along already.
+      return [inputText(`The tool ${String(block["tool_name"])} is available.`)];
+    case undefined:
+      throw missing(`${path}.type`);
+    default:
+      throw fault(`${path}.type`, `'${String(block["type"]).slice(0, 60)}' is not a block that can stand here`);
+  }
+}
+
+function inputText(text: string): JsonObject {
+  return { type: "input_text", text };
+}
+
+function textPart(text: unknown, path: string): JsonObject[] {
+  if (typeof text !== "string") throw missing(path);
+  return text === "" ? [] : [inputText(text)];
+}
+
+function sourceOf(block: JsonObject, path: string): JsonObject {
+  const { source } = block;
+  if (!isObject(source)) throw missing(`${path}.source`);
+  if (source["type"] === "file") {
+    throw unsupported(`${path}.source.type`, "uploaded files are not kept here; send the content itself");
+  }
+  return source;
+}
+
+function image(source: JsonObject, path: string): JsonObject {
+  const url = source["type"] === "url" ? required(source, "url", path) : dataUrl(source, path);
+  return { type: "input_image", image_url: url, detail: "auto" };
+}
+
+function dataUrl(source: JsonObject, path: string): string {
+  if (source["type"] !== "base64") throw fault(`${path}.type`, "must be base64 or url");
+  const data = required(source, "data", path);
+  return data.startsWith("data:") ? data : `data:${required(source, "media_type", path)};base64,${data}`;
+}
+
+function required(source: JsonObject, name: string, path: string): string {
+  const value = nonEmptyString(source[name]);
+  if (value === undefined) throw missing(`${path}.${name}`);
+  return value;
+}
+
+/** A document with its title and context, which have no field upstream and so become text before it. */
+function document(block: JsonObject, path: string): JsonObject[] {
+  const source = sourceOf(block, path);
+  const title = nonEmptyString(block["title"]);
+  const context = nonEmptyString(block["context"]);
+  const at = `${path}.source`;
+  switch (source["type"]) {
+    case "text":
+      return headed([title, context], textPart(source["data"], `${at}.data`));
+    case "content":
+      return headed([title, context], inputParts(source["content"], `${at}.content`));
+    case "url":
+      return headed([title, context], [{ type: "input_file", file_url: required(source, "url", at) }]);
+    default:
+      return headed([context], [{ type: "input_file", filename: fileName(title), file_data: dataUrl(source, at) }]);
+  }
+}
+
+function headed(lines: readonly (string | undefined)[], parts: JsonObject[]): JsonObject[] {
+  const head = lines.filter((line) => line !== undefined).join("\n");
+  return head === "" ? parts : [inputText(head), ...parts];
+}
+
+/** The backend tells the kind of a file by its name. */
+function fileName(title: string | undefined): string {
+  if (title === undefined) return "document.pdf";
+  return /\.pdf$/i.test(title) ? title : `${title}.pdf`;
+}
+
+function searchResult(block: JsonObject, path: string): JsonObject[] {
+  const head = [block["title"], block["source"]].map((line) => nonEmptyString(line));
+  return headed(head, inputParts(block["content"], `${path}.content`));
+}
+
+/** A failed tool's result says so in its text: the backend's own result has no field for it. */
+const SAYS_SO = /^\s*(<tool_use_error>|error\b)/i;
+
+/** A tool's result: text where it is one text, parts where there is more. */
+export function toolOutput(content: unknown, isError: boolean, path: string): string | JsonObject[] {
+  const parts = inputParts(content, path);
+  const [first, ...rest] = parts;
+  const text = first?.["type"] === "input_text" ? String(first["text"]) : undefined;
+  const isMarked = !isError || (text !== undefined && SAYS_SO.test(text));
+  if (rest.length === 0 && (text !== undefined || first === undefined)) {
+    return isMarked ? (text ?? "") : `Error: ${text ?? ""}`.trimEnd();
+  }
+  return isMarked ? parts : [inputText("Error:"), ...parts];
+}
+
+/** Text of blocks that may be nothing else (system). */
+export function textOnly(content: unknown, path: string): string[] {
+  if (typeof content === "string") return content === "" ? [] : [content];
+  if (content === undefined || content === null) return [];
+  if (!Array.isArray(content)) throw fault(path, "must be a string or a list of text blocks");
+  return content.flatMap((block: unknown, index) => {
+    const text = isObject(block) ? block["text"] : undefined;
+    if (typeof text !== "string") throw fault(`${path}.${index}`, "must be a text block");
+    return text === "" ? [] : [text];
+  });
+}

@@ -1,0 +1,195 @@
+import type { ReasoningMemory } from "../../codex/reasoning-memory.ts";
+import { wireToolName } from "../../codex/names.ts";
+import type { InputItem } from "../../codex/schema.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { inputPart, inputParts, textOnly, toolOutput } from "./content.ts";
+import { fault, missing } from "./refuse.ts";
+import type { ClientMessage, MessagesRequest } from "./schema.ts";
+import { unseal } from "./thinking.ts";
+import { toCallId } from "./tool-ids.ts";
+
+export interface Conversation {
+  /** The system text; "" when there is none. */
+  readonly instructions: string;
+  readonly input: InputItem[];
+}
+
+/** Claude Code's note to its own service; it changes with every release and would cost the prompt cache. */
+const BILLING_NOTE = /^x-anthropic-billing-header:/;
+
+/**
+ * System text and messages as instructions and input items. Every tool use must have its result and every result its
+ * use: the backend would refuse too, but in terms of items that the client never sent.
+ */
+export function toConversation(request: MessagesRequest, memory: ReasoningMemory): Conversation {
+  const system = textOnly(request.system, "system").filter((text) => !BILLING_NOTE.test(text));
+  const translator = new ItemTranslator(memory);
+  request.messages.forEach((message, index) => translator.add(message, `messages.${index}`));
+  return { instructions: system.join("\n\n"), input: translator.finish() };
+}
+
+/** Walks the messages once and remembers which tool uses still wait for their results. */
+class ItemTranslator {
+  readonly #memory: ReasoningMemory;
+  readonly #items: InputItem[] = [];
+  /** Tool use ids as the client wrote them. */
+  readonly #open = new Set<string>();
+  /** Reasoning that goes before the next item of the same message: alone it means nothing to the backend. */
+  #reasoning: InputItem[] = [];
+  /** Parts of the message that is being gathered. */
+  #parts: JsonObject[] = [];
+
+  constructor(memory: ReasoningMemory) {
+    this.#memory = memory;
+  }
+
+  add(message: ClientMessage, path: string): void {
+    switch (message.role) {
+      case "user":
+        this.#user(message["content"], `${path}.content`);
+        break;
+      case "assistant":
+        this.#refuseUnanswered(path);
+        this.#assistant(message["content"], `${path}.content`);
+        break;
+      case "system":
+        this.#parts = inputParts(textOnly(message["content"], `${path}.content`).join("\n"), path);
+        this.#flush("developer");
+        break;
+      default:
+        throw fault(`${path}.role`, "must be user, assistant or system");
+    }
+  }
+
+  /** The items; an empty conversation still asks something. */
+  finish(): InputItem[] {
+    this.#refuseUnanswered("messages");
+    if (this.#items.length === 0) {
+      this.#items.push({ type: "message", role: "user", content: [{ type: "input_text", text: "" }] });
+    }
+    return this.#items;
+  }
+
+  #user(content: unknown, path: string): void {
+    if (!Array.isArray(content)) {
+      this.#parts = inputParts(content, path);
+    } else {
+      content.forEach((block: unknown, index) => {
+        if (isObject(block) && block["type"] === "tool_result") this.#toolResult(block, `${path}.${index}`);
+        else this.#parts.push(...inputPart(block, `${path}.${index}`));
+      });
+    }
+    this.#flush("user");
+  }
+
+  #toolResult(block: JsonObject, path: string): void {
+    this.#flush("user");
+    const id = nonEmptyString(block["tool_use_id"]);
+    if (id === undefined) throw missing(`${path}.tool_use_id`);
+    if (!this.#open.delete(id)) {
+      throw new RelayError(
+        "invalid_request",
+        `${path}: the tool_use_id '${id.slice(0, 80)}' has no tool_use in the message before it that still waits for a result.`,
+        { param: `${path}.tool_use_id` },
+      );
+    }
+    const output = toolOutput(block["content"], block["is_error"] === true, `${path}.content`);
+    this.#items.push({ type: "function_call_output", call_id: toCallId(id), output });
+  }
+
+  #assistant(content: unknown, path: string): void {
+    const blocks: unknown[] = typeof content === "string" ? [{ type: "text", text: content }] : toList(content, path);
+    const bringsReasoning = blocks.some((block) => isObject(block) && sealedIn(block) !== undefined);
+    blocks.forEach((block, index) => {
+      if (!isObject(block)) throw fault(`${path}.${index}`, "must be an object");
+      this.#said(block, `${path}.${index}`, bringsReasoning);
+    });
+    this.#flush("assistant");
+    this.#reasoning = [];
+  }
+
+  #said(block: JsonObject, path: string, bringsReasoning: boolean): void {
+    const { type } = block;
+    switch (type) {
+      case "text":
+      case "compaction": {
+        const text = type === "text" ? block["text"] : block["content"];
+        if (typeof text === "string" && text !== "") this.#parts.push({ type: "output_text", text });
+        break;
+      }
+      case "thinking":
+      case "redacted_thinking":
+        this.#thought(block);
+        break;
+      case "tool_use":
+        this.#toolUse(block, path, bringsReasoning);
+        break;
+      case undefined:
+        throw missing(`${path}.type`);
+      default:
+        // What a server tool did is upstream's own past; the text after it says what came of it.
+        if (type !== "server_tool_use" && !String(type).endsWith("_tool_result")) {
+          throw fault(`${path}.type`, `'${String(type).slice(0, 60)}' is not a block that can stand here`);
+        }
+    }
+  }
+
+  /** Thinking of other models is dropped: the backend cannot read it, and it is not what the assistant said. */
+  #thought(block: JsonObject): void {
+    const sealed = sealedIn(block);
+    if (sealed === undefined) return;
+    this.#flush("assistant");
+    const text = nonEmptyString(block["thinking"]);
+    const summary = text === undefined ? [] : [{ type: "summary_text", text }];
+    this.#reasoning.push({ type: "reasoning", summary, encrypted_content: sealed });
+  }
+
+  #toolUse(block: JsonObject, path: string, bringsReasoning: boolean): void {
+    const id = nonEmptyString(block["id"]);
+    const name = nonEmptyString(block["name"]);
+    if (id === undefined) throw missing(`${path}.id`);
+    if (name === undefined) throw missing(`${path}.name`);
+    if (this.#open.has(id)) throw fault(`${path}.id`, "tool_use ids must be unique");
+    this.#open.add(id);
+    this.#flush("assistant");
+    const callId = toCallId(id);
+    if (!bringsReasoning) this.#reasoning.push(...this.#memory.recall(callId));
+    const input = block["input"] ?? {};
+    const text = typeof input === "string" && input !== "" ? input : JSON.stringify(input === "" ? {} : input);
+    this.#push({ type: "function_call", call_id: callId, name: wireToolName(name), arguments: text });
+  }
+
+  /** The parts gathered so far as one message. */
+  #flush(role: "user" | "assistant" | "developer"): void {
+    if (this.#parts.length === 0) return;
+    this.#push({ type: "message", role, content: this.#parts });
+    this.#parts = [];
+  }
+
+  #push(item: InputItem): void {
+    this.#items.push(...this.#reasoning, item);
+    this.#reasoning = [];
+  }
+
+  #refuseUnanswered(path: string): void {
+    if (this.#open.size === 0) return;
+    throw new RelayError(
+      "invalid_request",
+      `${path}: every tool_use needs a tool_result in the next message; there is none for ${[...this.#open].join(", ").slice(0, 300)}.`,
+      { param: path },
+    );
+  }
+}
+
+function toList(content: unknown, path: string): unknown[] {
+  if (content === undefined || content === null) return [];
+  if (Array.isArray(content)) return content as unknown[];
+  throw fault(path, "must be a string or a list of blocks");
+}
+
+/** The relay's own encrypted reasoning in a block. */
+function sealedIn(block: JsonObject): string | undefined {
+  if (block["type"] === "thinking") return unseal(block["signature"]);
+  return block["type"] === "redacted_thinking" ? unseal(block["data"]) : undefined;
+}

@@ -1,0 +1,70 @@
+import { z } from "zod";
+import { RelayError } from "../../lib/errors.ts";
+import { isObject } from "../../lib/json.ts";
+import { fault, missing, unsupported } from "./refuse.ts";
+
+const nullishNumber = z.number().nullish();
+
+/**
+ * What the relay itself reads of a request. Loose: betas add keys all the time. Content and tools are looked at one by
+ * one in their own files, where the path of a fault is known.
+ */
+const Gate = z.looseObject({
+  model: z.string(),
+  messages: z.array(z.looseObject({ role: z.string() })),
+  system: z.union([z.string(), z.array(z.looseObject({}))]).nullish(),
+  stream: z.boolean().nullish(),
+  max_tokens: z.number().int().min(0).nullish(),
+  temperature: nullishNumber,
+  top_p: nullishNumber,
+  top_k: nullishNumber,
+  stop_sequences: z.array(z.string()).nullish(),
+  tools: z.array(z.looseObject({})).nullish(),
+  tool_choice: z.looseObject({ type: z.string() }).nullish(),
+  thinking: z.looseObject({ type: z.string(), budget_tokens: nullishNumber, display: z.string().nullish() }).nullish(),
+  output_config: z
+    .looseObject({ effort: z.string().nullish(), format: z.looseObject({ type: z.string() }).nullish() })
+    .nullish(),
+  output_format: z.looseObject({ type: z.string() }).nullish(),
+  mcp_servers: z.array(z.unknown()).nullish(),
+  speed: z.string().nullish(),
+});
+
+export type MessagesRequest = z.infer<typeof Gate>;
+
+/** One message of a request; only its role is known to be there. */
+export type ClientMessage = MessagesRequest["messages"][number];
+
+/** Body from outside → request. Throws RelayError with the path of the first field at fault. */
+export function parseMessagesRequest(body: unknown): MessagesRequest {
+  if (!isObject(body)) throw new RelayError("invalid_request", "The request body must be a JSON object.");
+  for (const name of ["model", "messages"] as const) {
+    if (body[name] === undefined || body[name] === null || body[name] === "") throw missing(name);
+  }
+  const result = Gate.safeParse(body);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw fault((issue?.path ?? []).join("."), reasonOf(issue?.message));
+  }
+  const request = result.data;
+  if (request.messages.length === 0) {
+    throw new RelayError("empty_array", "messages: at least one message is required.", { param: "messages" });
+  }
+  if ((request.mcp_servers ?? []).length > 0) {
+    throw unsupported("mcp_servers", "MCP servers are called by Anthropic's own service, which this is not");
+  }
+  if (request["thread"] !== undefined && request["thread"] !== null) throw noThreads();
+  return request;
+}
+
+/** By this code the SDK knows to send the whole conversation instead, and does so by itself. */
+function noThreads(): RelayError {
+  return new RelayError("unsupported_parameter", "thread: conversations are not kept here; send all messages.", {
+    param: "thread",
+    wireCode: "thread_unsupported_request",
+  });
+}
+
+function reasonOf(message: string | undefined): string {
+  return (message ?? "not accepted").replace(/^Invalid input: /, "");
+}

@@ -1,0 +1,40 @@
+import type { OutputItem } from "../../codex/schema.ts";
+import { objectsOf } from "../../codex/trusted.ts";
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import type { Citation, WebSearchResult } from "./blocks.ts";
+
+/** A hosted search that is over. */
+export interface Search {
+  readonly id: string;
+  readonly query: string | undefined;
+  readonly results: WebSearchResult[];
+}
+
+/** Undefined for steps that are no search, such as opening a page: this API has nothing to show them with. */
+export function searchOf(item: OutputItem, slot: number): Search | undefined {
+  const action = item["action"];
+  if (!isObject(action) || action["type"] !== "search") return undefined;
+  const queries = Array.isArray(action["queries"]) ? (action["queries"] as unknown[]) : [];
+  const name = (item.id ?? "").replace(/^ws_/, "").replace(/[^A-Za-z0-9_-]/g, "_");
+  return {
+    id: `srvtoolu_${name === "" ? String(slot) : name}`,
+    query: nonEmptyString(action["query"]) ?? nonEmptyString(queries[0]),
+    results: objectsOf(action["sources"] as JsonObject[] | undefined).flatMap(resultOf),
+  };
+}
+
+function resultOf(source: JsonObject): WebSearchResult[] {
+  const url = nonEmptyString(source["url"]);
+  if (url === undefined) return [];
+  const title = nonEmptyString(source["title"]) ?? url;
+  // Upstream keeps what it read to itself.
+  return [{ type: "web_search_result", url, title, encrypted_content: "", page_age: null }];
+}
+
+/** A link in the answer; upstream does not say which words of the page it stands for. */
+export function citationOf(annotation: { readonly [key: string]: unknown }): Citation | undefined {
+  const url = nonEmptyString(annotation["url"]);
+  if (annotation["type"] !== "url_citation" || url === undefined) return undefined;
+  const title = nonEmptyString(annotation["title"]) ?? null;
+  return { type: "web_search_result_location", url, title, cited_text: "", encrypted_index: "" };
+}

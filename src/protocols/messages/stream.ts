@@ -1,0 +1,77 @@
+import type { WireEvent } from "../../codex/wire-event.ts";
+import type { RelayError } from "../../lib/errors.ts";
+import { eventFrame } from "../../lib/sse.ts";
+import type { ClientStream, Context } from "../protocol.ts";
+import type { BlockDelta, StartedBlock } from "./blocks.ts";
+import { voice } from "./error.ts";
+import { endOf, messageOf } from "./message.ts";
+import { MessageReply, type MessageEnd, type MessageSink } from "./reply.ts";
+import type { MessagesRequest } from "./schema.ts";
+
+/** A streamed message: each piece as one named event. */
+export class MessageStream implements ClientStream, MessageSink {
+  readonly #reply: MessageReply;
+  readonly #model: string;
+  readonly #requestId: string;
+  /** Of the block that was opened last. */
+  #index = -1;
+  #frames = "";
+  #hasFailed = false;
+
+  constructor(request: MessagesRequest, context: Context) {
+    this.#model = request.model;
+    this.#requestId = context.id;
+    this.#reply = new MessageReply(request, context, this);
+  }
+
+  get isDone(): boolean {
+    return this.#hasFailed || this.#reply.isDone;
+  }
+
+  onEvent(event: WireEvent): string {
+    this.#reply.onEvent(event);
+    return this.#take();
+  }
+
+  onEnd(): string {
+    this.#reply.onEnd();
+    return this.#take();
+  }
+
+  onFailure(error: RelayError): string {
+    this.#hasFailed = true;
+    return this.#take() + eventFrame("error", JSON.stringify(voice.toError(error, this.#requestId)));
+  }
+
+  begin(id: string): void {
+    this.#send({ type: "message_start", message: messageOf(id, this.#model, [], undefined) });
+  }
+
+  open(block: StartedBlock): void {
+    this.#index += 1;
+    this.#send({ type: "content_block_start", index: this.#index, content_block: block });
+  }
+
+  delta(delta: BlockDelta): void {
+    this.#send({ type: "content_block_delta", index: this.#index, delta });
+  }
+
+  close(): void {
+    this.#send({ type: "content_block_stop", index: this.#index });
+  }
+
+  end(end: MessageEnd): void {
+    this.#send({ type: "message_delta", delta: endOf(end), usage: end.usage });
+    this.#send({ type: "message_stop" });
+  }
+
+  #send(event: { readonly type: string; readonly [key: string]: unknown }): void {
+    this.#frames += eventFrame(event.type, JSON.stringify(event));
+  }
+
+  #take(): string {
+    const frames = this.#frames;
+    this.#frames = "";
+    return frames;
+  }
+}

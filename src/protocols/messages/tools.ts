@@ -1,0 +1,115 @@
+import { wireToolName } from "../../codex/names.ts";
+import { textOf } from "../../codex/trusted.ts";
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { fitsStrictMode } from "./format.ts";
+import { fault, missing, unsupported } from "./refuse.ts";
+import type { MessagesRequest } from "./schema.ts";
+
+/** The tool part of a translated request. */
+export interface WireTools {
+  readonly tools: JsonObject[];
+  readonly toolChoice: unknown;
+  readonly parallelToolCalls: false | undefined;
+  /** What the tools asked for and will not get. */
+  readonly dropped: readonly string[];
+}
+
+const WEB_SEARCH = /^web_search(_\d+)?$/;
+
+/** Finds tools that were not sent at first; here all are sent at once. */
+const TOOL_SEARCH = /^tool_search_tool_/;
+
+/** The client's tools as Responses tools. Throws RelayError with the path at fault. */
+export function toWireTools(request: MessagesRequest): WireTools {
+  const given = request.tools ?? [];
+  const tools = given.flatMap((tool, index) => wireTool(tool, `tools.${index}`));
+  const dropped = given.flatMap((tool) => droppedOf(tool));
+  return {
+    tools,
+    toolChoice: wireChoice(request, tools),
+    parallelToolCalls:
+      tools.length > 0 && request.tool_choice?.["disable_parallel_tool_use"] === true ? false : undefined,
+    dropped: [...new Set(dropped)],
+  };
+}
+
+/** Backend name → the client's own, for the names that had to change. */
+export function renamedTools(request: MessagesRequest): Map<string, string> {
+  const names = (request.tools ?? []).flatMap((tool) => nonEmptyString(tool["name"]) ?? []);
+  return new Map(names.map((name) => [wireToolName(name), name] as const).filter(([wire, name]) => wire !== name));
+}
+
+function wireTool(tool: JsonObject, path: string): JsonObject[] {
+  const type = tool["type"] ?? "custom";
+  if (type === "custom") return [functionTool(tool, path)];
+  if (typeof type === "string" && WEB_SEARCH.test(type)) return [searchTool(tool)];
+  if (typeof type === "string" && TOOL_SEARCH.test(type)) return [];
+  throw unsupported(
+    `${path}.type`,
+    `'${textOf(type).slice(0, 60)}' is a tool of Anthropic's own; here there are custom tools and web_search`,
+  );
+}
+
+function functionTool(tool: JsonObject, path: string): JsonObject {
+  const name = nonEmptyString(tool["name"]);
+  if (name === undefined) throw missing(`${path}.name`);
+  const schema = tool["input_schema"];
+  if (!isObject(schema)) throw missing(`${path}.input_schema`);
+  const description = nonEmptyString(tool["description"]);
+  return {
+    type: "function",
+    name: wireToolName(name),
+    ...(description === undefined ? {} : { description }),
+    parameters: objectSchema(schema),
+    // Left out, it would mean yes upstream and make every optional argument mandatory.
+    strict: tool["strict"] === true && fitsStrictMode(schema),
+  };
+}
+
+function objectSchema(schema: JsonObject): JsonObject {
+  const { $schema: _dialect, ...rest } = schema;
+  return { ...rest, type: "object", properties: rest["properties"] ?? {} };
+}
+
+function searchTool(tool: JsonObject): JsonObject {
+  const { user_location: location, allowed_domains: domains } = tool;
+  return {
+    type: "web_search",
+    ...(Array.isArray(domains) && domains.length > 0 ? { filters: { allowed_domains: domains as unknown[] } } : {}),
+    ...(isObject(location) ? { user_location: { ...location, type: "approximate" } } : {}),
+  };
+}
+
+function droppedOf(tool: JsonObject): string[] {
+  const type = tool["type"];
+  const isSearch = typeof type === "string" && WEB_SEARCH.test(type);
+  const names = isSearch ? ["max_uses", "blocked_domains"] : ["input_examples"];
+  const dropped = names
+    .filter((name) => tool[name] !== undefined && tool[name] !== null)
+    .map((name) => `tools.${name}`);
+  if (typeof type === "string" && TOOL_SEARCH.test(type)) dropped.push(`tools.${type.replace(/_\d+$/, "")}`);
+  if (tool["strict"] === true && isObject(tool["input_schema"]) && !fitsStrictMode(tool["input_schema"])) {
+    dropped.push("tools.strict");
+  }
+  return dropped;
+}
+
+function wireChoice(request: MessagesRequest, tools: readonly JsonObject[]): unknown {
+  const choice = request.tool_choice;
+  const type = choice?.type ?? "auto";
+  if (type !== "auto" && type !== "none" && type !== "any" && type !== "tool") {
+    throw fault("tool_choice.type", "must be auto, any, tool or none");
+  }
+  if (tools.length === 0) {
+    if (type === "any" || type === "tool") throw fault("tool_choice", "needs tools to choose from");
+    return undefined;
+  }
+  if (type === "any") return "required";
+  if (type !== "tool") return type;
+  const name = nonEmptyString(choice?.["name"]);
+  if (name === undefined) throw missing("tool_choice.name");
+  const known = tools.find((tool) => tool["name"] === wireToolName(name));
+  if (known) return { type: "function", name: known["name"] };
+  if (name === "web_search" && tools.some((tool) => tool["type"] === "web_search")) return { type: "web_search" };
+  throw fault("tool_choice.name", `'${name.slice(0, 60)}' is not among the tools`);
+}

@@ -1,0 +1,157 @@
+import { describe, expect, test } from "bun:test";
+import { RelayError } from "../../../src/lib/errors.ts";
+import { messages } from "../../../src/protocols/messages/index.ts";
+import { contextOf } from "../../support/cases.ts";
+
+const body = (over: object = {}) => ({ model: "gpt-5.5", max_tokens: 9, messages: [said("hi")], ...over });
+const said = (content: unknown, role = "user") => ({ role, content });
+const translate = (over: object = {}) => messages.toCodex(messages.parse(body(over)), contextOf({}));
+const tool = (over: object = {}) => ({ name: "f", input_schema: { type: "object" }, ...over });
+const use = { type: "tool_use", id: "toolu_1", name: "f", input: {} };
+const result = { type: "tool_result", tool_use_id: "toolu_1", content: "r" };
+
+function refusal(request: unknown): RelayError {
+  try {
+    messages.toCodex(messages.parse(request), contextOf({}));
+  } catch (error) {
+    if (error instanceof RelayError) return error;
+    throw error;
+  }
+  throw new Error("was not refused");
+}
+
+describe("refusals name the path at fault, in the message too", () => {
+  test.each([
+    ["model", { model: undefined }],
+    ["model", { model: 7 }],
+    ["messages", { messages: "hi" }],
+    ["messages.0.role", { messages: [{ content: "x" }] }],
+    ["messages.0.role", { messages: [said("x", "robot")] }],
+    ["messages.0.content", { messages: [said(7)] }],
+    ["messages.0.content.0", { messages: [said(["x"])] }],
+    ["messages.0.content.0.type", { messages: [said([{}])] }],
+    ["messages.0.content.0.type", { messages: [said([use])] }],
+    ["messages.0.content.0.text", { messages: [said([{ type: "text" }])] }],
+    ["messages.0.content.0.source", { messages: [said([{ type: "image" }])] }],
+    ["messages.0.content.0.source.type", { messages: [said([{ type: "image", source: { type: "x" } }])] }],
+    ["messages.0.content.0.source.data", { messages: [said([{ type: "image", source: { type: "base64" } }])] }],
+    ["messages.0.content.0.source.url", { messages: [said([{ type: "image", source: { type: "url" } }])] }],
+    ["messages.0.content.0.tool_use_id", { messages: [said([{ type: "tool_result" }])] }],
+    ["messages.0.content.0.tool_use_id", { messages: [said([result])] }],
+    ["messages.2.content.1.tool_use_id", { messages: [said("q"), said([use], "assistant"), said([result, result])] }],
+    ["messages.1.content.0.id", { messages: [said("q"), said([{ ...use, id: "" }], "assistant")] }],
+    ["messages.1.content.0.name", { messages: [said("q"), said([{ ...use, name: "" }], "assistant")] }],
+    ["messages.1.content.1.id", { messages: [said("q"), said([use, use], "assistant")] }],
+    ["messages.1.content.0.type", { messages: [said("q"), said([{ type: "image" }], "assistant")] }],
+    ["messages.2", { messages: [said("q"), said([use], "assistant"), said("x", "assistant")] }],
+    ["messages", { messages: [said("q"), said([use], "assistant")] }],
+    ["system.0", { system: [{ type: "image" }] }],
+    ["max_tokens", { max_tokens: 1.5 }],
+    ["stop_sequences.0", { stop_sequences: [1] }],
+    ["stream", { stream: "yes" }],
+    ["tools.0.name", { tools: [{ input_schema: {} }] }],
+    ["tools.0.input_schema", { tools: [{ name: "f" }] }],
+    ["tools.1.type", { tools: [tool(), { type: "computer_20250124", name: "computer" }] }],
+    ["tool_choice", { tool_choice: { type: "any" } }],
+    ["tool_choice.type", { tools: [tool()], tool_choice: { type: "some" } }],
+    ["tool_choice.name", { tools: [tool()], tool_choice: { type: "tool" } }],
+    ["tool_choice.name", { tools: [tool()], tool_choice: { type: "tool", name: "web_search" } }],
+    ["thinking.type", { thinking: { type: "hard" } }],
+    ["output_config.format.type", { output_config: { format: { type: "xml" } } }],
+    ["output_format.schema", { output_format: { type: "json_schema" } }],
+    ["mcp_servers", { mcp_servers: [{}] }],
+    ["thread", { thread: { type: "create" } }],
+  ])("%s", (param, over) => {
+    const error = refusal(body(over));
+    expect([error.status, error.param]).toEqual([400, param]);
+    expect(error.message).toStartWith(param.split(".")[0] ?? "");
+  });
+
+  test.each([[null], [[]], ["x"], [7]])("a body that is %j", (request) => {
+    expect(refusal(request).status).toBe(400);
+  });
+});
+
+describe("effort", () => {
+  const effort = (over: object) => translate(over).body.reasoning?.effort;
+  test.each([
+    [{}, undefined],
+    [{ thinking: { type: "adaptive" } }, undefined],
+    // gpt-5.5 has low to xhigh.
+    [{ thinking: { type: "disabled" } }, "low"],
+    [{ thinking: { type: "enabled", budget_tokens: 1024 } }, "low"],
+    [{ thinking: { type: "enabled", budget_tokens: 10_000 } }, "medium"],
+    [{ thinking: { type: "enabled", budget_tokens: 20_000 } }, "high"],
+    [{ thinking: { type: "enabled", budget_tokens: 31_999 } }, "xhigh"],
+    [{ thinking: { type: "enabled", budget_tokens: 31_999 }, output_config: { effort: "low" } }, "low"],
+    [{ output_config: { effort: "max" } }, "xhigh"],
+    [{ model: "gpt-5.5-high" }, "high"],
+    [{ model: "gpt-5.5-high", thinking: { type: "disabled" } }, "high"],
+    [{ model: "gpt-6-sol", output_config: { effort: "max" } }, "max"],
+  ])("%j: %p", (over, expected) => {
+    expect(effort(over)).toBe(expected as string);
+  });
+
+  test("summaries are asked for by those who want to see them only", () => {
+    const summary = (thinking: object | undefined) => translate({ thinking }).body.reasoning?.summary;
+    expect([
+      summary({ type: "adaptive" }),
+      summary({ type: "adaptive", display: "omitted" }),
+      summary({ type: "disabled" }),
+      summary(undefined),
+    ]).toEqual(["auto", undefined, undefined, undefined]);
+  });
+});
+
+test("nothing but what the backend takes reaches it", () => {
+  const { body: sent } = translate({
+    tools: [tool({ cache_control: { type: "ephemeral" }, defer_loading: true, eager_input_streaming: true })],
+    cache_control: { type: "ephemeral" },
+    service_tier: "auto",
+    betas: ["x"],
+    brand_new: 1,
+  });
+  expect(Object.keys(sent).toSorted()).toEqual([
+    "include",
+    "input",
+    "instructions",
+    "model",
+    "store",
+    "stream",
+    "tool_choice",
+    "tools",
+  ]);
+  expect(Object.keys(sent.tools?.[0] as object)).toEqual(["type", "name", "parameters", "strict"]);
+});
+
+test("a result may come one message later than another, and a system message between", () => {
+  const two = { ...use, id: "toolu_2" };
+  const input = translate({
+    messages: [
+      said("q"),
+      said([use, two], "assistant"),
+      said("note", "system"),
+      said([result]),
+      said([
+        { ...result, tool_use_id: "toolu_2" },
+        { type: "text", text: "and?" },
+      ]),
+    ],
+  }).body.input;
+  expect(input.map((item) => item.type)).toEqual([
+    "message",
+    "function_call",
+    "function_call",
+    "message",
+    "function_call_output",
+    "function_call_output",
+    "message",
+  ]);
+});
+
+test("tools that are found by search are all there from the start", () => {
+  const { body: sent, dropped } = translate({
+    tools: [{ type: "tool_search_tool_regex_20251119", name: "tool_search_tool_regex" }, tool({ defer_loading: true })],
+  });
+  expect([sent.tools?.length, dropped]).toEqual([1, ["tools.tool_search_tool_regex"]]);
+});
