@@ -82,6 +82,13 @@ const CLIENTS: readonly Client[] = [
     args: () => ["--no-session", "-p", PROMPT],
     env: { PI_OFFLINE: "1", PI_TELEMETRY: "0" },
   },
+  {
+    name: "claude-code",
+    command: "claude",
+    args: () => ["-p", PROMPT, "--output-format", "text", "--dangerously-skip-permissions"],
+    // As root it runs tools unasked only where it believes to be fenced in.
+    env: { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", IS_SANDBOX: "1" },
+  },
   { name: "qwen-code", command: "qwen", args: () => ["--yolo", "-p", PROMPT] },
   { name: "cline", command: "cline", args: () => ["--json", "--auto-approve", "true", PROMPT] },
   {
