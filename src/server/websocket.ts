@@ -125,8 +125,9 @@ export class ResponsesSocket {
       const request = new Request(this.#visit.url, { method: "POST", headers: this.#headersFor(body) });
       const { visitor } = this.#visit;
       const admitted = { request, visitor, id: this.#deps.newId(), life, waitForever: () => {} };
-      const known = this.#knows(body);
-      const sent = { ...withoutFrameFields(body), input, ...(known ? { previous_response_id: undefined } : {}) };
+      const sent = withoutFrameFields(body);
+      // What the relay's own memory holds it puts back itself, and keeps the turns of a conversation once.
+      if (this.#isOnlyHere(body)) Object.assign(sent, { input, previous_response_id: undefined });
       const protocol: Protocol = (await import("../protocols/responses/index.ts")).responses;
       const begun = await begin(protocol, sent, admitted, this.#deps.handling);
       const state = begun.reply.headers.get("x-codex-turn-state");
@@ -196,18 +197,23 @@ export class ResponsesSocket {
     socket.send(JSON.stringify({ type: "error", status: error.status, error: detail, headers }));
   }
 
-  #knows(body: JsonObject): boolean {
-    const id = body["previous_response_id"];
-    return typeof id === "string" && this.#conversations.has(id);
+  #isOnlyHere({ previous_response_id: id }: JsonObject): boolean {
+    return typeof id === "string" && this.#conversations.has(id) && !this.#stored(id);
   }
 
-  /** The conversation in full. Ids of other connections are left to the relay's own memory, which Codex clients lack. */
+  /** A conversation in the relay's own memory, where other connections leave theirs; Codex clients have none there. */
+  #stored(id: unknown): readonly InputItem[] | undefined {
+    if (this.#isCodex || typeof id !== "string") return undefined;
+    return this.#deps.handling.responses.conversation(this.#visit.visitor.clientId, id, this.#deps.now());
+  }
+
+  /** The conversation in full, wherever its beginning is remembered. Throws `previous_response_not_found`. */
   #whole(body: JsonObject): InputItem[] {
     const { input, previous_response_id: id } = body;
-    const added = typeof input === "string" ? [userMessage(input)] : Array.isArray(input) ? (input as InputItem[]) : [];
+    const added = itemsOf(input);
     if (typeof id !== "string" || id === "") return added;
-    const earlier = this.#conversations.get(id);
-    if (!earlier && this.#isCodex) {
+    const earlier = this.#conversations.get(id) ?? this.#stored(id);
+    if (!earlier) {
       throw new RelayError(
         "previous_response_not_found",
         `Previous response with id '${id.slice(0, 100)}' not found.`,
@@ -216,7 +222,7 @@ export class ResponsesSocket {
         },
       );
     }
-    return [...(earlier ?? []), ...added];
+    return [...earlier, ...added];
   }
 
   #remember(id: string, conversation: readonly InputItem[]): void {
@@ -269,8 +275,13 @@ function turnOf(body: JsonObject): unknown {
   return isObject(body["client_metadata"]) ? body["client_metadata"]["turn_id"] : undefined;
 }
 
-function userMessage(text: string): InputItem {
-  return { type: "message", role: "user", content: [{ type: "input_text", text }] };
+/** One text, one item or several; whatever else is in `input` the dialect refuses. */
+function itemsOf(input: unknown): InputItem[] {
+  if (typeof input === "string") {
+    return [{ type: "message", role: "user", content: [{ type: "input_text", text: input }] }];
+  }
+  if (Array.isArray(input)) return input as InputItem[];
+  return isObject(input) ? [input] : [];
 }
 
 function invalid(message: string): RelayError {

@@ -80,6 +80,11 @@ const bodies = () =>
     .map((request) => ({ headers: request.headers, body: request.body as Record<string, unknown> }));
 const inputTypes = (index: number) =>
   ((bodies()[index]?.body["input"] ?? []) as { type: string }[]).map(({ type }) => type);
+/** What the user said in a request, in order. */
+const inputTexts = (index: number) =>
+  ((bodies()[index]?.body["input"] ?? []) as { role?: string; content: { text: string }[] }[])
+    .filter(({ role }) => role === "user")
+    .map(({ content }) => content[0]?.text);
 
 describe("one socket", () => {
   test("carries a reply as single events, and the next one after it", async () => {
@@ -121,6 +126,49 @@ describe("one socket", () => {
     other.close();
   });
 
+  test("goes on from another connection's response, and further from there", async () => {
+    const connection = await opened();
+    connection.send(create("one"));
+    const first = (await connection.reply()).at(-1)?.response?.id;
+    connection.close();
+    const later = open();
+    await later.opened;
+    later.send(create("two", { previous_response_id: first }));
+    const second = (await later.reply()).at(-1)?.response;
+    expect(second).toMatchObject({ previous_response_id: first });
+    later.send(create("three", { previous_response_id: second?.id }));
+    await later.reply();
+    expect(inputTexts(2)).toEqual(["one", "two", "three"]);
+    later.close();
+  });
+
+  test("takes one item that is in no list", async () => {
+    const connection = await opened();
+    connection.send(create(user("one")));
+    const id = (await connection.reply()).at(-1)?.response?.id;
+    connection.send(create(user("two"), { previous_response_id: id }));
+    await connection.reply();
+    expect([inputTexts(0), inputTexts(1)]).toEqual([["one"], ["one", "two"]]);
+    connection.close();
+  });
+
+  test("sends ahead what goes on from another connection's response", async () => {
+    const connection = await opened();
+    connection.send(create("one"));
+    const first = (await connection.reply()).at(-1)?.response?.id;
+    const later = open();
+    await later.opened;
+    later.send(create("two", { previous_response_id: first, generate: false }));
+    const warm = (await later.reply()).at(-1)?.response?.id;
+    later.send(create("three", { previous_response_id: warm }));
+    await later.reply();
+    expect(inputTexts(1)).toEqual(["one", "two", "three"]);
+    later.send(create("four", { previous_response_id: "resp_x", generate: false }));
+    expect(await later.next()).toMatchObject({ type: "error", error: { code: "previous_response_not_found" } });
+    connection.close();
+    later.close();
+  });
+
   test("answers one request at a time", async () => {
     const connection = await opened();
     connection.send(create("deltas:2000"));
@@ -136,6 +184,9 @@ describe("one socket", () => {
     ["[]", "A frame must be a JSON object."],
     [{ type: "session.update" }, "Unknown frame type 'session.update'"],
     [{ type: "response.create", input: "x" }, "Missing required parameter: 'model'."],
+    [create(5), "Invalid type for 'input'"],
+    [create(null), "Missing required parameter: 'input'."],
+    [create("x", { previous_response_id: 5 }), "Invalid type for 'previous_response_id'"],
     [create("x", { model: "gpt-nobody-knows" }), "gpt-nobody-knows"],
     [create("x", { previous_response_id: "resp_x" }), "Previous response with id 'resp_x' not found."],
   ])("says what is wrong with %j and stays open", async (frame, message) => {
