@@ -34,7 +34,7 @@ const LIFETIME_MS = 60 * 60_000;
 /** Earlier responses that a request may go on from. */
 const REMEMBERED = 8;
 /** Request fields that a socket carries in its frames because it has headers only once. */
-const FRAME_HEADER = "ws_request_header_";
+const FRAME_HEADER = /^ws_request_header_([\w-]+)$/;
 
 const GOING_AWAY = 1001;
 const TRY_AGAIN = 1013;
@@ -243,8 +243,9 @@ export class ResponsesSocket {
     headers.delete("openai-beta");
     const metadata = isObject(body["client_metadata"]) ? body["client_metadata"] : {};
     for (const [name, value] of Object.entries(metadata)) {
-      if (!name.startsWith(FRAME_HEADER) || typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value)) continue;
-      headers.set(name.slice(FRAME_HEADER.length).replaceAll("_", "-"), value);
+      const header = FRAME_HEADER.exec(name)?.[1];
+      if (header === undefined || typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value)) continue;
+      headers.set(header.replaceAll("_", "-"), value);
     }
     if (this.#turn && this.#turn.id === turnOf(body)) headers.set("x-codex-turn-state", this.#turn.state);
     return headers;
@@ -266,7 +267,7 @@ function withoutFrameFields(body: JsonObject): JsonObject {
   const { generate: _generate, client_metadata: metadata, ...rest } = body;
   if (!isObject(metadata)) return { ...rest, stream: true };
   const kept = Object.entries(metadata).filter(
-    ([name]) => !name.startsWith(FRAME_HEADER) && !name.startsWith("x-codex-ws-"),
+    ([name]) => !name.startsWith("ws_request_header_") && !name.startsWith("x-codex-ws-"),
   );
   return { ...rest, stream: true, client_metadata: Object.fromEntries(kept) };
 }

@@ -327,6 +327,8 @@ describe("a Codex client", () => {
     const metadata = {
       turn_id: "t1",
       ws_request_header_x_codex_note: "yes",
+      ws_request_header_: "no name",
+      "ws_request_header_x codex": "no name either",
       "x-codex-ws-stream-request-start-ms": "1",
       session_id: "s1",
     };
