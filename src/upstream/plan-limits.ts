@@ -33,6 +33,8 @@ export class PlanLimitsKeeper {
   #known: PlanLimits | undefined;
   #accountId: string | undefined;
   #askAgainAtMs = 0;
+  /** Whose plan was asked about last, with or without an answer. */
+  #askedFor: string | undefined;
   #asking: Promise<void> | undefined;
 
   constructor(options: PlanLimitsOptions) {
@@ -67,7 +69,8 @@ export class PlanLimitsKeeper {
   async admit(model: string, accountId: string | undefined): Promise<void> {
     const { stopAtPercent, now } = this.#options;
     if (stopAtPercent === undefined) return;
-    if (this.#accountId !== accountId || now() >= this.#askAgainAtMs) {
+    const isOther = this.#accountId !== accountId && this.#askedFor !== accountId;
+    if (this.#asking || isOther || now() >= this.#askAgainAtMs) {
       this.#asking ??= this.#ask(accountId).finally(() => (this.#asking = undefined));
       await this.#asking;
     }
@@ -83,6 +86,7 @@ export class PlanLimitsKeeper {
   async #ask(accountId: string | undefined): Promise<void> {
     const { ask, log, now } = this.#options;
     this.#askAgainAtMs = now() + RETRY_MS;
+    this.#askedFor = accountId;
     try {
       this.noticeBody(parseJson(await ask()), accountId);
     } catch (error) {

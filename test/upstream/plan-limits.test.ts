@@ -105,15 +105,26 @@ describe("with one", () => {
     expect(limits.current()?.meters[0]?.primary?.usedPercent).toBe(10);
   });
 
-  test("when nobody can say how full the plan is, requests pass, and it is not asked each time", async () => {
-    const { limits, clock, asked } = keeper({ stopAtPercent: 90, answers: [new Error("away"), "{}", used(99)] });
-    expect(await refusal(limits.admit("m", undefined))).toBeUndefined();
-    expect(await refusal(limits.admit("m", undefined))).toBeUndefined();
-    expect(asked).toHaveLength(1);
-    clock.ms += 60_000;
-    expect(await refusal(limits.admit("m", undefined))).toBeUndefined();
-    clock.ms += 60_000;
-    expect(await refusal(limits.admit("m", undefined))).toBeDefined();
+  test.each([["acc"], [undefined]])(
+    "when nobody can say how full %p's plan is, it is not asked each time",
+    async (id) => {
+      const { limits, clock, asked } = keeper({ stopAtPercent: 90, answers: [new Error("away"), "{}", used(99)] });
+      expect(await refusal(limits.admit("m", id))).toBeUndefined();
+      expect(await refusal(limits.admit("m", id))).toBeUndefined();
+      expect(asked).toHaveLength(1);
+      clock.ms += 60_000;
+      expect(await refusal(limits.admit("m", id))).toBeUndefined();
+      clock.ms += 60_000;
+      expect(await refusal(limits.admit("m", id))).toBeDefined();
+    },
+  );
+
+  test("requests that come while it is asked wait for the answer", async () => {
+    const { limits, clock } = keeper({ stopAtPercent: 90, answers: [used(10), used(95)] });
+    await limits.admit("m", "acc");
+    clock.ms += 11 * 60_000;
+    const both = await Promise.all([refusal(limits.admit("m", "acc")), refusal(limits.admit("m", "acc"))]);
+    expect(both.map((error) => error?.code)).toEqual(["quota_exceeded", "quota_exceeded"]);
   });
 
   test("a model with a meter of its own is held against that", async () => {
