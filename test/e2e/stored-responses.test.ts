@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import OpenAI from "openai";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+import { completed, created, delta, fakeCodex, sse } from "../support/fake-codex.ts";
+import { post, startTestRelay } from "../support/relay.ts";
 
 let demo: DemoRelay;
 let openai: OpenAI;
@@ -147,4 +149,36 @@ describe("a stored response", () => {
     const odd = await fetch(`${demo.v1}/responses/${first.id}/input_items?limit=0`);
     expect(odd.status).toBe(400);
   });
+});
+
+test.each([true, false])("what is forgotten while it is used costs nobody the answer (stream: %p)", async (stream) => {
+  const asked = Promise.withResolvers<void>();
+  const forgotten = Promise.withResolvers<void>();
+  const item = { type: "message", id: "msg_1", role: "assistant", content: [{ type: "output_text", text: "first" }] };
+  const second = { ...completed, response: { ...completed.response, id: "resp_2" } };
+  await using backend = fakeCodex(
+    () => sse([created, { type: "response.output_item.done", output_index: 0, item }, completed]),
+    async () => {
+      asked.resolve();
+      await forgotten.promise;
+      return sse([created, delta("second"), second]);
+    },
+  );
+  await using relay = startTestRelay({ baseUrl: backend.baseUrl });
+  const url = `${relay.url}/v1/responses`;
+  await (await post(url, { model, input: "hello" })).text();
+  const input = [
+    { type: "item_reference", id: "msg_1" },
+    { role: "user", content: "more" },
+  ];
+  const reply = post(url, { model, stream, input }).then((response) => response.text());
+  await asked.promise;
+  expect((await fetch(`${url}/resp_1`, { method: "DELETE" })).status).toBe(200);
+  forgotten.resolve();
+  const text = await reply;
+  expect(text).toContain("second");
+  expect(text).toContain('"status":"completed"');
+  expect(text).not.toContain("is not known to the relay");
+  // Half a conversation is none.
+  expect((await fetch(`${url}/resp_2`)).status).toBe(404);
 });

@@ -30,15 +30,20 @@ export function historyOf(request: ResponsesRequest, context: Context): History 
   return { earlier, added };
 }
 
-/** Keeps a finished response for later requests, unless its client asked not to. */
+/**
+ * Keeps a finished response for later requests, unless its client asked not to. Never throws: the answer is there, and
+ * what it referred to may have been forgotten meanwhile.
+ */
 export function remember(request: ResponsesRequest, context: Context, response: JsonObject): void {
   const { id, output, status } = response;
   if (request["store"] === false || typeof id !== "string" || !Array.isArray(output)) return;
   if (status !== "completed" && status !== "incomplete") return;
+  const input = inputItems(request.input).map((item) => (isReference(item) ? referenced(item, context) : item));
+  if (!input.every((item) => item !== undefined)) return;
   const turn = {
     id,
     previousId: request.previous_response_id || undefined,
-    input: inputItems(request.input).map((item, index) => resolved(item, index, context)),
+    input,
     output: output as InputItem[],
     response,
   };
@@ -54,13 +59,11 @@ export function inputItems(input: ResponsesRequest["input"]): InputItem[] {
   return input ? [input] : [];
 }
 
-/** The AI SDK sends only the id of an item that it believes to be stored. */
 function resolved(item: InputItem, index: number, context: Context): InputItem {
   if (!isReference(item)) return item;
-  const id = typeof item["id"] === "string" ? item["id"] : "";
-  const found = id === "" ? undefined : context.responses.item(context.clientId, id, context.now);
+  const found = referenced(item, context);
   if (found) return found;
-  throw new RelayError("invalid_value", `Item with id '${id.slice(0, 100)}' is not known to the relay.`, {
+  throw new RelayError("invalid_value", `Item with id '${idOf(item).slice(0, 100)}' is not known to the relay.`, {
     param: `input[${index}].id`,
     hint: "Send the item itself; with the AI SDK set store: false.",
   });
@@ -70,6 +73,14 @@ function resolved(item: InputItem, index: number, context: Context): InputItem {
 function isReference(item: InputItem): boolean {
   if (item.type) return item.type === "item_reference";
   return typeof item["id"] === "string" && Object.keys(item).every((key) => key === "id" || key === "type");
+}
+
+function referenced(item: InputItem, { responses, clientId, now }: Context): InputItem | undefined {
+  return idOf(item) === "" ? undefined : responses.item(clientId, idOf(item), now);
+}
+
+function idOf(item: InputItem): string {
+  return typeof item["id"] === "string" ? item["id"] : "";
 }
 
 const CALL = /^(function|custom_tool)_call$/;
