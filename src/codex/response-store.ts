@@ -43,8 +43,9 @@ export class ResponseStore {
     if (turn.previousId !== undefined && !parent) return;
     const size = JSON.stringify([turn.input, turn.response]).length;
     if (size > MAX_CHARACTERS) return;
-    this.forget(clientId, turn.id);
+    // Before the rest: upstream may repeat an id, and then the parent itself makes room.
     if (parent) parent.children += 1;
+    this.forget(clientId, turn.id);
     this.#nodes.set(keyOf(clientId, turn.id), { turn, parent, size, usedAtMs: nowMs, children: 0, isKnown: true });
     this.#size += size;
     this.#shrink(nowMs);

@@ -35,6 +35,17 @@ describe("conversations", () => {
     expect(store.conversation("", "nobody", 0)).toBeUndefined();
   });
 
+  test("stay within bounds when upstream gives every response the same id", () => {
+    const store = new ResponseStore();
+    const large = { ...turn("a"), input: [message("x".repeat(40 * 1024 * 1024))] };
+    store.remember("", large, 0);
+    store.remember("", { ...large, previousId: "a" }, 0);
+    expect(store.get("", "a", 0)).toBeUndefined();
+    store.remember("", turn("a"), 0);
+    store.remember("", turn("a", "a", "more"), 0);
+    expect(texts(store.conversation("", "a", 0))).toEqual(["ask a", "say a", "ask more", "say more"]);
+  });
+
   test("go on from known responses only", () => {
     const store = new ResponseStore();
     store.remember("", turn("b", "unknown"), 0);
