@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { BrowserLogin, pastedQuery } from "../../src/auth/browser-login.ts";
 import { awaitDevice, requestDeviceCode, type DeviceCode } from "../../src/auth/device-login.ts";
 import { newLoginFile, printedLogin } from "../../src/auth/login-file.ts";
@@ -252,6 +254,40 @@ describe("signing in with a browser", () => {
     } finally {
       for (const holder of holders) await holder.stop(true);
     }
+  });
+
+  test("connections that a browser opens ahead do not hold the terminal", async () => {
+    const login = begin();
+    const { url } = await login.shown;
+    const idle = connect(Number(redirectOf(url).port), "127.0.0.1");
+    const half = connect(Number(redirectOf(url).port), "127.0.0.1", () => half.write("GET /favicon.ico HTTP/1.1\r\n"));
+    await Promise.all([once(idle, "connect"), once(half, "connect")]);
+    const page = await fetch(await agree(url));
+    expect(await page.text()).toContain("Signed in");
+    // Left to themselves they take Bun's 10 seconds to end, longer than a test may.
+    await login.ended;
+    for (const socket of [idle, half]) socket.destroy();
+  });
+
+  test("a code that is being redeemed is not given up", async () => {
+    const redeeming = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    const slow = service({
+      async fetch(url, init) {
+        redeeming.resolve();
+        await answer.promise;
+        return fetch(url, init);
+      },
+    });
+    const login = begin({ service: slow });
+    const { url } = await login.shown;
+    const page = fetch(await agree(url));
+    await redeeming.promise;
+    await fetch(new URL("/cancel", redirectOf(url)));
+    answer.resolve();
+    expect((await page).status).toBe(200);
+    expect(await login.ended).toBe("Signed in as dev@example.com.");
+    expect(login.kept).toHaveLength(1);
   });
 
   test("gives the port up to another sign-in that asks, and ends when nobody comes", async () => {

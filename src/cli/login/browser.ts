@@ -19,6 +19,7 @@ export interface BrowserSignIn {
 }
 
 const TIMEOUT_MS = 15 * 60_000;
+const LAST_PAGE_MS = 500;
 
 /** Waits for a browser, or for a pasted address, and keeps what it brings. Returns whose login it is. */
 export async function signInWithBrowser(options: BrowserSignIn): Promise<string> {
@@ -32,7 +33,7 @@ export async function signInWithBrowser(options: BrowserSignIn): Promise<string>
   waiting.login = login;
   const minutes = Math.round((options.timeoutMs ?? TIMEOUT_MS) / 60_000);
   const timer = setTimeout(
-    () => ending.reject(failure(`Nobody signed in within ${minutes} minutes.`)),
+    () => waiting.giveUp(failure(`Nobody signed in within ${minutes} minutes.`)),
     options.timeoutMs ?? TIMEOUT_MS,
   );
   try {
@@ -42,8 +43,7 @@ export async function signInWithBrowser(options: BrowserSignIn): Promise<string>
   } finally {
     clearTimeout(timer);
     options.lines.close();
-    // Not by force: the browser is still to get its page.
-    await server?.stop();
+    if (server) await close(server);
   }
 }
 
@@ -65,7 +65,7 @@ class Waiting {
     if (request.method !== "GET") return page("Not here", "This page only takes a browser back to the terminal.", 405);
     // The Codex CLI asks this of whoever holds the port that it needs.
     if (url.pathname === "/cancel") {
-      this.#ending.reject(failure("Another sign-in took over."));
+      this.giveUp(failure("Another sign-in took over."));
       return new Response("cancelled\n");
     }
     if (url.pathname !== CALLBACK_PATH) return page("Nothing here", "This page is not part of the sign-in.", 404);
@@ -97,7 +97,12 @@ class Waiting {
         return;
       }
     }
-    if (!isListening) this.#ending.reject(failure("No port was free for the browser, and no address was pasted."));
+    if (!isListening) this.giveUp(failure("No port was free for the browser, and no address was pasted."));
+  }
+
+  /** A code that is being redeemed may be a login already: its end is the only one. */
+  giveUp(error: RelayError): void {
+    if (!this.#finishing) this.#ending.reject(error);
   }
 
   #read(query: URLSearchParams): Callback {
@@ -133,6 +138,15 @@ function listenOnOneOf(ports: readonly number[], answer: (request: Request) => P
     }
   }
   return undefined;
+}
+
+/** Not by force at once: the browser is still to get its page. But the connections that it opens ahead stay open. */
+async function close(server: Bun.Server<undefined>): Promise<void> {
+  const limit = Promise.withResolvers<void>();
+  const timer = setTimeout(limit.resolve, LAST_PAGE_MS);
+  await Promise.race([server.stop(), limit.promise]);
+  clearTimeout(timer);
+  await server.stop(true);
 }
 
 function failure(message: string): RelayError {
