@@ -194,7 +194,7 @@ export class UpstreamClient {
     );
     this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
     this.limits.noticeHeaders(response.headers, credentials.accountId);
-    if (!response.ok) throw httpFailure(await bodyOf(response), this.#now());
+    if (!response.ok) throw await this.#refusal(response);
     const events = this.#events(response, credentials.accountId);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await afterFirstOutput(events, this.#options.holdMs, this.#now);
@@ -255,7 +255,7 @@ export class UpstreamClient {
   /** The backend's own model list, for Codex clients that bring their version. */
   async rawModels(clientVersion: string, codexHeaders: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const response = await this.#getModels(clientVersion, codexHeaders, signal);
-    if (!response.ok) throw httpFailure(await bodyOf(response), this.#now());
+    if (!response.ok) throw await this.#refusal(response);
     return response;
   }
 
@@ -270,7 +270,7 @@ export class UpstreamClient {
     const { "user-agent": userAgent } = this.#identity;
     const headers = userAgent === undefined ? {} : { "user-agent": userAgent };
     const { response, credentials } = await this.#ask(usageUrl(this.#options.baseUrl), headers, signal);
-    if (!response.ok) throw httpFailure(await bodyOf(response), this.#now());
+    if (!response.ok) throw await this.#refusal(response);
     return { text: await response.text(), accountId: credentials.accountId };
   }
 
@@ -306,6 +306,10 @@ export class UpstreamClient {
     return { response, credentials };
   }
 
+  async #refusal(response: Response): Promise<RelayError> {
+    return httpFailure(await bodyOf(response, Math.min(this.#options.idleTimeoutMs, ASIDE_TIMEOUT_MS)), this.#now());
+  }
+
   /** fetch with a limit on the wait for response headers, and failures told in the relay's own words. */
   async #fetch(url: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
     const silence = new AbortController();
@@ -330,6 +334,9 @@ export class UpstreamClient {
 /** Never left out, whatever upstream says about them. */
 const REQUIRED = new Set(["model", "input", "store", "stream"]);
 
+/** In characters; refusals of the backend are a few hundred. */
+const LONGEST_REFUSAL = 64 * 1024;
+
 /** For questions beside the traffic, which must not hold it up. */
 const ASIDE_TIMEOUT_MS = 5000;
 
@@ -351,9 +358,29 @@ function credentialHeaders(credentials: Credentials): Record<string, string> {
   };
 }
 
-async function bodyOf(response: Response): Promise<{ status: number; headers: Headers; text: string }> {
-  const text = await response.text().catch(() => "");
-  return { status: response.status, headers: response.headers, text: text.slice(0, 64 * 1024) };
+/** A refusal with its text, or with what of it came in time: the status alone says most. */
+async function bodyOf(
+  response: Response,
+  limitMs: number,
+): Promise<{ status: number; headers: Headers; text: string }> {
+  const reader = (response.body ?? new Blob().stream()).getReader();
+  const letGo = () => void reader.cancel().catch(() => {});
+  const decoder = new TextDecoder();
+  let text = "";
+  const timer = setTimeout(letGo, limitMs);
+  try {
+    while (text.length < LONGEST_REFUSAL) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value, { stream: true });
+    }
+  } catch {
+    // Broken off: what came has to do.
+  } finally {
+    clearTimeout(timer);
+    letGo();
+  }
+  return { status: response.status, headers: response.headers, text: text.slice(0, LONGEST_REFUSAL) };
 }
 
 function clientClosed(cause: unknown): RelayError {

@@ -213,6 +213,15 @@ describe.each(Object.entries(ROUTES))("%s:", (_name, [path, body]) => {
     expect([reply.status, error.code]).toEqual([504, "upstream_timeout"]);
   });
 
+  test("a refusal that never ends", async () => {
+    const never = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("{")) });
+    await using backend = fakeCodex(() => new Response(never, { status: 429, headers: { "retry-after": "7" } }));
+    await using relay = startTestRelay({ baseUrl: backend.baseUrl, upstream: { idleTimeoutMs: 30 } });
+    const reply = await post(relay.url + path, body);
+    const { error } = (await reply.json()) as Envelope;
+    expect([reply.status, reply.headers.get("retry-after"), error.code]).toEqual([429, "7", "rate_limit_exceeded"]);
+  });
+
   test("silence after the headers", async () => {
     await using backend = fakeCodex(() => sseThenSilence([created]));
     await using relay = startTestRelay({ baseUrl: backend.baseUrl, upstream: { idleTimeoutMs: 30 } });
