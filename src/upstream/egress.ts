@@ -36,8 +36,14 @@ export function createEgress(options: EgressOptions): Egress {
   };
   return {
     // `timeout: false` lifts Bun's own idle limit (about five minutes): the relay keeps its own timers.
+    // Nobody who asks here wants to be led elsewhere, with tokens and prompts in the luggage.
     fetch: (url, init) =>
-      fetch(url, { ...init, timeout: false, ...(usesProxy(url) && proxy ? { proxy } : {}) } as RequestInit),
+      fetch(url, {
+        redirect: "manual",
+        ...init,
+        timeout: false,
+        ...(usesProxy(url) && proxy ? { proxy } : {}),
+      } as RequestInit),
     proxyFor: (url) => (usesProxy(url) && proxy ? withoutCredentials(proxy) : undefined),
   };
 }

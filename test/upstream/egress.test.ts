@@ -47,3 +47,19 @@ test("an outbound proxy is asked for remote hosts only", async () => {
   expect(asked[0]).toContain("backend.test/through");
   expect(asked[1]).toContain("/straight");
 });
+
+test("a redirect is an answer, not a way to follow", async () => {
+  const asked: string[] = [];
+  using server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch(request) {
+      asked.push(new URL(request.url).pathname);
+      return new Response(null, { status: 307, headers: { location: "/elsewhere" } });
+    },
+  });
+  const { fetch: send } = createEgress({ proxy: undefined, noProxy: "" });
+  const reply = await send(`http://127.0.0.1:${server.port}/token`, { method: "POST", body: "secret" });
+  expect([reply.status, reply.headers.get("location")]).toEqual([307, "/elsewhere"]);
+  expect(asked).toEqual(["/token"]);
+});
