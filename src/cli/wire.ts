@@ -14,6 +14,7 @@ import { UpstreamClient } from "../upstream/client.ts";
 import { createEgress, takeOverProxyEnvironment, type Egress } from "../upstream/egress.ts";
 import type { UpstreamOptions } from "../upstream/options.ts";
 import { BACKGROUND_VARIABLE } from "./background/given.ts";
+import { mostRequests } from "./fetch-limit.ts";
 import { createLog } from "./log.ts";
 
 /** Everything that a command needs to talk to upstream. */
@@ -111,7 +112,7 @@ function relayOptions(settings: Settings): RelayOptions {
     instructions: settings.instructions ?? "",
     modelAliases: settings.claudeModels,
     maxBodyBytes: Math.floor(settings.maxBodyMib * 1024 * 1024),
-    maxRequests: settings.maxRequests,
+    maxRequests: Math.min(settings.maxRequests, mostRequests(process.env)),
     keepAliveMs: settings.keepAlive * 1000,
   };
 }

@@ -293,7 +293,7 @@ export const SETTINGS = {
     flags: ["--max-requests"],
     env: ["CODEX_RELAY_MAX_REQUESTS"],
     schema: z.coerce.number().int().min(1).max(100_000),
-    default: 240,
+    default: 2000,
     value: "N",
     help: "requests at once; one more is told to come again",
   },

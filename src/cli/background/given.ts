@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { FlagValues, Loaded } from "../../config/load.ts";
 import { SETTINGS, type Setting, type SettingName } from "../../config/settings.ts";
+import { FETCH_LIMIT } from "../fetch-limit.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -23,12 +24,6 @@ const OTHER_VARIABLES = {
 
 /** Tokens are never copied to a file of ours; only that they were there is. */
 const LOGIN_VARIABLES = ["OPENAI_REFRESH_TOKEN", "OPENAI_ACCESS_TOKEN", "CODEX_ACCESS_TOKEN"];
-
-/**
- * Bun's fetch lets this many requests out at once, queues the rest in silence, and can be told otherwise only by the
- * environment that a process starts with.
- */
-const FETCH_LIMIT = { variable: "BUN_CONFIG_MAX_HTTP_REQUESTS", usual: 256, spare: 16 };
 
 const entries = Object.entries(SETTINGS) as [SettingName, Setting][];
 

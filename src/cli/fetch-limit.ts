@@ -1,0 +1,31 @@
+/**
+ * Bun's fetch lets this many requests out at once, queues the rest in silence, and can be told otherwise only by the
+ * environment that a process starts with. `spare` is for questions beside the traffic, as for the models.
+ */
+export const FETCH_LIMIT = { variable: "BUN_CONFIG_MAX_HTTP_REQUESTS", usual: 256, lifted: 65_535, spare: 16 } as const;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** How many requests can be under way in this process without one that waits in silence. */
+export function mostRequests(env: Environment): number {
+  const limit = Number(env[FETCH_LIMIT.variable] ?? FETCH_LIMIT.usual);
+  return Math.max(1, (limit > 0 ? limit : FETCH_LIMIT.usual) - FETCH_LIMIT.spare);
+}
+
+/**
+ * Starts this process anew in its own place (same pid, a few milliseconds) with the limit lifted, and then does not
+ * return. Where that cannot be done (Windows) or was done, it does nothing: `mostRequests` says what that leaves.
+ */
+export function liftFetchLimit(): void {
+  if (process.env[FETCH_LIMIT.variable] || process.platform === "win32") return;
+  const script = Bun.isStandaloneExecutable ? [] : [...process.execArgv, process.argv[1] ?? Bun.main];
+  const words = [process.argv0, ...script, ...process.argv.slice(2)];
+  try {
+    process.execve?.(process.execPath, words, {
+      ...process.env,
+      [FETCH_LIMIT.variable]: String(FETCH_LIMIT.lifted),
+    });
+  } catch {
+    // The executable was replaced meanwhile, say: then it is 256.
+  }
+}
