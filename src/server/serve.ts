@@ -39,7 +39,7 @@ export interface RunningRelay {
   activeRequests(): number;
   /** Stops listening and waits for requests in flight; false when some were still running after `timeoutMs`. */
   drain(timeoutMs: number): Promise<boolean>;
-  /** Stops at once: open streams are cut. */
+  /** Stops at once: open replies end with an error. */
   stop(): Promise<void>;
 }
 
@@ -47,6 +47,9 @@ type Handler = (admitted: Admitted) => Promise<Response> | Response;
 
 /** Bun cuts connections that are silent for this long unless a handler says otherwise; also bounds slow headers. */
 const CONNECTION_IDLE_SECONDS = 30;
+
+/** For open replies to say that they end here. */
+const LAST_WORDS_MS = 250;
 
 /** Listens. Throws `start_failed` when it cannot, or must not: off loopback only with a key. */
 export function startRelay(deps: RelayDependencies): RunningRelay {
@@ -82,6 +85,8 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
     async stop() {
       const stopping = new RelayError("relay_stopping", "The relay was stopped.", { retryAfterMs: 1000 });
       for (const life of relay.active) life.end(stopping);
+      // Whoever reads is told; a reader that has stopped is cut.
+      await Promise.race([server.stop(), Bun.sleep(LAST_WORDS_MS)]);
       await server.stop(true);
     },
   };
@@ -392,7 +397,7 @@ class Relay {
     const hasLeft = admitted.request.signal.aborted;
     const error = hasLeft
       ? new RelayError("client_closed", "The client closed the request.", { cause: thrown })
-      : toRelayError(thrown);
+      : toRelayError(isRelayStop(admitted.life.signal.reason) ? admitted.life.signal.reason : thrown);
     if (error.code === "internal_error") {
       this.log.error("A request failed inside the relay.", { id: admitted.id, reason: String(error.cause) });
     } else {
@@ -470,6 +475,10 @@ function refuseForms(request: Request, visitor: Visitor): void {
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/([a-z.+-]+\+)?json\b/i.test(type)) return;
   throw new RelayError("unsupported_media_type", "A browser must send its body as application/json.");
+}
+
+function isRelayStop(reason: unknown): boolean {
+  return reason instanceof RelayError && reason.code === "relay_stopping";
 }
 
 function isUpgrade(request: Request): boolean {

@@ -130,6 +130,21 @@ test("draining waits for what runs and lets nothing new in", async () => {
   expect(await relay.drain(1000)).toBe(true);
 });
 
+test("a relay that stops at once tells those who wait", async () => {
+  let asked = 0;
+  await using backend = fakeCodex(() => ((asked += 1), sseThenSilence([created, delta("Hel")])));
+  const relay = startTestRelay({ baseUrl: backend.baseUrl });
+  const streamed = post(`${relay.url}/v1/chat/completions`, chatBody({ stream: true }));
+  const whole = post(`${relay.url}/v1/chat/completions`, chatBody());
+  const text = (await streamed).text();
+  await eventually(() => asked === 2);
+  await relay.stop();
+  expect(dataOf(await text).slice(-2)).toMatchObject([{ error: { code: "relay_stopping" } }, "[DONE]"]);
+  const refused = await whole;
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+  expect(await refused.json()).toMatchObject({ error: { code: "relay_stopping" } });
+});
+
 test("many events in one read and one event in many reads are the same answer", async () => {
   const events = [created, delta("a"), delta("b"), { type: "response.completed", response: { output: [] } }];
   await using backend = fakeCodex(() => sse(events));
