@@ -436,7 +436,8 @@ class Relay {
     for (const name of ["content-encoding", "content-length", "transfer-encoding", "connection", "set-cookie"]) {
       headers.delete(name);
     }
-    return new Response(reply.body, { status: reply.status, headers });
+    life.isStreaming = reply.body !== null;
+    return new Response(reply.body && untilEnd(reply.body, life), { status: reply.status, headers });
   }
 }
 
@@ -475,6 +476,25 @@ function refuseForms(request: Request, visitor: Visitor): void {
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/([a-z.+-]+\+)?json\b/i.test(type)) return;
   throw new RelayError("unsupported_media_type", "A browser must send its body as application/json.");
+}
+
+/** The bytes as they are, and the request's life to their end. */
+function untilEnd(body: ReadableStream<Uint8Array>, life: Life): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        life.end();
+        controller.close();
+      } catch (error) {
+        life.end();
+        controller.error(error);
+      }
+    },
+    cancel: () => life.end(),
+  });
 }
 
 function isRelayStop(reason: unknown): boolean {

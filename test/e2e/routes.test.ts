@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { fakeCodex, says, type FakeCodex } from "../support/fake-codex.ts";
-import { chatBody, fixedCredentials, post, startTestRelay, type TestRelay } from "../support/relay.ts";
+import { chatBody, eventually, fixedCredentials, post, startTestRelay, type TestRelay } from "../support/relay.ts";
 
 let backend: FakeCodex;
 let relay: TestRelay;
@@ -262,6 +262,39 @@ describe("an API-key login", () => {
       "/v1/responses/compact",
     ]);
     await publicApi.stop(true);
+  });
+
+  test("counts among the requests in flight until its reply ends", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let hasLeft = false;
+    await using publicApi = listening((request) => {
+      request.signal.addEventListener("abort", () => (hasLeft = true));
+      return new Response(
+        new ReadableStream({
+          async start(controller) {
+            controller.enqueue(new TextEncoder().encode("data: 1\n\n"));
+            await promise;
+            controller.close();
+          },
+        }),
+      );
+    });
+    await using one = startTestRelay({
+      baseUrl: "http://127.0.0.1:9",
+      relay: { maxRequests: 1 },
+      upstream: { openaiBaseUrl: `http://127.0.0.1:${publicApi.port}/v1` },
+      credentials: fixedCredentials({ kind: "api-key", accessToken: "sk-1", accountId: undefined }),
+    });
+    const leaving = new AbortController();
+    await post(`${one.url}/v1/chat/completions`, "{}", {}, leaving.signal);
+    expect(one.activeRequests()).toBe(1);
+    expect((await post(`${one.url}/v1/chat/completions`, "{}")).status).toBe(503);
+    leaving.abort();
+    await eventually(() => hasLeft && one.activeRequests() === 0);
+    const whole = await post(`${one.url}/v1/chat/completions`, "{}");
+    resolve();
+    expect(await whole.text()).toBe("data: 1\n\n");
+    expect(one.activeRequests()).toBe(0);
   });
 
   test("is not spent on whoever has no key", async () => {
