@@ -1,6 +1,7 @@
 import { RelayError, type ErrorCode, type RelayErrorOptions } from "../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../lib/json.ts";
 import { clientHeaders, upstreamRequestId } from "./headers.ts";
+import { limitsFromHeaders } from "./plan-limits.ts";
 import type { CodexEvent } from "./schema.ts";
 import { responseOf } from "./trusted.ts";
 import { isFailure, type WireEvent } from "./wire-event.ts";
@@ -80,9 +81,12 @@ export interface HttpFailure {
 export function httpFailure(reply: HttpFailure, nowMs: number): RelayError {
   const contentType = reply.headers.get("content-type") ?? "";
   const isHtml = contentType.includes("html") || /^\s*<(!doctype|html)/i.test(reply.text);
-  if (isHtml || reply.headers.has("cf-mitigated")) return htmlFailure(reply);
+  if (isHtml || reply.headers.has("cf-mitigated")) return htmlFailure(reply, nowMs);
   const detail = readDetail(errorObject(parseJson(reply.text)), nowMs);
-  const waitMs = detail.resetsInMs ?? retryAfterMs(reply.headers, nowMs);
+  const waitMs =
+    detail.resetsInMs ??
+    retryAfterMs(reply.headers, nowMs) ??
+    (reply.status === 429 ? fullWindowMs(reply.headers, nowMs) : undefined);
   const requestId = upstreamRequestId(reply.headers);
   return classify(
     reply.status,
@@ -94,13 +98,14 @@ export function httpFailure(reply: HttpFailure, nowMs: number): RelayError {
   );
 }
 
-function htmlFailure(reply: HttpFailure): RelayError {
+function htmlFailure(reply: HttpFailure, nowMs: number): RelayError {
   if (reply.status === 403 || reply.headers.has("cf-mitigated")) {
     return new RelayError("upstream_challenge", "Cloudflare blocked the request before it reached the backend.", {
       hint: "Your network or proxy was challenged; try another network, or set --proxy.",
     });
   }
-  return new RelayError("upstream_error", `Upstream answered ${reply.status} with a web page instead of JSON.`);
+  const text = `Upstream answered ${reply.status} with a web page instead of JSON.`;
+  return new RelayError("upstream_error", text, wait(retryAfterMs(reply.headers, nowMs)));
 }
 
 /** Both envelopes of the backend as one object. */
@@ -140,13 +145,32 @@ function readDetail(source: JsonObject, nowMs: number): Detail {
   };
 }
 
-/** "try again in 1.5s", "…in 300 ms": the only place where some limits say how long. */
+const AMOUNT = /(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|seconds?|m|min|minutes?|h|hours?|d|days?)(?![a-z])/.source;
+
+/** "try again in 1.5s", "…in 300 ms", "…in 6m12s": the only place where some limits say how long. */
 function waitInText(message: string): number | undefined {
-  const match = /try again in\s+(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|seconds?|m|minutes?)\b/i.exec(message);
-  if (!match) return undefined;
-  const unit = (match[2] ?? "s").toLowerCase();
-  const factor = unit.startsWith("ms") || unit.startsWith("milli") ? 1 : unit.startsWith("m") ? 60_000 : 1000;
-  return Number(match[1]) * factor;
+  const amounts = new RegExp(`try again in\\s+((?:${AMOUNT}[\\s,]*(?:and\\s+)?)+)`, "i").exec(message)?.[1];
+  if (amounts === undefined) return undefined;
+  let waitMs = 0;
+  for (const [, amount, unit = "s"] of amounts.matchAll(new RegExp(AMOUNT, "gi"))) {
+    waitMs += Number(amount) * unitMs(unit.toLowerCase());
+  }
+  return waitMs;
+}
+
+function unitMs(unit: string): number {
+  if (unit.startsWith("ms") || unit.startsWith("milli")) return 1;
+  if (unit.startsWith("s")) return 1000;
+  if (unit.startsWith("m")) return 60_000;
+  return unit.startsWith("h") ? 3_600_000 : 86_400_000;
+}
+
+/** Until the last of the windows that are full ends: what a limit's headers say when its body does not. */
+function fullWindowMs(headers: Headers, nowMs: number): number | undefined {
+  const ends = (limitsFromHeaders(headers, nowMs)?.meters ?? [])
+    .flatMap(({ primary, secondary }) => [primary, secondary])
+    .flatMap((window) => (window && window.usedPercent >= 100 ? (window.resetsAtMs ?? []) : []));
+  return ends.length === 0 ? undefined : Math.max(0, Math.max(...ends) - nowMs);
 }
 
 /** `retry-after-ms`, or `retry-after` in seconds or as a date. */
@@ -214,7 +238,7 @@ function classify(
     const unsupported = unsupportedParameter(message);
     return make("upstream_rejected", message, unsupported === undefined ? param : { param: unsupported });
   }
-  return make("upstream_error", message);
+  return make("upstream_error", message, wait(detail.resetsInMs));
 }
 
 function isKnownName(word: string): boolean {

@@ -16,5 +16,8 @@ export function retryWaitMs(error: RelayError, attempt: number, random: number):
   if (error.code !== "overloaded" && error.code !== "upstream_error" && error.code !== "upstream_unreachable") {
     return undefined;
   }
-  return Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt) * (0.9 + random * 0.2);
+  // An overload's wait is often the relay's own guess for clients; what an ailing server asks for is its own word.
+  const askedMs = error.code === "upstream_error" ? (error.retryAfterMs ?? 0) : 0;
+  if (askedMs > LONGEST_WAIT_MS) return undefined;
+  return Math.max(askedMs, Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt) * (0.9 + random * 0.2));
 }

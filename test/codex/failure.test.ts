@@ -93,6 +93,37 @@ describe("a refusal over HTTP", () => {
     expect(http(429, {}, { "retry-after": new Date(NOW + 9000).toUTCString() }).retryAfterMs).toBe(9000);
   });
 
+  test("a full window's end counts when nothing else says how long", () => {
+    const window = (which: string, used: number, after: number) => ({
+      [`x-codex-${which}-used-percent`]: String(used),
+      [`x-codex-${which}-reset-after-seconds`]: String(after),
+    });
+    const body = { error: { type: "usage_limit_reached", message: "Enough" } };
+    const headers = { ...window("primary", 100, 60), ...window("secondary", 100, 7200) };
+    expect(http(429, body, headers).retryAfterMs).toBe(7_200_000);
+    expect(http(429, body, headers).message).toBe("Enough (resets in 2 h 0 min).");
+    expect(http(429, body, { ...headers, ...window("secondary", 99, 7200) }).retryAfterMs).toBe(60_000);
+    expect(http(429, body, window("primary", 99, 60)).retryAfterMs).toBeUndefined();
+    expect(http(500, {}, headers).retryAfterMs).toBeUndefined();
+  });
+
+  test.each([
+    ["Please try again in 1.5s.", 1500],
+    ["try again in 300 ms", 300],
+    ["Please try again in 6m12s.", 372_000],
+    ["Try again in 1h2m3.5s", 3_723_500],
+    ["try again in 2 days, 3 hours and 1 minute", 183_660_000],
+    ["try again in 5 moons", undefined],
+  ])("%s", (message, waitMs) => {
+    expect(http(429, { error: { code: "rate_limit_exceeded", message } }).retryAfterMs).toBe(waitMs as number);
+  });
+
+  test("a server in trouble may say how long", () => {
+    expect(http(503, { detail: "maintenance" }, { "retry-after": "11" }).retryAfterMs).toBe(11_000);
+    expect(http(502, "<html>bad", { "retry-after": "11", "content-type": "text/html" }).retryAfterMs).toBe(11_000);
+    expect(http(500, {}).retryAfterMs).toBeUndefined();
+  });
+
   test("a Cloudflare page never reaches the client", () => {
     const error = httpFailure(
       {

@@ -16,3 +16,9 @@ test.each([
 ] as const)("%s is not", (code) => {
   expect(retryWaitMs(new RelayError(code, "x"), 0, 0)).toBeUndefined();
 });
+
+test("a server in trouble is given the time that it asks for, or left to the client", () => {
+  const asks = (retryAfterMs: number) => new RelayError("upstream_error", "x", { retryAfterMs });
+  expect(retryWaitMs(asks(1500), 0, 0.5)).toBe(1500);
+  expect(retryWaitMs(asks(11_000), 0, 0.5)).toBeUndefined();
+});
