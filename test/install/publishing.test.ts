@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Glob } from "bun";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "../..");
+const REPOSITORY = "https://git.example/someone/fork";
+const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
+
+/** A digest for each platform that tells them apart. */
+const digestOf = (target: string) => new Bun.CryptoHasher("sha256").update(target).digest("hex");
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "codex-relay-publishing-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(command: string[]) {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(command, { cwd: folder });
+  return { code: exitCode, out: stdout.toString(), err: stderr.toString() };
+}
+
+function render(targets: readonly string[]) {
+  const sums = join(folder, "SHA256SUMS");
+  const lines = ["linux-x64-musl", ...targets].map((target) => `${digestOf(target)}  codex-relay-${target}.tar.gz\n`);
+  writeFileSync(sums, lines.join(""));
+  return run(["sh", join(root, ".github/homebrew/render.sh"), REPOSITORY, "v1.2.3", sums]);
+}
+
+/** As much of Homebrew as the formula asks for, on the system that the environment names. */
+const HOMEBREW = `
+class Formula
+  class << self
+    def test = nil
+    def method_missing(name, *values, &block)
+      case name
+      when :on_macos then block.call if ENV["SYSTEM"] == "darwin"
+      when :on_linux then block.call if ENV["SYSTEM"] == "linux"
+      when :on_arm then block.call if ENV["CPU"] == "arm64"
+      when :on_intel then block.call if ENV["CPU"] == "x64"
+      when :service then nil
+      else puts "#{name} #{values.first}"
+      end
+    end
+  end
+end
+load ARGV[0]
+abort "no install" unless CodexRelay.method_defined?(:install)
+`;
+
+describe("the Homebrew formula", () => {
+  test("holds the release's address and checksums, and no place is left open", () => {
+    const { code, out } = render(PLATFORMS);
+    expect(code).toBe(0);
+    expect(out).not.toContain("@");
+    for (const target of PLATFORMS) {
+      expect(out).toContain(
+        `url "${REPOSITORY}/releases/download/v1.2.3/codex-relay-${target}.tar.gz"\n      sha256 "${digestOf(target)}"`,
+      );
+    }
+  });
+
+  test.skipIf(Bun.which("ruby") === null)("is Ruby, and gives each system its own archive", () => {
+    const formula = join(folder, "codex-relay.rb");
+    writeFileSync(formula, render(PLATFORMS).out);
+    writeFileSync(join(folder, "homebrew.rb"), HOMEBREW);
+    expect(run(["ruby", "-wc", formula])).toEqual({ code: 0, out: "Syntax OK\n", err: "" });
+    for (const target of PLATFORMS) {
+      const [system = "", cpu = ""] = target.split("-");
+      const { code, out } = run([
+        "env",
+        `SYSTEM=${system}`,
+        `CPU=${cpu}`,
+        "ruby",
+        join(folder, "homebrew.rb"),
+        formula,
+      ]);
+      expect(code).toBe(0);
+      expect(out.match(/^(url|sha256|version) .*$/gm)).toEqual([
+        "version 1.2.3",
+        `url ${REPOSITORY}/releases/download/v1.2.3/codex-relay-${target}.tar.gz`,
+        `sha256 ${digestOf(target)}`,
+      ]);
+    }
+  });
+
+  test("is not made from a release that lacks a platform", () => {
+    const { code, err } = render(PLATFORMS.slice(1));
+    expect([code, err]).toEqual([1, expect.stringContaining("no checksum for codex-relay-linux-x64.tar.gz")]);
+    expect(run(["sh", join(root, ".github/homebrew/render.sh")]).code).toBe(2);
+  });
+});
+
+test.each([
+  ["refs/heads/main", "main\nsha-0123456\n"],
+  ["refs/tags/v1.2.3", "v1.2.3\nlatest\nsha-0123456\n"],
+  ["refs/tags/v2.0.0-rc.1", "v2.0.0-rc.1\nsha-0123456\n"],
+])("an image of %s has its tags", (ref, tags) => {
+  const { code, out } = run(["sh", join(root, ".github/container/tags.sh"), ref, "0123456789abcdef"]);
+  expect([code, out]).toEqual([0, tags]);
+});
+
+test("no image is published for other branches", () => {
+  expect(run(["sh", join(root, ".github/container/tags.sh"), "refs/heads/other", "0123456"]).code).toBe(1);
+});
+
+describe("workflows", () => {
+  interface Workflow {
+    readonly permissions: unknown;
+    readonly jobs: Record<string, { readonly steps: readonly { readonly uses?: string; readonly run?: string }[] }>;
+  }
+  const workflows = [...new Glob("*.yml").scanSync(join(root, ".github/workflows"))].sort();
+
+  test.each(workflows)(
+    "%s runs actions by digest, with rights of its own only where a job needs them",
+    async (name) => {
+      const text = await Bun.file(join(root, ".github/workflows", name)).text();
+      const { permissions, jobs } = Bun.YAML.parse(text) as Workflow;
+      expect(permissions).toEqual({ contents: "read" });
+      for (const { steps } of Object.values(jobs)) {
+        for (const { uses, run: script } of steps) {
+          // A tag can be moved to other code, a digest cannot.
+          if (uses !== undefined) expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
+          // Names of branches and tags are chosen by others; in a script they would be code.
+          expect(script ?? "").not.toMatch(/\$\{\{ *(github|steps|inputs)\./);
+        }
+      }
+      for (const [, version] of text.matchAll(/uses: .*@[0-9a-f]{40}(.*)$/gm))
+        expect(version).toMatch(/^ # v\d+\.\d+\.\d+$/);
+    },
+  );
+
+  test("publish what the installer and update ask for", async () => {
+    const text = await Bun.file(join(root, ".github/workflows/release.yml")).text();
+    for (const file of ["dist/*.tar.gz", "dist/SHA256SUMS", "dist/VERSION", "dist/install.sh"]) {
+      expect(text).toContain(file);
+    }
+  });
+});
