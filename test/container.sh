@@ -257,6 +257,11 @@ if [ "$(id -u)" -eq 0 ]; then user=4711:4711; else user=$(id -u):$(id -g); fi
 chown "$user" "$codex"
 check "with --user, a folder of the host's serves as well" sign_in
 check "and what is in it stays that user's" owner_and_mode_are "${user%:*}" 600 "$codex/auth.json"
+settings="$upstream CODEX_RELAY_API_KEY=$key PORT=$relay_port"
+begin serve
+check "a relay serves with it" eventually status_is 200 "http://127.0.0.1:$relay_port/ready"
+finish
+settings=$upstream
 
 codex=$work/codex user=65532:65532
 check "tokens for a sidecar are printed" sign_in --print

@@ -3,6 +3,7 @@ import { Glob } from "bun";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { SETTINGS, type Setting } from "../../src/config/settings.ts";
 
 const root = join(import.meta.dir, "../..");
 const REPOSITORY = "https://git.example/someone/fork";
@@ -136,6 +137,44 @@ describe("workflows", () => {
     const text = await Bun.file(join(root, ".github/workflows/release.yml")).text();
     for (const file of ["dist/*.tar.gz", "dist/SHA256SUMS", "dist/VERSION", "dist/install.sh"]) {
       expect(text).toContain(file);
+    }
+  });
+});
+
+describe("README's container", () => {
+  const block = async (language: string) => {
+    const readme = await Bun.file(join(root, "README.md")).text();
+    return new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(readme)?.[1] ?? "";
+  };
+
+  test("in compose is confined as the script proves it, and published to this machine only", async () => {
+    const compose = Bun.YAML.parse(await block("yaml")) as { services: Record<string, unknown>; volumes: object };
+    expect(compose.services["codex-relay"]).toMatchObject({
+      read_only: true,
+      cap_drop: ["ALL"],
+      security_opt: ["no-new-privileges:true"],
+      ports: [expect.stringMatching(/^127\.0\.0\.1:.*:8787$/)],
+      volumes: [expect.stringMatching(/:\/codex$/), expect.stringMatching(/:\/state$/)],
+    });
+    expect(Object.keys(compose.volumes)).toEqual(["login", "state"]);
+  });
+
+  test("knows every name in .env", async () => {
+    const compose = await block("yaml");
+    const names = [...(await block("ini")).matchAll(/^(?:# )?([A-Z_]+)=/gm)].map((match) => match[1] ?? "");
+    const known: readonly string[] = [
+      ...Object.values<Setting>(SETTINGS).flatMap(({ env }) => env),
+      "OPENAI_REFRESH_TOKEN",
+    ];
+    expect(names).toContain("CODEX_RELAY_API_KEY");
+    for (const name of names)
+      expect([name, known.includes(name) || compose.includes(`\${${name}:-`)]).toEqual([name, true]);
+  });
+
+  test("has the folders, the port and the user that the Dockerfile gives it", async () => {
+    const dockerfile = await Bun.file(join(root, "Dockerfile")).text();
+    for (const line of ["PORT=8787", "CODEX_HOME=/codex", "CODEX_RELAY_STATE_DIR=/state", "USER 65532:65532"]) {
+      expect(dockerfile).toContain(line);
     }
   });
 });
