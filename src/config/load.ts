@@ -30,7 +30,23 @@ export async function loadSettings(flags: FlagValues, env: Environment): Promise
     origins[name] = given?.origin ?? "default";
     settings[name] = given ? parsed(setting, given) : setting.default;
   }
-  return { settings: settings as Settings, origins: origins as Origins };
+  const loaded = { settings: settings as Settings, origins: origins as Origins };
+  return { ...loaded, settings: withoutWeakerAddr(loaded) };
+}
+
+/** `addr` in the file is no stronger than the file: host and port of a flag or the environment stand. */
+function withoutWeakerAddr({ settings, origins }: Loaded): Settings {
+  const isFromFile = (name: SettingName) => origins[name].startsWith("config.json");
+  const { addr } = settings;
+  if (!addr || !isFromFile("addr")) return settings;
+  const stands = (name: SettingName) => origins[name] !== "default" && !isFromFile(name);
+  return {
+    ...settings,
+    addr: {
+      host: stands("host") ? settings.host : addr.host,
+      port: stands("port") ? settings.port : addr.port,
+    },
+  };
 }
 
 interface Given {

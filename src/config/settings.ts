@@ -26,8 +26,12 @@ export interface Setting {
 }
 
 const text = z.string().trim().min(1);
-const port = z.coerce.number().int().min(0).max(65_535);
-const seconds = z.coerce.number().positive().max(86_400);
+/** A number, or text that is one. Not z.coerce: that takes "" for 0 and true for 1. */
+const number = (schema: z.ZodNumber) =>
+  z.preprocess((value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value), schema);
+const port = number(z.number().int().min(0).max(65_535));
+const seconds = number(z.number().positive().max(86_400));
+const host = text.transform((value) => value.replace(/^\[(.*)\]$/, "$1"));
 const url = text
   .refine((value) => /^https?:\/\/[^/\s]+/.test(value), "must begin with http:// or https://")
   .transform((value) => value.replace(/\/+$/, ""));
@@ -79,6 +83,7 @@ const aliases = text.transform((value, context) => {
 const addr = text.transform((value, context) => {
   const match = /^(\[[^\]]+\]|[^:]*):(\d{1,5})$/.exec(value);
   if (!match) context.addIssue({ code: "custom", message: "must be like HOST:PORT" });
+  else if (Number(match[2]) > 65_535) context.addIssue({ code: "custom", message: "has a port above 65535" });
   return { host: (match?.[1] ?? "").replace(/^\[|\]$/g, ""), port: Number(match?.[2]) };
 });
 
@@ -92,7 +97,7 @@ export const SETTINGS = {
     flags: ["--host"],
     env: ["CODEX_RELAY_HOST", "CODEX_PROXY_HOST"],
     containerEnv: ["HOST"],
-    schema: text,
+    schema: host,
     default: "127.0.0.1",
     value: "ADDRESS",
     help: "address to listen on; off loopback an API key is required",
@@ -283,7 +288,7 @@ export const SETTINGS = {
     key: "max_body_mib",
     flags: ["--max-body-mib"],
     env: ["CODEX_RELAY_MAX_BODY_MIB"],
-    schema: z.coerce.number().positive().max(1024),
+    schema: number(z.number().positive().max(1024)),
     default: 64,
     value: "MIB",
     help: "largest request body",
@@ -292,7 +297,7 @@ export const SETTINGS = {
     key: "max_requests",
     flags: ["--max-requests"],
     env: ["CODEX_RELAY_MAX_REQUESTS"],
-    schema: z.coerce.number().int().min(1).max(100_000),
+    schema: number(z.number().int().min(1).max(100_000)),
     default: 2000,
     value: "N",
     help: "requests at once; one more is told to come again",
@@ -303,7 +308,7 @@ export const SETTINGS = {
     env: ["CODEX_RELAY_STOP_AT"],
     schema: z.preprocess(
       (value) => (typeof value === "string" ? value.replace(/\s*%$/, "") : value),
-      z.coerce.number().min(1).max(100),
+      number(z.number().min(1).max(100)),
     ),
     default: undefined,
     value: "PERCENT",

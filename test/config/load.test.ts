@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { installedClientVersion, NEWEST_KNOWN } from "../../src/config/client-version.ts";
-import { loadSettings } from "../../src/config/load.ts";
+import { loadSettings, type FlagValues } from "../../src/config/load.ts";
 import { codexHome, configFile, stateFolder } from "../../src/config/paths.ts";
 import { defaultText, SETTINGS, type Setting, type SettingName } from "../../src/config/settings.ts";
 
@@ -97,6 +97,10 @@ describe("a bad value", () => {
     [{}, { CODEX_RELAY_PORT: "-1" }, "CODEX_RELAY_PORT"],
     [{ logLevel: "loud" }, {}, "--log-level"],
     [{ addr: "nowhere" }, {}, "--addr"],
+    [{ addr: "127.0.0.1:99999" }, {}, "port above 65535"],
+    [{ port: "" }, {}, "--port"],
+    [{ port: " " }, {}, "--port"],
+    [{ stopAt: "" }, {}, "--stop-at"],
     [{ baseUrl: "ftp://x" }, {}, "must begin with http:// or https://"],
     [{ lite: "maybe" }, {}, "--lite"],
     [{ strict: "perhaps" }, {}, "--strict"],
@@ -104,6 +108,11 @@ describe("a bad value", () => {
   ])("%j %j names its place", async (flags, variables, message) => {
     await expect(loadSettings(flags, env(variables))).rejects.toThrow(message);
     await expect(loadSettings(flags, env(variables))).rejects.toMatchObject({ code: "usage" });
+  });
+
+  test.each([["true"], ["[1]"], ['""']])("is the port %s of the file", async (value) => {
+    writeConfig(`{"port": ${value}}`);
+    await expect(loadSettings({}, env())).rejects.toThrow("config.json (port)");
   });
 
   test("never shows a secret", async () => {
@@ -135,6 +144,20 @@ describe("a bad value", () => {
   test("an empty variable counts as none", async () => {
     expect((await loadSettings({}, env({ CODEX_RELAY_PORT: "" }))).settings.port).toBe(8787);
   });
+});
+
+test("addr in the file gives way to what is said at the start", async () => {
+  writeConfig('{"addr": "10.0.0.1:80"}');
+  const addr = async (flags: FlagValues, variables: Record<string, string> = {}) =>
+    (await loadSettings(flags, env(variables))).settings.addr;
+  expect(await addr({})).toEqual({ host: "10.0.0.1", port: 80 });
+  expect(await addr({ port: "81" })).toEqual({ host: "10.0.0.1", port: 81 });
+  expect(await addr({}, { CODEX_PROXY_HOST: "::1" })).toEqual({ host: "::1", port: 80 });
+  expect(await addr({ addr: "127.0.0.1:1" }, { CODEX_RELAY_PORT: "2" })).toEqual({ host: "127.0.0.1", port: 1 });
+});
+
+test("an IPv6 address may be written as in a URL", async () => {
+  expect((await loadSettings({ host: "[::1]" }, env())).settings.host).toBe("::1");
 });
 
 test("HOST and PORT count in the container image only, after every other name", async () => {
