@@ -39,6 +39,9 @@ export function parseFlags(argv: readonly string[], own: Readonly<Record<string,
     const { flag, attached } = split(word);
     const target = targets.get(flag);
     if (!target) throw unknownFlag(word, [...targets.keys()]);
+    if (attached !== undefined && isBareSwitch(target)) {
+      throw new RelayError("usage", `${flag} takes no value.`, { hint: `Write ${flag}, or leave it out.` });
+    }
     if (target.kind === "debug") {
       settings["logLevel"] = "debug";
       continue;
@@ -57,6 +60,11 @@ export function parseFlags(argv: readonly string[], own: Readonly<Record<string,
     } else settings[target.name] = value;
   }
   return { settings, own: others };
+}
+
+/** Switches that are settings can be switched off, as with `--strict=false`; others are there or not. */
+function isBareSwitch(target: Target): boolean {
+  return target.kind === "debug" || (target.kind === "own" && target.flag.value === undefined);
 }
 
 /** `--port=9`, `-p=9` and `-p9` carry their value with them. */

@@ -82,18 +82,17 @@ const root = defineCommand({
 export async function main(argv: readonly string[]): Promise<number> {
   try {
     const [name, ...rest] = argv;
-    if (name === "--version" || name === "-v" || name === "version") {
-      process.stdout.write(`${NAME} ${VERSION}${COMMIT === "" ? "" : ` (${COMMIT})`}\n`);
-      return 0;
-    }
+    if (name === "--version" || name === "-v" || name === "version") return printVersion();
     if (name === undefined || name === "--help" || name === "-h" || name === "help") {
       // Asked for, it is data; otherwise it is a remark on a call that said nothing.
       (name === undefined ? process.stderr : process.stdout).write(plainUnlessTerminal(await renderUsage(root)));
       return name === undefined ? 2 : 0;
     }
-    const command = await find(name).load();
+    const { load } = find(name);
     // What follows `--` belongs to the command that is run.
     const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+    if (own.includes("--version")) return printVersion();
+    const command = await load();
     if (own.includes("--help") || own.includes("-h")) {
       const { usageOf } = await import("./flags.ts");
       process.stdout.write(await usageOf(command));
@@ -106,8 +105,13 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+function printVersion(): number {
+  process.stdout.write(`${NAME} ${VERSION}${COMMIT === "" ? "" : ` (${COMMIT})`}\n`);
+  return 0;
+}
+
 function find(name: string) {
-  const command = COMMANDS[name];
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command) return command;
   const names = Object.keys(COMMANDS);
   throw new RelayError("usage", `Unknown command '${name.slice(0, 40)}'.`, {

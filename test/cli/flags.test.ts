@@ -1,6 +1,7 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { parseFlags } from "../../src/cli/flags.ts";
 import type { RelayError } from "../../src/lib/errors.ts";
+import { CommandHome } from "../support/cli.ts";
 
 describe("flags", () => {
   test.each([
@@ -25,6 +26,7 @@ describe("flags", () => {
     [["--strictt"], "Unknown flag '--strictt'.", "--strict"],
     [["--port"], "--port needs a value.", "--port VALUE"],
     [["--port", "--strict"], "--port needs a value.", "--port VALUE"],
+    [["--debug=false"], "--debug takes no value.", "leave it out"],
     [["9000"], "Unexpected argument '9000'.", "--"],
   ])("%j is refused", (argv, message, hint) => {
     let error: RelayError | undefined;
@@ -35,5 +37,23 @@ describe("flags", () => {
     }
     expect([error?.code, error?.message]).toEqual(["usage", message]);
     expect(error?.hint).toContain(hint);
+  });
+});
+
+describe("a command", () => {
+  const home = new CommandHome();
+  afterAll(() => home.remove());
+
+  test.each([[["serve", "--version"]], [["models", "--json", "--version"]], [["--version"]]])(
+    "%j says the version",
+    async (argv) => {
+      expect(await home.run(argv)).toMatchObject({ code: 0, out: expect.stringMatching(/^codex-relay \d/), err: "" });
+    },
+  );
+
+  test("that is no command is wrong usage, whatever it is called", async () => {
+    for (const name of ["serv", "constructor", "__proto__"]) {
+      expect(await home.run([name])).toMatchObject({ code: 2, err: expect.stringContaining("Unknown command") });
+    }
   });
 });
