@@ -181,6 +181,12 @@ export class RelayError extends Error {
     this.#wireCode = options.wireCode;
   }
 
+  /** Message and hint as one text: few clients show anything else. Upstream's messages may lack their full stop. */
+  get explanation(): string {
+    if (this.hint === undefined) return this.message;
+    return `${this.message}${/[.!?]$/.test(this.message) ? "" : "."} ${this.hint}`;
+  }
+
   /** HTTP status a client sees. */
   get status(): number {
     return KINDS[this.code].status;

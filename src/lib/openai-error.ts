@@ -7,7 +7,7 @@ import type { RelayError } from "./errors.ts";
 export function openaiError(error: RelayError): { error: object } {
   return {
     error: {
-      message: error.hint === undefined ? error.message : `${error.message} ${error.hint}`,
+      message: error.explanation,
       type: error.type,
       param: error.param ?? null,
       code: error.wireCode,

@@ -2,5 +2,5 @@ import type { RelayError } from "../../lib/errors.ts";
 
 /** Ollama says no in one field. */
 export function toError(error: RelayError): { error: string } {
-  return { error: error.hint === undefined ? error.message : `${error.message} ${error.hint}` };
+  return { error: error.explanation };
 }
