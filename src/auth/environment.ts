@@ -6,6 +6,7 @@ import { z } from "zod";
 import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
 import { isObject, nonEmptyString, parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
+import { momentOf } from "../lib/moment.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -160,5 +161,5 @@ function tokensOf(environment: Environment): Tokens | undefined {
 function momentMs(text: string | undefined): number | undefined {
   const value = Number(text ?? "");
   if (!Number.isFinite(value) || value <= 0) return undefined;
-  return value < 1e11 ? value * 1000 : value;
+  return momentOf(value < 1e11 ? value * 1000 : value);
 }

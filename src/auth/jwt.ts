@@ -1,4 +1,5 @@
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../lib/json.ts";
+import { momentOf } from "../lib/moment.ts";
 
 /** What the relay reads out of a token. Tokens are not verified: that is the backend's business. */
 export interface Claims {
@@ -42,5 +43,5 @@ function objectAt(object: JsonObject, key: string): JsonObject {
 
 /** Tokens count in seconds. */
 function momentMs(value: unknown): number | undefined {
-  return typeof value === "number" ? value * 1000 : undefined;
+  return typeof value === "number" ? momentOf(value * 1000) : undefined;
 }

@@ -255,6 +255,16 @@ describe("whoami", () => {
     expect(await home.run(["whoami"])).toMatchObject({ code: 0, out: text });
   });
 
+  test("a token that ends at no moment of the calendar is as good as one that does not say", async () => {
+    writeLogin({ tokens: { access_token: jwt({ iat: 1e15, exp: 9_999_999_999_999 }), account_id: "a" } });
+    const { code, out } = await home.run(["whoami", "--json"]);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ issued_at: null, expires_at: null, is_expired: false });
+    expect((await home.run(["whoami"])).out).toContain("age unknown, does not say when it ends");
+    const environment = { OPENAI_ACCESS_TOKEN: "opaque", OPENAI_EXPIRES_AT: "1e300" };
+    expect(await home.run(["whoami", "--json"], environment)).toMatchObject({ code: 0 });
+  });
+
   test("without a login says how to get one", async () => {
     expect(await home.run(["whoami"])).toMatchObject({
       code: 1,

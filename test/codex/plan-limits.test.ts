@@ -179,6 +179,14 @@ test("from the event of a stream, in minutes", () => {
   expect(named?.meters).toMatchObject([{ id: "codex_bengalfox", name: "codex-bengalfox" }]);
 });
 
+test.each([1e18, 1e300, -1e18])("a reset at %p is none: it could not be shown", (at) => {
+  const window = { used_percent: 1, reset_at: at, reset_after_seconds: at };
+  const body = limitsFromBody({ rate_limit: { primary_window: window } }, NOW);
+  expect(body?.meters[0]?.primary).toEqual({ usedPercent: 1, windowMinutes: undefined, resetsAtMs: undefined });
+  const headers = { "x-codex-primary-used-percent": "1", "x-codex-primary-reset-after-seconds": String(at) };
+  expect(limitsFromHeaders(new Headers(headers), NOW)?.meters[0]?.primary?.resetsAtMs).toBeUndefined();
+});
+
 test("newer news replace what they speak of and leave the rest", () => {
   const older = limitsFromHeaders(new Headers(HEADERS), NOW);
   const newer = limitsFromHeaders(new Headers({ "x-codex-primary-used-percent": "1" }), NOW + 1);
