@@ -27,12 +27,20 @@ export interface SocketVisit {
   readonly visitor: Visitor;
 }
 
+interface Conversation {
+  readonly items: readonly InputItem[];
+  /** Of JSON, what other conversations share included. */
+  readonly characters: number;
+}
+
 type Socket = ServerWebSocket<ResponsesSocket>;
 
 /** Clients know this limit of the backend's own sockets and come back by themselves. */
 const LIFETIME_MS = 60 * 60_000;
 /** Earlier responses that a request may go on from. */
 const REMEMBERED = 8;
+/** Of all of them together, in characters of JSON: frames that are sent ahead cost their sender nothing. */
+const REMEMBERED_CHARACTERS = 64 * 1024 * 1024;
 /** Request fields that a socket carries in its frames because it has headers only once. */
 const FRAME_HEADER = /^ws_request_header_([\w-]+)$/;
 
@@ -50,7 +58,7 @@ export class ResponsesSocket {
   readonly #isCodex: boolean;
   readonly #openedAtMs: number;
   /** Whole conversations by the id of the response that they led to, oldest first. */
-  readonly #conversations = new Map<string, readonly InputItem[]>();
+  readonly #conversations = new Map<string, Conversation>();
   #life: Life | undefined;
   #isLeaving = false;
   #wake: PromiseWithResolvers<void> | undefined;
@@ -71,8 +79,8 @@ export class ResponsesSocket {
       const body = requestOf(frame);
       if (this.#life) throw invalid("A response is already being created on this connection.");
       if (this.#deps.now() - this.#openedAtMs >= LIFETIME_MS) throw expired();
-      if (body["generate"] === false) this.#warm(socket, body);
-      else await this.#create(socket, body);
+      if (body["generate"] === false) this.#warm(socket, body, data.length);
+      else await this.#create(socket, body, data.length);
     } catch (thrown) {
       this.#fail(socket, toRelayError(thrown));
       if (isExpiry(thrown)) socket.close(TRY_AGAIN, "connection limit reached");
@@ -95,9 +103,9 @@ export class ResponsesSocket {
   }
 
   /** What the client sends ahead costs nothing: it is only kept for the request that goes on from it. */
-  #warm(socket: Socket, body: JsonObject): void {
+  #warm(socket: Socket, body: JsonObject, frameLength: number): void {
     const id = `resp_${this.#deps.newId()}`;
-    this.#remember(id, this.#whole(body));
+    this.#remember(id, this.#whole(body, frameLength));
     const response = {
       id,
       object: "response",
@@ -116,24 +124,24 @@ export class ResponsesSocket {
     socket.send(JSON.stringify({ type: "response.completed", response: { ...response, status: "completed", usage } }));
   }
 
-  async #create(socket: Socket, body: JsonObject): Promise<void> {
+  async #create(socket: Socket, body: JsonObject, frameLength: number): Promise<void> {
     const life: Life = new Life(new AbortController().signal, () => this.#deps.leave(life));
     this.#deps.enter(life);
     this.#life = life;
     try {
-      const input = this.#whole(body);
+      const asked = this.#whole(body, frameLength);
       const request = new Request(this.#visit.url, { method: "POST", headers: this.#headersFor(body) });
       const { visitor } = this.#visit;
       const admitted = { request, visitor, id: this.#deps.newId(), life, waitForever: () => {} };
       const sent = withoutFrameFields(body);
       // What the relay's own memory holds it puts back itself, and keeps the turns of a conversation once.
-      if (this.#isOnlyHere(body)) Object.assign(sent, { input, previous_response_id: undefined });
+      if (this.#isOnlyHere(body)) Object.assign(sent, { input: asked.items, previous_response_id: undefined });
       const protocol: Protocol = (await import("../protocols/responses/index.ts")).responses;
       const begun = await begin(protocol, sent, admitted, this.#deps.handling);
       const state = begun.reply.headers.get("x-codex-turn-state");
       if (state !== null) this.#turn = { id: turnOf(body), state };
       const stream = protocol.openStream(begun.parsed, begun.context);
-      await this.#pump(socket, frameSource(stream, begun.reply, life), input);
+      await this.#pump(socket, frameSource(stream, begun.reply, life), asked);
     } finally {
       life.end();
       this.#life = undefined;
@@ -142,7 +150,7 @@ export class ResponsesSocket {
   }
 
   /** Frames of the HTTP stream, one event each, at the pace of the reader. */
-  async #pump(socket: Socket, source: FrameSource, input: readonly InputItem[]): Promise<void> {
+  async #pump(socket: Socket, source: FrameSource, asked: Conversation): Promise<void> {
     const output: InputItem[] = [];
     let isFinished = false;
     for (;;) {
@@ -156,7 +164,7 @@ export class ResponsesSocket {
           data,
         );
         const event = milestone ? parseJson(data) : undefined;
-        isFinished = this.#notice(event, input, output) || isFinished;
+        isFinished = this.#notice(event, asked, output) || isFinished;
         const isError = isObject(event) && event["type"] === "error" && event["status"] === undefined;
         await this.#send(socket, isError ? JSON.stringify({ status: 502, ...event }) : data);
       }
@@ -166,14 +174,17 @@ export class ResponsesSocket {
   }
 
   /** Collects what a later request may go on from. True when the reply is over. */
-  #notice(event: unknown, input: readonly InputItem[], output: InputItem[]): boolean {
+  #notice(event: unknown, asked: Conversation, output: InputItem[]): boolean {
     if (!isObject(event)) return false;
     const { type, item, response } = event;
     if (type === "response.output_item.done" && isObject(item)) output.push(item);
     if (type === "error" || type === "response.failed") return true;
     if (!isObject(response) || !/^response\.(completed|incomplete|done)$/.test(String(type))) return false;
     const whole = Array.isArray(response["output"]) && response["output"].length > 0 ? response["output"] : output;
-    if (typeof response["id"] === "string") this.#remember(response["id"], [...input, ...(whole as InputItem[])]);
+    if (typeof response["id"] === "string") {
+      const characters = asked.characters + JSON.stringify(whole).length;
+      this.#remember(response["id"], { items: [...asked.items, ...(whole as InputItem[])], characters });
+    }
     return true;
   }
 
@@ -208,11 +219,12 @@ export class ResponsesSocket {
   }
 
   /** The conversation in full, wherever its beginning is remembered. Throws `previous_response_not_found`. */
-  #whole(body: JsonObject): InputItem[] {
+  #whole(body: JsonObject, frameLength: number): Conversation {
     const { input, previous_response_id: id } = body;
     const added = itemsOf(input);
-    if (typeof id !== "string" || id === "") return added;
-    const earlier = this.#conversations.get(id) ?? this.#stored(id);
+    if (typeof id !== "string" || id === "") return { items: added, characters: frameLength };
+    const here = this.#conversations.get(id);
+    const earlier = here?.items ?? this.#stored(id);
     if (!earlier) {
       throw new RelayError(
         "previous_response_not_found",
@@ -222,15 +234,19 @@ export class ResponsesSocket {
         },
       );
     }
-    return [...earlier, ...added];
+    // What the relay's memory holds is counted there.
+    return { items: [...earlier, ...added], characters: (here?.characters ?? 0) + frameLength };
   }
 
-  #remember(id: string, conversation: readonly InputItem[]): void {
+  #remember(id: string, conversation: Conversation): void {
     this.#conversations.delete(id);
     this.#conversations.set(id, conversation);
-    for (const oldest of this.#conversations.keys()) {
-      if (this.#conversations.size <= REMEMBERED) break;
+    let characters = 0;
+    for (const kept of this.#conversations.values()) characters += kept.characters;
+    for (const [oldest, kept] of this.#conversations) {
+      if (this.#conversations.size <= REMEMBERED && characters <= REMEMBERED_CHARACTERS) break;
       this.#conversations.delete(oldest);
+      characters -= kept.characters;
     }
   }
 

@@ -169,6 +169,20 @@ describe("one socket", () => {
     later.close();
   });
 
+  test("remembers only so much of what is sent ahead, the newest of it", async () => {
+    const connection = await opened();
+    const ids: (string | undefined)[] = [];
+    for (const letter of ["a", "b", "c"]) {
+      connection.send(create(letter.repeat(30 * 1024 * 1024), { generate: false }));
+      ids.push((await connection.reply()).at(-1)?.response?.id);
+    }
+    connection.send(create("go on", { generate: false, previous_response_id: ids[0] }));
+    expect(await connection.next()).toMatchObject({ error: { code: "previous_response_not_found" } });
+    connection.send(create("go on", { generate: false, previous_response_id: ids[2] }));
+    expect((await connection.reply()).at(-1)?.type).toBe("response.completed");
+    connection.close();
+  });
+
   test("answers one request at a time", async () => {
     const connection = await opened();
     connection.send(create("deltas:2000"));
