@@ -47,7 +47,13 @@ export class AnswerReader {
   readonly #thoughts = new ReasoningText();
   /** Text told so far, by item and part. */
   readonly #told = new Map<string, string>();
+  /** Parts of it that are known to be whole: a delta that comes after is a repetition. */
+  readonly #whole = new Set<string>();
   readonly #called = new Set<number>();
+  /** Calls that were announced, and what came of their arguments or input: all that is known of one that never ends. */
+  readonly #begun = new Map<number, OutputItem>();
+  readonly #pieces = new Map<number, string>();
+  readonly #thoughtItems = new Set<number>();
   #pendingReasoning: InputItem[] = [];
   /** The message that text was last told of. */
   #textSlot = -1;
@@ -66,10 +72,17 @@ export class AnswerReader {
     if (isFailure(wire.type)) throw eventFailure({ ...event, response: responseOf(event) }, this.#options.now);
     switch (event.type) {
       case "response.output_text.delta":
-        this.#text(this.#slots.of(event), `t${event.content_index ?? 0}`, event.delta);
-        break;
       case "response.refusal.delta":
         this.#text(this.#slots.of(event), `t${event.content_index ?? 0}`, event.delta);
+        break;
+      case "response.output_text.done":
+        this.#restOfText(this.#slots.of(event), event.content_index ?? 0, event.text);
+        break;
+      case "response.refusal.done":
+        this.#restOfText(this.#slots.of(event), event.content_index ?? 0, event.refusal);
+        break;
+      case "response.content_part.done":
+        this.#part(this.#slots.of(event), event.content_index ?? 0, event.part);
         break;
       case "response.reasoning_summary_text.delta":
         this.#thought(`${this.#slots.of(event)}/s${event.summary_index ?? 0}`, event.delta);
@@ -77,8 +90,21 @@ export class AnswerReader {
       case "response.reasoning_text.delta":
         this.#thought(`${this.#slots.of(event)}/r${event.content_index ?? 0}`, event.delta);
         break;
+      case "response.function_call_arguments.delta":
+      case "response.custom_tool_call_input.delta":
+        this.#pieces.set(this.#slots.of(event), (this.#pieces.get(this.#slots.of(event)) ?? "") + textOf(event.delta));
+        break;
+      case "response.function_call_arguments.done":
+        this.#pieces.set(this.#slots.of(event), textOf(event.arguments));
+        break;
+      case "response.custom_tool_call_input.done":
+        this.#pieces.set(this.#slots.of(event), textOf(event.input));
+        break;
+      case "response.output_item.added":
+        if (isCall(event.item)) this.#begun.set(this.#slotOf(event.item, event.output_index), event.item);
+        break;
       case "response.output_item.done":
-        this.#item(event.item, this.#slots.of({ output_index: event.output_index, item_id: event.item.id }));
+        this.#item(event.item, this.#slotOf(event.item, event.output_index));
         break;
       case "response.completed":
       case "response.done":
@@ -96,8 +122,14 @@ export class AnswerReader {
     if (!this.isDone) throw truncated();
   }
 
+  #slotOf(item: OutputItem, index: number): number {
+    const slot = this.#slots.of({ output_index: index, item_id: item.id });
+    this.#slots.name(slot, item.call_id);
+    return slot;
+  }
+
   #text(slot: number, part: string, text: string): void {
-    if (!text) return;
+    if (!text || this.#whole.has(`${slot}/${part}`)) return;
     this.#remember(`${slot}/${part}`, text);
     this.#sayThought(this.#thoughts.flush());
     // Two messages of one answer are set apart.
@@ -108,6 +140,13 @@ export class AnswerReader {
 
   #say(text: string): void {
     if (text !== "") this.#sink.text(text);
+  }
+
+  #restOfText(slot: number, index: number, whole: string): void {
+    const key = `${slot}/t${index}`;
+    const rest = this.#untold(key, whole);
+    this.#text(slot, `t${index}`, rest);
+    if (this.#told.get(key) === whole) this.#whole.add(key);
   }
 
   #thought(key: string, text: string): void {
@@ -139,7 +178,7 @@ export class AnswerReader {
 
   #part(slot: number, index: number, part: ContentPart): void {
     const text = part.type === "refusal" ? part.refusal : part.type === "output_text" ? part.text : "";
-    this.#text(slot, `t${index}`, this.#untold(`${slot}/t${index}`, text ?? ""));
+    this.#restOfText(slot, index, text ?? "");
   }
 
   #reasoning(item: OutputItem, slot: number): void {
@@ -149,7 +188,8 @@ export class AnswerReader {
       const key = `${slot}/${letter}${index}`;
       this.#thought(key, this.#untold(key, textOf(part.text)));
     });
-    if (!item.encrypted_content) return;
+    if (!item.encrypted_content || this.#thoughtItems.has(slot)) return;
+    this.#thoughtItems.add(slot);
     this.#pendingReasoning.push({ type: "reasoning", summary, encrypted_content: item.encrypted_content });
   }
 
@@ -164,6 +204,14 @@ export class AnswerReader {
     this.#sink.call({ id, name: item.name ?? "", arguments: argumentsOf(item) });
   }
 
+  #makeBegunCalls(): void {
+    for (const [slot, item] of this.#begun) {
+      const text = this.#pieces.get(slot);
+      const key = item.type === "custom_tool_call" ? "input" : "arguments";
+      this.#call(text === undefined ? item : { ...item, [key]: text }, slot);
+    }
+  }
+
   #finish(type: string, response: ResponseObject): void {
     if (response.status === "failed" || response.status === "cancelled") {
       throw eventFailure({ type: `response.${response.status}`, response }, this.#options.now);
@@ -171,10 +219,10 @@ export class AnswerReader {
     const isShort = type === "response.incomplete" || response.status === "incomplete";
     objectsOf(response.output).forEach((item, position) => {
       // A call that was cut short must not look like one that can be made.
-      const isCall = item.type === "function_call" || item.type === "custom_tool_call";
-      if (!this.#stop.isHit && !(isShort && isCall)) this.#item(item, this.#slots.ofFinal(item, position));
+      if (!this.#stop.isHit && !(isShort && isCall(item))) this.#item(item, this.#slots.ofFinal(item, position));
     });
     if (this.#stop.isHit) return;
+    if (!isShort) this.#makeBegunCalls();
     const reason = !isShort
       ? "stop"
       : response.incomplete_details?.reason === "content_filter"
@@ -198,6 +246,10 @@ export class AnswerReader {
     const told = this.#told.get(key) ?? "";
     return textOf(whole).startsWith(told) ? textOf(whole).slice(told.length) : "";
   }
+}
+
+function isCall(item: OutputItem): boolean {
+  return item.type === "function_call" || item.type === "custom_tool_call";
 }
 
 /** A function's arguments as an object; a free-text tool's input under the name `input`. */
