@@ -41,7 +41,8 @@ export class Gate {
   #checkHost(host: string | null): void {
     const name = host === null ? "" : hostName(host);
     if (isLoopbackName(name) || name === this.#options.host.toLowerCase()) return;
-    if (this.#options.allowHosts.some((allowed) => allowed === "*" || hostName(allowed) === name)) return;
+    if (this.#options.allowHosts.some((allowed) => allowed === "*" || (name !== "" && hostName(allowed) === name)))
+      return;
     const shown = printable(name);
     throw new RelayError("host_not_allowed", `The host name '${shown}' is not allowed.`, {
       hint: `If it is yours, start the relay with --allow-host ${shown || "NAME"}.`,
@@ -51,28 +52,30 @@ export class Gate {
   #checkOrigin(headers: Headers): string | undefined {
     const origin = headers.get("origin");
     const site = headers.get("sec-fetch-site");
+    const isElsewhere = site !== null && site !== "same-origin" && site !== "none";
     if (origin === null) {
       // Without Origin a page can still reach us by images, forms or links; browsers label those.
-      if (site === "cross-site" || site === "same-site") throw originRefused("of another site");
+      if (isElsewhere) throw originRefused("of another site");
       return undefined;
     }
     const isOwn = origin === `http://${headers.get("host")}` || origin === `https://${headers.get("host")}`;
     const isAllowed = this.#options.corsOrigins.some((allowed) => allowed === "*" || sameOrigin(allowed, origin));
-    if (!isOwn && !isAllowed) throw originRefused(`'${printable(origin)}'`);
+    if (!isAllowed && (!isOwn || isElsewhere)) throw originRefused(`'${printable(origin)}'`);
     return origin;
   }
 
   #checkKey(headers: Headers): string {
     if (!this.#keyDigest) return "";
     const bearer = /^Bearer\s+(.+)$/i.exec(headers.get("authorization") ?? "")?.[1]?.trim();
-    const given = bearer ?? headers.get("x-api-key") ?? undefined;
-    // Digests have one length, so comparing them tells nothing about the key's.
-    if (given !== undefined && timingSafeEqual(digest(given), this.#keyDigest)) {
-      return digest(given).toString("hex").slice(0, 16);
+    // Some clients send both, one of them left over from another service.
+    const keys = [bearer, headers.get("x-api-key")].filter((key) => key !== undefined && key !== null);
+    for (const key of keys) {
+      // Digests have one length, so comparing them tells nothing about the key's.
+      if (timingSafeEqual(digest(key), this.#keyDigest)) return digest(key).toString("hex").slice(0, 16);
     }
     throw new RelayError(
       "invalid_api_key",
-      given === undefined ? "This relay asks for an API key, and the request has none." : "Incorrect API key provided.",
+      keys.length === 0 ? "This relay asks for an API key, and the request has none." : "Incorrect API key provided.",
       {
         hint: "Send the relay's own key (its --api-key) as 'Authorization: Bearer KEY'.",
         headers: { "www-authenticate": "Bearer" },

@@ -46,6 +46,15 @@ describe("Host", () => {
   });
 });
 
+test("an allowed name that is none lets no Host in that is none", () => {
+  const gate = new Gate({ ...OPEN, allowHosts: ["http://relay.home", ""] });
+  expect(["", "a:b:c", "127.0.0.1, page.example"].map((host) => codeOf(gate, { host }))).toEqual([
+    "host_not_allowed",
+    "host_not_allowed",
+    "host_not_allowed",
+  ]);
+});
+
 describe("a web page", () => {
   const host = "127.0.0.1:8787";
   const gate = new Gate({ ...OPEN, corsOrigins: ["https://app.example"] });
@@ -62,6 +71,10 @@ describe("a web page", () => {
     [{ "sec-fetch-site": "same-site" }, "origin_not_allowed"],
     [{ "sec-fetch-site": "none" }, "in"],
     [{ "sec-fetch-site": "same-origin" }, "in"],
+    [{ "sec-fetch-site": "something-new" }, "origin_not_allowed"],
+    [{ origin: "http://127.0.0.1:8787", "sec-fetch-site": "same-origin" }, "in"],
+    [{ origin: "http://127.0.0.1:8787", "sec-fetch-site": "cross-site" }, "origin_not_allowed"],
+    [{ origin: "http://127.0.0.1:8787", "sec-fetch-site": "same-site" }, "origin_not_allowed"],
     [{ "sec-fetch-mode": "cors" }, "in"],
     [{ origin: "https://app.example", "sec-fetch-site": "cross-site" }, "in"],
   ])("%j: %s", (headers, expected) => {
@@ -99,6 +112,10 @@ describe("the key", () => {
     [{ authorization: "bearer right" }, "in"],
     [{ "x-api-key": "right" }, "in"],
     [{ "x-api-key": "wrong" }, "invalid_api_key"],
+    [{ authorization: "Bearer wrong", "x-api-key": "right" }, "in"],
+    [{ authorization: "Bearer right", "x-api-key": "wrong" }, "in"],
+    [{ authorization: "Bearer wrong", "x-api-key": "wrong" }, "invalid_api_key"],
+    [{ authorization: "Basic x", "x-api-key": "right" }, "in"],
   ])("%j: %s", (headers, expected) => {
     expect(codeOf(gate, { host, ...headers })).toBe(expected);
   });
