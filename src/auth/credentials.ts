@@ -29,4 +29,11 @@ export interface CredentialProvider {
    * spending the refresh token; `attempt` 2 refreshes (once, however many callers ask) and returns the new ones.
    */
   recover(rejected: Credentials, attempt: 1 | 2): Promise<Credentials>;
+  /** Renewals so far, where they are counted. */
+  readonly refreshes?: Readonly<RefreshCounts>;
+}
+
+export interface RefreshCounts {
+  ok: number;
+  failed: number;
 }

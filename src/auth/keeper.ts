@@ -1,7 +1,7 @@
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { takeLock } from "../lib/lock-file.ts";
-import type { CredentialProvider, Credentials } from "./credentials.ts";
+import type { CredentialProvider, Credentials, RefreshCounts } from "./credentials.ts";
 import { readClaims } from "./jwt.ts";
 import type { AuthFetch } from "./login-service.ts";
 import { refreshTokens, RefreshFailure, type RefreshReason } from "./oauth.ts";
@@ -62,6 +62,7 @@ interface Held {
  * one at a time between processes, and never one with a token that somebody else has spent.
  */
 export class CredentialKeeper implements CredentialProvider {
+  readonly refreshes: RefreshCounts = { ok: 0, failed: 0 };
   readonly #options: KeeperOptions;
   #held: Held | undefined;
   #refreshing: Promise<Held> | undefined;
@@ -215,8 +216,10 @@ export class CredentialKeeper implements CredentialProvider {
           : new RefreshFailure("The login could not be renewed.", { isPermanent: false, cause: error });
       const adopted = failure.isReused ? await this.#adoptNewer(refreshToken) : undefined;
       if (adopted) return adopted;
+      this.refreshes.failed += 1;
       throw this.#refused(source, refreshToken, failure);
     }
+    this.refreshes.ok += 1;
     const atMs = this.#options.now();
     this.#renewed = { accessToken: fresh.accessToken, atMs };
     this.#restUntilMs = 0;

@@ -9,11 +9,14 @@ export class WireEvent {
   readonly type: string;
   /** The JSON text as upstream sent it, on one line. */
   readonly data: string;
+  /** One of the many deltas: nobody has read more of it than its type. */
+  readonly isBulk: boolean;
   #parsed: CodexEvent | undefined;
 
   private constructor(type: string, data: string, parsed: CodexEvent | undefined) {
     this.type = type;
     this.data = data;
+    this.isBulk = parsed === undefined;
     this.#parsed = parsed;
   }
 
@@ -60,6 +63,35 @@ const PASSED_ON = new Set([
   "response.function_call_arguments.delta",
   "response.custom_tool_call_input.delta",
 ]);
+
+/** Hosted tools and other families of the public API: the relay passes them on without reading them. */
+const PUBLIC_FAMILY =
+  /^response\.(web_search_call|image_generation_call|file_search_call|code_interpreter_call|code_interpreter_call_code|mcp_[a-z_]+|shell_call_[a-z_]+|audio|audio\.transcript|compaction)\.[a-z_]+$/;
+
+const KNOWN = new Set(
+  [
+    "created in_progress queued completed done incomplete failed cancelled metadata",
+    "output_item.added output_item.done content_part.added content_part.done",
+    "output_text.delta output_text.done output_text.annotation.added refusal.delta refusal.done",
+    "reasoning_summary_part.added reasoning_summary_part.done",
+    "reasoning_summary_text.delta reasoning_summary_text.done reasoning_text.delta reasoning_text.done",
+    "function_call_arguments.delta function_call_arguments.done",
+    "custom_tool_call_input.delta custom_tool_call_input.done",
+  ]
+    .flatMap((names) => names.split(" "))
+    .map((name) => `response.${name}`),
+);
+
+/** False for types that the relay has never heard of. They end no stream, but whoever keeps the relay wants to know. */
+export function isKnownEvent(type: string): boolean {
+  return (
+    KNOWN.has(type) ||
+    type === "error" ||
+    type === "keepalive" ||
+    type === "codex.rate_limits" ||
+    PUBLIC_FAMILY.test(type)
+  );
+}
 
 /** Events that carry no output yet: the status line is still held while only these have come. */
 export function isPreamble(type: string): boolean {

@@ -43,6 +43,11 @@ export class CatalogueKeeper {
     return this.#known ?? this.#asking;
   }
 
+  /** The list as it is known now, if it is; asks nobody. */
+  get known(): ModelCatalogue | undefined {
+    return this.#known;
+  }
+
   /** Tells the keeper about `x-models-etag` of a reply. */
   noticeEtag(etag: string | null): void {
     if (etag !== null && this.#etag !== undefined && etag !== this.#etag) this.#askAgainAtMs = 0;

@@ -6,7 +6,7 @@ import { LITE_HEADER, needsClassicShape, toLite } from "../codex/lite.ts";
 import { findModel, type ModelCatalogue } from "../codex/models.ts";
 import type { PlanLimits } from "../codex/plan-limits.ts";
 import type { CodexRequest } from "../codex/schema.ts";
-import type { WireEvent } from "../codex/wire-event.ts";
+import { isKnownEvent, type WireEvent } from "../codex/wire-event.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
@@ -29,6 +29,15 @@ export interface UpstreamCall {
   readonly codexHeaders: Readonly<Record<string, string>> | undefined;
   /** Hex characters unique to the request. */
   readonly requestId: string;
+  readonly observer?: ReplyObserver;
+}
+
+/** Told of a reply's events as they come, also of attempts that are then repeated. Quick, and never throws. */
+export interface ReplyObserver {
+  /** Every event but the many deltas. */
+  onNotable(event: WireEvent): void;
+  /** All events of one network read. */
+  onBatch(batch: readonly WireEvent[]): void;
 }
 
 /** A reply that has begun well: its first event that matters is no failure, or none came for `holdMs`. */
@@ -53,8 +62,14 @@ export interface UpstreamDependencies {
 /** Counters for health and metrics. */
 export interface UpstreamCounts {
   retries: number;
+  /** Data fields that are no events. */
   ignoredData: number;
+  /** Events of types that the relay does not know, by type: the backend has moved on. */
+  readonly unknownEvents: Map<string, number>;
 }
+
+/** Types told apart; upstream's inventions beyond are counted as one. */
+const UNKNOWN_TYPES = 32;
 
 /** What a single attempt may still try; each cure works once. */
 interface Cures {
@@ -68,7 +83,7 @@ interface Cures {
 export class UpstreamClient {
   readonly catalogue: CatalogueKeeper;
   readonly limits: PlanLimitsKeeper;
-  readonly counts: UpstreamCounts = { retries: 0, ignoredData: 0 };
+  readonly counts: UpstreamCounts = { retries: 0, ignoredData: 0, unknownEvents: new Map() };
   readonly #options: UpstreamOptions;
   readonly #credentials: CredentialProvider;
   readonly #egress: Egress;
@@ -195,7 +210,7 @@ export class UpstreamClient {
     this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
     this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
-    const events = this.#events(response, credentials.accountId);
+    const events = this.#events(response, credentials.accountId, call.observer);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await afterFirstOutput(events, this.#options.holdMs, this.#now);
     return { headers: response.headers, events: begun, dropped: [...cures.dropped] };
@@ -218,7 +233,11 @@ export class UpstreamClient {
     return choice === "auto" ? findModel(catalogue, model)?.use_responses_lite === true : choice === "on";
   }
 
-  #events(response: Response, accountId: string | undefined): AsyncGenerator<WireEvent[], void, undefined> {
+  #events(
+    response: Response,
+    accountId: string | undefined,
+    observer: ReplyObserver | undefined,
+  ): AsyncGenerator<WireEvent[], void, undefined> {
     const contentType = response.headers.get("content-type") ?? "";
     if (!response.body || /json|html/.test(contentType)) {
       response.body?.cancel().catch(() => {});
@@ -227,8 +246,19 @@ export class UpstreamClient {
     return readEvents(response.body, {
       idleTimeoutMs: this.#options.idleTimeoutMs,
       onIgnored: () => (this.counts.ignoredData += 1),
-      onLimits: ({ event }) => this.limits.noticeBody(event, accountId),
+      onNotable: (event) => {
+        if (event.type === "codex.rate_limits") this.limits.noticeBody(event.event, accountId);
+        else if (!isKnownEvent(event.type)) this.#countUnknown(event.type);
+        observer?.onNotable(event);
+      },
+      ...(observer ? { onBatch: (batch: readonly WireEvent[]) => observer.onBatch(batch) } : {}),
     });
+  }
+
+  #countUnknown(type: string): void {
+    const { unknownEvents } = this.counts;
+    const key = unknownEvents.has(type) || unknownEvents.size < UNKNOWN_TYPES ? type : "other";
+    unknownEvents.set(key, (unknownEvents.get(key) ?? 0) + 1);
   }
 
   /** Passes one request of an API-key login to the public API as it is, and its reply back as it is. */

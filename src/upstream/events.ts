@@ -11,8 +11,10 @@ export interface ReadOptions {
   readonly idleTimeoutMs?: number;
   /** Called for every data field that is no event (`[DONE]`, broken JSON). */
   readonly onIgnored?: () => void;
-  /** Called with every event that speaks of the plan's limits; it is yielded all the same. */
-  readonly onLimits?: (event: WireEvent) => void;
+  /** Called with every event but the many deltas; it is yielded all the same. */
+  readonly onNotable?: (event: WireEvent) => void;
+  /** Called with the events of each network read, before they are yielded. */
+  readonly onBatch?: (batch: readonly WireEvent[]) => void;
 }
 
 /**
@@ -30,7 +32,7 @@ export async function* readEvents(
     onEvent({ data }) {
       const event = WireEvent.from(data);
       if (!event) return options.onIgnored?.();
-      if (event.type === "codex.rate_limits") options.onLimits?.(event);
+      if (!event.isBulk) options.onNotable?.(event);
       batch.push(event);
     },
     onError(error) {
@@ -63,6 +65,7 @@ export async function* readEvents(
       if (batch.length > 0) {
         const ready = batch;
         batch = [];
+        options.onBatch?.(ready);
         yield ready;
       }
       if (oversize) throw new RelayError("upstream_error", "Upstream sent an event that is too large to be real.");

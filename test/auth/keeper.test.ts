@@ -200,6 +200,16 @@ describe("after a 401", () => {
     expect(server.asked).toEqual([]);
   });
 
+  test("renewals are counted by how they went", async () => {
+    login({ access: expiring(-MINUTE) });
+    const counting = keeper();
+    await counting.current();
+    expect(counting.refreshes).toEqual({ ok: 1, failed: 0 });
+    login({ access: expiring(-MINUTE), refresh: "rt_of_nobody" });
+    await counting.current().catch(() => {});
+    expect(counting.refreshes).toEqual({ ok: 1, failed: 1 });
+  });
+
   test("many rejections at once renew once", async () => {
     login();
     const held = keeper();
