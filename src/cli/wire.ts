@@ -15,7 +15,7 @@ import { createEgress, takeOverProxyEnvironment, type Egress } from "../upstream
 import type { UpstreamOptions } from "../upstream/options.ts";
 import { BACKGROUND_VARIABLE } from "./background/given.ts";
 import { mostRequests } from "./fetch-limit.ts";
-import { createLog } from "./log.ts";
+import { createLog, warnOfText } from "./log.ts";
 
 /** Everything that a command needs to talk to upstream. */
 export interface Wiring extends Loaded {
@@ -41,7 +41,8 @@ export async function wire(
   const loaded = await loadSettings(flags, env);
   const settings = { ...loaded.settings, ...over.settings };
   const format = settings.logFormat ?? (process.stderr.isTTY ? "pretty" : "json");
-  const log = over.log ?? (await createLog({ level: settings.logLevel, format }));
+  const log =
+    over.log ?? (await createLog({ level: settings.logLevel, format, secrets: [settings.apiKey, settings.proxy] }));
   const egress = createEgress({ proxy: settings.proxy, noProxy: env["NO_PROXY"] ?? env["no_proxy"] ?? "" });
   takeOverProxyEnvironment(process.env);
   const credentials = openCredentials({
@@ -83,6 +84,7 @@ async function upstreamOptionsOf(
 
 /** Starts listening with what was wired. Throws `start_failed`. */
 export function listen({ settings, upstream, credentials, log }: Wiring): RunningRelay {
+  warnOfText(log);
   const instanceId = process.env[BACKGROUND_VARIABLE];
   return startRelay({ options: relayOptions(settings), upstream, credentials, log, instanceId });
 }

@@ -9,6 +9,11 @@ export interface Log {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** True when debug lines are written: what takes effort to gather is gathered only then. */
+  readonly isDebug?: boolean;
 }
+
+/** Message of the line that every request gets at its end; writers for people lay its fields out. */
+export const REQUEST_LINE = "request";
 
 export const SILENT_LOG: Log = { debug() {}, info() {}, warn() {}, error() {} };

@@ -7,6 +7,8 @@ import type { RelayOptions } from "./options.ts";
 export interface Visitor {
   /** Tells clients with different keys apart; "" when no key is asked for. */
   readonly clientId: string;
+  /** The caller has the key, or none is asked for. Always true where a key is needed to come in. */
+  readonly isTrusted: boolean;
   /** Set when the caller is a web page on an allowed origin. */
   readonly origin: string | undefined;
   /** True when a browser sent the request: its content type is then held against it. */
@@ -30,8 +32,9 @@ export class Gate {
     this.#checkHost(headers.get("host"));
     const origin = this.#checkOrigin(headers);
     const clientId = isOpen ? "" : this.#checkKey(headers);
+    const isTrusted = !isOpen || this.#isKeyGiven(headers);
     const site = headers.get("sec-fetch-site");
-    return { clientId, origin, isBrowser: origin !== undefined || (site !== null && site !== "none") };
+    return { clientId, isTrusted, origin, isBrowser: origin !== undefined || (site !== null && site !== "none") };
   }
 
   /**
@@ -64,24 +67,33 @@ export class Gate {
     return origin;
   }
 
+  #isKeyGiven(headers: Headers): boolean {
+    if (!this.#keyDigest) return true;
+    const expected = this.#keyDigest;
+    // Digests have one length, so comparing them tells nothing about the key's.
+    return keysIn(headers).some((key) => timingSafeEqual(digest(key), expected));
+  }
+
   #checkKey(headers: Headers): string {
     if (!this.#keyDigest) return "";
-    const bearer = /^Bearer\s+(.+)$/i.exec(headers.get("authorization") ?? "")?.[1]?.trim();
-    // Some clients send both, one of them left over from another service.
-    const keys = [bearer, headers.get("x-api-key")].filter((key) => key !== undefined && key !== null);
-    for (const key of keys) {
-      // Digests have one length, so comparing them tells nothing about the key's.
-      if (timingSafeEqual(digest(key), this.#keyDigest)) return digest(key).toString("hex").slice(0, 16);
-    }
+    if (this.#isKeyGiven(headers)) return this.#keyDigest.toString("hex").slice(0, 16);
     throw new RelayError(
       "invalid_api_key",
-      keys.length === 0 ? "This relay asks for an API key, and the request has none." : "Incorrect API key provided.",
+      keysIn(headers).length === 0
+        ? "This relay asks for an API key, and the request has none."
+        : "Incorrect API key provided.",
       {
         hint: "Send the relay's own key (its --api-key) as 'Authorization: Bearer KEY'.",
         headers: { "www-authenticate": "Bearer" },
       },
     );
   }
+}
+
+/** Some clients send both, one of them left over from another service. */
+function keysIn(headers: Headers): string[] {
+  const bearer = /^Bearer\s+(.+)$/i.exec(headers.get("authorization") ?? "")?.[1]?.trim();
+  return [bearer, headers.get("x-api-key")].filter((key) => key !== undefined && key !== null);
 }
 
 /** Headers that let an allowed page read the reply; none for everyone else. */

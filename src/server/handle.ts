@@ -11,6 +11,7 @@ import { parseBody, readBody } from "./body.ts";
 import type { Visitor } from "./gate.ts";
 import type { Life } from "./life.ts";
 import type { RelayOptions } from "./options.ts";
+import type { RequestRecord } from "./record.ts";
 import { jsonReply, requestIdHeaders, streamHeaders } from "./reply.ts";
 
 /** What handling needs besides the request. */
@@ -30,6 +31,7 @@ export interface Admitted {
   /** Hex characters unique to the request. */
   readonly id: string;
   readonly life: Life;
+  readonly record: RequestRecord;
   /** Lifts the limit on silence, which bounds slow senders, once the request is here: models may think for long. */
   readonly waitForever: () => void;
   /** Makes the connection a WebSocket with `data`; absent for requests that came over one. */
@@ -50,14 +52,15 @@ export interface Begun {
  * Throws RelayError while the status line is still open; afterwards failures become frames of the dialect.
  */
 export async function handle(protocol: Protocol, admitted: Admitted, deps: HandleDependencies): Promise<Response> {
-  const { request, life } = admitted;
+  const { request, life, record } = admitted;
   const bytes = await readBody(request, deps.options.maxBodyBytes);
   admitted.waitForever();
   const { parsed, context, reply, headers } = await begin(protocol, parseBody(bytes), admitted, deps);
 
   if (protocol.isStreaming(parsed)) {
     life.isStreaming = true;
-    const frames = frameSource(protocol.openStream(parsed, context), reply, life);
+    record.isStream = true;
+    const frames = frameSource(protocol.openStream(parsed, context), reply, admitted);
     const keepAlive = { frame: protocol.keepAliveFrame, everyMs: deps.options.keepAliveMs };
     return new Response(toByteStream(frames, keepAlive), {
       headers: { ...streamHeaders(protocol.streamContentType), ...headers },
@@ -69,7 +72,9 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
       for (const event of batch) body.onEvent(event);
       if (body.isDone) break;
     }
-    return jsonReply(body.toBody(), 200, headers);
+    const whole = jsonReply(body.toBody(), 200, headers);
+    record.complete();
+    return whole;
   } finally {
     life.end();
   }
@@ -82,10 +87,11 @@ export async function begin(
   admitted: Admitted,
   deps: HandleDependencies,
 ): Promise<Begun> {
-  const { request, life } = admitted;
+  const { request, life, record } = admitted;
   const parsed = protocol.parse(body);
   const context = await contextOf(admitted, isCodexClient(request.headers), deps);
   const translation = protocol.toCodex(parsed, context);
+  record.onTranslated(body, translation);
   if (deps.options.strict) refuseDropped(translation);
 
   const key = translation.body.prompt_cache_key ?? conversationKey(translation.body, context.clientId);
@@ -95,9 +101,11 @@ export async function begin(
       conversationId: conversationId(key),
       codexHeaders: translation.verbatim ? codexClientHeaders(request.headers) : undefined,
       requestId: admitted.id,
+      observer: record,
     },
     life.signal,
   );
+  record.onBegun(reply.dropped, upstreamRequestId(reply.headers));
   return { parsed, context, reply, headers: replyHeaders(protocol, reply, translation, admitted.id) };
 }
 
@@ -171,11 +179,17 @@ function headerText(names: readonly string[]): string {
 }
 
 /** Upstream's batches as the client's frames. An error after the status line becomes a frame, never a torn socket. */
-export function frameSource(stream: ClientStream, reply: UpstreamReply, life: Life): FrameSource {
+export function frameSource(
+  stream: ClientStream,
+  reply: UpstreamReply,
+  { life, record }: Pick<Admitted, "life" | "record">,
+): FrameSource {
   let isOver = false;
   const fail = (thrown: unknown) => {
     isOver = true;
-    return stream.onFailure(toRelayError(thrown));
+    const error = toRelayError(thrown);
+    record.fail(error);
+    return stream.onFailure(error);
   };
   return {
     async next() {
@@ -194,6 +208,7 @@ export function frameSource(stream: ClientStream, reply: UpstreamReply, life: Li
           frames += stream.onEvent(event);
           if (stream.isDone) break;
         }
+        if (stream.isDone) record.complete();
         return frames;
       } catch (thrown) {
         if (!life.signal.aborted) return frames + fail(thrown);
@@ -202,6 +217,6 @@ export function frameSource(stream: ClientStream, reply: UpstreamReply, life: Li
         return reason instanceof RelayError ? frames + fail(reason) : undefined;
       }
     },
-    cancel: () => life.end(),
+    cancel: () => life.leave(),
   };
 }

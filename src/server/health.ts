@@ -1,7 +1,10 @@
 import type { CredentialProvider } from "../auth/credentials.ts";
 import { toRelayError } from "../lib/errors.ts";
 import { VERSION } from "../version.ts";
+import type { Metrics, Moment } from "./metrics.ts";
+import { PROMETHEUS_TYPE } from "./prometheus.ts";
 import { jsonReply } from "./reply.ts";
+import type { Handler, Route } from "./routes.ts";
 
 /** Facts about this process that anyone on the machine may know. */
 export interface Instance {
@@ -10,8 +13,38 @@ export interface Instance {
   readonly startedAtMs: number;
 }
 
+/** What the open routes tell about. */
+export interface Vitals {
+  readonly instance: Instance;
+  readonly credentials: CredentialProvider;
+  readonly metrics: Metrics;
+  readonly now: () => number;
+  /** `isTrusted` callers may know how full the plan is. */
+  readonly moment: (isTrusted: boolean) => Moment;
+}
+
+/** Routes for whoever watches over the relay. They need no key and say nothing private. */
+export function openRoutes({ instance, credentials, metrics, now, moment }: Vitals): Route[] {
+  const alive: Handler = () => health(instance, now());
+  const counters: Handler = ({ request, visitor }) => {
+    const wantsJson = /\bapplication\/json\b/i.test(request.headers.get("accept") ?? "");
+    return wantsJson ? jsonReply(metrics.toJson(moment(visitor.isTrusted))) : text(visitor.isTrusted);
+  };
+  const text = (isTrusted: boolean) =>
+    new Response(metrics.toText(moment(isTrusted)), { headers: { "content-type": PROMETHEUS_TYPE } });
+  const routes = {
+    "/": alive,
+    "/health": alive,
+    "/healthz": alive,
+    "/ready": () => ready(credentials),
+    "/metrics": counters,
+    "/metrics/prometheus": (({ visitor }) => text(visitor.isTrusted)) satisfies Handler,
+  };
+  return Object.entries(routes).map(([path, handler]) => ({ path, isOpen: true, methods: { GET: handler } }));
+}
+
 /** GET /health: the process is alive. */
-export function health(instance: Instance, nowMs: number): Response {
+function health(instance: Instance, nowMs: number): Response {
   return jsonReply({
     status: "ok",
     name: "codex-relay",
@@ -22,7 +55,7 @@ export function health(instance: Instance, nowMs: number): Response {
 }
 
 /** GET /ready: there is a login that works, as far as can be told without asking upstream for an answer. */
-export async function ready(credentials: CredentialProvider): Promise<Response> {
+async function ready(credentials: CredentialProvider): Promise<Response> {
   try {
     const { kind } = await credentials.current();
     return jsonReply({ status: "ready", mode: kind });

@@ -2,18 +2,26 @@
 export class Life {
   /** A streamed reply outlives its handler. */
   isStreaming = false;
+  /** The client hung up before it had everything. */
+  hasClientLeft = false;
   readonly #controller = new AbortController();
   readonly #atEnd: () => void;
 
   constructor(client: AbortSignal, atEnd: () => void) {
     this.#atEnd = atEnd;
     if (client.aborted) this.#controller.abort(client.reason);
-    else client.addEventListener("abort", () => this.end(client.reason), { once: true });
+    else client.addEventListener("abort", () => this.leave(client.reason), { once: true });
   }
 
   /** Carried by every upstream call of the request. */
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** The client is gone. */
+  leave(reason?: unknown): void {
+    this.hasClientLeft = true;
+    this.end(reason);
   }
 
   /** Lets go of upstream, whether or not it still sends. */

@@ -1,7 +1,11 @@
-import type { Dialect } from "../protocols/protocol.ts";
+import { DIALECTS } from "../protocols/index.ts";
+import type { Dialect, Protocol } from "../protocols/protocol.ts";
+import type { Admitted } from "./handle.ts";
+
+export type Handler = (admitted: Admitted) => Promise<Response> | Response;
 
 /** One path and what may be done there. `:name` matches one segment, a last `*` the rest. */
-export interface Route<Handler> {
+export interface Route {
   readonly path: string;
   /** Open routes (health) need no key. */
   readonly isOpen: boolean;
@@ -45,4 +49,18 @@ export function fits(pattern: string, path: string): boolean {
 /** A path and, for `/v1` paths, its form without the prefix, which some clients leave out. */
 export function withAlias(path: string): string[] {
   return path.startsWith("/v1/") ? [path, path.slice("/v1".length)] : [path];
+}
+
+/** A segment of a path as its client meant it. */
+export function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The dialect that a request's headers name, if they name one. */
+export async function spokenIn(headers: Headers): Promise<Protocol | undefined> {
+  return DIALECTS.find((dialect) => dialect.isSpokenBy?.(headers))?.load();
 }

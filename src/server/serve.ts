@@ -6,20 +6,23 @@ import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import type { Log } from "../lib/log.ts";
 import { DIALECTS } from "../protocols/index.ts";
-import type { Dialect, ErrorVoice, Protocol } from "../protocols/protocol.ts";
+import type { Dialect, ErrorVoice } from "../protocols/protocol.ts";
 import type { CredentialProvider } from "../auth/credentials.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
-import { readBody } from "./body.ts";
 import { corsHeaders, Gate, preflightHeaders, type Visitor } from "./gate.ts";
 import { handle, handleAside, type Admitted, type HandleDependencies } from "./handle.ts";
-import { health, ready, type Instance } from "./health.ts";
+import { openRoutes, type Instance } from "./health.ts";
 import { Life } from "./life.ts";
-import { backendModels, modelList, oneModel } from "./models.ts";
+import { Metrics, type Moment } from "./metrics.ts";
+import { modelRoutes } from "./models.ts";
 import type { RelayOptions } from "./options.ts";
-import { COMMON_VOICE, errorReply, jsonReply } from "./reply.ts";
+import { isPublicApiPath, PublicApi } from "./public-api.ts";
+import { RequestRecord, type RecordStart } from "./record.ts";
+import { COMMON_VOICE, errorReply } from "./reply.ts";
+import { logRequest } from "./request-log.ts";
+import { fits, isNotOffered, pathOf, spokenIn, withAlias, type Handler, type Route } from "./routes.ts";
+import { storedRoutes } from "./stored.ts";
 import { ResponsesSocket } from "./websocket.ts";
-import { forgetResponse, itemsOfResponse, oneResponse, refuseCancel, type StoredQuery } from "./stored.ts";
-import { fits, isNotOffered, parametersOf, pathOf, withAlias, type Route } from "./routes.ts";
 
 export interface RelayDependencies {
   readonly options: RelayOptions;
@@ -29,6 +32,8 @@ export interface RelayDependencies {
   /** What /health shows as `instance`, when whoever starts this process has to recognise it; else random. */
   readonly instanceId?: string | undefined;
   readonly now?: () => number;
+  /** Milliseconds since some moment, for durations: unlike `now` it never goes back. */
+  readonly elapsed?: () => number;
 }
 
 export interface RunningRelay {
@@ -37,13 +42,13 @@ export interface RunningRelay {
   readonly port: number;
   readonly instanceId: string;
   activeRequests(): number;
+  /** From now on these hold, but for the address and the size of sockets' frames. Open sockets keep what they began with. */
+  reconfigure(options: RelayOptions): void;
   /** Stops listening and waits for requests in flight; false when some were still running after `timeoutMs`. */
   drain(timeoutMs: number): Promise<boolean>;
   /** Stops at once: open replies end with an error. */
   stop(): Promise<void>;
 }
-
-type Handler = (admitted: Admitted) => Promise<Response> | Response;
 
 /** Bun cuts connections that are silent for this long unless a handler says otherwise; also bounds slow headers. */
 const CONNECTION_IDLE_SECONDS = 30;
@@ -54,15 +59,7 @@ const LAST_WORDS_MS = 250;
 /** Listens. Throws `start_failed` when it cannot, or must not: off loopback only with a key. */
 export function startRelay(deps: RelayDependencies): RunningRelay {
   const { options } = deps;
-  if (!isLoopbackName(options.host) && options.apiKey === undefined) {
-    throw new RelayError(
-      "start_failed",
-      `Listening on ${options.host} needs an API key: others could spend your plan.`,
-      {
-        hint: "Set --api-key (or CODEX_RELAY_API_KEY), or listen on 127.0.0.1.",
-      },
-    );
-  }
+  assertGuarded(options);
   const relay = new Relay(deps);
   const server = listen(options, relay);
   // A login may be missing or the network down; the list is asked for again with the first request.
@@ -74,6 +71,10 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
     port,
     instanceId: relay.instance.id,
     activeRequests: () => relay.active.size,
+    reconfigure(next) {
+      assertGuarded(next);
+      relay.reconfigure(next);
+    },
     async drain(timeoutMs) {
       relay.closeSockets();
       const limit = Promise.withResolvers<false>();
@@ -90,6 +91,14 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       await server.stop(true);
     },
   };
+}
+
+/** Off loopback others could spend the plan. */
+function assertGuarded(options: RelayOptions): void {
+  if (isLoopbackName(options.host) || options.apiKey !== undefined) return;
+  throw new RelayError("start_failed", `Listening on ${options.host} needs an API key: others could spend your plan.`, {
+    hint: "Set --api-key (or CODEX_RELAY_API_KEY), or listen on 127.0.0.1.",
+  });
 }
 
 function listen(options: RelayOptions, relay: Relay): Server<ResponsesSocket> {
@@ -123,6 +132,13 @@ function listen(options: RelayOptions, relay: Relay): Server<ResponsesSocket> {
   }
 }
 
+/** What a request's answer needs of its route; `path` is undefined where none fits. */
+interface RouteFacts {
+  readonly isOpen: boolean;
+  readonly dialect?: Dialect | undefined;
+  readonly path: string | undefined;
+}
+
 /** Routes, and what all of them have in common: gate, request id, limits, errors. */
 class Relay {
   readonly log: Log;
@@ -131,16 +147,24 @@ class Relay {
   readonly active = new Set<Life>();
   readonly #sockets = new Set<ServerWebSocket<ResponsesSocket>>();
   readonly #deps: RelayDependencies;
-  readonly #handling: HandleDependencies;
-  readonly #gate: Gate;
+  readonly #metrics = new Metrics();
+  readonly #publicApi: PublicApi;
   readonly #now: () => number;
-  readonly #routes: readonly Route<Handler>[];
+  readonly #elapsed: () => number;
+  readonly #routes: readonly Route[];
+  readonly #patterns: ReadonlySet<string>;
+  #options: RelayOptions;
+  #handling: HandleDependencies;
+  #gate: Gate;
 
   constructor(deps: RelayDependencies) {
     this.#deps = deps;
     this.log = deps.log;
     this.#now = deps.now ?? Date.now;
+    this.#elapsed = deps.elapsed ?? (() => performance.now());
+    this.#options = deps.options;
     this.#gate = new Gate(deps.options);
+    this.#publicApi = new PublicApi(deps.upstream, () => this.#options.maxBodyBytes);
     this.#handling = {
       options: deps.options,
       upstream: deps.upstream,
@@ -150,7 +174,25 @@ class Relay {
       now: this.#now,
     };
     this.instance = { id: deps.instanceId ?? newId(), startedAtMs: this.#now() };
-    this.#routes = [...this.#dialectRoutes(), ...this.#modelRoutes(), ...this.#storedRoutes(), ...this.#openRoutes()];
+    this.#routes = [
+      ...this.#dialectRoutes(),
+      ...modelRoutes(deps.upstream, this.#publicApi),
+      ...storedRoutes(this.#handling.responses, this.#publicApi, this.#now),
+      ...openRoutes({
+        instance: this.instance,
+        credentials: deps.credentials,
+        metrics: this.#metrics,
+        now: this.#now,
+        moment: (isTrusted) => this.#moment(isTrusted),
+      }),
+    ];
+    this.#patterns = new Set(this.#routes.map(({ path }) => path));
+  }
+
+  reconfigure(options: RelayOptions): void {
+    this.#options = options;
+    this.#gate = new Gate(options);
+    this.#handling = { ...this.#handling, options };
   }
 
   /** The route table in Bun's form: one wrapped handler for each path and method. */
@@ -179,12 +221,12 @@ class Relay {
       request,
       server,
       // A preflight carries no key by design; it gives nothing away.
-      { isOpen: request.method === "OPTIONS" || route?.isOpen === true, dialect: route?.dialect },
+      { isOpen: request.method === "OPTIONS" || route?.isOpen === true, dialect: route?.dialect, path: route?.path },
       (admitted) => this.#unrouted(admitted, path, route),
     );
   }
 
-  async #unrouted(admitted: Admitted, path: string, route: Route<Handler> | undefined): Promise<Response> {
+  async #unrouted(admitted: Admitted, path: string, route: Route | undefined): Promise<Response> {
     const { request, visitor } = admitted;
     const methods = route ? Object.keys(route.methods) : [];
     const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
@@ -199,8 +241,8 @@ class Relay {
     if (handler) return handler(admitted);
     const isPublic = route ? !route.isOpen && isOpenai(route) : isPublicApiPath(path);
     // OPTIONS comes in without a key, so nothing may be spent on it.
-    if (request.method !== "OPTIONS" && isPublic && (await this.#isApiKeyLogin())) {
-      return this.#forward(admitted, path);
+    if (request.method !== "OPTIONS" && isPublic && (await this.#publicApi.isLogin())) {
+      return this.#publicApi.forward(admitted, path);
     }
     // `/v1/responses/compact` also looks like the response named "compact".
     if (route && (route.path === path || !isNotOffered(path))) {
@@ -216,7 +258,7 @@ class Relay {
     });
   }
 
-  #dialectRoutes(): Route<Handler>[] {
+  #dialectRoutes(): Route[] {
     return DIALECTS.flatMap((dialect) => [
       ...dialect.paths.flatMap(withAlias).map((path) => ({
         path,
@@ -236,8 +278,8 @@ class Relay {
   }
 
   async #dialect(dialect: Dialect, admitted: Admitted, path: string): Promise<Response> {
-    if (await this.#isApiKeyLogin()) {
-      if (dialect.isOpenai) return this.#forward(admitted, path);
+    if (await this.#publicApi.isLogin()) {
+      if (dialect.isOpenai) return this.#publicApi.forward(admitted, path);
       throw new RelayError("not_implemented", `${path} needs a ChatGPT login; the login in use is an API key.`, {
         shouldRetry: false,
         hint: "Run `codex-relay login`.",
@@ -246,54 +288,33 @@ class Relay {
     return handle(await dialect.load(), admitted, this.#handling);
   }
 
-  #modelRoutes(): Route<Handler>[] {
-    const list: Handler = async (admitted) => {
-      if (await this.#isApiKeyLogin()) return this.#forward(admitted, "/v1/models");
-      const version = parametersOf(admitted.request.url).get("client_version") ?? undefined;
-      if (version !== undefined) {
-        return backendModels(this.#deps.upstream, version, admitted.request, admitted.life.signal);
-      }
-      const models = await this.#deps.upstream.catalogue.current();
-      const spoken = await spokenIn(admitted.request.headers);
-      return spoken?.toModelList
-        ? jsonReply(spoken.toModelList(models, parametersOf(admitted.request.url)))
-        : modelList(models);
-    };
-    const one: Handler = async (admitted) => {
-      const path = pathOf(admitted.request.url);
-      if (await this.#isApiKeyLogin()) return this.#forward(admitted, path);
-      const id = decode(path.replace(/^(\/v1)?\/models\//, ""));
-      const models = await this.#deps.upstream.catalogue.current();
-      const spoken = await spokenIn(admitted.request.headers);
-      return spoken?.toModel ? jsonReply(spoken.toModel(models, id)) : oneModel(models, id);
-    };
-    return [
-      ...withAlias("/v1/models").map((path) => ({ path, isOpen: false, methods: { GET: list } })),
-      ...withAlias("/v1/models/*").map((path) => ({ path, isOpen: false, methods: { GET: one } })),
-    ];
-  }
-
   /** The WebSocket transport of Responses. Clients fall back to HTTP on 426, silently. */
-  async #upgrade({ request, visitor, upgrade }: Admitted): Promise<Response> {
+  async #upgrade({ request, visitor, record, upgrade }: Admitted): Promise<Response> {
     if (!isUpgrade(request)) {
       throw new RelayError("method_not_allowed", "GET is not allowed on this path.", {
         headers: { allow: "POST, OPTIONS" },
       });
     }
-    if (await this.#isApiKeyLogin()) {
+    if (await this.#publicApi.isLogin()) {
       throw new RelayError("upgrade_required", "API-key logins are passed on over HTTP only.");
     }
+    const { start } = record;
     const data = new ResponsesSocket(
       {
         handling: this.#handling,
         enter: (life) => this.#enter(life),
         leave: (life) => this.active.delete(life),
+        open: (id) => this.#record({ ...start, id, method: "WS" }),
         newId,
         now: this.#now,
       },
       { headers: new Headers(request.headers), url: request.url, visitor },
     );
-    if (upgrade?.(data)) return TAKEN;
+    if (upgrade?.(data)) {
+      record.isProbe = true;
+      record.status = 101;
+      return TAKEN;
+    }
     throw new RelayError("invalid_request", "The WebSocket handshake is incomplete.");
   }
 
@@ -319,52 +340,31 @@ class Relay {
     for (const socket of this.#sockets) socket.data.goAway(socket);
   }
 
-  /** What the relay itself remembers: the backend stores nothing. */
-  #storedRoutes(): Route<Handler>[] {
-    const stored =
-      (answer: (stored: StoredQuery) => Response): Handler =>
-      async (admitted) => {
-        const path = pathOf(admitted.request.url);
-        if (await this.#isApiKeyLogin()) return this.#forward(admitted, path);
-        return answer({
-          store: this.#handling.responses,
-          clientId: admitted.visitor.clientId,
-          id: decode(/responses\/([^/]+)/.exec(path)?.[1] ?? ""),
-          url: admitted.request.url,
-          nowMs: this.#now(),
-        });
-      };
-    const routes = {
-      "/v1/responses/:id": { GET: stored(oneResponse), DELETE: stored(forgetResponse) },
-      "/v1/responses/:id/input_items": { GET: stored(itemsOfResponse) },
-      "/v1/responses/:id/cancel": { POST: stored(refuseCancel) },
-    };
-    return Object.entries(routes).flatMap(([path, methods]) =>
-      withAlias(path).map((alias) => ({ path: alias, isOpen: false, methods })),
-    );
-  }
-
-  #openRoutes(): Route<Handler>[] {
-    const alive: Handler = () => health(this.instance, this.#now());
-    return [
-      { path: "/", isOpen: true, methods: { GET: alive } },
-      { path: "/health", isOpen: true, methods: { GET: alive } },
-      { path: "/healthz", isOpen: true, methods: { GET: alive } },
-      { path: "/ready", isOpen: true, methods: { GET: () => ready(this.#deps.credentials) } },
-    ];
-  }
-
   /** Gate, limits and error rendering around one handler. */
   async #answer(
     request: Request,
     server: Server<ResponsesSocket>,
-    { isOpen, dialect }: { readonly isOpen: boolean; readonly dialect?: Dialect | undefined },
+    route: RouteFacts,
     handler: Handler,
   ): Promise<Response> {
-    const life: Life = new Life(request.signal, () => this.active.delete(life));
+    const { isOpen, dialect } = route;
+    const id = newId();
+    const { method, url } = request;
+    const record = this.#record({
+      id,
+      method,
+      path: pathOf(url),
+      route: route.path,
+      dialect: dialect?.name,
+      isProbe: isOpen,
+    });
+    const life: Life = new Life(request.signal, () => {
+      this.active.delete(life);
+      if (life.isStreaming) record.end(life);
+    });
     const waitForever = () => server.timeout(request, 0);
     const upgrade = (data: unknown) => server.upgrade(request, { data: data as ResponsesSocket });
-    let admitted: Admitted = { request, visitor: STRANGER, id: newId(), life, waitForever, upgrade };
+    let admitted: Admitted = { request, visitor: STRANGER, id, life, record, waitForever, upgrade };
     try {
       const visitor = this.#gate.admit(request.headers, isOpen);
       admitted = { ...admitted, visitor };
@@ -372,18 +372,49 @@ class Relay {
       // A socket waits most of its life; its requests are counted one by one.
       if (!isOpen && !isUpgrade(request)) this.#enter(life);
       const reply = await handler(admitted);
-      return reply === TAKEN ? reply : withHeaders(reply, admitted);
+      if (reply === TAKEN) return reply;
+      record.status = reply.status;
+      return withHeaders(reply, admitted);
     } catch (thrown) {
       const voice = (await dialect?.load()) ?? (await spokenIn(request.headers)) ?? COMMON_VOICE;
-      return this.#refusal(thrown, admitted, voice);
+      const refusal = this.#refusal(thrown, admitted, voice);
+      record.status = refusal.status;
+      return refusal;
     } finally {
-      if (!life.isStreaming) this.active.delete(life);
+      if (!life.isStreaming) {
+        this.active.delete(life);
+        record.end(life);
+      }
     }
+  }
+
+  /** A request's own page in the log and the counters. */
+  #record(start: Omit<RecordStart, "keepsText">): RequestRecord {
+    const { route } = start;
+    const prefixed = this.#patterns.has(`/v1${route}`) ? `/v1${route}` : route;
+    const full = { ...start, route: prefixed, keepsText: this.log.isDebug === true };
+    return new RequestRecord(full, this.#elapsed, (record) => {
+      logRequest(record, this.log);
+      if (!record.isProbe) this.#metrics.count(record, this.#deps.upstream.catalogue.known);
+    });
+  }
+
+  #moment(isTrusted: boolean): Moment {
+    const { upstream, credentials } = this.#deps;
+    return {
+      startedAtMs: this.instance.startedAtMs,
+      nowMs: this.#now(),
+      requestsInFlight: this.active.size,
+      openStreams: [...this.active].filter((life) => life.isStreaming).length,
+      upstream: upstream.counts,
+      refreshes: credentials.refreshes,
+      plan: isTrusted ? upstream.limits.current() : undefined,
+    };
   }
 
   /** Counts a request until its life ends, and refuses the one too many: fetch would queue it in silence. */
   #enter(life: Life): void {
-    if (this.active.size >= this.#deps.options.maxRequests) {
+    if (this.active.size >= this.#options.maxRequests) {
       throw new RelayError("relay_busy", `The relay is already busy with ${this.active.size} requests.`, {
         retryAfterMs: 1000,
         hint: "Try again in a moment, or raise --max-requests.",
@@ -398,46 +429,12 @@ class Relay {
     const error = hasLeft
       ? new RelayError("client_closed", "The client closed the request.", { cause: thrown })
       : toRelayError(isRelayStop(admitted.life.signal.reason) ? admitted.life.signal.reason : thrown);
+    admitted.record.fail(error);
     if (error.code === "internal_error") {
-      this.log.error("A request failed inside the relay.", { id: admitted.id, reason: String(error.cause) });
-    } else {
-      this.log.debug("Refused.", { id: admitted.id, status: error.status, code: error.code });
+      this.log.error("A request failed inside the relay.", { request_id: admitted.id, reason: String(error.cause) });
     }
     const headers = { "x-request-id": admitted.id, ...corsHeaders(admitted.visitor) };
     return errorReply(error, voice, headers, isCodexClient(admitted.request.headers));
-  }
-
-  /** Without a login it is no: the answer that needs one says so itself. */
-  async #isApiKeyLogin(): Promise<boolean> {
-    const credentials = await this.#deps.upstream.credentials().catch(() => undefined);
-    return credentials?.kind === "api-key";
-  }
-
-  /** An API-key login speaks to the public API, which knows all of this itself: bytes in, bytes out. */
-  async #forward(admitted: Admitted, path: string): Promise<Response> {
-    const { request, life } = admitted;
-    const hasBody = request.method !== "GET" && request.method !== "HEAD";
-    const body = hasBody ? await readBody(request, this.#deps.options.maxBodyBytes) : undefined;
-    admitted.waitForever();
-    const url = request.url;
-    const query = url.includes("?") ? url.slice(url.indexOf("?")) : "";
-    const reply = await this.#deps.upstream.forward(
-      {
-        method: request.method,
-        path: path.replace(/^\/v1(?=\/)/, "") + query,
-        headers: request.headers,
-        body,
-      },
-      await this.#deps.upstream.credentials(),
-      life.signal,
-    );
-    const headers = new Headers(reply.headers);
-    // fetch has decoded the body already; length and encoding described the bytes on the wire.
-    for (const name of ["content-encoding", "content-length", "transfer-encoding", "connection", "set-cookie"]) {
-      headers.delete(name);
-    }
-    life.isStreaming = reply.body !== null;
-    return new Response(reply.body && untilEnd(reply.body, life), { status: reply.status, headers });
   }
 }
 
@@ -449,22 +446,12 @@ const SOCKET_IDLE_SECONDS = 120;
 /** Beyond it a slow reader holds upstream back; one event alone may be larger. */
 const SOCKET_BUFFER_BYTES = 1024 * 1024;
 
-const STRANGER: Visitor = { clientId: "", origin: undefined, isBrowser: false };
-
-/** The dialect that a request's headers name, if they name one. */
-async function spokenIn(headers: Headers): Promise<Protocol | undefined> {
-  return DIALECTS.find((dialect) => dialect.isSpokenBy?.(headers))?.load();
-}
-
 /** Routes of other dialects exist only here. */
-function isOpenai(route: Route<unknown>): boolean {
+function isOpenai(route: Route): boolean {
   return route.dialect === undefined || route.dialect.isOpenai;
 }
 
-/** Paths that exist at the public API, whether or not the relay offers them for plan logins. */
-function isPublicApiPath(path: string): boolean {
-  return path.startsWith("/v1/") || isNotOffered(path);
-}
+const STRANGER: Visitor = { clientId: "", isTrusted: false, origin: undefined, isBrowser: false };
 
 /**
  * A page may send a form or plain text across sites without asking first; JSON it may not. So a browser has to say that
@@ -476,25 +463,6 @@ function refuseForms(request: Request, visitor: Visitor): void {
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/([a-z.+-]+\+)?json\b/i.test(type)) return;
   throw new RelayError("unsupported_media_type", "A browser must send its body as application/json.");
-}
-
-/** The bytes as they are, and the request's life to their end. */
-function untilEnd(body: ReadableStream<Uint8Array>, life: Life): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read();
-        if (!done) return controller.enqueue(value);
-        life.end();
-        controller.close();
-      } catch (error) {
-        life.end();
-        controller.error(error);
-      }
-    },
-    cancel: () => life.end(),
-  });
 }
 
 function isRelayStop(reason: unknown): boolean {
@@ -509,14 +477,6 @@ function withHeaders(response: Response, admitted: Admitted): Response {
   if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", admitted.id);
   for (const [name, value] of Object.entries(corsHeaders(admitted.visitor))) response.headers.set(name, value);
   return response;
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 function newId(): string {

@@ -1,11 +1,12 @@
 import type { ResponseStore, StoredTurn } from "../codex/response-store.ts";
 import type { InputItem } from "../codex/schema.ts";
 import { RelayError } from "../lib/errors.ts";
+import type { PublicApi } from "./public-api.ts";
 import { jsonReply } from "./reply.ts";
-import { parametersOf } from "./routes.ts";
+import { decode, parametersOf, pathOf, withAlias, type Handler, type Route } from "./routes.ts";
 
 /** A question about one response that the relay may remember. */
-export interface StoredQuery {
+interface StoredQuery {
   readonly store: ResponseStore;
   readonly clientId: string;
   readonly id: string;
@@ -17,25 +18,46 @@ export interface StoredQuery {
 const USUAL_ITEMS = 20;
 const MOST_ITEMS = 100;
 
+/** What the relay itself remembers: the backend stores nothing. */
+export function storedRoutes(store: ResponseStore, publicApi: PublicApi, now: () => number): Route[] {
+  const stored =
+    (answer: (query: StoredQuery) => Response): Handler =>
+    async (admitted) => {
+      const { url } = admitted.request;
+      const path = pathOf(url);
+      if (await publicApi.isLogin()) return publicApi.forward(admitted, path);
+      const id = decode(/responses\/([^/]+)/.exec(path)?.[1] ?? "");
+      return answer({ store, clientId: admitted.visitor.clientId, id, url, nowMs: now() });
+    };
+  const routes = {
+    "/v1/responses/:id": { GET: stored(oneResponse), DELETE: stored(forgetResponse) },
+    "/v1/responses/:id/input_items": { GET: stored(itemsOfResponse) },
+    "/v1/responses/:id/cancel": { POST: stored(refuseCancel) },
+  };
+  return Object.entries(routes).flatMap(([path, methods]) =>
+    withAlias(path).map((alias) => ({ path: alias, isOpen: false, methods })),
+  );
+}
+
 /** GET /v1/responses/{id}. */
-export function oneResponse(query: StoredQuery): Response {
+function oneResponse(query: StoredQuery): Response {
   return jsonReply(find(query).response);
 }
 
 /** DELETE /v1/responses/{id}. */
-export function forgetResponse(query: StoredQuery): Response {
+function forgetResponse(query: StoredQuery): Response {
   if (!query.store.forget(query.clientId, query.id)) throw notFound(query.id);
   return jsonReply({ id: query.id, object: "response", deleted: true });
 }
 
 /** POST /v1/responses/{id}/cancel: nothing runs in the background, so there is nothing to cancel. */
-export function refuseCancel(query: StoredQuery): Response {
+function refuseCancel(query: StoredQuery): Response {
   find(query);
   throw new RelayError("invalid_request", "Only background responses can be cancelled, and the relay runs none.");
 }
 
 /** GET /v1/responses/{id}/input_items: a page of what the response answered, newest first unless asked otherwise. */
-export function itemsOfResponse(query: StoredQuery): Response {
+function itemsOfResponse(query: StoredQuery): Response {
   const { store, clientId, id, nowMs } = query;
   const parameters = parametersOf(query.url);
   const turn = find(query);

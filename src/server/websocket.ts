@@ -9,6 +9,7 @@ import type { Protocol } from "../protocols/protocol.ts";
 import type { Visitor } from "./gate.ts";
 import { begin, frameSource, type HandleDependencies } from "./handle.ts";
 import { Life } from "./life.ts";
+import type { RequestRecord } from "./record.ts";
 
 /** What a socket needs of the relay around it. */
 export interface SocketDependencies {
@@ -16,6 +17,8 @@ export interface SocketDependencies {
   /** Counts a request in flight; throws `relay_busy`. */
   readonly enter: (life: Life) => void;
   readonly leave: (life: Life) => void;
+  /** A page in the log for one request of the socket. */
+  readonly open: (id: string) => RequestRecord;
   readonly newId: () => string;
   readonly now: () => number;
 }
@@ -126,13 +129,16 @@ export class ResponsesSocket {
 
   async #create(socket: Socket, body: JsonObject, frameLength: number): Promise<void> {
     const life: Life = new Life(new AbortController().signal, () => this.#deps.leave(life));
-    this.#deps.enter(life);
-    this.#life = life;
+    const id = this.#deps.newId();
+    const record = this.#deps.open(id);
+    record.isStream = true;
     try {
+      this.#deps.enter(life);
+      this.#life = life;
       const asked = this.#whole(body, frameLength);
       const request = new Request(this.#visit.url, { method: "POST", headers: this.#headersFor(body) });
       const { visitor } = this.#visit;
-      const admitted = { request, visitor, id: this.#deps.newId(), life, waitForever: () => {} };
+      const admitted = { request, visitor, id, life, record, waitForever: () => {} };
       const sent = withoutFrameFields(body);
       // What the relay's own memory holds it puts back itself, and keeps the turns of a conversation once.
       if (this.#isOnlyHere(body)) Object.assign(sent, { input: asked.items, previous_response_id: undefined });
@@ -141,9 +147,13 @@ export class ResponsesSocket {
       const state = begun.reply.headers.get("x-codex-turn-state");
       if (state !== null) this.#turn = { id: turnOf(body), state };
       const stream = protocol.openStream(begun.parsed, begun.context);
-      await this.#pump(socket, frameSource(stream, begun.reply, life), asked);
+      await this.#pump(socket, frameSource(stream, begun.reply, admitted), asked);
+    } catch (thrown) {
+      record.fail(toRelayError(thrown));
+      throw thrown;
     } finally {
       life.end();
+      record.end(life);
       this.#life = undefined;
       if (this.#isLeaving) socket.close(GOING_AWAY, "the relay is stopping");
     }

@@ -207,7 +207,8 @@ describe("a relay in the background", () => {
       const endless = await ask(other.url, "fault:stall");
       const [cut, rest] = await Promise.all([run(["stop", "--timeout", "0"]), endless.text().catch(() => "")]);
       expect(cut.err).toBe("codex-relay has stopped; requests that were still running were cut.\n");
-      expect(rest).not.toContain("[DONE]");
+      expect(rest).toContain('"code":"relay_stopping"');
+      expect(rest).not.toContain('"finish_reason":"');
     },
     SLOW_MS,
   );

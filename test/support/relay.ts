@@ -1,5 +1,5 @@
 import type { CredentialProvider, Credentials } from "../../src/auth/credentials.ts";
-import { SILENT_LOG } from "../../src/lib/log.ts";
+import { SILENT_LOG, type Log } from "../../src/lib/log.ts";
 import type { RelayOptions } from "../../src/server/options.ts";
 import { startRelay, type RunningRelay } from "../../src/server/serve.ts";
 import { UpstreamClient } from "../../src/upstream/client.ts";
@@ -17,6 +17,8 @@ export interface TestRelayOptions {
   readonly upstream?: Partial<UpstreamOptions>;
   readonly credentials?: CredentialProvider;
   readonly now?: () => number;
+  readonly elapsed?: () => number;
+  readonly log?: Log;
 }
 
 /** A relay on a free port, in this process. Retries do not wait. */
@@ -61,8 +63,9 @@ export function startTestRelay(options: TestRelayOptions): TestRelay {
     },
     upstream,
     credentials,
-    log: SILENT_LOG,
+    log: options.log ?? SILENT_LOG,
     now,
+    ...(options.elapsed ? { elapsed: options.elapsed } : {}),
   });
   return Object.assign(relay, { upstream, [Symbol.asyncDispose]: () => relay.stop() });
 }

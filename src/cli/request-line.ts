@@ -1,0 +1,43 @@
+import type { LogFields } from "../lib/log.ts";
+
+/** A request's fields as one line for people: what was asked, how it ended, how long it took, what it cost. */
+export function requestLine(fields: LogFields): string {
+  return [
+    [fields["method"], fields["route"], fields["status"], fields["code"]],
+    [modelOf(fields), fields["effort"]],
+    [duration(fields), fields["stream"] === true ? "streamed" : undefined],
+    [tokens(fields)],
+    [fields["finish"], fields["client_gone"] === true ? "client left" : undefined],
+    [fields["adjusted"] === undefined ? undefined : `adjusted ${String(fields["adjusted"])}`],
+    [fields["request_id"]],
+  ]
+    .map((words) => words.filter((word) => word !== undefined).join(" "))
+    .filter((part) => part !== "")
+    .join(" · ");
+}
+
+function modelOf({ model, model_asked: asked }: LogFields): string | undefined {
+  if (model === undefined) return undefined;
+  return asked === undefined || asked === model ? String(model) : `${String(asked)} → ${String(model)}`;
+}
+
+function duration({ total_ms: total, ttft_ms: first }: LogFields): string {
+  return first === undefined ? span(total) : `${span(total)} (first ${span(first)})`;
+}
+
+function span(ms: LogFields[string]): string {
+  const value = Number(ms ?? 0);
+  return value < 1000 ? `${value} ms` : `${(value / 1000).toFixed(1)} s`;
+}
+
+function tokens(fields: LogFields): string | undefined {
+  if (fields["tokens_in"] === undefined) return undefined;
+  const part = (name: string, word: string) => (fields[name] ? ` (${grouped(fields[name])} ${word})` : "");
+  const whole = (name: string) => grouped(fields[name]);
+  return `${whole("tokens_in")} in${part("tokens_cached", "cached")}, ${whole("tokens_out")} out${part("tokens_reasoning", "reasoning")}`;
+}
+
+/** 1204 as 1,204. Not by Intl, whose tables cost megabytes. */
+function grouped(value: LogFields[string]): string {
+  return String(value ?? 0).replace(/\B(?=(\d{3})+$)/g, ",");
+}

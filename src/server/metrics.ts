@@ -1,0 +1,194 @@
+import type { RefreshCounts } from "../auth/credentials.ts";
+import { findModel, type ModelCatalogue } from "../codex/models.ts";
+import type { PlanLimits, PlanWindow } from "../codex/plan-limits.ts";
+import type { UpstreamCounts } from "../upstream/client.ts";
+import { NAME, VERSION } from "../version.ts";
+import { Counter, Histogram, metricText, type Labels, type Sample } from "./prometheus.ts";
+import type { RequestRecord } from "./record.ts";
+
+/** In seconds: from a local refusal to the longest answers. */
+const LATENCY_BOUNDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const FIRST_TOKEN_BOUNDS = [0.025, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120];
+
+/** Error codes told apart; most are the relay's own closed list, some are upstream's words. */
+const CODES = 64;
+const TOKEN_KINDS = ["input", "cached", "output", "reasoning"] as const;
+
+/** What the relay around the counters knows at the moment of a scrape. */
+export interface Moment {
+  readonly startedAtMs: number;
+  readonly nowMs: number;
+  readonly requestsInFlight: number;
+  readonly openStreams: number;
+  readonly upstream: Readonly<UpstreamCounts>;
+  readonly refreshes: Readonly<RefreshCounts> | undefined;
+  /** Left out for callers who may not know how full the plan is. */
+  readonly plan: PlanLimits | undefined;
+}
+
+/** What requests have cost and how they ended. Counting is a few additions at the end of a request. */
+export class Metrics {
+  readonly #requests = new Counter("route", "dialect", "status", "code");
+  readonly #tokens = new Counter("model", "kind");
+  readonly #latency = new Histogram(LATENCY_BOUNDS, "dialect");
+  readonly #firstToken = new Histogram(FIRST_TOKEN_BOUNDS, "dialect");
+  readonly #errors = new Map<string, number>();
+  readonly #codes = new Set<string>();
+  #ok = 0;
+  #clientsGone = 0;
+
+  count(record: RequestRecord, catalogue: ModelCatalogue | undefined): void {
+    const dialect = record.dialect ?? "none";
+    const code = this.#codeOf(record.code);
+    this.#requests.add(1, record.start.route ?? "other", dialect, String(record.status), code);
+    const failed = record.errorStatus ?? (record.status >= 400 ? record.status : undefined);
+    if (failed === undefined) this.#ok += 1;
+    else this.#errors.set(String(failed), (this.#errors.get(String(failed)) ?? 0) + 1);
+    if (record.hasClientLeft) this.#clientsGone += 1;
+    this.#latency.observe(record.totalMs / 1000, dialect);
+    if (record.firstTokenMs !== undefined) this.#firstToken.observe(record.firstTokenMs / 1000, dialect);
+    const { tokens } = record;
+    if (!tokens) return;
+    const model = knownModel(record.model, catalogue);
+    for (const kind of TOKEN_KINDS) if (tokens[kind] > 0) this.#tokens.add(tokens[kind], model, kind);
+  }
+
+  /** For scripts and `status`. */
+  toJson(moment: Moment): Record<string, unknown> {
+    const errors = [...this.#errors.values()].reduce((sum, count) => sum + count, 0);
+    return {
+      version: VERSION,
+      uptime_seconds: uptime(moment),
+      requests_total: this.#ok + errors,
+      requests_ok: this.#ok,
+      requests_error: errors,
+      errors_by_status: Object.fromEntries(this.#errors),
+      requests_in_flight: moment.requestsInFlight,
+      open_streams: moment.openStreams,
+      clients_gone: this.#clientsGone,
+      tokens: tokensByModel(this.#tokens.samples()),
+      upstream_retries: moment.upstream.retries,
+      unknown_events: Object.fromEntries(moment.upstream.unknownEvents),
+      ignored_data: moment.upstream.ignoredData,
+      ...(moment.refreshes ? { token_refreshes: { ...moment.refreshes } } : {}),
+      ...(moment.plan ? { plan_windows: planWindows(moment.plan).map(windowAsJson) } : {}),
+    };
+  }
+
+  /** For Prometheus. */
+  toText(moment: Moment): string {
+    return [
+      buildText(),
+      metricText(
+        "codex_relay_requests_total",
+        "counter",
+        "Requests that have ended, by what the client was told.",
+        this.#requests.samples(),
+      ),
+      this.#latency.toText("codex_relay_request_duration_seconds", "From a request to the end of its reply."),
+      this.#firstToken.toText("codex_relay_time_to_first_token_seconds", "From a request to the first output."),
+      metricText("codex_relay_tokens_total", "counter", "Tokens as upstream counts them.", this.#tokens.samples()),
+      metricText("codex_relay_requests_in_flight", "gauge", "Requests being answered.", moment.requestsInFlight),
+      metricText("codex_relay_open_streams", "gauge", "Streamed replies being sent.", moment.openStreams),
+      metricText(
+        "codex_relay_clients_gone_total",
+        "counter",
+        "Requests whose client left before the end.",
+        this.#clientsGone,
+      ),
+      upstreamText(moment),
+      planText(moment),
+      processText(moment),
+    ].join("");
+  }
+
+  #codeOf(code: string | undefined): string {
+    if (code === undefined) return "";
+    if (!this.#codes.has(code) && (this.#codes.size >= CODES || !/^[a-z0-9_.-]{1,64}$/i.test(code))) return "other";
+    this.#codes.add(code);
+    return code;
+  }
+}
+
+function buildText(): string {
+  const labels = { name: NAME, version: VERSION, bun: Bun.version };
+  return metricText("codex_relay_build_info", "gauge", "The build that runs; always 1.", [{ labels, value: 1 }]);
+}
+
+function upstreamText({ upstream, refreshes }: Moment): string {
+  const unknown = [...upstream.unknownEvents].map(([type, value]) => ({ labels: { type }, value }));
+  const renewals = Object.entries(refreshes ?? {}).map(([result, value]) => ({ labels: { result }, value }));
+  const retries = "Requests sent to upstream once more.";
+  const drift = "Upstream events of types that the relay does not know.";
+  return [
+    metricText("codex_relay_upstream_retries_total", "counter", retries, upstream.retries),
+    metricText("codex_relay_token_refreshes_total", "counter", "Renewals of the login.", renewals),
+    metricText("codex_relay_unknown_events_total", "counter", drift, unknown),
+    metricText("codex_relay_ignored_data_total", "counter", "Upstream data that was no event.", upstream.ignoredData),
+  ].join("");
+}
+
+function planText({ plan }: Moment): string {
+  const windows = plan ? planWindows(plan) : [];
+  const used = windows.map(({ labels, window }) => ({ labels, value: window.usedPercent / 100 }));
+  const resets = windows.flatMap(({ labels, window: { resetsAtMs } }) =>
+    resetsAtMs === undefined ? [] : [{ labels, value: Math.round(resetsAtMs / 1000) }],
+  );
+  const end = "When a window of the plan ends, in Unix time.";
+  return [
+    metricText("codex_relay_plan_used_ratio", "gauge", "How much of a window of the plan is used; 1 is all.", used),
+    metricText("codex_relay_plan_reset_timestamp_seconds", "gauge", end, resets),
+  ].join("");
+}
+
+/** Under the names that Prometheus' own client libraries use. */
+function processText({ startedAtMs }: Moment): string {
+  const { user, system } = process.cpuUsage();
+  const start = "Start of the process, in Unix time.";
+  return [
+    metricText("process_start_time_seconds", "gauge", start, startedAtMs / 1000),
+    metricText("process_resident_memory_bytes", "gauge", "Resident memory.", process.memoryUsage.rss()),
+    metricText("process_cpu_seconds_total", "counter", "User and system time spent.", (user + system) / 1_000_000),
+  ].join("");
+}
+
+/** Clients may write anything as a model; only ids that exist become labels. */
+function knownModel(model: string | undefined, catalogue: ModelCatalogue | undefined): string {
+  if (model === undefined || !catalogue) return "other";
+  return findModel(catalogue, model) || catalogue.published?.includes(model) === true ? model : "other";
+}
+
+function uptime({ nowMs, startedAtMs }: Moment): number {
+  return Math.floor((nowMs - startedAtMs) / 1000);
+}
+
+function tokensByModel(samples: readonly Sample[]): Record<string, Record<string, number>> {
+  const models: Record<string, Record<string, number>> = {};
+  for (const { labels = {}, value } of samples) {
+    (models[labels["model"] ?? "other"] ??= {})[labels["kind"] ?? ""] = value;
+  }
+  return models;
+}
+
+interface LabelledWindow {
+  readonly labels: Labels;
+  readonly window: PlanWindow;
+}
+
+function planWindows(plan: PlanLimits): LabelledWindow[] {
+  return plan.meters.flatMap((meter) =>
+    (["primary", "secondary"] as const).flatMap((which) => {
+      const window = meter[which];
+      return window ? [{ labels: { meter: meter.id, window: which }, window }] : [];
+    }),
+  );
+}
+
+function windowAsJson({ labels, window }: LabelledWindow) {
+  return {
+    ...labels,
+    used_percent: window.usedPercent,
+    window_minutes: window.windowMinutes ?? null,
+    resets_at: window.resetsAtMs === undefined ? null : new Date(window.resetsAtMs).toISOString(),
+  };
+}

@@ -1,0 +1,70 @@
+import type { UpstreamClient } from "../upstream/client.ts";
+import { readBody } from "./body.ts";
+import type { Admitted } from "./handle.ts";
+import type { Life } from "./life.ts";
+import { isNotOffered } from "./routes.ts";
+
+/** Paths that exist at the public API, whether or not the relay offers them for plan logins. */
+export function isPublicApiPath(path: string): boolean {
+  return path.startsWith("/v1/") || isNotOffered(path);
+}
+
+/** The way of API-key logins: they speak to the public API, which knows every route itself. */
+export class PublicApi {
+  readonly #upstream: UpstreamClient;
+  readonly #maxBodyBytes: () => number;
+
+  constructor(upstream: UpstreamClient, maxBodyBytes: () => number) {
+    this.#upstream = upstream;
+    this.#maxBodyBytes = maxBodyBytes;
+  }
+
+  /** Without a login it is no: the answer that needs one says so itself. */
+  async isLogin(): Promise<boolean> {
+    const credentials = await this.#upstream.credentials().catch(() => undefined);
+    return credentials?.kind === "api-key";
+  }
+
+  /** Bytes in, bytes out. */
+  async forward(admitted: Admitted, path: string): Promise<Response> {
+    const { request, life, record } = admitted;
+    record.dialect = "public-api";
+    const hasBody = request.method !== "GET" && request.method !== "HEAD";
+    const body = hasBody ? await readBody(request, this.#maxBodyBytes()) : undefined;
+    admitted.waitForever();
+    const { url, method, headers: asked } = request;
+    const query = url.includes("?") ? url.slice(url.indexOf("?")) : "";
+    const reply = await this.#upstream.forward(
+      { method, path: path.replace(/^\/v1(?=\/)/, "") + query, headers: asked, body },
+      await this.#upstream.credentials(),
+      life.signal,
+    );
+    const headers = new Headers(reply.headers);
+    record.requestId = headers.get("x-request-id") ?? record.requestId;
+    // fetch has decoded the body already; length and encoding described the bytes on the wire.
+    for (const name of ["content-encoding", "content-length", "transfer-encoding", "connection", "set-cookie"]) {
+      headers.delete(name);
+    }
+    life.isStreaming = reply.body !== null;
+    return new Response(reply.body && untilEnd(reply.body, life), { status: reply.status, headers });
+  }
+}
+
+/** The bytes as they are, and the request's life to their end. */
+function untilEnd(body: ReadableStream<Uint8Array>, life: Life): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        life.end();
+        controller.close();
+      } catch (error) {
+        life.end();
+        controller.error(error);
+      }
+    },
+    cancel: () => life.end(),
+  });
+}

@@ -1,0 +1,192 @@
+import { ResponseAccumulator, foldQuietly } from "../codex/accumulate.ts";
+import { eventFailure } from "../codex/failure.ts";
+import type { Usage } from "../codex/schema.ts";
+import { isFailure, isTerminal, WireEvent } from "../codex/wire-event.ts";
+import { RelayError } from "../lib/errors.ts";
+import { isObject } from "../lib/json.ts";
+import type { Translation } from "../protocols/protocol.ts";
+import type { ReplyObserver } from "../upstream/client.ts";
+import type { Life } from "./life.ts";
+
+export interface RecordStart {
+  /** Hex characters unique to the request. */
+  readonly id: string;
+  readonly method: string;
+  /** The route's pattern with its `/v1`, or undefined where none fits. */
+  readonly route: string | undefined;
+  /** As the client wrote it. */
+  readonly path: string;
+  readonly dialect: string | undefined;
+  /** Health checks, scrapes, preflights: neither counted nor logged like somebody's request. */
+  readonly isProbe: boolean;
+  /** Gathers what was asked and answered, for the debug log alone. */
+  readonly keepsText: boolean;
+}
+
+/** Tokens of one answer, as upstream counted them. */
+export interface Tokens {
+  readonly input: number;
+  /** Part of the input. */
+  readonly cached: number;
+  readonly output: number;
+  /** Part of the output. */
+  readonly reasoning: number;
+}
+
+/** What was asked and answered; never leaves the debug log. */
+export interface Conversation {
+  readonly asked: Translation["body"];
+  readonly answered: readonly unknown[];
+}
+
+/**
+ * What is known of one request by its end, for its log line and the counters. Everybody who learns something notes it
+ * here; `end` tells it, once.
+ */
+export class RequestRecord implements ReplyObserver {
+  readonly start: RecordStart;
+  readonly #elapsed: () => number;
+  readonly #startedAtMs: number;
+  readonly #tell: (record: RequestRecord) => void;
+  #isTold = false;
+
+  /** What the client sees as `x-request-id`. */
+  requestId: string;
+  dialect: string | undefined;
+  isProbe: boolean;
+  status = 0;
+  isStream = false;
+  modelAsked: string | undefined;
+  model: string | undefined;
+  effort: string | undefined;
+  adjusted: readonly string[] = [];
+  tokens: Tokens | undefined;
+  /** Why the answer ended: `stop`, `tool_calls`, `length` …; undefined when it did not. */
+  finish: string | undefined;
+  /** The error's code, also of one that came after a good status. */
+  code: string | undefined;
+  /** The error's own status, which the client saw unless output had begun. */
+  errorStatus: number | undefined;
+  hasClientLeft = false;
+  firstTokenMs: number | undefined;
+  totalMs = 0;
+  #asked: Translation["body"] | undefined;
+  #answer: ResponseAccumulator | undefined;
+  #hasCalls = false;
+
+  /** `elapsed` counts milliseconds and never goes back. */
+  constructor(start: RecordStart, elapsed: () => number, tell: (record: RequestRecord) => void) {
+    this.start = start;
+    this.requestId = start.id;
+    this.dialect = start.dialect;
+    this.isProbe = start.isProbe;
+    this.#elapsed = elapsed;
+    this.#startedAtMs = elapsed();
+    this.#tell = tell;
+  }
+
+  /** What the client sent, and what it becomes on its way to the backend. */
+  onTranslated(body: unknown, { body: sent, dropped, changed }: Translation): void {
+    this.modelAsked = isObject(body) && typeof body["model"] === "string" ? body["model"] : undefined;
+    this.model = sent.model;
+    this.effort = sent.reasoning?.effort;
+    this.adjusted = [...dropped, ...changed];
+    if (!this.start.keepsText) return;
+    this.#asked = sent;
+    this.#answer = new ResponseAccumulator();
+  }
+
+  /** The reply has begun well. `dropped` are fields that the backend refused on the way. */
+  onBegun(dropped: readonly string[], upstreamId: string | undefined): void {
+    this.status = 200;
+    this.adjusted = [...this.adjusted, ...dropped];
+    this.requestId = upstreamId ?? this.requestId;
+  }
+
+  onNotable(event: WireEvent): void {
+    if (event.type === "response.output_item.done") this.#noticeItem(event);
+    else if (isTerminal(event.type)) this.#noticeEnd(event);
+  }
+
+  onBatch(batch: readonly WireEvent[]): void {
+    if (this.firstTokenMs === undefined && batch.some(isToken)) this.firstTokenMs = this.#elapsed() - this.#startedAtMs;
+    if (this.#answer) for (const event of batch) foldQuietly(this.#answer, event);
+  }
+
+  /** The reply is whole, whether or not upstream had more to say. */
+  complete(): void {
+    if (this.code === undefined) this.finish ??= "stop";
+  }
+
+  /** The request failed, before or after its status line. */
+  fail(error: RelayError): void {
+    if (this.status === 0) this.status = error.status;
+    this.code = error.wireCode ?? error.code;
+    this.errorStatus = error.status;
+    this.finish = undefined;
+    if (error.code === "client_closed") this.hasClientLeft = true;
+  }
+
+  /** Nothing more will happen. Later calls do nothing. */
+  end(life: Pick<Life, "hasClientLeft">): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    this.totalMs = this.#elapsed() - this.#startedAtMs;
+    if (life.hasClientLeft && this.finish === undefined && this.code === undefined) this.fail(clientClosed());
+    this.#tell(this);
+  }
+
+  /** Only when its text was kept. */
+  get conversation(): Conversation | undefined {
+    if (!this.#asked || !this.#answer) return undefined;
+    if (!this.#answer.isComplete) {
+      foldQuietly(this.#answer, WireEvent.of({ type: "response.incomplete", response: {} }));
+    }
+    return { asked: this.#asked, answered: this.#answer.toResponse()?.output ?? [] };
+  }
+
+  #noticeItem({ event }: WireEvent): void {
+    const item: unknown = event.type === "response.output_item.done" ? event.item : undefined;
+    if (isObject(item) && /^(custom_tool|function)_call$/.test(String(item["type"]))) this.#hasCalls = true;
+  }
+
+  /** Upstream's last word, unless an attempt that failed is repeated. */
+  #noticeEnd({ event, type }: WireEvent): void {
+    this.finish = undefined;
+    this.code = undefined;
+    this.errorStatus = undefined;
+    const response: unknown = "response" in event ? event.response : undefined;
+    const facts = isObject(response) ? response : {};
+    if (isFailure(type)) return this.fail(eventFailure(event, 0));
+    // Some transports end every reply with one type and only say here that it failed.
+    if (facts["status"] === "failed" || facts["status"] === "cancelled") {
+      return this.fail(eventFailure({ type: `response.${facts["status"]}`, response: facts }, 0));
+    }
+    this.tokens = isObject(facts["usage"]) ? tokensOf(facts["usage"]) : undefined;
+    const details = facts["incomplete_details"];
+    const reason = isObject(details) ? details["reason"] : undefined;
+    if (type === "response.incomplete" || facts["status"] === "incomplete") {
+      this.finish = reason === "content_filter" ? "content_filter" : "length";
+    } else {
+      this.finish = this.#hasCalls ? "tool_calls" : "stop";
+    }
+  }
+}
+
+function clientClosed(): RelayError {
+  return new RelayError("client_closed", "The client closed the connection.");
+}
+
+/** What a reader sees first: a delta of anything, or an item that came whole. */
+function isToken({ type }: WireEvent): boolean {
+  return type.endsWith(".delta") || type === "response.output_item.done";
+}
+
+function tokensOf(usage: Partial<Usage>): Tokens {
+  return {
+    input: usage.input_tokens ?? 0,
+    cached: usage.input_tokens_details?.cached_tokens ?? 0,
+    output: usage.output_tokens ?? 0,
+    reasoning: usage.output_tokens_details?.reasoning_tokens ?? 0,
+  };
+}
