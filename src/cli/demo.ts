@@ -3,6 +3,7 @@ import { startDemoBackend } from "../demo/backend.ts";
 import { RelayError } from "../lib/errors.ts";
 import { citty, parseFlags, type OwnFlag } from "./flags.ts";
 import { say } from "./output.ts";
+import { reloader } from "./reload.ts";
 import { runUntilStopped } from "./run.ts";
 import { listen, wire } from "./wire.ts";
 
@@ -39,7 +40,7 @@ export const demo = defineCommand({
         tokens: { OPENAI_ACCESS_TOKEN: accessToken, OPENAI_CHATGPT_ACCOUNT_ID: accountId },
       });
       const relay = listen(wiring);
-      const stopped = runUntilStopped(relay, wiring.log);
+      const stopped = runUntilStopped(relay, wiring.log, reloader(wiring, relay));
       introduce(relay.url, backend.origin);
       return await stopped;
     } finally {

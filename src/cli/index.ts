@@ -57,6 +57,10 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load:
     about: "replace this executable by the newest release",
     load: () => import("./update.ts").then((module) => module.update),
   },
+  config: {
+    about: "show the settings, check their file, or print its schema",
+    load: () => import("./config.ts").then((module) => module.config),
+  },
   models: {
     about: "list the models of the account",
     load: () => import("./models.ts").then((module) => module.models),

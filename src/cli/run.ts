@@ -6,7 +6,7 @@ import { say } from "./output.ts";
 const DRAIN_MS = 30_000;
 
 /** Serves until SIGINT or SIGTERM, then drains; a second signal stops at once. Resolves to the exit code. */
-export function runUntilStopped(relay: RunningRelay, log: Log): Promise<number> {
+export function runUntilStopped(relay: RunningRelay, log: Log, reload: () => void = () => {}): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   // Only a relay in the background or of a service was given a log file.
   if (process.env["CODEX_RELAY_LOG_FILE"]) {
@@ -34,6 +34,6 @@ export function runUntilStopped(relay: RunningRelay, log: Log): Promise<number> 
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   // A closed terminal is no reason to stop serving others; whoever wants that sends SIGTERM.
-  process.on("SIGHUP", () => log.debug("SIGHUP ignored."));
+  process.on("SIGHUP", reload);
   return promise;
 }

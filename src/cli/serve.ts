@@ -2,6 +2,7 @@ import { defineCommand } from "citty";
 import { toRelayError } from "../lib/errors.ts";
 import { citty, parseFlags } from "./flags.ts";
 import { say } from "./output.ts";
+import { reloader } from "./reload.ts";
 import { runUntilStopped } from "./run.ts";
 import { listen, wire, type Wiring } from "./wire.ts";
 
@@ -11,7 +12,7 @@ export const serve = defineCommand({
   async run({ rawArgs }) {
     const wiring = await wire(parseFlags(rawArgs).settings, process.env);
     const relay = listen(wiring);
-    const stopped = runUntilStopped(relay, wiring.log);
+    const stopped = runUntilStopped(relay, wiring.log, reloader(wiring, relay));
     await introduce(wiring, relay.url);
     return stopped;
   },

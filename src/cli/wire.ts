@@ -12,14 +12,16 @@ import type { RelayOptions } from "../server/options.ts";
 import { startRelay, type RunningRelay } from "../server/serve.ts";
 import { UpstreamClient } from "../upstream/client.ts";
 import { createEgress, takeOverProxyEnvironment, type Egress } from "../upstream/egress.ts";
-import type { UpstreamOptions } from "../upstream/options.ts";
+import type { LiveUpstreamOptions, UpstreamOptions } from "../upstream/options.ts";
 import { BACKGROUND_VARIABLE } from "./background/given.ts";
 import { mostRequests } from "./fetch-limit.ts";
-import { createLog, warnOfText } from "./log.ts";
+import { createLog, warnOfText, type AdjustableLog } from "./log.ts";
 
 /** Everything that a command needs to talk to upstream. */
 export interface Wiring extends Loaded {
-  readonly log: Log;
+  readonly log: Log & Partial<Pick<AdjustableLog, "adjust">>;
+  /** The settings as they are by now, by the same flags and environment. Throws `usage`. */
+  readonly reread: () => Promise<Settings>;
   readonly egress: Egress;
   readonly credentials: CredentialKeeper;
   readonly upstream: UpstreamClient;
@@ -38,11 +40,14 @@ export async function wire(
   env: Record<string, string | undefined>,
   over: { settings?: Partial<Settings>; tokens?: Record<string, string>; log?: Log } = {},
 ): Promise<Wiring> {
-  const loaded = await loadSettings(flags, env);
-  const settings = { ...loaded.settings, ...over.settings };
+  // A copy: proxy variables are taken out of the process's own environment below.
+  const environment = { ...env };
+  const loaded = await loadSettings(flags, environment);
+  const overridden = (settings: Settings) => ({ ...settings, ...over.settings });
+  const settings = overridden(loaded.settings);
+  const reread = async () => overridden((await loadSettings(flags, environment)).settings);
   const format = settings.logFormat ?? (process.stderr.isTTY ? "pretty" : "json");
-  const log =
-    over.log ?? (await createLog({ level: settings.logLevel, format, secrets: [settings.apiKey, settings.proxy] }));
+  const log = over.log ?? (await createLog({ level: settings.logLevel, format, secrets: secretsOf(settings) }));
   const egress = createEgress({ proxy: settings.proxy, noProxy: env["NO_PROXY"] ?? env["no_proxy"] ?? "" });
   takeOverProxyEnvironment(process.env);
   const credentials = openCredentials({
@@ -59,7 +64,17 @@ export async function wire(
   const upstreamOptions = await upstreamOptionsOf(settings, env);
   const upstream = new UpstreamClient({ options: upstreamOptions, credentials, egress, log });
   const { clientVersion } = upstreamOptions;
-  return { settings, origins: loaded.origins, log, egress, credentials, upstream, upstreamOptions, clientVersion };
+  return {
+    settings,
+    origins: loaded.origins,
+    log,
+    reread,
+    egress,
+    credentials,
+    upstream,
+    upstreamOptions,
+    clientVersion,
+  };
 }
 
 async function upstreamOptionsOf(
@@ -72,14 +87,26 @@ async function upstreamOptionsOf(
     responsesPath: settings.responsesPath,
     openaiBaseUrl: settings.openaiBaseUrl,
     clientVersion: settings.clientVersion ?? (await installedClientVersion(home, env["PATH"] ?? "")),
+    holdMs: HOLD_MS,
+    modelsCacheFile: join(home, "models_cache.json"),
+    ...liveUpstreamOptions(settings),
+  };
+}
+
+/** The part that may change while the relay runs. */
+export function liveUpstreamOptions(settings: Settings): LiveUpstreamOptions {
+  return {
     lite: settings.lite,
     firstByteTimeoutMs: settings.firstByteTimeout * 1000,
     idleTimeoutMs: settings.idleTimeout * 1000,
-    holdMs: HOLD_MS,
-    modelsCacheFile: join(home, "models_cache.json"),
     models: settings.models,
     stopAtPercent: settings.stopAt,
   };
+}
+
+/** What no log line may hold. */
+export function secretsOf(settings: Settings): (string | undefined)[] {
+  return [settings.apiKey, settings.proxy];
 }
 
 /** Starts listening with what was wired. Throws `start_failed`. */
@@ -103,7 +130,7 @@ export function listenWithoutLogin({ settings, upstreamOptions, egress, log }: W
 }
 
 /** Settings of the listening side. */
-function relayOptions(settings: Settings): RelayOptions {
+export function relayOptions(settings: Settings): RelayOptions {
   return {
     ...addressOf(settings),
     apiKey: settings.apiKey,

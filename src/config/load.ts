@@ -68,6 +68,10 @@ function firstGiven(
     // An empty variable is one that somebody has taken back.
     if (env[variable]) return { value: env[variable], origin: variable };
   }
+  return inFile(setting, file);
+}
+
+function inFile(setting: Setting, file: JsonObject): Given | undefined {
   const kept = file[setting.key];
   return kept === undefined || kept === null ? undefined : { value: kept, origin: `config.json (${setting.key})` };
 }
@@ -75,9 +79,19 @@ function firstGiven(
 function parsed(setting: Setting, given: Given): unknown {
   const result = setting.schema.safeParse(given.value);
   if (result.success) return result.data;
-  const shown = setting.isSecret ? "" : ` '${String(given.value).slice(0, 80)}'`;
-  const reason = (result.error.issues[0]?.message ?? "not accepted").replace(/^Invalid (input|option): /, "");
-  throw new RelayError("usage", `Bad value${shown} for ${given.origin}: ${reason}.`, {
+  throw refusal(setting, given, result.error.issues[0]?.message);
+}
+
+function badValue(setting: Setting, given: Given): RelayError | undefined {
+  const result = setting.schema.safeParse(given.value);
+  return result.success ? undefined : refusal(setting, given, result.error.issues[0]?.message);
+}
+
+function refusal(setting: Setting, given: Given, issue = "not accepted"): RelayError {
+  const text = typeof given.value === "string" ? given.value : JSON.stringify(given.value);
+  const shown = setting.isSecret ? "" : ` '${text.slice(0, 80)}'`;
+  const reason = issue.replace(/^Invalid (input|option): /, "");
+  return new RelayError("usage", `Bad value${shown} for ${given.origin}: ${reason}.`, {
     hint: `It is ${setting.help}.`,
   });
 }
@@ -87,18 +101,52 @@ async function readConfig(path: string): Promise<JsonObject> {
     .text()
     .catch((error: unknown) => refuseUnreadable(path, error));
   if (text === undefined) return {};
+  const { values, problems } = parseConfig(text);
+  const [first] = problems;
+  if (first === undefined) return values;
+  throw new RelayError("usage", first.key === undefined ? `${path} ${first.message}` : `${path}: ${first.message}`, {
+    hint: first.hint,
+  });
+}
+
+/** One thing that is wrong with a config file. */
+export interface ConfigProblem {
+  /** Undefined when the file as a whole is at fault. */
+  readonly key: string | undefined;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Everything that is wrong with a config file's text, whether or not its settings are overridden elsewhere. */
+export function checkConfig(text: string): ConfigProblem[] {
+  const { values, problems } = parseConfig(text);
+  return [
+    ...problems,
+    ...Object.values<Setting>(SETTINGS).flatMap((setting) => {
+      const given = inFile(setting, values);
+      const problem = given && badValue(setting, given);
+      return problem ? [{ key: setting.key, message: problem.message, hint: problem.hint ?? "" }] : [];
+    }),
+  ];
+}
+
+/** Editors look here for the schema; the relay does not. */
+const SCHEMA_KEY = "$schema";
+
+function parseConfig(text: string): { readonly values: JsonObject; readonly problems: readonly ConfigProblem[] } {
   const value = parseJson(text);
   if (!isObject(value)) {
-    throw new RelayError("usage", `${path} is not a JSON object.`, { hint: "Mend it or remove it." });
+    const problem = { key: undefined, message: "is not a JSON object.", hint: "Mend it or remove it." };
+    return { values: {}, problems: [problem] };
   }
   const known = Object.values<Setting>(SETTINGS).map((setting) => setting.key);
-  for (const key of Object.keys(value)) {
-    if (known.includes(key)) continue;
-    throw new RelayError("usage", `${path} has an unknown key '${key.slice(0, 60)}'.`, {
-      hint: `Did you mean '${nearest(key, known)}'?`,
-    });
-  }
-  return value;
+  const unknown = Object.keys(value).filter((key) => key !== SCHEMA_KEY && !known.includes(key));
+  const problems = unknown.map((key) => ({
+    key: key.slice(0, 60),
+    message: `Unknown key '${key.slice(0, 60)}'.`,
+    hint: `Did you mean '${nearest(key, known)}'?`,
+  }));
+  return { values: value, problems };
 }
 
 /** A file that is there holds what its owner wants: going on without it would quietly do something else. */

@@ -36,6 +36,15 @@ const url = text
   .refine((value) => /^https?:\/\/[^/\s]+/.test(value), "must begin with http:// or https://")
   .transform((value) => value.replace(/\/+$/, ""));
 const choice = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values);
+/** A choice in any case, and under the words that other tools have for it. */
+const wordChoice = <const T extends readonly [string, ...string[]]>(
+  values: T,
+  others: Readonly<Record<string, string>>,
+) =>
+  z.preprocess((value) => {
+    const word = typeof value === "string" ? value.trim().toLowerCase() : value;
+    return typeof word === "string" ? (others[word] ?? word) : word;
+  }, z.enum(values));
 const toggle = z.preprocess((value) => {
   if (value === true || /^(1|true|yes|on)$/i.test(String(value))) return true;
   return value === false || /^(0|false|no|off)$/i.test(String(value)) ? false : value;
@@ -145,7 +154,7 @@ export const SETTINGS = {
     key: "log_level",
     flags: ["--log-level"],
     env: ["CODEX_RELAY_LOG_LEVEL", "CODEX_PROXY_LOG_LEVEL"],
-    schema: choice(["debug", "info", "warn", "error", "silent"]),
+    schema: wordChoice(["debug", "info", "warn", "error", "silent"], { warning: "warn" }),
     default: "info",
     value: "LEVEL",
     help: "debug, info, warn, error or silent; --debug is short for debug",
@@ -154,7 +163,7 @@ export const SETTINGS = {
     key: "log_format",
     flags: ["--log-format"],
     env: ["CODEX_RELAY_LOG_FORMAT"],
-    schema: choice(["pretty", "json"]),
+    schema: wordChoice(["pretty", "json"], { text: "pretty" }),
     default: undefined,
     defaultText: "pretty on a terminal, else json",
     value: "FORMAT",

@@ -29,10 +29,18 @@ export class CatalogueKeeper {
   #known: ModelCatalogue | undefined;
   #etag: string | undefined;
   #askAgainAtMs = 0;
+  #published: readonly string[] | undefined;
   #asking: Promise<ModelCatalogue> | undefined;
 
   constructor(options: CatalogueOptions) {
     this.#options = options;
+    this.#published = options.published;
+  }
+
+  /** Another list of the owner's own; undefined goes back to the account's. */
+  publish(ids: readonly string[] | undefined): void {
+    this.#published = ids;
+    if (this.#known) this.#keep(this.#known.origin, this.#known.models);
   }
 
   /** Never throws and, once a list is known, never waits: an old list is renewed behind the caller's back. */
@@ -78,7 +86,7 @@ export class CatalogueKeeper {
   }
 
   #keep(origin: ModelCatalogue["origin"], models: readonly ModelInfo[]): ModelCatalogue {
-    const { published } = this.#options;
+    const published = this.#published;
     this.#known = { origin, models, ...(published ? { published } : {}) };
     return this.#known;
   }

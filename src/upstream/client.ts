@@ -17,7 +17,7 @@ import { readEvents } from "./events.ts";
 import { afterFirstOutput } from "./first-output.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import { unreachable } from "../lib/unreachable.ts";
-import type { UpstreamOptions } from "./options.ts";
+import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
 import { retryWaitMs } from "./retry.ts";
 
 /** One request to the backend. */
@@ -84,7 +84,7 @@ export class UpstreamClient {
   readonly catalogue: CatalogueKeeper;
   readonly limits: PlanLimitsKeeper;
   readonly counts: UpstreamCounts = { retries: 0, ignoredData: 0, unknownEvents: new Map() };
-  readonly #options: UpstreamOptions;
+  #options: UpstreamOptions;
   readonly #credentials: CredentialProvider;
   readonly #egress: Egress;
   readonly #log: Log;
@@ -121,6 +121,13 @@ export class UpstreamClient {
       now: this.#now,
       log: this.#log,
     });
+  }
+
+  /** From now on these hold; replies under way keep what they began with. */
+  reconfigure(options: LiveUpstreamOptions): void {
+    this.#options = { ...this.#options, ...options };
+    this.catalogue.publish(options.models);
+    this.limits.stopAt(options.stopAtPercent);
   }
 
   /**

@@ -29,3 +29,9 @@ export interface UpstreamOptions {
   /** Refuse requests once the plan is used to this percentage; undefined leaves that to the backend. */
   readonly stopAtPercent?: number | undefined;
 }
+
+/** What may change while the relay runs. */
+export type LiveUpstreamOptions = Pick<
+  UpstreamOptions,
+  "lite" | "firstByteTimeoutMs" | "idleTimeoutMs" | "models" | "stopAtPercent"
+>;

@@ -30,6 +30,7 @@ export interface PlanLimitsOptions {
 /** How much of the plan is used, as the traffic itself tells, and the owner's own limit on it. */
 export class PlanLimitsKeeper {
   readonly #options: PlanLimitsOptions;
+  #stopAtPercent: number | undefined;
   #known: PlanLimits | undefined;
   #accountId: string | undefined;
   #askAgainAtMs = 0;
@@ -39,6 +40,12 @@ export class PlanLimitsKeeper {
 
   constructor(options: PlanLimitsOptions) {
     this.#options = options;
+    this.#stopAtPercent = options.stopAtPercent;
+  }
+
+  /** Another limit of the owner's, from now on. */
+  stopAt(percent: number | undefined): void {
+    this.#stopAtPercent = percent;
   }
 
   /** The newest that was heard; undefined before the first reply. Asks nobody. */
@@ -67,7 +74,8 @@ export class PlanLimitsKeeper {
 
   /** Holds the owner's limit against what is known, asking first when that is too old. Throws `quota_exceeded`. */
   async admit(model: string, accountId: string | undefined): Promise<void> {
-    const { stopAtPercent, now } = this.#options;
+    const { now } = this.#options;
+    const stopAtPercent = this.#stopAtPercent;
     if (stopAtPercent === undefined) return;
     const isOther = this.#accountId !== accountId && this.#askedFor !== accountId;
     if (this.#asking || isOther || now() >= this.#askAgainAtMs) {
