@@ -477,7 +477,7 @@ describe("this machine", () => {
         {
           id: "settings",
           status: "fail",
-          summary: expect.stringContaining("has an unknown key 'prot'."),
+          summary: expect.stringContaining(": Unknown key 'prot'."),
           fix: "Did you mean 'port'?",
         },
       ],
