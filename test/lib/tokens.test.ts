@@ -23,7 +23,8 @@ test.each([
 
 test("texts of every kind count as in the library itself", async () => {
   const count = await tokenCounter();
-  const source = await Bun.file("README.md").text();
+  // Runs longer than this are counted in pieces, as the next test has it.
+  const source = (await Bun.file("README.md").text()).replace(/\S{257,}|\s{257,}/g, "…");
   for (const text of [source, "naïve 日本語 emoji 👩‍👩‍👧 \u2028", '{"a":[1,22,333]}', "\n\n\n   x\t\ty", "ﷺ"]) {
     expect(count(text)).toBe(countTokens(text));
   }
