@@ -196,7 +196,13 @@ async function finished(
 ): Promise<Finished> {
   const cwd = join(env["HOME"] ?? "", "work");
   const options = { cwd, env: { ...env, ...more }, stdin: "ignore", stdout: "pipe", stderr: "pipe" } as const;
-  const child = Bun.spawn(command, options);
+  let child;
+  try {
+    child = Bun.spawn(command, options);
+  } catch (error) {
+    // A package whose install script was blocked leaves a file that is no program.
+    return { code: 126, said: `cannot be started: ${String(error)}` };
+  }
   const timer = setTimeout(() => child.kill(), LIMIT_MS);
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),
