@@ -1,67 +1,95 @@
-import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
-import { eventFailure, truncated } from "./failure.ts";
+import { AnswerCalls, type AnswerCall } from "./answer-calls.ts";
+import { AnswerParts, type AnswerPart } from "./answer-parts.ts";
+import { failureOf, truncated } from "./failure.ts";
 import { ItemSlots } from "./item-slots.ts";
 import type { ReasoningMemory } from "./reasoning-memory.ts";
-import { ReasoningText } from "./reasoning-text.ts";
-import type { ContentPart, InputItem, OutputItem, ResponseObject, Usage } from "./schema.ts";
+import type { Annotation, ContentPart, InputItem, OutputItem, ResponseObject, Usage } from "./schema.ts";
 import { StopScanner } from "./stop.ts";
 import { objectsOf, readEvent, responseOf, textOf } from "./trusted.ts";
-import { isFailure, type WireEvent } from "./wire-event.ts";
+import type { WireEvent } from "./wire-event.ts";
 
-/** A tool call, whole. */
-export interface AnswerCall {
-  readonly id: string;
-  /** As the backend knows it. */
-  readonly name: string;
-  readonly arguments: JsonObject;
+/** How an answer ended. */
+export interface AnswerEnd {
+  /** An incomplete answer is never a success, whatever it holds and whether or not it says why. */
+  readonly reason: "stop" | "length" | "content_filter";
+  /** The stop sequence at which the relay cut the answer itself. Nobody knows then what it cost. */
+  readonly stopSequence: string | undefined;
+  readonly usage: Usage | undefined;
+  readonly serviceTier: string | undefined;
 }
 
-/** Why an answer ended. */
-export type AnswerReason = "stop" | "length" | "content_filter";
-
-/** Where the pieces of an answer go. */
+/**
+ * Where the pieces of an answer go. `begin` comes first and `end` last; between them nothing is told twice, and text
+ * that was held back for a stop sequence comes before whatever follows it.
+ */
 export interface AnswerSink {
+  /** `response` is empty when upstream has not announced any. */
+  begin(response: ResponseObject): void;
+  /** From now on text and refusals belong to this part, whether or not any of it can be shown yet. */
+  turn(part: AnswerPart): void;
   text(text: string): void;
-  thought(text: string): void;
+  refusal(text: string): void;
+  /** More of what the model thinks. */
+  thought(text: string, part: AnswerPart): void;
+  /** No more of that part comes for now. */
+  thoughtEnd(part: AnswerPart): void;
+  /** A reasoning item has ended, and this is its encrypted form. */
+  sealed(encrypted: string, slot: number): void;
   call(call: AnswerCall): void;
-  end(reason: AnswerReason, usage: Usage | undefined, response: ResponseObject): void;
+  /** More of a call's arguments, or of its input if it is a custom one. */
+  callDelta(call: AnswerCall, text: string): void;
+  /** A call is whole. Those that were cut short never are. */
+  callEnd(call: AnswerCall): void;
+  citation(annotation: Annotation, part: AnswerPart): void;
+  /** An item of a hosted tool has ended; it may be told again with the end of the answer. */
+  hosted(item: OutputItem, slot: number): void;
+  end(end: AnswerEnd): void;
 }
 
 export interface AnswerOptions {
+  /** The backend has none: the answer is cut here. */
   readonly stopSequences: readonly string[];
+  /** A parser gets the answer alone; the model's remarks on the way to it are thoughts then. */
+  readonly isJson: boolean;
   readonly memory: ReasoningMemory;
   /** Epoch milliseconds. */
   readonly now: number;
 }
 
 /**
- * Upstream events → text, thoughts and whole tool calls, for dialects that know no more than these. Whatever arrives
- * only in a later event than usual is still told once, and nothing twice.
+ * Upstream events → the pieces of an answer, for every dialect that rebuilds it. Streamed and whole replies are fed by
+ * it alike, so that the two can never disagree; whatever arrives only in a later event than usual is still told once.
  */
 export class AnswerReader {
   isDone = false;
   readonly #sink: AnswerSink;
   readonly #options: AnswerOptions;
   readonly #stop: StopScanner;
+  readonly #calls: AnswerCalls;
   readonly #slots = new ItemSlots();
-  readonly #thoughts = new ReasoningText();
-  /** Text told so far, by item and part. */
-  readonly #told = new Map<string, string>();
-  /** Parts of it that are known to be whole: a delta that comes after is a repetition. */
-  readonly #whole = new Set<string>();
-  readonly #called = new Set<number>();
-  /** Calls that were announced, and what came of their arguments or input: all that is known of one that never ends. */
-  readonly #begun = new Map<number, OutputItem>();
-  readonly #pieces = new Map<number, string>();
-  readonly #thoughtItems = new Set<number>();
+  readonly #parts = new AnswerParts();
+  /** Items whose text is a comment on the way to the answer. */
+  readonly #commentary = new Set<number>();
+  /** Reasoning items that have ended; the end of the answer may repeat them. */
+  readonly #sealed = new Set<number>();
+  /** Reasoning that the next tool call will be remembered with. */
   #pendingReasoning: InputItem[] = [];
-  /** The message that text was last told of. */
-  #textSlot = -1;
+  #hasBegun = false;
+  #textPart: AnswerPart | undefined;
+  #thoughtPart: AnswerPart | undefined;
 
   constructor(options: AnswerOptions, sink: AnswerSink) {
     this.#options = options;
     this.#sink = sink;
     this.#stop = new StopScanner(options.stopSequences);
+    this.#calls = new AnswerCalls({
+      call: (call) => {
+        this.#interrupt();
+        sink.call(call);
+      },
+      callDelta: (call, text) => sink.callDelta(call, text),
+      callEnd: (call) => sink.callEnd(call),
+    });
   }
 
   /** Throws RelayError when upstream reports a failure. */
@@ -69,42 +97,59 @@ export class AnswerReader {
     if (this.isDone) return;
     const event = readEvent(wire);
     if (!event) return;
-    if (isFailure(wire.type)) throw eventFailure({ ...event, response: responseOf(event) }, this.#options.now);
+    const failure = failureOf(wire, this.#options.now);
+    if (failure) throw failure;
     switch (event.type) {
+      case "response.created":
+      case "response.in_progress":
+      case "response.queued":
+        this.#begin(responseOf(event));
+        break;
       case "response.output_text.delta":
-      case "response.refusal.delta":
-        this.#text(this.#slots.of(event), `t${event.content_index ?? 0}`, event.delta);
+        this.#text(this.#parts.text(this.#slots.of(event), event.content_index), event.delta);
         break;
       case "response.output_text.done":
-        this.#restOfText(this.#slots.of(event), event.content_index ?? 0, event.text);
+        this.#restOfText(this.#parts.text(this.#slots.of(event), event.content_index), event.text);
+        break;
+      case "response.refusal.delta":
+        this.#refusal(this.#parts.text(this.#slots.of(event), event.content_index), event.delta);
         break;
       case "response.refusal.done":
-        this.#restOfText(this.#slots.of(event), event.content_index ?? 0, event.refusal);
+        this.#restOfRefusal(this.#parts.text(this.#slots.of(event), event.content_index), event.refusal);
         break;
       case "response.content_part.done":
-        this.#part(this.#slots.of(event), event.content_index ?? 0, event.part);
+        this.#part(this.#parts.text(this.#slots.of(event), event.content_index), event.part);
+        break;
+      case "response.output_text.annotation.added":
+        this.#citation(event.annotation, this.#parts.text(this.#slots.of(event), event.content_index));
         break;
       case "response.reasoning_summary_text.delta":
-        this.#thought(`${this.#slots.of(event)}/s${event.summary_index ?? 0}`, event.delta);
+        this.#thought(this.#parts.summary(this.#slots.of(event), event.summary_index), event.delta);
+        break;
+      case "response.reasoning_summary_text.done":
+        this.#restOfThought(this.#parts.summary(this.#slots.of(event), event.summary_index), event.text);
         break;
       case "response.reasoning_text.delta":
-        this.#thought(`${this.#slots.of(event)}/r${event.content_index ?? 0}`, event.delta);
+        this.#thought(this.#parts.reasoning(this.#slots.of(event), event.content_index), event.delta);
+        break;
+      case "response.reasoning_text.done":
+        this.#restOfThought(this.#parts.reasoning(this.#slots.of(event), event.content_index), event.text);
         break;
       case "response.function_call_arguments.delta":
       case "response.custom_tool_call_input.delta":
-        this.#pieces.set(this.#slots.of(event), (this.#pieces.get(this.#slots.of(event)) ?? "") + textOf(event.delta));
+        this.#calls.delta(this.#slots.of(event), textOf(event.delta));
         break;
       case "response.function_call_arguments.done":
-        this.#pieces.set(this.#slots.of(event), textOf(event.arguments));
+        this.#calls.settle(this.#slots.of(event), textOf(event.arguments));
         break;
       case "response.custom_tool_call_input.done":
-        this.#pieces.set(this.#slots.of(event), textOf(event.input));
+        this.#calls.settle(this.#slots.of(event), textOf(event.input));
         break;
       case "response.output_item.added":
-        if (isCall(event.item)) this.#begun.set(this.#slotOf(event.item, event.output_index), event.item);
+        this.#itemAdded(event.item, this.#slotOf(event.item, event.output_index));
         break;
       case "response.output_item.done":
-        this.#item(event.item, this.#slotOf(event.item, event.output_index));
+        this.#itemDone(event.item, this.#slotOf(event.item, event.output_index));
         break;
       case "response.completed":
       case "response.done":
@@ -112,14 +157,93 @@ export class AnswerReader {
         this.#finish(event.type, responseOf(event));
         break;
       default:
-      // Everything else is told again by the item's own end.
+      // Progress of hosted tools, private events, and whatever is newer than the relay.
     }
-    if (this.#stop.isHit && !this.isDone) this.#end("stop", undefined, {});
+    if (this.#stop.isHit && !this.isDone) this.#end("stop", {});
   }
 
   /** Upstream ended. Throws unless the answer was complete. */
   onEnd(): void {
     if (!this.isDone) throw truncated();
+  }
+
+  #begin(response: ResponseObject): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#sink.begin(response);
+  }
+
+  #text(part: AnswerPart, text: string): void {
+    const fresh = this.#parts.grow(part, text);
+    if (fresh === "") return;
+    if (this.#options.isJson && this.#commentary.has(part.slot)) {
+      this.#showThought(part, fresh);
+      return;
+    }
+    this.#turn(part);
+    this.#show(this.#stop.push(fresh));
+  }
+
+  #restOfText(part: AnswerPart, whole: string): void {
+    this.#text(part, this.#parts.rest(part, whole));
+    this.#parts.close(part, whole);
+  }
+
+  #refusal(part: AnswerPart, text: string): void {
+    const fresh = this.#parts.grow(part, text);
+    if (fresh === "") return;
+    this.#turn(part);
+    this.#show(this.#stop.flush());
+    this.#sink.refusal(fresh);
+  }
+
+  #restOfRefusal(part: AnswerPart, whole: string): void {
+    this.#refusal(part, this.#parts.rest(part, whole));
+    this.#parts.close(part, whole);
+  }
+
+  #turn(part: AnswerPart): void {
+    this.#begin({});
+    this.#endThought();
+    if (this.#textPart === part) return;
+    this.#show(this.#stop.flush());
+    this.#textPart = part;
+    this.#sink.turn(part);
+  }
+
+  #show(text: string): void {
+    if (text !== "") this.#sink.text(text);
+  }
+
+  #thought(part: AnswerPart, text: string): void {
+    const fresh = this.#parts.grow(part, text);
+    if (fresh !== "") this.#showThought(part, fresh);
+  }
+
+  #restOfThought(part: AnswerPart, whole: string): void {
+    this.#thought(part, this.#parts.rest(part, whole));
+    this.#parts.close(part, whole);
+    if (this.#thoughtPart === part) this.#endThought();
+  }
+
+  #showThought(part: AnswerPart, text: string): void {
+    this.#begin({});
+    this.#show(this.#stop.flush());
+    this.#thoughtPart = part;
+    this.#sink.thought(text, part);
+  }
+
+  #endThought(): void {
+    const part = this.#thoughtPart;
+    this.#thoughtPart = undefined;
+    if (part) this.#sink.thoughtEnd(part);
+  }
+
+  /** Something else than text or thoughts follows. */
+  #interrupt(): void {
+    this.#begin({});
+    this.#show(this.#stop.flush());
+    this.#endThought();
   }
 
   #slotOf(item: OutputItem, index: number): number {
@@ -128,133 +252,97 @@ export class AnswerReader {
     return slot;
   }
 
-  #text(slot: number, part: string, text: string): void {
-    if (!text || this.#whole.has(`${slot}/${part}`)) return;
-    this.#remember(`${slot}/${part}`, text);
-    this.#sayThought(this.#thoughts.flush());
-    // Two messages of one answer are set apart.
-    const separator = this.#textSlot >= 0 && this.#textSlot !== slot ? "\n\n" : "";
-    this.#textSlot = slot;
-    this.#say(this.#stop.push(separator + text));
+  #itemAdded(item: OutputItem, slot: number): void {
+    if (item.type === "message" && item.phase === "commentary") this.#commentary.add(slot);
+    if (isCall(item)) this.#calls.announce(item, slot);
   }
 
-  #say(text: string): void {
-    if (text !== "") this.#sink.text(text);
-  }
-
-  #restOfText(slot: number, index: number, whole: string): void {
-    const key = `${slot}/t${index}`;
-    const rest = this.#untold(key, whole);
-    this.#text(slot, `t${index}`, rest);
-    if (this.#told.get(key) === whole) this.#whole.add(key);
-  }
-
-  #thought(key: string, text: string): void {
-    if (!text) return;
-    this.#remember(key, text);
-    this.#sayThought(this.#thoughts.push(key, text));
-  }
-
-  #sayThought(text: string): void {
-    if (text !== "") this.#sink.thought(text);
-  }
-
-  /** A finished item: whatever of it has not been told. */
-  #item(item: OutputItem, slot: number): void {
+  #itemDone(item: OutputItem, slot: number): void {
     switch (item.type) {
       case "message":
-        objectsOf(item.content).forEach((part, index) => this.#part(slot, index, part));
+        if (item.phase === "commentary") this.#commentary.add(slot);
+        objectsOf(item.content).forEach((part, position) => this.#part(this.#parts.text(slot, position), part));
         break;
       case "reasoning":
         this.#reasoning(item, slot);
         break;
       case "function_call":
       case "custom_tool_call":
-        this.#call(item, slot);
+        this.#rememberReasoning(this.#calls.finish(item, slot).id);
         break;
       default:
+        // Hosted calls are upstream's own business, never the client's tool calls.
+        this.#interrupt();
+        this.#sink.hosted(item, slot);
     }
   }
 
-  #part(slot: number, index: number, part: ContentPart): void {
-    const text = part.type === "refusal" ? part.refusal : part.type === "output_text" ? part.text : "";
-    this.#restOfText(slot, index, text ?? "");
+  /** A finished part: whatever of it has not been told yet. */
+  #part(part: AnswerPart, content: ContentPart): void {
+    if (content.type === "refusal") this.#restOfRefusal(part, textOf(content.refusal));
+    if (content.type !== "output_text") return;
+    this.#restOfText(part, textOf(content.text));
+    for (const annotation of objectsOf(content.annotations)) this.#citation(annotation, part);
+  }
+
+  #citation(annotation: Annotation, part: AnswerPart): void {
+    this.#begin({});
+    this.#sink.citation(annotation, part);
   }
 
   #reasoning(item: OutputItem, slot: number): void {
     const summary = objectsOf(item.summary);
-    const [parts, letter] = summary.length > 0 ? [summary, "s"] : [objectsOf(item.content), "r"];
-    parts.forEach((part, index) => {
-      const key = `${slot}/${letter}${index}`;
-      this.#thought(key, this.#untold(key, textOf(part.text)));
-    });
-    if (!item.encrypted_content || this.#thoughtItems.has(slot)) return;
-    this.#thoughtItems.add(slot);
+    summary.forEach((part, position) => this.#restOfThought(this.#parts.summary(slot, position), textOf(part.text)));
+    // Open models think aloud instead of summing up.
+    if (summary.length === 0) {
+      objectsOf(item.content).forEach((part, position) =>
+        this.#restOfThought(this.#parts.reasoning(slot, position), textOf(part.text)),
+      );
+    }
+    if (!item.encrypted_content || this.#sealed.has(slot)) return;
+    this.#sealed.add(slot);
+    this.#interrupt();
+    this.#sink.sealed(item.encrypted_content, slot);
     this.#pendingReasoning.push({ type: "reasoning", summary, encrypted_content: item.encrypted_content });
   }
 
-  #call(item: OutputItem, slot: number): void {
-    if (this.#called.has(slot)) return;
-    this.#called.add(slot);
-    const id = item.call_id ?? `call_${slot}`;
-    if (this.#pendingReasoning.length > 0) this.#options.memory.remember(id, this.#pendingReasoning);
+  #rememberReasoning(callId: string): void {
+    if (this.#pendingReasoning.length > 0) this.#options.memory.remember(callId, this.#pendingReasoning);
     this.#pendingReasoning = [];
-    this.#sayThought(this.#thoughts.flush());
-    this.#say(this.#stop.flush());
-    this.#sink.call({ id, name: item.name ?? "", arguments: argumentsOf(item) });
-  }
-
-  #makeBegunCalls(): void {
-    for (const [slot, item] of this.#begun) {
-      const text = this.#pieces.get(slot);
-      const key = item.type === "custom_tool_call" ? "input" : "arguments";
-      this.#call(text === undefined ? item : { ...item, [key]: text }, slot);
-    }
   }
 
   #finish(type: string, response: ResponseObject): void {
-    if (response.status === "failed" || response.status === "cancelled") {
-      throw eventFailure({ type: `response.${response.status}`, response }, this.#options.now);
-    }
+    this.#begin(response);
     const isShort = type === "response.incomplete" || response.status === "incomplete";
     objectsOf(response.output).forEach((item, position) => {
+      if (this.#stop.isHit) return;
+      const slot = this.#slots.ofFinal(item, position);
       // A call that was cut short must not look like one that can be made.
-      if (!this.#stop.isHit && !(isShort && isCall(item))) this.#item(item, this.#slots.ofFinal(item, position));
+      if (isShort && isCall(item)) this.#calls.cut(item, slot);
+      else this.#itemDone(item, slot);
     });
     if (this.#stop.isHit) return;
-    if (!isShort) this.#makeBegunCalls();
-    const reason = !isShort
-      ? "stop"
-      : response.incomplete_details?.reason === "content_filter"
-        ? "content_filter"
-        : "length";
-    this.#end(reason, response.usage ?? undefined, response);
+    if (isShort)
+      this.#end(response.incomplete_details?.reason === "content_filter" ? "content_filter" : "length", response);
+    else {
+      this.#interrupt();
+      for (const { id } of this.#calls.close()) this.#rememberReasoning(id);
+      this.#end("stop", response);
+    }
   }
 
-  #end(reason: AnswerReason, usage: Usage | undefined, response: ResponseObject): void {
-    this.#sayThought(this.#thoughts.flush());
-    this.#say(this.#stop.flush());
+  #end(reason: AnswerEnd["reason"], { usage, service_tier: serviceTier }: ResponseObject): void {
+    this.#interrupt();
     this.isDone = true;
-    this.#sink.end(reason, usage, response);
-  }
-
-  #remember(key: string, text: string): void {
-    this.#told.set(key, (this.#told.get(key) ?? "") + text);
-  }
-
-  #untold(key: string, whole: string): string {
-    const told = this.#told.get(key) ?? "";
-    return textOf(whole).startsWith(told) ? textOf(whole).slice(told.length) : "";
+    this.#sink.end({
+      reason,
+      stopSequence: this.#stop.found,
+      usage: usage ?? undefined,
+      serviceTier: serviceTier ?? undefined,
+    });
   }
 }
 
 function isCall(item: OutputItem): boolean {
   return item.type === "function_call" || item.type === "custom_tool_call";
-}
-
-/** A function's arguments as an object; a free-text tool's input under the name `input`. */
-function argumentsOf(item: OutputItem): JsonObject {
-  if (item.type === "custom_tool_call") return { input: textOf(item["input"]) };
-  const parsed = parseJson(textOf(item.arguments));
-  return isObject(parsed) ? parsed : {};
 }

@@ -4,11 +4,11 @@ import { CommentFilter } from "./comment-filter.ts";
 export class ReasoningText {
   readonly #comments = new CommentFilter();
   /** The part that text comes in for, and the last one of which any was shown. */
-  #part = "";
-  #shownPart = "";
+  #part: unknown;
+  #shownPart: unknown;
 
-  /** The text to show now. */
-  push(part: string, text: string): string {
+  /** The text to show now. Whatever `part` is, it is the same for all of one part. */
+  push(part: unknown, text: string): string {
     const held = part === this.#part ? "" : this.flush();
     this.#part = part;
     const shown = this.#comments.push(text);
@@ -22,7 +22,7 @@ export class ReasoningText {
   }
 
   #separator(): string {
-    const isNext = this.#shownPart !== "" && this.#shownPart !== this.#part;
+    const isNext = this.#shownPart !== undefined && this.#shownPart !== this.#part;
     this.#shownPart = this.#part;
     return isNext ? "\n\n" : "";
   }

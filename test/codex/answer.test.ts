@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { AnswerReader } from "../../src/codex/answer.ts";
+import { plainReader } from "../../src/codex/plain-answer.ts";
 import { ReasoningMemory } from "../../src/codex/reasoning-memory.ts";
 import type { CodexEvent } from "../../src/codex/schema.ts";
 import { WireEvent } from "../../src/codex/wire-event.ts";
@@ -7,13 +7,13 @@ import { WireEvent } from "../../src/codex/wire-event.ts";
 function read(...events: object[]) {
   const memory = new ReasoningMemory();
   const told: unknown[] = [];
-  const reader = new AnswerReader(
-    { stopSequences: [], memory, now: 0 },
+  const reader = plainReader(
+    { stopSequences: [], isJson: false, memory, now: 0 },
     {
       text: (text) => told.push(text),
       thought: (text) => told.push({ thought: text }),
       call: ({ id, name, arguments: given }) => told.push({ id, name, given }),
-      end: (reason) => told.push(`(${reason})`),
+      end: ({ reason }) => told.push(`(${reason})`),
     },
   );
   for (const event of events) reader.onEvent(WireEvent.of(event as CodexEvent));

@@ -1,13 +1,14 @@
+import type { AnswerReader } from "../../codex/answer.ts";
 import type { WireEvent } from "../../codex/wire-event.ts";
 import type { ClientBody, Context } from "../protocol.ts";
 import type { ChatDelta, ChatEnd, ImageDelta, ToolCallDelta, UrlCitation } from "./delta.ts";
-import { ChatReply, type ChatSink } from "./reply.ts";
+import { chatReader, type ChatSink } from "./reply.ts";
 import type { ChatRequest } from "./schema.ts";
 import { toChatUsage } from "./usage.ts";
 
 /** A whole answer: the fold of the very deltas that a stream would have sent. */
 export class ChatBody implements ClientBody, ChatSink {
-  readonly #reply: ChatReply;
+  readonly #reader: AnswerReader;
   readonly #model: string;
   #id = "";
   #created = 0;
@@ -24,19 +25,19 @@ export class ChatBody implements ClientBody, ChatSink {
 
   constructor(request: ChatRequest, context: Context) {
     this.#model = request.model;
-    this.#reply = new ChatReply(request, context, this);
+    this.#reader = chatReader(request, context, this);
   }
 
   get isDone(): boolean {
-    return this.#reply.isDone;
+    return this.#reader.isDone;
   }
 
   onEvent(event: WireEvent): void {
-    this.#reply.onEvent(event);
+    this.#reader.onEvent(event);
   }
 
   toBody(): unknown {
-    this.#reply.onEnd();
+    this.#reader.onEnd();
     return {
       id: this.#id,
       object: "chat.completion",

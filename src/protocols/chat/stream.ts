@@ -1,15 +1,16 @@
+import type { AnswerReader } from "../../codex/answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { dataFrame, DONE_FRAME } from "../../lib/sse.ts";
 import type { WireEvent } from "../../codex/wire-event.ts";
 import type { ClientStream, Context } from "../protocol.ts";
 import type { ChatDelta, ChatEnd } from "./delta.ts";
 import { toError } from "./error.ts";
-import { ChatReply, type ChatSink } from "./reply.ts";
+import { chatReader, type ChatSink } from "./reply.ts";
 import type { ChatRequest } from "./schema.ts";
 
 /** A streamed answer: each delta as one chat.completion.chunk. */
 export class ChatStream implements ClientStream, ChatSink {
-  readonly #reply: ChatReply;
+  readonly #reader: AnswerReader;
   readonly #model: string;
   readonly #includesUsage: boolean;
   #id = "";
@@ -20,20 +21,20 @@ export class ChatStream implements ClientStream, ChatSink {
   constructor(request: ChatRequest, context: Context) {
     this.#model = request.model;
     this.#includesUsage = request.stream_options?.include_usage === true;
-    this.#reply = new ChatReply(request, context, this);
+    this.#reader = chatReader(request, context, this);
   }
 
   get isDone(): boolean {
-    return this.#hasFailed || this.#reply.isDone;
+    return this.#hasFailed || this.#reader.isDone;
   }
 
   onEvent(event: WireEvent): string {
-    this.#reply.onEvent(event);
+    this.#reader.onEvent(event);
     return this.#take();
   }
 
   onEnd(): string {
-    this.#reply.onEnd();
+    this.#reader.onEnd();
     return this.#take();
   }
 

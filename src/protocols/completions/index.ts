@@ -1,4 +1,5 @@
-import { AnswerReader, type AnswerReason, type AnswerSink } from "../../codex/answer.ts";
+import type { AnswerEnd, AnswerReader } from "../../codex/answer.ts";
+import { plainReader, type PlainSink } from "../../codex/plain-answer.ts";
 import type { Usage } from "../../codex/schema.ts";
 import type { WireEvent } from "../../codex/wire-event.ts";
 import type { RelayError } from "../../lib/errors.ts";
@@ -21,7 +22,7 @@ export const completions: Protocol<CompletionRequest> = {
 };
 
 /** What a stream and a whole answer have in common: text goes on, thoughts and calls have no place. */
-abstract class Completion implements AnswerSink {
+abstract class Completion implements PlainSink {
   readonly reader: AnswerReader;
   readonly #request: CompletionRequest;
   readonly #context: Context;
@@ -30,7 +31,7 @@ abstract class Completion implements AnswerSink {
     this.#request = request;
     this.#context = context;
     const { memory, now } = context;
-    this.reader = new AnswerReader({ stopSequences: stopSequences(request), memory, now }, this);
+    this.reader = plainReader({ stopSequences: stopSequences(request), isJson: false, memory, now }, this);
   }
 
   get isDone(): boolean {
@@ -38,7 +39,7 @@ abstract class Completion implements AnswerSink {
   }
 
   abstract text(text: string): void;
-  abstract end(reason: AnswerReason, usage: Usage | undefined): void;
+  abstract end(end: AnswerEnd): void;
 
   thought(): void {}
 
@@ -88,7 +89,7 @@ class CompletionStream extends Completion implements ClientStream {
     this.#chunk([choiceOf(text, null)], null);
   }
 
-  end(reason: AnswerReason, usage: Usage | undefined): void {
+  end({ reason, usage }: AnswerEnd): void {
     this.#chunk([choiceOf("", reason)], null);
     if (this.#includesUsage) this.#chunk([], usageOf(usage));
     this.#frames += DONE_FRAME;
@@ -108,7 +109,7 @@ class CompletionStream extends Completion implements ClientStream {
 
 class CompletionBody extends Completion implements ClientBody {
   #text = "";
-  #reason: AnswerReason = "stop";
+  #reason: AnswerEnd["reason"] = "stop";
   #usage: Usage | undefined;
 
   onEvent(event: WireEvent): void {
@@ -124,13 +125,13 @@ class CompletionBody extends Completion implements ClientBody {
     this.#text += text;
   }
 
-  end(reason: AnswerReason, usage: Usage | undefined): void {
+  end({ reason, usage }: AnswerEnd): void {
     this.#reason = reason;
     this.#usage = usage;
   }
 }
 
-function choiceOf(text: string, reason: AnswerReason | null) {
+function choiceOf(text: string, reason: AnswerEnd["reason"] | null) {
   return { text, index: 0, logprobs: null, finish_reason: reason };
 }
 

@@ -1,14 +1,15 @@
+import type { AnswerReader } from "../../codex/answer.ts";
 import type { WireEvent } from "../../codex/wire-event.ts";
 import { isObject, parseJson } from "../../lib/json.ts";
 import type { ClientBody, Context } from "../protocol.ts";
 import type { BlockDelta, StartedBlock } from "./blocks.ts";
 import { messageOf } from "./message.ts";
-import { MessageReply, type MessageEnd, type MessageSink } from "./reply.ts";
+import { messageReader, type MessageEnd, type MessageSink } from "./reply.ts";
 import type { MessagesRequest } from "./schema.ts";
 
 /** A whole message: the fold of the very pieces that a stream would have sent. */
 export class MessageBody implements ClientBody, MessageSink {
-  readonly #reply: MessageReply;
+  readonly #reader: AnswerReader;
   readonly #model: string;
   readonly #content: StartedBlock[] = [];
   #id = "";
@@ -18,19 +19,19 @@ export class MessageBody implements ClientBody, MessageSink {
 
   constructor(request: MessagesRequest, context: Context) {
     this.#model = request.model;
-    this.#reply = new MessageReply(request, context, this);
+    this.#reader = messageReader(request, context, this);
   }
 
   get isDone(): boolean {
-    return this.#reply.isDone;
+    return this.#reader.isDone;
   }
 
   onEvent(event: WireEvent): void {
-    this.#reply.onEvent(event);
+    this.#reader.onEvent(event);
   }
 
   toBody(): unknown {
-    this.#reply.onEnd();
+    this.#reader.onEnd();
     return messageOf(this.#id, this.#model, this.#content, this.#end);
   }
 

@@ -1,3 +1,4 @@
+import type { AnswerReader } from "../../codex/answer.ts";
 import type { WireEvent } from "../../codex/wire-event.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { eventFrame } from "../../lib/sse.ts";
@@ -5,12 +6,12 @@ import type { ClientStream, Context } from "../protocol.ts";
 import type { BlockDelta, StartedBlock } from "./blocks.ts";
 import { voice } from "./error.ts";
 import { endOf, messageOf } from "./message.ts";
-import { MessageReply, type MessageEnd, type MessageSink } from "./reply.ts";
+import { messageReader, type MessageEnd, type MessageSink } from "./reply.ts";
 import type { MessagesRequest } from "./schema.ts";
 
 /** A streamed message: each piece as one named event. */
 export class MessageStream implements ClientStream, MessageSink {
-  readonly #reply: MessageReply;
+  readonly #reader: AnswerReader;
   readonly #model: string;
   readonly #requestId: string;
   /** Of the block that was opened last. */
@@ -21,20 +22,20 @@ export class MessageStream implements ClientStream, MessageSink {
   constructor(request: MessagesRequest, context: Context) {
     this.#model = request.model;
     this.#requestId = context.id;
-    this.#reply = new MessageReply(request, context, this);
+    this.#reader = messageReader(request, context, this);
   }
 
   get isDone(): boolean {
-    return this.#hasFailed || this.#reply.isDone;
+    return this.#hasFailed || this.#reader.isDone;
   }
 
   onEvent(event: WireEvent): string {
-    this.#reply.onEvent(event);
+    this.#reader.onEvent(event);
     return this.#take();
   }
 
   onEnd(): string {
-    this.#reply.onEnd();
+    this.#reader.onEnd();
     return this.#take();
   }
 

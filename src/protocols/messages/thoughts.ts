@@ -1,5 +1,6 @@
+import type { AnswerPart } from "../../codex/answer-parts.ts";
 import { ReasoningText } from "../../codex/reasoning-text.ts";
-import type { Block, BlockQueue, StartedBlock } from "./blocks.ts";
+import type { Block, BlockQueue } from "./blocks.ts";
 import { seal, type ThinkingView } from "./thinking.ts";
 
 interface Thought {
@@ -12,19 +13,17 @@ interface Thought {
 export class Thoughts {
   readonly #view: ThinkingView;
   readonly #queue: BlockQueue;
-  readonly #open: (block: StartedBlock) => Block;
   readonly #bySlot = new Map<number, Thought>();
 
-  constructor(view: ThinkingView, queue: BlockQueue, open: (block: StartedBlock) => Block) {
+  constructor(view: ThinkingView, queue: BlockQueue) {
     this.#view = view;
     this.#queue = queue;
-    this.#open = open;
   }
 
-  /** More of what the model thinks; `part` tells the parts of one item apart. */
-  push(slot: number, part: string, text: string): void {
+  /** More of what the model thinks. */
+  push(part: AnswerPart, text: string): void {
     if (this.#view !== "summary") return;
-    const thought = this.#of(slot);
+    const thought = this.#of(part.slot);
     this.#show(thought, thought.text.push(part, text));
   }
 
@@ -42,10 +41,10 @@ export class Thoughts {
     thought.isSealed = true;
     const signature = seal(encrypted);
     if (this.#view === "summary" && (!thought.block || thought.block.isClosed)) {
-      this.#queue.end(this.#open({ type: "redacted_thinking", data: signature }));
+      this.#queue.end(this.#queue.open({ type: "redacted_thinking", data: signature }));
       return;
     }
-    thought.block ??= this.#open({ type: "thinking", thinking: "", signature: "" });
+    thought.block ??= this.#queue.open({ type: "thinking", thinking: "", signature: "" });
     this.#queue.delta(thought.block, { type: "signature_delta", signature });
     this.#queue.end(thought.block);
   }
@@ -61,7 +60,7 @@ export class Thoughts {
   #show(thought: Thought, text: string): void {
     if (text === "") return;
     if (!thought.block || thought.block.isClosed) {
-      thought.block = this.#open({ type: "thinking", thinking: "", signature: "" });
+      thought.block = this.#queue.open({ type: "thinking", thinking: "", signature: "" });
     }
     this.#queue.delta(thought.block, { type: "thinking_delta", thinking: text });
   }

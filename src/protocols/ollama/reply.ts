@@ -1,11 +1,11 @@
-import { AnswerReader, type AnswerCall, type AnswerReason, type AnswerSink } from "../../codex/answer.ts";
-import type { Usage } from "../../codex/schema.ts";
+import type { AnswerEnd, AnswerReader } from "../../codex/answer.ts";
+import { plainReader, type PlainCall, type PlainSink } from "../../codex/plain-answer.ts";
 import type { WireEvent } from "../../codex/wire-event.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { ClientBody, ClientStream, Context } from "../protocol.ts";
 import { toError } from "./error.ts";
-import { renamedTools, stopSequences } from "./request.ts";
+import { formatOf, renamedTools, stopSequences } from "./request.ts";
 import type { OllamaChatRequest, OllamaRequest } from "./schema.ts";
 
 /** Where a kind of request has the pieces of its answer. */
@@ -49,14 +49,13 @@ class Answer {
   #calls = 0;
   #firstAtMs: number | undefined;
 
-  constructor(request: OllamaRequest, context: Context, shape: Shape, sink: AnswerSink) {
+  constructor(request: OllamaRequest, context: Context, shape: Shape, sink: PlainSink) {
     this.#request = request;
     this.#context = context;
     this.#names = shape.renamedTools(request);
-    this.reader = new AnswerReader(
-      { stopSequences: stopSequences(request), memory: context.memory, now: context.now },
-      sink,
-    );
+    const { memory, now } = context;
+    const isJson = formatOf(request.format) !== undefined;
+    this.reader = plainReader({ stopSequences: stopSequences(request), isJson, memory, now }, sink);
   }
 
   get isThinkingShown(): boolean {
@@ -68,7 +67,7 @@ class Answer {
     this.#firstAtMs ??= this.#context.elapsedMs();
   }
 
-  call({ id, name, arguments: values }: AnswerCall): JsonObject {
+  call({ id, name, arguments: values }: PlainCall): JsonObject {
     const index = this.#calls;
     this.#calls += 1;
     return { id, function: { index, name: this.#names.get(name) ?? name, arguments: values } };
@@ -80,7 +79,7 @@ class Answer {
   }
 
   /** The end, with durations in nanoseconds. Nothing is loaded here, and the model's own timing is not known. */
-  tail(reason: AnswerReason, usage: Usage | undefined): JsonObject {
+  tail({ reason, usage }: AnswerEnd): JsonObject {
     const total = this.#context.elapsedMs();
     const first = this.#firstAtMs ?? total;
     return {
@@ -101,7 +100,7 @@ function nanoseconds(ms: number): number {
 }
 
 /** One JSON object a line. */
-export class OllamaStream implements ClientStream, AnswerSink {
+export class OllamaStream implements ClientStream, PlainSink {
   readonly #answer: Answer;
   readonly #shape: Shape;
   #lines = "";
@@ -139,13 +138,13 @@ export class OllamaStream implements ClientStream, AnswerSink {
     if (this.#answer.isThinkingShown) this.#line({ text: "", thinking });
   }
 
-  call(call: AnswerCall): void {
+  call(call: PlainCall): void {
     this.#line({ text: "", calls: [this.#answer.call(call)] });
   }
 
-  end(reason: AnswerReason, usage: Usage | undefined): void {
+  end(end: AnswerEnd): void {
     this.#answer.notice();
-    this.#push({ ...this.#answer.head(), ...this.#shape.line({ text: "" }), ...this.#answer.tail(reason, usage) });
+    this.#push({ ...this.#answer.head(), ...this.#shape.line({ text: "" }), ...this.#answer.tail(end) });
   }
 
   #line(piece: Piece): void {
@@ -165,7 +164,7 @@ export class OllamaStream implements ClientStream, AnswerSink {
 }
 
 /** The whole answer as one object. */
-export class OllamaBody implements ClientBody, AnswerSink {
+export class OllamaBody implements ClientBody, PlainSink {
   readonly #answer: Answer;
   readonly #shape: Shape;
   #text = "";
@@ -202,12 +201,12 @@ export class OllamaBody implements ClientBody, AnswerSink {
     if (this.#answer.isThinkingShown) this.#thinking += text;
   }
 
-  call(call: AnswerCall): void {
+  call(call: PlainCall): void {
     this.#answer.notice();
     this.#calls.push(this.#answer.call(call));
   }
 
-  end(reason: AnswerReason, usage: Usage | undefined): void {
-    this.#tail = this.#answer.tail(reason, usage);
+  end(end: AnswerEnd): void {
+    this.#tail = this.#answer.tail(end);
   }
 }

@@ -98,8 +98,8 @@ function effortOf(
   return { effort, isChanged: effort !== wanted };
 }
 
-/** `json`, or a schema. */
-function formatOf(format: OllamaRequest["format"]): JsonObject | undefined {
+/** `json`, or a schema, as Responses' `text.format`; undefined for plain text. */
+export function formatOf(format: OllamaRequest["format"]): JsonObject | undefined {
   if (format === undefined || format === null || format === "") return undefined;
   if (format === "json") return { type: "json_object" };
   if (isObject(format)) return { type: "json_schema", name: "response", schema: format, strict: false };

@@ -71,10 +71,8 @@ describe("names", () => {
 
 test("a legacy answer has room for one call", () => {
   const calls = new ToolCalls(new Map(), true);
-  const item = (id: string) => ({ type: "function_call", id, call_id: id, name: "f", arguments: "{}" });
-  expect(calls.finish(item("a"), 0)).toEqual([
-    { function_call: { name: "f", arguments: "" } },
-    { function_call: { arguments: "{}" } },
-  ]);
-  expect(calls.finish(item("b"), 1)).toEqual([]);
+  const call = (index: number) => ({ index, id: `call_${index}`, name: "f", isCustom: false });
+  expect(calls.first(call(0))).toEqual({ function_call: { name: "f", arguments: "" } });
+  expect(calls.more(call(0), "{}")).toEqual({ function_call: { arguments: "{}" } });
+  expect([calls.first(call(1)), calls.more(call(1), "{}")]).toEqual([undefined, undefined]);
 });
