@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { accessSync, constants } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
-import { isObject, nonEmptyString, parseJson } from "../lib/json.ts";
+import { nonEmptyString, parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { momentOf } from "../lib/moment.ts";
+import { isWritable } from "../lib/writable.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -128,17 +128,6 @@ async function read(path: string): Promise<unknown> {
   } catch (error) {
     const { code } = error as { code?: string };
     return code === "ENOENT" || code === "ENOTDIR" ? undefined : null;
-  }
-}
-
-/** True when files can be made in the folder, or the folder itself can be. */
-function isWritable(folder: string): boolean {
-  try {
-    accessSync(folder, constants.W_OK | constants.X_OK);
-    return true;
-  } catch (error) {
-    const parent = dirname(folder);
-    return isObject(error) && error["code"] === "ENOENT" && parent !== folder && isWritable(parent);
   }
 }
 

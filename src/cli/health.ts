@@ -4,7 +4,7 @@ import type { Settings } from "../config/settings.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../lib/json.ts";
 import { unreachable } from "../lib/unreachable.ts";
-import { createEgress, takeOverProxyEnvironment, type Egress } from "../upstream/egress.ts";
+import { openEgress, type Egress } from "../upstream/egress.ts";
 import { citty, parseFlags, type OwnFlag } from "./flags.ts";
 import { print } from "./output.ts";
 import { relayUrl } from "./relay-url.ts";
@@ -24,9 +24,7 @@ export const health = defineCommand({
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const { settings } = await loadSettings(flags.settings, process.env);
-    const { NO_PROXY, no_proxy } = process.env;
-    const egress = createEgress({ proxy: settings.proxy, noProxy: NO_PROXY ?? no_proxy ?? "" });
-    takeOverProxyEnvironment(process.env);
+    const egress = openEgress(settings.proxy, process.env);
     const url = flags.own["url"] === undefined ? ownUrl(settings) : relayUrl(flags.own["url"]);
     const alive = await ask(egress, `${url}/health`);
     if (alive.body?.["name"] !== "codex-relay") throw stranger(url, alive);

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import { loadSettings } from "../config/load.ts";
-import { createEgress, takeOverProxyEnvironment } from "../upstream/egress.ts";
+import { openEgress } from "../upstream/egress.ts";
 import { NAME, TARGET, VERSION } from "../version.ts";
 import { citty, parseFlags, type OwnFlag } from "./flags.ts";
 import { print, say } from "./output.ts";
@@ -22,9 +22,7 @@ export const update = defineCommand({
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const { settings } = await loadSettings(flags.settings, process.env);
-    const { NO_PROXY, no_proxy } = process.env;
-    const egress = createEgress({ proxy: settings.proxy, noProxy: NO_PROXY ?? no_proxy ?? "" });
-    takeOverProxyEnvironment(process.env);
+    const egress = openEgress(settings.proxy, process.env);
     const releases = { baseUrl: settings.releasesUrl, egress };
     const isJson = flags.own["json"] === true;
     return flags.own["check"] === true ? check(releases, isJson) : replace(releases, isJson);

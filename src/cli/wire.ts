@@ -11,7 +11,7 @@ import type { Log } from "../lib/log.ts";
 import type { RelayOptions } from "../server/options.ts";
 import { startRelay, type RunningRelay } from "../server/serve.ts";
 import { UpstreamClient } from "../upstream/client.ts";
-import { createEgress, takeOverProxyEnvironment, type Egress } from "../upstream/egress.ts";
+import { openEgress, type Egress } from "../upstream/egress.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "../upstream/options.ts";
 import { BACKGROUND_VARIABLE } from "./background/given.ts";
 import { mostRequests } from "./fetch-limit.ts";
@@ -48,8 +48,7 @@ export async function wire(
   const reread = async () => overridden((await loadSettings(flags, environment)).settings);
   const format = settings.logFormat ?? (process.stderr.isTTY ? "pretty" : "json");
   const log = over.log ?? (await createLog({ level: settings.logLevel, format, secrets: secretsOf(settings) }));
-  const egress = createEgress({ proxy: settings.proxy, noProxy: env["NO_PROXY"] ?? env["no_proxy"] ?? "" });
-  takeOverProxyEnvironment(process.env);
+  const egress = openEgress(settings.proxy, env);
   const credentials = openCredentials({
     env: over.tokens ?? env,
     authFile: settings.authFile ?? join(codexHome(env), "auth.json"),

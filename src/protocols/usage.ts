@@ -1,5 +1,18 @@
-import type { Usage } from "../../codex/schema.ts";
-import type { ChatUsage } from "./delta.ts";
+import type { Usage } from "../codex/schema.ts";
+
+/** What chat and text completions say of an answer's tokens. */
+export interface ChatUsage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  prompt_tokens_details: { cached_tokens: number; audio_tokens: number };
+  completion_tokens_details: {
+    reasoning_tokens: number;
+    audio_tokens: number;
+    accepted_prediction_tokens: number;
+    rejected_prediction_tokens: number;
+  };
+}
 
 /** Upstream's usage under Chat Completions' names; zeros where upstream gave none. */
 export function toChatUsage(usage: Usage | null | undefined): ChatUsage {

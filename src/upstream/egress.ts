@@ -69,3 +69,10 @@ function parseNoProxy(list: string): (hostname: string, port: string) => boolean
     });
   };
 }
+
+/** The way out of this process: from here on nothing but it decides about proxies. `env` is asked for NO_PROXY only. */
+export function openEgress(proxy: string | undefined, env: Readonly<Record<string, string | undefined>>): Egress {
+  const egress = createEgress({ proxy, noProxy: env["NO_PROXY"] ?? env["no_proxy"] ?? "" });
+  takeOverProxyEnvironment(process.env);
+  return egress;
+}

@@ -1,7 +1,8 @@
-import { accessSync, constants, existsSync, lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { LoginFacts } from "../../auth/keeper.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
+import { isWritable } from "../../lib/writable.ts";
 import { moment, span } from "../time.ts";
 import type { Wiring } from "../wire.ts";
 import { fail, ok, warn, type Detail, type Outcome } from "./finding.ts";
@@ -109,17 +110,6 @@ function holds(file: string, words: string): boolean {
     return readFileSync(file, "utf8").includes(words);
   } catch {
     return false;
-  }
-}
-
-/** The folder itself, or the nearest one above it that exists. */
-function isWritable(folder: string): boolean {
-  try {
-    accessSync(folder, constants.W_OK | constants.X_OK);
-    return true;
-  } catch (error) {
-    const parent = dirname(folder);
-    return (error as { code?: string }).code === "ENOENT" && parent !== folder && isWritable(parent);
   }
 }
 

@@ -8,7 +8,7 @@ import { loadSettings, type FlagValues } from "../../config/load.ts";
 import { codexHome } from "../../config/paths.ts";
 import type { Settings } from "../../config/settings.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
-import { createEgress, takeOverProxyEnvironment } from "../../upstream/egress.ts";
+import { openEgress } from "../../upstream/egress.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -23,8 +23,7 @@ export interface LoginPlace {
 /** From the settings; nothing is read or asked yet. */
 export async function loginPlace(flags: FlagValues, env: Environment): Promise<LoginPlace> {
   const { settings } = await loadSettings(flags, env);
-  const egress = createEgress({ proxy: settings.proxy, noProxy: env["NO_PROXY"] ?? env["no_proxy"] ?? "" });
-  takeOverProxyEnvironment(process.env);
+  const egress = openEgress(settings.proxy, env);
   const path = settings.authFile ?? join(codexHome(env), "auth.json");
   return {
     settings,

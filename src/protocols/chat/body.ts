@@ -1,14 +1,14 @@
 import type { AnswerReader } from "../../codex/answer.ts";
-import type { WireEvent } from "../../codex/wire-event.ts";
-import type { ClientBody, Context } from "../protocol.ts";
+import { AnswerBody } from "../answer-reply.ts";
+import type { Context } from "../protocol.ts";
+import { toChatUsage } from "../usage.ts";
 import type { ChatDelta, ChatEnd, ImageDelta, ToolCallDelta, UrlCitation } from "./delta.ts";
 import { chatReader, type ChatSink } from "./reply.ts";
 import type { ChatRequest } from "./schema.ts";
-import { toChatUsage } from "./usage.ts";
 
 /** A whole answer: the fold of the very deltas that a stream would have sent. */
-export class ChatBody implements ClientBody, ChatSink {
-  readonly #reader: AnswerReader;
+export class ChatBody extends AnswerBody implements ChatSink {
+  protected readonly reader: AnswerReader;
   readonly #model: string;
   #id = "";
   #created = 0;
@@ -24,20 +24,12 @@ export class ChatBody implements ClientBody, ChatSink {
   #end: ChatEnd | undefined;
 
   constructor(request: ChatRequest, context: Context) {
+    super();
     this.#model = request.model;
-    this.#reader = chatReader(request, context, this);
+    this.reader = chatReader(request, context, this);
   }
 
-  get isDone(): boolean {
-    return this.#reader.isDone;
-  }
-
-  onEvent(event: WireEvent): void {
-    this.#reader.onEvent(event);
-  }
-
-  toBody(): unknown {
-    this.#reader.onEnd();
+  protected body(): unknown {
     return {
       id: this.#id,
       object: "chat.completion",

@@ -1,3 +1,5 @@
+import type { ChatUsage } from "../usage.ts";
+
 /** What changes in the answer: the `delta` of a chat.completion.chunk. */
 export interface ChatDelta {
   role?: "assistant";
@@ -32,19 +34,6 @@ export interface ImageDelta {
 }
 
 export type FinishReason = "stop" | "length" | "tool_calls" | "function_call" | "content_filter";
-
-export interface ChatUsage {
-  prompt_tokens: number;
-  completion_tokens: number;
-  total_tokens: number;
-  prompt_tokens_details: { cached_tokens: number; audio_tokens: number };
-  completion_tokens_details: {
-    reasoning_tokens: number;
-    audio_tokens: number;
-    accepted_prediction_tokens: number;
-    rejected_prediction_tokens: number;
-  };
-}
 
 /** How a reply ended. */
 export interface ChatEnd {

@@ -4,13 +4,13 @@ import type { AnswerPart } from "../../codex/answer-parts.ts";
 import { ReasoningText } from "../../codex/reasoning-text.ts";
 import type { Annotation, OutputItem, ResponseObject } from "../../codex/schema.ts";
 import type { Context, ReasoningMode } from "../protocol.ts";
+import { toChatUsage } from "../usage.ts";
 import type { ChatDelta, ChatEnd, FinishReason } from "./delta.ts";
 import { wantsJson } from "./format.ts";
 import { stopSequences } from "./request.ts";
 import type { ChatRequest } from "./schema.ts";
 import { ToolCalls } from "./tool-calls.ts";
 import { renamedTools, usesLegacyFunctions } from "./tools.ts";
-import { toChatUsage } from "./usage.ts";
 
 /** Where the deltas of an answer go: into frames, or folded into one body. */
 export interface ChatSink {

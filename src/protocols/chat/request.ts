@@ -1,12 +1,12 @@
 import { clampEffort, EFFORTS, resolveModel } from "../../codex/models.ts";
-import type { CodexRequest } from "../../codex/schema.ts";
+import { codexRequest } from "../../codex/request.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
+import { unknownValue } from "../refuse.ts";
 import { textFormatOf } from "./format.ts";
 import { inputItems, toConversation, type Conversation } from "./messages.ts";
 import { hasInput, type ChatRequest } from "./schema.ts";
 import { toWireTools } from "./tools.ts";
-import { unknownValue } from "../refuse.ts";
 
 /** Fields that only tune the answer and that the backend refuses. Named in a header; `--strict` refuses them. */
 const DROPPED = [
@@ -28,42 +28,29 @@ const DROPPED = [
   "top_p",
 ] as const;
 
-/** Client request → backend body, built from nothing: what is not named here never reaches the backend. */
+/** Client request → backend body. */
 export function toCodex(request: ChatRequest, context: Context): Translation {
   const changed: string[] = [];
   const model = resolveModel(context.models, request.model);
   const { tools, toolChoice, parallelToolCalls, ignoresSearchOptions } = toWireTools(request);
   const { instructions, input } = conversationOf(request, context);
 
-  const body: CodexRequest = {
-    model: model.slug,
-    instructions: instructions === "" ? context.defaultInstructions : instructions,
-    input,
-    include: ["reasoning.encrypted_content"],
-    store: false,
-    stream: true,
-  };
-  if (tools.length > 0) {
-    body.tools = tools;
-    body.tool_choice = toolChoice;
-    if (parallelToolCalls !== undefined) body.parallel_tool_calls = parallelToolCalls;
-  }
-
   const wanted = effortOf(request) ?? model.effort ?? (wishesThinking(request) ? "medium" : undefined);
   const effort = wanted === undefined ? undefined : workableEffort(clampEffort(wanted, model.info), tools);
   if (effort !== wanted) changed.push("reasoning_effort");
-  const reasoning = {
-    ...(effort === undefined ? {} : { effort }),
-    // Without a wish for summaries the backend sends none, and long thinking looks like silence.
-    ...(context.reasoning === "none" ? {} : { summary: "auto" }),
-  };
-  if (Object.keys(reasoning).length > 0) body.reasoning = reasoning;
-
-  const text = textOptions(request);
-  if (text) body.text = text;
-  if (request.prompt_cache_key) body.prompt_cache_key = request.prompt_cache_key;
-  const tier = tierOf(request.service_tier ?? undefined, model.serviceTier);
-  if (tier !== undefined) body.service_tier = tier;
+  const body = codexRequest({
+    model: model.slug,
+    instructions: instructions === "" ? context.defaultInstructions : instructions,
+    input,
+    tools,
+    toolChoice,
+    parallelToolCalls,
+    effort,
+    wantsSummary: context.reasoning !== "none",
+    text: textOptions(request),
+    promptCacheKey: request.prompt_cache_key ?? undefined,
+    serviceTier: tierOf(request.service_tier ?? undefined, model.serviceTier),
+  });
   if (request.service_tier === "fast") changed.push("service_tier");
   if (stopSequences(request).length > 0) changed.push("stop");
   const dropped = droppedFields(request);

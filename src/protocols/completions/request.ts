@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { resolveModel } from "../../codex/models.ts";
-import type { CodexRequest } from "../../codex/schema.ts";
+import { codexRequest } from "../../codex/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
@@ -83,16 +83,14 @@ export function stopSequences({ stop }: CompletionRequest): string[] {
 export function toCodex(request: CompletionRequest, context: Context): Translation {
   const model = resolveModel(context.models, request.model);
   const text = promptOf(request) ?? "";
-  const body: CodexRequest = {
+  const body = codexRequest({
     model: model.slug,
     instructions: context.defaultInstructions,
     input: [{ type: "message", role: "user", content: [{ type: "input_text", text }] }],
-    include: ["reasoning.encrypted_content"],
-    store: false,
-    stream: true,
-  };
-  if (model.effort !== undefined) body.reasoning = { effort: model.effort };
-  if (model.serviceTier !== undefined) body.service_tier = model.serviceTier;
+    effort: model.effort,
+    wantsSummary: false,
+    serviceTier: model.serviceTier,
+  });
   const dropped = DROPPED.filter((name) => request[name] !== undefined && request[name] !== null);
   return { body, dropped, changed: stopSequences(request).length > 0 ? ["stop"] : [] };
 }

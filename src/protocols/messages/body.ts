@@ -1,15 +1,15 @@
 import type { AnswerReader } from "../../codex/answer.ts";
-import type { WireEvent } from "../../codex/wire-event.ts";
 import { isObject, parseJson } from "../../lib/json.ts";
-import type { ClientBody, Context } from "../protocol.ts";
+import { AnswerBody } from "../answer-reply.ts";
+import type { Context } from "../protocol.ts";
 import type { BlockDelta, StartedBlock } from "./blocks.ts";
 import { messageOf } from "./message.ts";
 import { messageReader, type MessageEnd, type MessageSink } from "./reply.ts";
 import type { MessagesRequest } from "./schema.ts";
 
 /** A whole message: the fold of the very pieces that a stream would have sent. */
-export class MessageBody implements ClientBody, MessageSink {
-  readonly #reader: AnswerReader;
+export class MessageBody extends AnswerBody implements MessageSink {
+  protected readonly reader: AnswerReader;
   readonly #model: string;
   readonly #content: StartedBlock[] = [];
   #id = "";
@@ -18,20 +18,12 @@ export class MessageBody implements ClientBody, MessageSink {
   #end: MessageEnd | undefined;
 
   constructor(request: MessagesRequest, context: Context) {
+    super();
     this.#model = request.model;
-    this.#reader = messageReader(request, context, this);
+    this.reader = messageReader(request, context, this);
   }
 
-  get isDone(): boolean {
-    return this.#reader.isDone;
-  }
-
-  onEvent(event: WireEvent): void {
-    this.#reader.onEvent(event);
-  }
-
-  toBody(): unknown {
-    this.#reader.onEnd();
+  protected body(): unknown {
     return messageOf(this.#id, this.#model, this.#content, this.#end);
   }
 

@@ -1,10 +1,10 @@
-import type { CodexRequest } from "../../codex/schema.ts";
+import { codexRequest } from "../../codex/request.ts";
+import { isObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { toConversation } from "./conversation.ts";
 import { effortOf } from "./effort.ts";
 import { textFormatOf } from "./format.ts";
 import { modelOf } from "./model.ts";
-import { isObject } from "../../lib/json.ts";
 import type { MessagesRequest } from "./schema.ts";
 import { thinkingView } from "./thinking.ts";
 import { toWireTools } from "./tools.ts";
@@ -21,7 +21,7 @@ const DROPPED = [
   "user_profile_id",
 ] as const;
 
-/** Client request → backend body, built from nothing: what is not named here never reaches the backend. */
+/** Client request → backend body. */
 export function toCodex(request: MessagesRequest, context: Context): Translation {
   const { tools, toolChoice, parallelToolCalls, dropped } = toWireTools(request);
   const searchesWeb = tools.some((tool) => tool["type"] === "web_search");
@@ -29,28 +29,19 @@ export function toCodex(request: MessagesRequest, context: Context): Translation
   const { instructions, input } = toConversation(request, context.memory);
   const { effort, changed } = effortOf(request, model);
 
-  const body: CodexRequest = {
+  const format = textFormatOf(request);
+  const body = codexRequest({
     model: model.slug,
     instructions: instructions === "" ? context.defaultInstructions : instructions,
     input,
-    include: ["reasoning.encrypted_content"],
-    store: false,
-    stream: true,
-  };
-  if (tools.length > 0) {
-    body.tools = tools;
-    body.tool_choice = toolChoice;
-    if (parallelToolCalls !== undefined) body.parallel_tool_calls = parallelToolCalls;
-  }
-  const reasoning = {
-    ...(effort === undefined ? {} : { effort }),
-    ...(thinkingView(request) === "summary" && context.reasoning !== "none" ? { summary: "auto" } : {}),
-  };
-  if (Object.keys(reasoning).length > 0) body.reasoning = reasoning;
-  const format = textFormatOf(request);
-  if (format) body.text = { format };
-  const tier = request.speed === "fast" ? "priority" : model.serviceTier;
-  if (tier !== undefined) body.service_tier = tier;
+    tools,
+    toolChoice,
+    parallelToolCalls,
+    effort,
+    wantsSummary: thinkingView(request) === "summary" && context.reasoning !== "none",
+    text: format && { format },
+    serviceTier: request.speed === "fast" ? "priority" : model.serviceTier,
+  });
   return {
     body,
     dropped: [...droppedFields(request), ...dropped].toSorted(),

@@ -1,8 +1,8 @@
 import type { AnswerReader } from "../../codex/answer.ts";
-import type { WireEvent } from "../../codex/wire-event.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { eventFrame } from "../../lib/sse.ts";
-import type { ClientStream, Context } from "../protocol.ts";
+import { AnswerStream } from "../answer-reply.ts";
+import type { Context } from "../protocol.ts";
 import type { BlockDelta, StartedBlock } from "./blocks.ts";
 import { voice } from "./error.ts";
 import { endOf, messageOf } from "./message.ts";
@@ -10,38 +10,22 @@ import { messageReader, type MessageEnd, type MessageSink } from "./reply.ts";
 import type { MessagesRequest } from "./schema.ts";
 
 /** A streamed message: each piece as one named event. */
-export class MessageStream implements ClientStream, MessageSink {
-  readonly #reader: AnswerReader;
+export class MessageStream extends AnswerStream implements MessageSink {
+  protected readonly reader: AnswerReader;
   readonly #model: string;
   readonly #requestId: string;
   /** Of the block that was opened last. */
   #index = -1;
-  #frames = "";
-  #hasFailed = false;
 
   constructor(request: MessagesRequest, context: Context) {
+    super();
     this.#model = request.model;
     this.#requestId = context.id;
-    this.#reader = messageReader(request, context, this);
+    this.reader = messageReader(request, context, this);
   }
 
-  get isDone(): boolean {
-    return this.#hasFailed || this.#reader.isDone;
-  }
-
-  onEvent(event: WireEvent): string {
-    this.#reader.onEvent(event);
-    return this.#take();
-  }
-
-  onEnd(): string {
-    this.#reader.onEnd();
-    return this.#take();
-  }
-
-  onFailure(error: RelayError): string {
-    this.#hasFailed = true;
-    return this.#take() + eventFrame("error", JSON.stringify(voice.toError(error, this.#requestId)));
+  protected failure(error: RelayError): string {
+    return eventFrame("error", JSON.stringify(voice.toError(error, this.#requestId)));
   }
 
   begin(id: string): void {
@@ -67,12 +51,6 @@ export class MessageStream implements ClientStream, MessageSink {
   }
 
   #send(event: { readonly type: string; readonly [key: string]: unknown }): void {
-    this.#frames += eventFrame(event.type, JSON.stringify(event));
-  }
-
-  #take(): string {
-    const frames = this.#frames;
-    this.#frames = "";
-    return frames;
+    this.write(eventFrame(event.type, JSON.stringify(event)));
   }
 }

@@ -1,9 +1,9 @@
 import type { AnswerEnd, AnswerReader } from "../../codex/answer.ts";
 import { plainReader, type PlainCall, type PlainSink } from "../../codex/plain-answer.ts";
-import type { WireEvent } from "../../codex/wire-event.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
-import type { ClientBody, ClientStream, Context } from "../protocol.ts";
+import { AnswerBody, AnswerStream } from "../answer-reply.ts";
+import type { Context } from "../protocol.ts";
 import { toError } from "./error.ts";
 import { formatOf, renamedTools, stopSequences } from "./request.ts";
 import type { OllamaChatRequest, OllamaRequest } from "./schema.ts";
@@ -100,34 +100,16 @@ function nanoseconds(ms: number): number {
 }
 
 /** One JSON object a line. */
-export class OllamaStream implements ClientStream, PlainSink {
+export class OllamaStream extends AnswerStream implements PlainSink {
+  protected readonly reader: AnswerReader;
   readonly #answer: Answer;
   readonly #shape: Shape;
-  #lines = "";
-  #hasFailed = false;
 
   constructor(request: OllamaRequest, context: Context, shape: Shape) {
+    super();
     this.#shape = shape;
     this.#answer = new Answer(request, context, shape, this);
-  }
-
-  get isDone(): boolean {
-    return this.#hasFailed || this.#answer.reader.isDone;
-  }
-
-  onEvent(event: WireEvent): string {
-    this.#answer.reader.onEvent(event);
-    return this.#take();
-  }
-
-  onEnd(): string {
-    this.#answer.reader.onEnd();
-    return this.#take();
-  }
-
-  onFailure(error: RelayError): string {
-    this.#hasFailed = true;
-    return `${this.#take()}${JSON.stringify(toError(error))}\n`;
+    this.reader = this.#answer.reader;
   }
 
   text(text: string): void {
@@ -147,24 +129,23 @@ export class OllamaStream implements ClientStream, PlainSink {
     this.#push({ ...this.#answer.head(), ...this.#shape.line({ text: "" }), ...this.#answer.tail(end) });
   }
 
+  protected failure(error: RelayError): string {
+    return `${JSON.stringify(toError(error))}\n`;
+  }
+
   #line(piece: Piece): void {
     this.#answer.notice();
     this.#push({ ...this.#answer.head(), ...this.#shape.line(piece), done: false });
   }
 
   #push(line: JsonObject): void {
-    this.#lines += `${JSON.stringify(line)}\n`;
-  }
-
-  #take(): string {
-    const lines = this.#lines;
-    this.#lines = "";
-    return lines;
+    this.write(`${JSON.stringify(line)}\n`);
   }
 }
 
 /** The whole answer as one object. */
-export class OllamaBody implements ClientBody, PlainSink {
+export class OllamaBody extends AnswerBody implements PlainSink {
+  protected readonly reader: AnswerReader;
   readonly #answer: Answer;
   readonly #shape: Shape;
   #text = "";
@@ -173,22 +154,10 @@ export class OllamaBody implements ClientBody, PlainSink {
   #tail: JsonObject = {};
 
   constructor(request: OllamaRequest, context: Context, shape: Shape) {
+    super();
     this.#shape = shape;
     this.#answer = new Answer(request, context, shape, this);
-  }
-
-  get isDone(): boolean {
-    return this.#answer.reader.isDone;
-  }
-
-  onEvent(event: WireEvent): void {
-    this.#answer.reader.onEvent(event);
-  }
-
-  toBody(): unknown {
-    this.#answer.reader.onEnd();
-    const whole = { text: this.#text, thinking: this.#thinking, calls: this.#calls };
-    return { ...this.#answer.head(), ...this.#shape.line(whole), ...this.#tail };
+    this.reader = this.#answer.reader;
   }
 
   text(text: string): void {
@@ -208,5 +177,10 @@ export class OllamaBody implements ClientBody, PlainSink {
 
   end(end: AnswerEnd): void {
     this.#tail = this.#answer.tail(end);
+  }
+
+  protected body(): unknown {
+    const whole = { text: this.#text, thinking: this.#thinking, calls: this.#calls };
+    return { ...this.#answer.head(), ...this.#shape.line(whole), ...this.#tail };
   }
 }

@@ -1,6 +1,7 @@
 import { clampEffort, resolveModel } from "../../codex/models.ts";
 import { wireCallId, wireToolName } from "../../codex/names.ts";
-import type { CodexRequest, InputItem } from "../../codex/schema.ts";
+import { codexRequest } from "../../codex/request.ts";
+import type { InputItem } from "../../codex/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
@@ -55,25 +56,17 @@ function translation(request: OllamaRequest, context: Context, parts: Parts): Tr
   if (isChanged) changed.push("think");
   if (stopSequences(request).length > 0) changed.push("options.stop");
   const format = formatOf(request.format);
-  const body: CodexRequest = {
+  const body = codexRequest({
     model: model.slug,
     instructions: parts.instructions === "" ? context.defaultInstructions : parts.instructions,
     input: format?.["type"] === "json_object" ? withJsonWord(parts) : parts.input,
-    include: ["reasoning.encrypted_content"],
-    store: false,
-    stream: true,
-  };
-  if (parts.tools.length > 0) {
-    body.tools = parts.tools.map(functionTool);
-    body.tool_choice = "auto";
-  }
-  const reasoning = {
-    ...(effort === undefined ? {} : { effort }),
-    ...(request.think === false ? {} : { summary: "auto" }),
-  };
-  if (Object.keys(reasoning).length > 0) body.reasoning = reasoning;
-  if (format) body.text = { format };
-  if (model.serviceTier !== undefined) body.service_tier = model.serviceTier;
+    tools: parts.tools.map(functionTool),
+    toolChoice: "auto",
+    effort,
+    wantsSummary: request.think !== false,
+    text: format && { format },
+    serviceTier: model.serviceTier,
+  });
   return { body, dropped: droppedFields(request), changed };
 }
 
