@@ -68,6 +68,8 @@ export interface DemoBackend {
   script(...steps: Script[]): void;
   /** The same for refreshes at the token endpoint. */
   scriptToken(...steps: TokenScript[]): void;
+  /** The same for the endpoints of images, transcripts and compaction, in the order in which they are asked. */
+  scriptErrands(...steps: Script[]): void;
   /** The same for GET /models. */
   scriptModels(...steps: Script[]): void;
   /** Replies that are being streamed right now. */
@@ -199,6 +201,7 @@ export function startDemoBackend(options: DemoBackendOptions = {}): DemoBackend 
     revokeRefreshToken: (token) => vault.setRefreshState(token, "revoked"),
     script: (...steps) => api.script(steps),
     scriptToken: (...steps) => auth.script(steps),
+    scriptErrands: (...steps) => api.scriptErrands(steps),
     scriptModels: (...steps) => api.scriptModels(steps),
     openStreams: () => streams.size,
     async stop() {

@@ -44,6 +44,7 @@ export class CodexApi {
   readonly #options: CodexApiOptions;
   readonly #scripts = new ScriptQueue<Script>();
   readonly #modelScripts = new ScriptQueue<Script>();
+  readonly #errandScripts = new ScriptQueue<Script>();
   /** Tokens of the last request by cache key. */
   readonly #cached = new Map<string, number>();
 
@@ -62,6 +63,10 @@ export class CodexApi {
     this.#modelScripts.push(steps);
   }
 
+  scriptErrands(steps: readonly Script[]): void {
+    this.#errandScripts.push(steps);
+  }
+
   async handle(call: ApiCall): Promise<Response> {
     const { request, url } = call;
     if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
@@ -74,19 +79,24 @@ export class CodexApi {
     switch (route) {
       case "POST /codex/responses":
         return this.#responses(call, account);
-      case "POST /codex/responses/compact":
-        return this.#compact(call);
       case "GET /codex/models":
         return this.#models(call);
       case "GET /wham/usage":
         return Response.json(usageReply(account, this.#options.now()));
       case "GET /wham/accounts/check":
         return Response.json(accountsReply(account, secureOrigin(request)));
-      case "POST /transcribe":
-        return this.#transcribe(call);
       default:
-        return this.#images(call);
+        return this.#errand(route, call);
     }
+  }
+
+  /** The endpoints that answer with one JSON object. */
+  async #errand(route: string, call: ApiCall): Promise<Response> {
+    const prompt = isObject(call.body) ? asText(call.body["prompt"]) : "";
+    const script = this.#errandScripts.next() ?? this.#faultIn(prompt);
+    if (script?.kind === "http") return sendHttp(script, this.#requestId());
+    if (route === "POST /codex/responses/compact") return this.#compact(call);
+    return route === "POST /transcribe" ? this.#transcribe(call) : this.#images(call);
   }
 
   #refuse(url: URL, refusal: Refusal): Response {
@@ -137,7 +147,10 @@ export class CodexApi {
   }
 
   #faultOf(body: JsonObject): Script | undefined {
-    const prompt = readConversation(body).userText;
+    return this.#faultIn(readConversation(body).userText);
+  }
+
+  #faultIn(prompt: string): Script | undefined {
     const fault = faultIn(prompt);
     if (!fault || (fault.isOnce && this.#faultsGiven.has(prompt))) return undefined;
     this.#faultsGiven.add(prompt);
@@ -201,14 +214,16 @@ export class CodexApi {
     if (url.pathname.endsWith("/edits") && !Array.isArray(body["images"])) {
       return this.#refuse(url, refuse("images is required"));
     }
+    const count = typeof body["n"] === "number" ? body["n"] : 1;
+    const asked = (name: string, usual: string) => asText(body[name]).replace(/^auto$/, "") || usual;
     return Response.json({
       created: Math.floor(this.#options.now() / 1000),
-      background: "opaque",
-      data: [{ b64_json: TINY_PNG }],
-      output_format: "png",
-      quality: "medium",
-      size: "1024x1024",
-      usage: { input_tokens: 10, output_tokens: 100, total_tokens: 110 },
+      background: asked("background", "opaque"),
+      data: Array.from({ length: count }, () => ({ b64_json: TINY_PNG })),
+      output_format: asked("output_format", "png"),
+      quality: asked("quality", "medium"),
+      size: asked("size", "1024x1024"),
+      usage: { input_tokens: 10, output_tokens: 100 * count, total_tokens: 10 + 100 * count },
     });
   }
 }

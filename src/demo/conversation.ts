@@ -9,6 +9,8 @@ export interface OfferedTool {
   readonly namespace: string | undefined;
   readonly description: string;
   readonly parameters: JsonObject;
+  /** The tool as the client sent it. */
+  readonly options: JsonObject;
 }
 
 /** What the stand-in knows about a request: the reading that a model would do. */
@@ -85,6 +87,7 @@ function flattenTools(tools: readonly unknown[], namespace: string | undefined):
         namespace,
         description: asText(tool["description"]),
         parameters: asObject(tool["parameters"]),
+        options: tool,
       },
     ];
   });

@@ -9,7 +9,7 @@ export type Output =
   | { kind: "custom_tool_call"; name: string; namespace?: string | undefined; input: string }
   | { kind: "local_shell_call"; command: string[] }
   | { kind: "web_search_call"; query: string }
-  | { kind: "image_generation_call"; prompt: string; base64: string }
+  | { kind: "image_generation_call"; prompt: string; base64: string; options?: JsonObject }
   | { kind: "compaction"; encrypted: string };
 
 /** An event before it gets its place in the reply. */
@@ -176,20 +176,21 @@ function* imageEvents(output: Of<"image_generation_call">, index: number, id: st
   yield { type: "response.output_item.added", output_index: index, item: { ...base, status: "in_progress" } };
   yield { type: "response.image_generation_call.in_progress", ...at };
   yield { type: "response.image_generation_call.generating", ...at };
-  yield {
-    type: "response.image_generation_call.partial_image",
-    ...at,
-    partial_image_index: 0,
-    partial_image_b64: output.base64,
-  };
+  const { partial_images: wanted, size, quality, background, output_format: format } = output.options ?? {};
+  for (let part = 0; part < (typeof wanted === "number" ? wanted : 1); part += 1) {
+    const type = "response.image_generation_call.partial_image";
+    yield { type, ...at, partial_image_index: part, partial_image_b64: output.base64 };
+  }
   yield { type: "response.image_generation_call.completed", ...at };
   const done = {
     ...base,
     status: "completed",
     revised_prompt: output.prompt,
     result: output.base64,
-    output_format: "png",
-    size: "1024x1024",
+    output_format: format ?? "png",
+    size: size ?? "1024x1024",
+    quality: quality ?? "medium",
+    background: background ?? "opaque",
   };
   yield { type: "response.output_item.done", output_index: index, item: done };
   return done;

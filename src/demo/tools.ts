@@ -45,7 +45,7 @@ export function callOf(tool: OfferedTool, conversation: Conversation): Output {
   if (tool.kind === "local_shell") return { kind: "local_shell_call", command: ["echo", "hello"] };
   if (tool.kind === "web_search") return { kind: "web_search_call", query: conversation.userText.slice(0, 200) };
   if (tool.kind === "image_generation") {
-    return { kind: "image_generation_call", prompt: conversation.userText, base64: TINY_PNG };
+    return { kind: "image_generation_call", prompt: conversation.userText, base64: TINY_PNG, options: tool.options };
   }
   if (tool.kind === "custom") return customCall(tool, inputFor(tool, conversation));
   const given = givenArguments(conversation.userText);

@@ -1,3 +1,4 @@
+import type { ExchangeDialect, ExchangeProtocol } from "./exchange.ts";
 import type { Dialect, Protocol } from "./protocol.ts";
 
 /** The dialects that the relay speaks. A new one is one folder and one entry here. */
@@ -40,6 +41,22 @@ export const DIALECTS: readonly Dialect[] = [
     isOpenai: false,
     isSpokenBy: (headers) => headers.has("anthropic-version"),
     load: once(() => import("./messages/index.ts").then(({ messages }) => messages as Protocol)),
+  },
+];
+
+/** What other endpoints of the backend answer. A new one is a folder and an entry too. */
+export const EXCHANGES: readonly ExchangeDialect[] = [
+  {
+    name: "image-generations",
+    paths: ["/v1/images/generations"],
+    isOpenai: true,
+    load: once(() => import("./images/index.ts").then(({ imageGenerations: images }) => images as ExchangeProtocol)),
+  },
+  {
+    name: "image-edits",
+    paths: ["/v1/images/edits"],
+    isOpenai: true,
+    load: once(() => import("./images/index.ts").then(({ imageEdits: images }) => images as ExchangeProtocol)),
   },
 ];
 

@@ -9,6 +9,7 @@ interface Issue {
   readonly message: string;
   readonly expected?: unknown;
   readonly minimum?: unknown;
+  readonly maximum?: unknown;
 }
 
 /** The first fault of a body that its schema refused, in OpenAI's words. */
@@ -21,6 +22,10 @@ export function firstIssue([issue]: readonly Issue[], body: JsonObject): RelayEr
   if (issue.code === "invalid_type") return wrongType(param, wanted(issue), value);
   if (issue.code === "too_small" && typeof value === "number") {
     const text = `integer below minimum value. Expected a value >= ${String(issue.minimum)}, but got ${value} instead`;
+    return new RelayError("invalid_value", `Invalid '${param}': ${text}.`, { param });
+  }
+  if (issue.code === "too_big" && typeof value === "number") {
+    const text = `integer above maximum value. Expected a value <= ${String(issue.maximum)}, but got ${value} instead`;
     return new RelayError("invalid_value", `Invalid '${param}': ${text}.`, { param });
   }
   return new RelayError("invalid_value", `Invalid '${param}': ${issue.message}.`, { param });

@@ -80,7 +80,7 @@ export interface ErrorVoice {
 export type Aside = `${"GET" | "POST"} /${string}`;
 
 /** What the server knows of a dialect before anybody speaks it; the rest is loaded with the first request. */
-export interface Dialect {
+export interface Spoken {
   readonly name: string;
   /** Full paths, with the `/v1` prefix; the server also answers without it. */
   readonly paths: readonly string[];
@@ -90,6 +90,10 @@ export interface Dialect {
   readonly isOpenai: boolean;
   /** True when a request's headers name the dialect, for routes that several have in common. */
   isSpokenBy?(headers: Headers): boolean;
+  load(): Promise<ErrorVoice>;
+}
+
+export interface Dialect extends Spoken {
   load(): Promise<Protocol>;
 }
 

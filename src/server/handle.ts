@@ -5,7 +5,7 @@ import type { ResponseStore } from "../codex/response-store.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { toByteStream, type FrameSource } from "../lib/stream.ts";
-import type { Aside, ClientStream, Context, Protocol, Translation } from "../protocols/protocol.ts";
+import type { Aside, ClientStream, Context, ErrorVoice, Protocol, Translation } from "../protocols/protocol.ts";
 import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
 import { parseBody, readBody } from "./body.ts";
 import type { Visitor } from "./gate.ts";
@@ -87,26 +87,35 @@ export async function begin(
   admitted: Admitted,
   deps: HandleDependencies,
 ): Promise<Begun> {
-  const { request, life, record } = admitted;
   const parsed = protocol.parse(body);
-  const context = await contextOf(admitted, isCodexClient(request.headers), deps);
+  const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps);
   const translation = protocol.toCodex(parsed, context);
-  record.onTranslated(body, translation);
+  admitted.record.onTranslated(body, translation);
   if (deps.options.strict) refuseDropped(translation);
+  const reply = await sendUpstream(translation, context, admitted, deps);
+  return { parsed, context, reply, headers: replyHeaders(protocol, reply, translation, admitted.id) };
+}
 
+/** Asks the backend for a response. Throws RelayError. */
+export async function sendUpstream(
+  translation: Translation,
+  context: Context,
+  { request, life, record, id }: Admitted,
+  deps: HandleDependencies,
+): Promise<UpstreamReply> {
   const key = translation.body.prompt_cache_key ?? conversationKey(translation.body, context.clientId);
   const reply = await deps.upstream.send(
     {
       body: translation.verbatim ? translation.body : { ...translation.body, prompt_cache_key: key },
       conversationId: conversationId(key),
       codexHeaders: translation.verbatim ? codexClientHeaders(request.headers) : undefined,
-      requestId: admitted.id,
+      requestId: id,
       observer: record,
     },
     life.signal,
   );
   record.onBegun(reply.dropped, upstreamRequestId(reply.headers));
-  return { parsed, context, reply, headers: replyHeaders(protocol, reply, translation, admitted.id) };
+  return reply;
 }
 
 /** A question that the dialect answers without the backend. Throws RelayError. */
@@ -126,7 +135,8 @@ export async function handleAside(
   });
 }
 
-async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDependencies): Promise<Context> {
+/** What a dialect may know while it translates this request. */
+export async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDependencies): Promise<Context> {
   const now = deps.now();
   return {
     id: admitted.id,
@@ -143,7 +153,8 @@ async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDepen
   };
 }
 
-function refuseDropped(translation: Translation): void {
+/** With `--strict`, what would be dropped is refused. */
+export function refuseDropped(translation: Pick<Translation, "dropped">): void {
   const [first] = translation.dropped;
   if (first === undefined) return;
   throw new RelayError(
@@ -153,10 +164,11 @@ function refuseDropped(translation: Translation): void {
   );
 }
 
-function replyHeaders(
-  protocol: Protocol,
-  reply: UpstreamReply,
-  translation: Translation,
+/** What the client is told beside the body: whose answer it is, how full the plan is, and what had to give. */
+export function replyHeaders(
+  protocol: ErrorVoice,
+  reply: Pick<UpstreamReply, "headers" | "dropped">,
+  translation: Pick<Translation, "dropped" | "changed" | "headers">,
   id: string,
 ): Record<string, string> {
   const adjusted = [...new Set([...translation.dropped, ...translation.changed, ...reply.dropped])].toSorted();

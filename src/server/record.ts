@@ -4,6 +4,7 @@ import type { Usage } from "../codex/schema.ts";
 import { isFailure, isTerminal, WireEvent } from "../codex/wire-event.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject } from "../lib/json.ts";
+import type { Exchange } from "../protocols/exchange.ts";
 import type { Translation } from "../protocols/protocol.ts";
 import type { ReplyObserver } from "../upstream/client.ts";
 import type { Life } from "./life.ts";
@@ -94,6 +95,13 @@ export class RequestRecord implements ReplyObserver {
     if (!this.start.keepsText) return;
     this.#asked = sent;
     this.#answer = new ResponseAccumulator();
+  }
+
+  /** The same for what other endpoints of the backend are going to answer. */
+  onExchange(body: unknown, { model, dropped, changed }: Pick<Exchange, "model" | "dropped" | "changed">): void {
+    this.modelAsked = isObject(body) && typeof body["model"] === "string" ? body["model"] : undefined;
+    this.model = model;
+    this.adjusted = [...dropped, ...changed];
   }
 
   /** The reply has begun well. `dropped` are fields that the backend refused on the way. */

@@ -1,5 +1,5 @@
 import { DIALECTS } from "../protocols/index.ts";
-import type { Dialect, Protocol } from "../protocols/protocol.ts";
+import type { Protocol, Spoken } from "../protocols/protocol.ts";
 import type { Admitted } from "./handle.ts";
 
 export type Handler = (admitted: Admitted) => Promise<Response> | Response;
@@ -10,7 +10,7 @@ export interface Route {
   /** Open routes (health) need no key. */
   readonly isOpen: boolean;
   /** Set on routes of one dialect, which refuses in its own words there. */
-  readonly dialect?: Dialect;
+  readonly dialect?: Spoken;
   readonly methods: Readonly<Record<string, Handler>>;
 }
 

@@ -5,11 +5,12 @@ import { ResponseStore } from "../codex/response-store.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import type { Log } from "../lib/log.ts";
-import { DIALECTS } from "../protocols/index.ts";
-import type { Dialect, ErrorVoice } from "../protocols/protocol.ts";
+import { DIALECTS, EXCHANGES } from "../protocols/index.ts";
+import type { ErrorVoice, Spoken } from "../protocols/protocol.ts";
 import type { CredentialProvider } from "../auth/credentials.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
 import { corsHeaders, Gate, preflightHeaders, type Visitor } from "./gate.ts";
+import { handleExchange } from "./exchange.ts";
 import { handle, handleAside, type Admitted, type HandleDependencies } from "./handle.ts";
 import { openRoutes, type Instance } from "./health.ts";
 import { Life } from "./life.ts";
@@ -135,7 +136,7 @@ function listen(options: RelayOptions, relay: Relay): Server<ResponsesSocket> {
 /** What a request's answer needs of its route; `path` is undefined where none fits. */
 interface RouteFacts {
   readonly isOpen: boolean;
-  readonly dialect?: Dialect | undefined;
+  readonly dialect?: Spoken | undefined;
   readonly path: string | undefined;
 }
 
@@ -176,6 +177,7 @@ class Relay {
     this.instance = { id: deps.instanceId ?? newId(), startedAtMs: this.#now() };
     this.#routes = [
       ...this.#dialectRoutes(),
+      ...this.#exchangeRoutes(),
       ...modelRoutes(deps.upstream, this.#publicApi),
       ...storedRoutes(this.#handling.responses, this.#publicApi, this.#now),
       ...openRoutes({
@@ -254,7 +256,7 @@ class Relay {
       throw new RelayError("not_implemented", `${path} is not offered by this relay.`, { shouldRetry: false });
     }
     throw new RelayError("not_found", `Unknown request URL: ${request.method} ${path.slice(0, 200)}.`, {
-      hint: `The relay answers on ${[...DIALECTS.flatMap(({ paths }) => paths), "/v1/models"].join(", ")}.`,
+      hint: `The relay answers on ${[...[...DIALECTS, ...EXCHANGES].flatMap(({ paths }) => paths), "/v1/models"].join(", ")}.`,
     });
   }
 
@@ -265,7 +267,8 @@ class Relay {
         isOpen: false,
         dialect,
         methods: {
-          POST: (admitted: Admitted) => this.#dialect(dialect, admitted, path),
+          POST: (admitted: Admitted) =>
+            this.#dialect(dialect, admitted, path, async () => handle(await dialect.load(), admitted, this.#handling)),
           ...(dialect.name === "responses" ? { GET: (admitted: Admitted) => this.#upgrade(admitted) } : {}),
         },
       })),
@@ -277,7 +280,28 @@ class Relay {
     ]);
   }
 
-  async #dialect(dialect: Dialect, admitted: Admitted, path: string): Promise<Response> {
+  #exchangeRoutes(): Route[] {
+    return EXCHANGES.flatMap((dialect) =>
+      dialect.paths.flatMap(withAlias).map((path) => ({
+        path,
+        isOpen: false,
+        dialect,
+        methods: {
+          POST: (admitted: Admitted) =>
+            this.#dialect(dialect, admitted, path, async () =>
+              handleExchange(await dialect.load(), admitted, this.#handling),
+            ),
+        },
+      })),
+    );
+  }
+
+  async #dialect(
+    dialect: Spoken,
+    admitted: Admitted,
+    path: string,
+    answer: () => Promise<Response>,
+  ): Promise<Response> {
     if (await this.#publicApi.isLogin()) {
       if (dialect.isOpenai) return this.#publicApi.forward(admitted, path);
       throw new RelayError("not_implemented", `${path} needs a ChatGPT login; the login in use is an API key.`, {
@@ -285,7 +309,7 @@ class Relay {
         hint: "Run `codex-relay login`.",
       });
     }
-    return handle(await dialect.load(), admitted, this.#handling);
+    return answer();
   }
 
   /** The WebSocket transport of Responses. Clients fall back to HTTP on 426, silently. */

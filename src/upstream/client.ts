@@ -1,5 +1,6 @@
 import { platform, arch, release } from "node:os";
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
+import { isEndpointRefused, type Errand } from "../codex/errand.ts";
 import { httpFailure, unsupportedParameter } from "../codex/failure.ts";
 import { conversationHeaders, identityHeaders } from "../codex/headers.ts";
 import { LITE_HEADER, needsClassicShape, toLite } from "../codex/lite.ts";
@@ -8,11 +9,12 @@ import type { PlanLimits } from "../codex/plan-limits.ts";
 import type { CodexRequest } from "../codex/schema.ts";
 import { isKnownEvent, type WireEvent } from "../codex/wire-event.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
-import { parseJson } from "../lib/json.ts";
+import { parseJson, type JsonObject } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
 import type { Egress } from "./egress.ts";
+import { errandBody, errandHeaders, errandUrl, readAnswer } from "./errands.ts";
 import { readEvents } from "./events.ts";
 import { afterFirstOutput } from "./first-output.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
@@ -59,6 +61,14 @@ export interface UpstreamDependencies {
   readonly random?: () => number;
 }
 
+/** What is tried, and what may be done about its failures. */
+interface Trial<Reply> {
+  readonly attempt: (credentials: Credentials) => Promise<Reply>;
+  /** Changes what is asked so that the same refusal cannot come again; false when it cannot. */
+  readonly cure: (error: RelayError) => boolean;
+  readonly isRepeatable: (error: RelayError) => boolean;
+}
+
 /** Counters for health and metrics. */
 export interface UpstreamCounts {
   retries: number;
@@ -71,9 +81,22 @@ export interface UpstreamCounts {
 /** Types told apart; upstream's inventions beyond are counted as one. */
 const UNKNOWN_TYPES = 32;
 
+/** Whose errand it is. */
+export interface ErrandCall extends Pick<UpstreamCall, "conversationId" | "codexHeaders"> {
+  /** By which a plan's limits are held against it. */
+  readonly model: string;
+}
+
+/** The whole answer to an errand. */
+export interface ErrandReply {
+  readonly headers: Headers;
+  readonly body: JsonObject;
+  /** Fields that the backend refused and that were left out on a second try. */
+  readonly dropped: readonly string[];
+}
+
 /** What a single attempt may still try; each cure works once. */
 interface Cures {
-  recovery: 0 | 1 | 2;
   withoutReasoning: boolean;
   shape: "auto" | "lite";
   readonly dropped: Set<string>;
@@ -135,23 +158,61 @@ export class UpstreamClient {
    * client has seen nothing twice. Throws RelayError; an abort of `signal` throws `client_closed`.
    */
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
-    const cures: Cures = { recovery: 0, withoutReasoning: false, shape: "auto", dropped: new Set() };
-    let credentials = await this.#credentials.current();
+    const cures: Cures = { withoutReasoning: false, shape: "auto", dropped: new Set() };
+    const credentials = await this.#credentials.current();
     await this.limits.admit(call.body.model, credentials.accountId);
+    return this.#untilItWorks(credentials, signal, {
+      attempt: (current) => this.#attempt(call, current, cures, signal),
+      cure: (error) => this.#cure(error, call, cures),
+      // A Codex client has its own retries; doubling them would only multiply the waiting.
+      isRepeatable: () => !call.codexHeaders,
+    });
+  }
+
+  /**
+   * Runs one errand, with the same care as a request for a response. `codexHeaders` are those of a Codex client, whose
+   * body goes as it is. Throws RelayError; an abort of `signal` throws `client_closed`.
+   */
+  async run(errand: Errand, call: ErrandCall, signal: AbortSignal): Promise<ErrandReply> {
+    const { model, codexHeaders } = call;
+    const dropped = new Set<string>();
+    const credentials = await this.#credentials.current();
+    await this.limits.admit(model, credentials.accountId);
+    return this.#untilItWorks(credentials, signal, {
+      attempt: (current) => this.#attemptErrand(errand, call, current, dropped, signal),
+      cure: (error) => {
+        const name = unsupportedParameter(error.message);
+        if (codexHeaders || name === undefined || !(name in errand.body)) return false;
+        if (errand.required.includes(name) || dropped.has(name)) return false;
+        dropped.add(name);
+        return true;
+      },
+      isRepeatable: (error) => !codexHeaders && !isEndpointRefused(error),
+    });
+  }
+
+  /** Tries until something comes of it: with another token, without what was refused, or after a wait. */
+  async #untilItWorks<Reply>(
+    credentials: Credentials,
+    signal: AbortSignal,
+    { attempt, cure, isRepeatable }: Trial<Reply>,
+  ): Promise<Reply> {
+    let current = credentials;
+    let recoveries = 0;
     for (let retries = 0; ;) {
       try {
-        return await this.#attempt(call, credentials, cures, signal);
+        return await attempt(current);
       } catch (thrown) {
         if (signal.aborted) throw clientClosed(thrown);
         const error = toRelayError(thrown);
-        const next = await this.#recover(error, credentials, cures);
-        if (next) {
-          credentials = next;
+        if (error.code === "upstream_unauthorized" && recoveries < 2) {
+          recoveries += 1;
+          // First whatever the login holds by now, then a refreshed token.
+          current = await this.#credentials.recover(current, recoveries === 1 ? 1 : 2);
           continue;
         }
-        if (this.#cure(error, call, cures)) continue;
-        // A Codex client has its own retries; doubling them would only multiply the waiting.
-        const waitMs = call.codexHeaders ? undefined : retryWaitMs(error, retries, this.#random());
+        if (cure(error)) continue;
+        const waitMs = isRepeatable(error) ? retryWaitMs(error, retries, this.#random()) : undefined;
         if (waitMs === undefined) throw error;
         retries += 1;
         this.counts.retries += 1;
@@ -160,13 +221,6 @@ export class UpstreamClient {
         if (signal.aborted) throw clientClosed(signal.reason);
       }
     }
-  }
-
-  /** After a 401: first whatever the login holds by now, then a refreshed token. Undefined when that is not the cure. */
-  async #recover(error: RelayError, rejected: Credentials, cures: Cures): Promise<Credentials | undefined> {
-    if (error.code !== "upstream_unauthorized" || cures.recovery === 2) return undefined;
-    cures.recovery = cures.recovery === 0 ? 1 : 2;
-    return this.#credentials.recover(rejected, cures.recovery);
   }
 
   /** Changes the request so that the same refusal cannot come again. False when nothing can be changed. */
@@ -221,6 +275,29 @@ export class UpstreamClient {
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await afterFirstOutput(events, this.#options.holdMs, this.#now);
     return { headers: response.headers, events: begun, dropped: [...cures.dropped] };
+  }
+
+  async #attemptErrand(
+    errand: Errand,
+    { conversationId, codexHeaders }: ErrandCall,
+    credentials: Credentials,
+    dropped: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<ErrandReply> {
+    const { idleTimeoutMs, baseUrl } = this.#options;
+    const kept = Object.fromEntries(Object.entries(errand.body).filter(([name]) => !dropped.has(name)));
+    const { body, headers } = errandBody(kept);
+    const about = { ...errandHeaders(errand, this.#identity, conversationId), ...codexHeaders };
+    const response = await this.#fetch(
+      errandUrl(errand, baseUrl),
+      { method: "POST", headers: { ...about, ...credentialHeaders(credentials), accept: "*/*", ...headers }, body },
+      signal,
+      // The headers come with the whole answer: all of the work is done before.
+      idleTimeoutMs,
+    );
+    this.limits.noticeHeaders(response.headers, credentials.accountId);
+    if (!response.ok) throw await this.#refusal(response);
+    return { headers: response.headers, body: await readAnswer(response, idleTimeoutMs), dropped: [...dropped] };
   }
 
   async #pack(call: UpstreamCall, cures: Cures): Promise<{ payload: object; isLite: boolean }> {
@@ -348,15 +425,20 @@ export class UpstreamClient {
   }
 
   /** fetch with a limit on the wait for response headers, and failures told in the relay's own words. */
-  async #fetch(url: string, init: RequestInit, signal: AbortSignal): Promise<Response> {
+  async #fetch(
+    url: string,
+    init: RequestInit,
+    signal: AbortSignal,
+    limitMs = this.#options.firstByteTimeoutMs,
+  ): Promise<Response> {
     const silence = new AbortController();
-    const timer = setTimeout(() => silence.abort(), this.#options.firstByteTimeoutMs);
+    const timer = setTimeout(() => silence.abort(), limitMs);
     try {
       return await this.#egress.fetch(url, { ...init, signal: AbortSignal.any([signal, silence.signal]) });
     } catch (error) {
       if (signal.aborted) throw error;
       if (silence.signal.aborted) {
-        const seconds = Math.round(this.#options.firstByteTimeoutMs / 1000);
+        const seconds = Math.round(limitMs / 1000);
         throw new RelayError("upstream_timeout", `Upstream did not answer within ${seconds} seconds.`, {
           cause: error,
         });

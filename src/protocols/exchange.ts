@@ -1,0 +1,44 @@
+import type { Errand } from "../codex/errand.ts";
+import type { JsonObject } from "../lib/json.ts";
+import type { ClientStream, Context, ErrorVoice, Spoken, Translation } from "./protocol.ts";
+
+/** One step of a dialogue with the backend: one of its other endpoints, or a whole response. */
+export type Step = { readonly errand: Errand } | { readonly translation: Translation };
+
+/** What the client gets: JSON, or a text of another type. */
+export type Answer = { readonly json: unknown } | { readonly text: string; readonly contentType: string };
+
+/**
+ * What the backend is asked, one question after the other, and what is made of its answers. Pure: it is given every
+ * answer (for a response, the Response object), and the RelayError where there was none.
+ */
+export type Dialogue = Generator<Step, Answer, JsonObject>;
+
+/** How one request is answered. */
+export interface Exchange {
+  /** Client fields that have no effect. `--strict` turns them into a 400. */
+  readonly dropped: readonly string[];
+  /** Client fields honoured in another way. */
+  readonly changed: readonly string[];
+  /** The model that the plan is charged for, as far as is known beforehand. */
+  readonly model: string;
+  readonly way:
+    | { readonly dialogue: Dialogue }
+    | { readonly translation: Translation; readonly stream: ClientStream; readonly contentType: string };
+}
+
+/** A dialect of requests that other endpoints of the backend answer. Pure, like every Protocol. */
+export interface ExchangeProtocol<Request = unknown> extends ErrorVoice {
+  readonly name: string;
+  /** Bodies come as multipart forms: `{name: text | Upload}`, a list where a name comes again or ends in `[]`. */
+  readonly takesForms: "always" | "also" | "never";
+  /** Body from outside → request. Throws RelayError with `param`. */
+  parse(body: unknown): Request;
+  /** Throws RelayError for what the backend cannot do. */
+  toExchange(request: Request, context: Context): Exchange;
+}
+
+/** The same before anybody speaks it. */
+export interface ExchangeDialect extends Spoken {
+  load(): Promise<ExchangeProtocol>;
+}

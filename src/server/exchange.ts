@@ -1,0 +1,147 @@
+import { foldQuietly, ResponseAccumulator } from "../codex/accumulate.ts";
+import { conversationId } from "../codex/conversation.ts";
+import { failureOf, truncated } from "../codex/failure.ts";
+import { codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/headers.ts";
+import { RelayError, toRelayError } from "../lib/errors.ts";
+import type { JsonObject } from "../lib/json.ts";
+import { KEEP_ALIVE_FRAME } from "../lib/sse.ts";
+import { toByteStream } from "../lib/stream.ts";
+import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exchange.ts";
+import type { Context } from "../protocols/protocol.ts";
+import type { UpstreamReply } from "../upstream/client.ts";
+import { isForm, parseBody, parseForm, readBody } from "./body.ts";
+import {
+  contextOf,
+  frameSource,
+  refuseDropped,
+  replyHeaders,
+  sendUpstream,
+  type Admitted,
+  type HandleDependencies,
+} from "./handle.ts";
+import { jsonReply, streamHeaders } from "./reply.ts";
+
+/** One request that other endpoints of the backend answer. Throws RelayError while the status line is still open. */
+export async function handleExchange(
+  protocol: ExchangeProtocol,
+  admitted: Admitted,
+  deps: HandleDependencies,
+): Promise<Response> {
+  const body = await bodyOf(protocol, admitted, deps.options.maxBodyBytes);
+  admitted.waitForever();
+  const parsed = protocol.parse(body);
+  const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps);
+  const exchange = protocol.toExchange(parsed, context);
+  admitted.record.onExchange(body, exchange);
+  if (deps.options.strict) refuseDropped(exchange);
+  if ("translation" in exchange.way) return streamed(protocol, exchange, exchange.way, context, admitted, deps);
+  const asking = new Asking(exchange, context, admitted, deps);
+  try {
+    const answer = await asking.answer(exchange.way.dialogue);
+    const last = asking.last ?? { headers: new Headers(), dropped: [] };
+    admitted.record.onBegun(last.dropped, upstreamRequestId(last.headers));
+    admitted.record.complete();
+    return replyOf(answer, replyHeaders(protocol, last, exchange, admitted.id));
+  } finally {
+    admitted.life.end();
+  }
+}
+
+async function bodyOf({ takesForms }: ExchangeProtocol, { request }: Admitted, maxBytes: number): Promise<unknown> {
+  const contentType = request.headers.get("content-type") ?? "";
+  if (takesForms === "always" && !isForm(contentType)) {
+    throw new RelayError("unsupported_media_type", "The request body must be a multipart/form-data form.");
+  }
+  const bytes = await readBody(request, maxBytes);
+  return takesForms !== "never" && isForm(contentType) ? parseForm(bytes, contentType) : parseBody(bytes);
+}
+
+async function streamed(
+  protocol: ExchangeProtocol,
+  exchange: Exchange,
+  way: Extract<Exchange["way"], { readonly stream: unknown }>,
+  context: Context,
+  admitted: Admitted,
+  deps: HandleDependencies,
+): Promise<Response> {
+  const reply = await sendUpstream(way.translation, context, admitted, deps);
+  admitted.life.isStreaming = true;
+  admitted.record.isStream = true;
+  const keepAlive = { frame: KEEP_ALIVE_FRAME, everyMs: deps.options.keepAliveMs };
+  return new Response(toByteStream(frameSource(way.stream, reply, admitted), keepAlive), {
+    headers: { ...streamHeaders(way.contentType), ...replyHeaders(protocol, reply, exchange, admitted.id) },
+  });
+}
+
+function replyOf(answer: Answer, headers: Readonly<Record<string, string>>): Response {
+  if ("json" in answer) return jsonReply(answer.json, 200, headers);
+  return new Response(answer.text, { headers: { "content-type": answer.contentType, ...headers } });
+}
+
+/** Puts a dialogue's questions to the backend. */
+class Asking {
+  /** Of the last answer, with what was dropped on the way to all of them. */
+  last: { readonly headers: Headers; readonly dropped: readonly string[] } | undefined;
+  readonly #exchange: Exchange;
+  readonly #context: Context;
+  readonly #admitted: Admitted;
+  readonly #deps: HandleDependencies;
+
+  constructor(exchange: Exchange, context: Context, admitted: Admitted, deps: HandleDependencies) {
+    this.#exchange = exchange;
+    this.#context = context;
+    this.#admitted = admitted;
+    this.#deps = deps;
+  }
+
+  async answer(dialogue: Generator<Step, Answer, JsonObject>): Promise<Answer> {
+    let step = dialogue.next();
+    while (!step.done) {
+      let answer: JsonObject;
+      try {
+        answer = await this.#ask(step.value);
+      } catch (thrown) {
+        // Whoever has left wants no second attempt either.
+        if (this.#admitted.life.signal.aborted) throw thrown;
+        step = dialogue.throw(toRelayError(thrown));
+        continue;
+      }
+      step = dialogue.next(answer);
+    }
+    return step.value;
+  }
+
+  async #ask(step: Step): Promise<JsonObject> {
+    if ("translation" in step) {
+      const reply = await sendUpstream(step.translation, this.#context, this.#admitted, this.#deps);
+      this.#note(reply);
+      return wholeResponse(reply, this.#context.now);
+    }
+    const { request, id, life } = this.#admitted;
+    const codexHeaders = this.#context.isCodexClient ? codexClientHeaders(request.headers) : undefined;
+    const call = { conversationId: conversationId(id), codexHeaders, model: this.#exchange.model };
+    const reply = await this.#deps.upstream.run(step.errand, call, life.signal);
+    this.#note(reply);
+    return reply.body;
+  }
+
+  #note({ headers, dropped }: Pick<UpstreamReply, "headers" | "dropped">): void {
+    this.last = { headers, dropped: [...(this.last?.dropped ?? []), ...dropped] };
+  }
+}
+
+/** All of a response that nobody streams. Throws RelayError when it failed or was cut off. */
+async function wholeResponse(reply: UpstreamReply, nowMs: number): Promise<JsonObject> {
+  const accumulator = new ResponseAccumulator();
+  for await (const batch of reply.events) {
+    for (const event of batch) {
+      const failure = failureOf(event, nowMs);
+      if (failure) throw failure;
+      foldQuietly(accumulator, event);
+    }
+    if (accumulator.isComplete) break;
+  }
+  const response = accumulator.toResponse();
+  if (!response) throw truncated();
+  return response;
+}

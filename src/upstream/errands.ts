@@ -1,0 +1,88 @@
+import { Upload, type Endpoint, type Errand } from "../codex/errand.ts";
+import { conversationHeaders } from "../codex/headers.ts";
+import { RelayError } from "../lib/errors.ts";
+import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
+import { NAME } from "../version.ts";
+
+/** Below the Codex API, or beside it, where only the barest of headers come through. */
+const BESIDE = new Set<Endpoint>(["/transcribe"]);
+
+/** In bytes. Ten images of the largest size, in base64, are far less. */
+const LARGEST_ANSWER = 256 * 1024 * 1024;
+
+/**
+ * Headers of an errand before credentials and content. `identity` names the relay; `conversation` is a UUID, that of
+ * the conversation or, for images, of this one turn.
+ */
+export function errandHeaders(
+  { endpoint }: Errand,
+  identity: Readonly<Record<string, string>>,
+  conversation: string,
+): Record<string, string> {
+  if (BESIDE.has(endpoint)) return { "user-agent": identity["user-agent"] ?? NAME };
+  if (endpoint.startsWith("/images/")) return { ...identity, "x-codex-image-turn-id": conversation };
+  return { ...identity, ...conversationHeaders(conversation) };
+}
+
+export function errandUrl({ endpoint }: Errand, baseUrl: string): string {
+  return (BESIDE.has(endpoint) ? baseUrl.replace(/\/codex$/, "") : baseUrl) + endpoint;
+}
+
+/** The body anew for each attempt, as a form is spent when it was sent. */
+export function errandBody(body: Readonly<JsonObject>): { body: string | FormData; headers: Record<string, string> } {
+  const entries = Object.entries(body);
+  if (!entries.some(([, value]) => value instanceof Upload)) {
+    return { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  }
+  const form = new FormData();
+  for (const [name, value] of entries) {
+    if (value instanceof Upload) form.append(name, new Blob([value.bytes], { type: value.type }), value.name);
+    else form.append(name, String(value));
+  }
+  // fetch names the boundary itself.
+  return { body: form, headers: {} };
+}
+
+/** The JSON object that a reply holds. Throws when it holds none, is too large, or stops for `idleTimeoutMs`. */
+export async function readAnswer(response: Response, idleTimeoutMs: number): Promise<JsonObject> {
+  const answer = parseJson(await textOf(response, idleTimeoutMs));
+  if (isObject(answer)) return answer;
+  const type = response.headers.get("content-type") ?? "nothing";
+  // The work was done and is paid for: asking again would do it twice.
+  throw new RelayError("upstream_error", `Upstream answered with ${type} instead of a JSON object.`, {
+    shouldRetry: false,
+  });
+}
+
+async function textOf(response: Response, idleTimeoutMs: number): Promise<string> {
+  const reader = (response.body ?? new Blob().stream()).getReader();
+  const decoder = new TextDecoder();
+  const texts: string[] = [];
+  let size = 0;
+  let hasStopped = false;
+  const timer = setTimeout(() => {
+    hasStopped = true;
+    void reader.cancel().catch(() => {});
+  }, idleTimeoutMs);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      timer.refresh();
+      size += value.byteLength;
+      if (size > LARGEST_ANSWER) {
+        void reader.cancel().catch(() => {});
+        throw new RelayError("upstream_error", "Upstream sent an answer that is too large.", { shouldRetry: false });
+      }
+      texts.push(decoder.decode(value, { stream: true }));
+    }
+  } catch (error) {
+    if (error instanceof RelayError) throw error;
+    throw new RelayError("upstream_stream_truncated", "Upstream's answer was broken off.", { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+  if (!hasStopped) return texts.join("") + decoder.decode();
+  const seconds = Math.round(idleTimeoutMs / 1000);
+  throw new RelayError("upstream_timeout", `Upstream's answer stopped for ${seconds} seconds.`);
+}
