@@ -58,6 +58,14 @@ export const EXCHANGES: readonly ExchangeDialect[] = [
     isOpenai: true,
     load: once(() => import("./images/index.ts").then(({ imageEdits: images }) => images as ExchangeProtocol)),
   },
+  {
+    name: "transcriptions",
+    paths: ["/v1/audio/transcriptions"],
+    isOpenai: true,
+    load: once(() =>
+      import("./transcriptions/index.ts").then(({ transcriptions: audio }) => audio as ExchangeProtocol),
+    ),
+  },
 ];
 
 /** Building a dialect's schemas takes milliseconds, which a start has not got and a second request need not pay. */

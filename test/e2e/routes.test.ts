@@ -57,6 +57,8 @@ describe("routes", () => {
     ["POST", "/v1/embeddings", 501],
     ["POST", "/embeddings", 501],
     ["POST", "/v1/audio/speech", 501],
+    ["POST", "/v1/audio/translations", 501],
+    ["POST", "/v1/audio/transcriptions", 415],
     ["POST", "/v1/images/variations", 501],
     ["POST", "/v1/images/generations", 400],
     ["POST", "/images/edits", 400],

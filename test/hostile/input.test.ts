@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Upload } from "../../src/codex/errand.ts";
 import { isObject, parseJson } from "../../src/lib/json.ts";
 import { loadCases } from "../support/cases.ts";
-import { loadExchangeCases } from "../support/exchanges.ts";
+import { loadExchangeCases, type ExchangeCase } from "../support/exchanges.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
 import { mutated, randomOf } from "./mutate.ts";
 
@@ -20,14 +20,14 @@ beforeAll(() => {
 afterAll(() => demo.stop());
 
 const exchanges = loadExchangeCases();
-const holdsFiles = ({ request }: { readonly request: unknown }) =>
-  JSON.stringify(request) !== JSON.stringify(plain(request));
+const isForm = ({ protocol, request }: ExchangeCase) =>
+  protocol.takesForms === "always" || JSON.stringify(request) !== JSON.stringify(plain(request));
 const corpus: { readonly route: string; readonly request: unknown }[] = [
   ...loadCases().filter(({ request }) => isObject(request)),
-  ...exchanges.filter((one) => !holdsFiles(one)),
+  ...exchanges.filter((one) => !isForm(one)),
 ];
 const byRoute = Map.groupBy(corpus, ({ route }) => route);
-const formsByRoute = Map.groupBy(exchanges.filter(holdsFiles), ({ route }) => route);
+const formsByRoute = Map.groupBy(exchanges.filter(isForm), ({ route }) => route);
 
 describe.each([...byRoute].map(([route, cases]) => [route, cases] as const))("%s", (path, cases) => {
   test(`spoiled bodies get an answer or a refusal that says what is wrong (seed ${seed})`, async () => {
