@@ -22,6 +22,8 @@ export interface Exchange {
   readonly changed: readonly string[];
   /** The model that the plan is charged for, as far as is known beforehand. */
   readonly model: string;
+  /** Names the conversation that it belongs to, for the backend's prompt cache. */
+  readonly conversation?: string;
   readonly way:
     | { readonly dialogue: Dialogue }
     | { readonly translation: Translation; readonly stream: ClientStream; readonly contentType: string };

@@ -12,6 +12,7 @@ export const DIALECTS: readonly Dialect[] = [
   {
     name: "responses",
     paths: ["/v1/responses"],
+    asides: ["POST /v1/responses/input_tokens"],
     isOpenai: true,
     load: once(() => import("./responses/index.ts").then(({ responses }) => responses as Protocol)),
   },
@@ -46,6 +47,12 @@ export const DIALECTS: readonly Dialect[] = [
 
 /** What other endpoints of the backend answer. A new one is a folder and an entry too. */
 export const EXCHANGES: readonly ExchangeDialect[] = [
+  {
+    name: "compact",
+    paths: ["/v1/responses/compact"],
+    isOpenai: true,
+    load: once(() => import("./responses/compact.ts").then(({ compact }) => compact as ExchangeProtocol)),
+  },
   {
     name: "image-generations",
     paths: ["/v1/images/generations"],

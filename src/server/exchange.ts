@@ -119,7 +119,8 @@ class Asking {
     }
     const { request, id, life } = this.#admitted;
     const codexHeaders = this.#context.isCodexClient ? codexClientHeaders(request.headers) : undefined;
-    const call = { conversationId: conversationId(id), codexHeaders, model: this.#exchange.model };
+    const { model, conversation = id } = this.#exchange;
+    const call = { conversationId: conversationId(conversation), codexHeaders, model };
     const reply = await this.#deps.upstream.run(step.errand, call, life.signal);
     this.#note(reply);
     return reply.body;

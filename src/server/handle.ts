@@ -128,6 +128,7 @@ export async function handleAside(
   const body = aside.startsWith("GET ")
     ? undefined
     : parseBody(await readBody(admitted.request, deps.options.maxBodyBytes));
+  admitted.waitForever();
   const context = await contextOf(admitted, false, deps);
   return jsonReply(await protocol.answerAside?.(aside, body, context), 200, {
     "x-request-id": admitted.id,

@@ -19,7 +19,7 @@ export interface Route {
  * learns "not here" instead of looking for a typing error.
  */
 const NOT_OFFERED =
-  /^\/v1\/(assistants|audio|batches|chatkit|completions|containers|conversations|edits|embeddings|engines|evals|files|fine_tuning|fine-tunes|images|messages|moderations|organization|rerank|realtime|skills|threads|uploads|vector_stores|videos)(\/|$)|^\/v1\/responses\/(compact|input_tokens)$|^\/api\/(chat|generate|show|tags|ps|version|embed|embeddings)$/;
+  /^\/v1\/(assistants|audio|batches|chatkit|completions|containers|conversations|edits|embeddings|engines|evals|files|fine_tuning|fine-tunes|images|messages|moderations|organization|rerank|realtime|skills|threads|uploads|vector_stores|videos)(\/|$)|^\/api\/(chat|generate|show|tags|ps|version|embed|embeddings)$/;
 
 /** True for paths of known APIs that the relay does not speak, with or without `/v1`. */
 export function isNotOffered(path: string): boolean {

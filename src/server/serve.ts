@@ -246,8 +246,7 @@ class Relay {
     if (request.method !== "OPTIONS" && isPublic && (await this.#publicApi.isLogin())) {
       return this.#publicApi.forward(admitted, path);
     }
-    // `/v1/responses/compact` also looks like the response named "compact".
-    if (route && (route.path === path || !isNotOffered(path))) {
+    if (route) {
       throw new RelayError("method_not_allowed", `${request.method} is not allowed on ${path}.`, {
         headers: { allow },
       });
@@ -274,7 +273,11 @@ class Relay {
       })),
       ...(dialect.asides ?? []).flatMap((aside) => {
         const [method = "", asidePath = ""] = aside.split(" ");
-        const answer: Handler = async (admitted) => handleAside(await dialect.load(), aside, admitted, this.#handling);
+        const own: Handler = async (admitted) => handleAside(await dialect.load(), aside, admitted, this.#handling);
+        // What the public API answers too is its to answer.
+        const answer: Handler = dialect.isOpenai
+          ? (admitted) => this.#dialect(dialect, admitted, asidePath, async () => own(admitted))
+          : own;
         return withAlias(asidePath).map((path) => ({ path, isOpen: false, dialect, methods: { [method]: answer } }));
       }),
     ]);

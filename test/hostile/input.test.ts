@@ -22,8 +22,12 @@ afterAll(() => demo.stop());
 const exchanges = loadExchangeCases();
 const isForm = ({ protocol, request }: ExchangeCase) =>
   protocol.takesForms === "always" || JSON.stringify(request) !== JSON.stringify(plain(request));
+const cases = loadCases().filter(({ request }) => isObject(request));
 const corpus: { readonly route: string; readonly request: unknown }[] = [
-  ...loadCases().filter(({ request }) => isObject(request)),
+  ...cases,
+  ...cases.flatMap(({ protocol, request }) =>
+    protocol.name === "responses" ? [{ route: "/v1/responses/input_tokens", request }] : [],
+  ),
   ...exchanges.filter((one) => !isForm(one)),
 ];
 const byRoute = Map.groupBy(corpus, ({ route }) => route);

@@ -1,7 +1,7 @@
+import { countTokens } from "../../codex/count-tokens.ts";
 import { eventFrame } from "../../lib/sse.ts";
 import type { Protocol } from "../protocol.ts";
 import { MessageBody } from "./body.ts";
-import { countTokens } from "./count.ts";
 import { voice } from "./error.ts";
 import { toModel, toModelList } from "./models.ts";
 import { toCodex } from "./request.ts";

@@ -1,6 +1,7 @@
 import { KEEP_ALIVE_FRAME } from "../../lib/sse.ts";
 import type { Protocol } from "../protocol.ts";
 import { toError } from "./error.ts";
+import { countInput } from "./input-tokens.ts";
 import { toCodex } from "./request.ts";
 import { ResponsesBody } from "./response.ts";
 import { parseResponsesRequest, type ResponsesRequest } from "./schema.ts";
@@ -17,4 +18,5 @@ export const responses: Protocol<ResponsesRequest> = {
   streamContentType: "text/event-stream; charset=utf-8",
   keepAliveFrame: KEEP_ALIVE_FRAME,
   toError,
+  answerAside: (_aside, body, context) => countInput(body, context),
 };

@@ -98,12 +98,12 @@ export function completeResponse(response: ResponseObject, request: ResponsesReq
     text: response["text"] ?? request.text ?? { format: { type: "text" } },
     tool_choice: request["tool_choice"] ?? response["tool_choice"] ?? "auto",
     tools: request.tools ?? [],
-    usage: usageOf(response),
+    usage: completeUsage(response),
   };
 }
 
 /** SDKs read both detail objects without asking. */
-function usageOf(response: ResponseObject): JsonObject | null {
+export function completeUsage(response: ResponseObject): JsonObject | null {
   const { usage } = response;
   if (!usage) return null;
   return {

@@ -1,0 +1,87 @@
+import { conversationKey } from "../../codex/conversation.ts";
+import { isEndpointRefused, objectsIn } from "../../codex/errand.ts";
+import type { CodexRequest, ResponseObject } from "../../codex/schema.ts";
+import { objectsOf } from "../../codex/trusted.ts";
+import { RelayError, toRelayError } from "../../lib/errors.ts";
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import type { Dialogue, Exchange, ExchangeProtocol } from "../exchange.ts";
+import type { Context, Translation } from "../protocol.ts";
+import { toError } from "./error.ts";
+import { toCodex } from "./request.ts";
+import { completeUsage } from "./response.ts";
+import { parseResponsesRequest, type ResponsesRequest } from "./schema.ts";
+
+/** POST /v1/responses/compact: a conversation made short enough to go on with. */
+export const compact: ExchangeProtocol<ResponsesRequest> = {
+  name: "compact",
+  takesForms: "never",
+  parse: (body) =>
+    // What is remembered of the conversation may be all there is to make shorter.
+    parseResponsesRequest(isObject(body) && body["previous_response_id"] ? { input: [], ...body } : body),
+  toExchange: (request, context) => (context.isCodexClient ? verbatim(request) : translated(request, context)),
+  toError,
+};
+
+/** Codex clients know the endpoint, and read its answer themselves. */
+function verbatim(request: ResponsesRequest): Exchange {
+  function* ask(): Dialogue {
+    return {
+      json: yield { errand: { endpoint: "/responses/compact", body: request, required: Object.keys(request) } },
+    };
+  }
+  return { dropped: [], changed: [], model: request.model, way: { dialogue: ask() } };
+}
+
+/** They shape an answer, and there is none. */
+const SHAPES = ["include", "parallel_tool_calls", "reasoning", "stream", "text", "tool_choice", "tools"] as const;
+
+function translated(request: ResponsesRequest, context: Context): Exchange {
+  const given = SHAPES.filter((name) => request[name] !== undefined && request[name] !== null);
+  const plain = Object.fromEntries(Object.entries(request).filter(([name]) => !SHAPES.some((shape) => shape === name)));
+  const { body, dropped, changed } = toCodex(plain as ResponsesRequest, context);
+  if (body.input.length === 0) {
+    throw new RelayError("empty_array", "Invalid 'input': there is no conversation to compact.", { param: "input" });
+  }
+  return {
+    dropped: [...dropped, ...given],
+    changed,
+    model: body.model,
+    conversation: body.prompt_cache_key ?? conversationKey(body, context.clientId),
+    way: { dialogue: shorten(body, context) },
+  };
+}
+
+/** The backend's endpoint for it; where that is gone, the item of a response that asks for the same. */
+function* shorten(body: CodexRequest, context: Context): Dialogue {
+  const { include: _include, store: _store, stream: _stream, ...sent } = body;
+  try {
+    const answer = yield { errand: { endpoint: "/responses/compact", body: sent, required: ["model", "input"] } };
+    return { json: compaction(answer, objectsIn(answer, "output"), context) };
+  } catch (thrown) {
+    const error = toRelayError(thrown);
+    if (!isEndpointRefused(error)) throw error;
+  }
+  const asking: Translation = {
+    body: { ...body, input: [...body.input, { type: "compaction_trigger" }] },
+    dropped: [],
+    changed: [],
+  };
+  const response: ResponseObject = yield { translation: asking };
+  const items = objectsOf(response.output).filter((item) => item.type === "compaction");
+  if (items.length !== 1) {
+    throw new RelayError("upstream_error", "Upstream's answer is no compaction.", { shouldRetry: false });
+  }
+  return { json: compaction(response, items, context) };
+}
+
+function compaction(answer: ResponseObject, output: readonly JsonObject[], context: Context): JsonObject {
+  const nothing = { input_tokens: 0, output_tokens: 0, total_tokens: 0 };
+  return {
+    id: nonEmptyString(answer.id) ?? `resp_${context.id}`,
+    object: "response.compaction",
+    created_at: Math.floor(answer.created_at ?? context.now / 1000),
+    output,
+    // SDKs read it without asking.
+    usage: completeUsage(answer) ?? completeUsage({ usage: nothing }),
+  };
+}
