@@ -14,8 +14,13 @@ function faultIn(schema: unknown, path: readonly string[]): string | undefined {
   return ownFault(schema, path) ?? faultBelow(schema, path);
 }
 
+/** Of JSON Schema, what strict mode leaves out. */
+const NOT_PERMITTED = ["allOf", "oneOf", "not", "if", "patternProperties", "uniqueItems", "default", "contains"];
+
 function ownFault(schema: JsonObject, path: readonly string[]): string | undefined {
   const context = `In context=(${path.map((step) => `'${step}'`).join(", ")}), `;
+  const banned = NOT_PERMITTED.find((keyword) => schema[keyword] !== undefined);
+  if (banned !== undefined) return `${context}'${banned}' is not permitted.`;
   const isObjectType = schema["type"] === "object" || asList(schema["type"]).includes("object");
   if (!isObjectType) return undefined;
   if (schema["additionalProperties"] !== false) {

@@ -2,6 +2,7 @@ import { isObject, type JsonObject } from "../lib/json.ts";
 import { offeredTools, type OfferedTool } from "./conversation.ts";
 import { asObject, asObjects, asText, shown } from "./json.ts";
 import { firstRefusal, missing, refuse, refuseParam, type Refusal, wrongType, wrongValue } from "./refusal.ts";
+import { schemaFault } from "./schema-fault.ts";
 import { strictSchemaFault } from "./strict-schema.ts";
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
@@ -41,9 +42,9 @@ function refuseFunction(tool: JsonObject, at: string): Refusal | undefined {
   if (!isObject(parameters)) return wrongType(`${at}.parameters`, "an object");
   const fault =
     parameters["type"] === "object"
-      ? strict === true && strictSchemaFault(parameters)
+      ? (schemaFault(parameters) ?? (strict === true ? strictSchemaFault(parameters) : undefined))
       : `schema must be a JSON Schema of 'type: "object"', got 'type: "${shown(parameters["type"])}"'.`;
-  if (!fault) return undefined;
+  if (fault === undefined) return undefined;
   const message = `Invalid schema for function '${asText(tool["name"])}': ${fault}`;
   return refuseParam(message, `${at}.parameters`, "invalid_function_parameters");
 }

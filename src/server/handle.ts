@@ -2,6 +2,7 @@ import { conversationId, conversationKey } from "../codex/conversation.ts";
 import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/headers.ts";
 import type { ReasoningMemory } from "../codex/reasoning-memory.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
+import { mendTools } from "../codex/tool-schema.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { toByteStream, type FrameSource } from "../lib/stream.ts";
@@ -89,11 +90,21 @@ export async function begin(
 ): Promise<Begun> {
   const parsed = protocol.parse(body);
   const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps);
-  const translation = protocol.toCodex(parsed, context);
+  const translation = mended(protocol.toCodex(parsed, context));
   admitted.record.onTranslated(body, translation);
   if (deps.options.strict) refuseDropped(translation);
   const reply = await sendUpstream(translation, context, admitted, deps);
   return { parsed, context, reply, headers: replyHeaders(protocol, reply, translation, admitted.id) };
+}
+
+/** Without what the backend would refuse the whole request for in one of its tools. Codex clients know what it takes. */
+function mended(translation: Translation): Translation {
+  const { body, dropped, verbatim } = translation;
+  if (verbatim || !body.tools) return translation;
+  const { tools, mended: paths } = mendTools(body.tools);
+  return paths.length === 0
+    ? translation
+    : { ...translation, body: { ...body, tools }, dropped: [...dropped, ...paths] };
 }
 
 /** Asks the backend for a response. Throws RelayError. */

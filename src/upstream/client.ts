@@ -18,6 +18,7 @@ import { errandBody, errandHeaders, errandUrl, readAnswer } from "./errands.ts";
 import { readEvents } from "./events.ts";
 import { afterFirstOutput } from "./first-output.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
+import { ToolMemory } from "./tool-memory.ts";
 import { unreachable } from "../lib/unreachable.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
 import { retryWaitMs } from "./retry.ts";
@@ -117,6 +118,7 @@ export class UpstreamClient {
   readonly #identity: Record<string, string>;
   /** Fields that the backend has refused before: left out from the start. */
   readonly #unsupported = new Set<string>();
+  readonly #refusedTools = new ToolMemory();
 
   constructor(dependencies: UpstreamDependencies) {
     this.#options = dependencies.options;
@@ -233,6 +235,10 @@ export class UpstreamClient {
       this.#log.warn("The backend refuses a field that it used to take; it is left out from now on.", { field: name });
       return true;
     }
+    if (this.#refusedTools.learn(error, call.body.tools ?? [])) {
+      this.#log.debug("The backend refuses a tool's schema; it is made simpler.", { reason: error.message });
+      return true;
+    }
     if (error.wireCode === "invalid_encrypted_content" && !cures.withoutReasoning) {
       cures.withoutReasoning = true;
       return true;
@@ -305,6 +311,11 @@ export class UpstreamClient {
     for (const name of refused) cures.dropped.add(name);
     const kept = Object.entries(call.body).filter(([name]) => !refused.includes(name));
     const body = Object.fromEntries(kept) as CodexRequest;
+    if (body.tools) {
+      const { tools, dropped } = this.#refusedTools.apply(body.tools);
+      body.tools = tools;
+      for (const path of dropped) cures.dropped.add(path);
+    }
     if (cures.withoutReasoning) body.input = body.input.filter((item) => item["type"] !== "reasoning");
     const isLite =
       cures.shape === "lite" ||

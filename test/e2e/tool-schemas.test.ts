@@ -1,0 +1,151 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { isObject } from "../../src/lib/json.ts";
+import { fakeCodex, refuses, says } from "../support/fake-codex.ts";
+import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+import { post, startTestRelay } from "../support/relay.ts";
+
+let demo: DemoRelay;
+beforeAll(() => {
+  demo = startDemoRelay();
+});
+afterEach(() => {
+  expect(demo.backend.refusals).toEqual([]);
+});
+afterAll(() => demo.stop());
+
+const good = { type: "object", properties: { city: { type: "string", minLength: 1 } }, required: ["city"] };
+const bad = {
+  anyOf: [{ required: ["name"] }],
+  properties: { name: { type: "string", pattern: "^\\p{L}+$" }, tags: { type: "array" } },
+};
+const LOST = ["anyOf", "properties.name.pattern", "properties.tags.items"];
+
+/** The same two tools in every dialect that has tools. */
+const DIALECTS: readonly (readonly [string, object])[] = [
+  [
+    "/v1/chat/completions",
+    {
+      messages: [{ role: "user", content: "hi" }],
+      tools: [
+        { type: "function", function: { name: "good", parameters: good } },
+        { type: "function", function: { name: "bad", parameters: bad } },
+      ],
+    },
+  ],
+  [
+    "/v1/responses",
+    {
+      input: "hi",
+      tools: [
+        { type: "function", name: "good", parameters: good, strict: false },
+        { type: "function", name: "bad", parameters: bad, strict: false },
+      ],
+    },
+  ],
+  [
+    "/v1/messages",
+    {
+      max_tokens: 100,
+      messages: [{ role: "user", content: "hi" }],
+      tools: [
+        { name: "good", input_schema: good },
+        { name: "bad", input_schema: bad },
+      ],
+    },
+  ],
+  [
+    "/api/chat",
+    {
+      stream: false,
+      messages: [{ role: "user", content: "hi" }],
+      tools: [
+        { type: "function", function: { name: "good", parameters: good } },
+        { type: "function", function: { name: "bad", parameters: bad } },
+      ],
+    },
+  ],
+];
+
+function toolsSent(): Record<string, unknown>[] {
+  const body = demo.backend.requests.findLast(({ path }) => path.endsWith("/responses"))?.body;
+  if (!isObject(body)) return [];
+  const [first] = body["input"] as Record<string, unknown>[];
+  return (body["tools"] ?? first?.["tools"]) as Record<string, unknown>[];
+}
+
+describe.each(["gpt-5.5", "gpt-6-sol"])("with %s", (model) => {
+  test.each(DIALECTS)("%s: one bad schema costs only its own keywords, and they are named", async (path, body) => {
+    const reply = await post(demo.relay.url + path, { model, ...body });
+    expect(reply.status).toBe(200);
+    await reply.text();
+    const adjusted = reply.headers.get("x-codex-relay-adjusted")?.split(", ") ?? [];
+    expect(adjusted).toEqual(expect.arrayContaining(LOST.map((keyword) => `tools[1].parameters.${keyword}`)));
+    const [kept, mended] = toolsSent();
+    expect(kept?.["parameters"]).toMatchObject(good);
+    expect(mended?.["parameters"]).toMatchObject({
+      type: "object",
+      properties: { name: { type: "string" }, tags: { type: "array", items: {} } },
+    });
+  });
+});
+
+test("--strict refuses them instead, with the place", async () => {
+  await using relay = startTestRelay({ baseUrl: "http://127.0.0.1:9", relay: { strict: true } });
+  const [[path, body] = ["", {}]] = DIALECTS;
+  const reply = await post(relay.url + path, { model: "gpt-5.5", ...body });
+  expect(reply.status).toBe(400);
+  expect(((await reply.json()) as { error: { param: string } }).error.param).toStartWith("tools[1].parameters.");
+});
+
+test("a Codex client's tools are its own business", async () => {
+  await using backend = fakeCodex(says("ok"));
+  await using relay = startTestRelay({ baseUrl: backend.baseUrl });
+  const tools = [{ type: "function", name: "bad", parameters: bad }];
+  await post(`${relay.url}/v1/responses`, { model: "gpt-5.5", input: [], tools }, { originator: "codex_cli_rs" });
+  expect(backend.bodies[0]?.["tools"]).toEqual(tools);
+});
+
+describe("what the backend refuses unexpectedly", () => {
+  const refusal = (fault: string) =>
+    refuses(400, {
+      error: {
+        message: `Invalid schema for function 'good': ${fault}`,
+        type: "invalid_request_error",
+        param: "tools[0].parameters",
+        code: "invalid_function_parameters",
+      },
+    });
+  const [[path, body] = ["", {}]] = DIALECTS;
+  const parametersSent = (backend: { bodies: Record<string, unknown>[] }) =>
+    backend.bodies.map((sent) => (sent["tools"] as { parameters: object }[])[0]?.parameters);
+
+  test("is left out of that tool on a second try, named, and left out from the start next time", async () => {
+    const fault = "In context=('properties', 'city'), 'minLength' is not permitted.";
+    await using backend = fakeCodex(refusal(fault), says("ok"));
+    await using relay = startTestRelay({ baseUrl: backend.baseUrl });
+    const plain = { ...good, properties: { city: { type: "string" } } };
+    const ask = () => post(relay.url + path, { model: "gpt-5.5", ...body });
+    const first = await ask();
+    expect(first.status).toBe(200);
+    expect(first.headers.get("x-codex-relay-adjusted")).toContain("tools[0].parameters.minLength");
+    expect(parametersSent(backend)).toEqual([good, plain]);
+    const second = await ask();
+    expect(second.headers.get("x-codex-relay-adjusted")).toContain("tools[0].parameters.minLength");
+    expect(parametersSent(backend)).toEqual([good, plain, plain]);
+  });
+
+  test("comes to the client when nothing helps", async () => {
+    await using backend = fakeCodex(refusal("I do not like it."));
+    await using relay = startTestRelay({ baseUrl: backend.baseUrl });
+    const reply = await post(relay.url + path, { model: "gpt-5.5", ...body });
+    expect(reply.status).toBe(400);
+    expect(await reply.json()).toMatchObject({
+      error: { code: "invalid_function_parameters", param: "tools[0].parameters" },
+    });
+    expect(parametersSent(backend)).toEqual([
+      good,
+      { ...good, properties: { city: { type: "string" } } },
+      { type: "object", properties: {} },
+    ]);
+  });
+});
