@@ -107,7 +107,7 @@ export class RequestRecord implements ReplyObserver {
   /** The reply has begun well. `dropped` are fields that the backend refused on the way. */
   onBegun(dropped: readonly string[], upstreamId: string | undefined): void {
     this.status = 200;
-    this.adjusted = [...this.adjusted, ...dropped];
+    this.adjusted = [...new Set([...this.adjusted, ...dropped])];
     this.requestId = upstreamId ?? this.requestId;
   }
 

@@ -189,6 +189,76 @@ test("a token that has ended is renewed once and the request sent again", async 
   await backend.stop();
 });
 
+describe.each(["gpt-5.5", "gpt-6-sol"])("chat with %s", (model) => {
+  afterEach(obeysTheRules);
+  const url = `data:image/png;base64,${TINY_PNG}`;
+
+  test("images and files go in", async () => {
+    const reply = await openai.chat.completions.create({
+      model,
+      messages: [
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "What are these?" },
+            { type: "image_url", image_url: { url } },
+            { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,JVBERi0=" } },
+          ],
+        },
+      ],
+    });
+    expect(reply.choices[0]?.message.content).toMatch(/1 image, 1 file/);
+  });
+
+  test("images come out, whole and streamed", async () => {
+    const body = {
+      model,
+      messages: [{ role: "user" as const, content: "Draw an image of a fox." }],
+      tools: [{ type: "image_generation" }] as unknown as OpenAI.ChatCompletionTool[],
+    };
+    const image = { index: 0, type: "image_url", image_url: { url } };
+    const whole = await openai.chat.completions.create(body);
+    expect(whole.choices[0]?.message).toMatchObject({ images: [image] });
+    const images: unknown[] = [];
+    for await (const chunk of await openai.chat.completions.create({ ...body, stream: true })) {
+      images.push(...((chunk.choices[0]?.delta as { images?: unknown[] } | undefined)?.images ?? []));
+    }
+    expect(images).toEqual([image]);
+  });
+});
+
+test("with an API-key login files go to the public API byte for byte", async () => {
+  const seen: { path: string; key: string | null; type: string; body: string }[] = [];
+  const publicApi = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const { headers, url } = request;
+      const [key, type] = [headers.get("authorization"), headers.get("content-type") ?? ""];
+      seen.push({ path: new URL(url).pathname, key, type, body: await request.text() });
+      return Response.json({ created: 1, data: [] });
+    },
+  });
+  await using relay = startTestRelay({
+    baseUrl: "http://127.0.0.1:9",
+    upstream: { openaiBaseUrl: `http://127.0.0.1:${publicApi.port}/v1` },
+    credentials: fixedCredentials({ kind: "api-key", accessToken: "sk-1", accountId: undefined }),
+  });
+  const type = "multipart/form-data; boundary=mine";
+  const body = '--mine\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nx\r\n--mine--\r\n';
+  for (const path of ["/images/edits", "/v1/audio/transcriptions", "/v1/responses/input_tokens"]) {
+    const reply = await fetch(relay.url + path, { method: "POST", headers: { "content-type": type }, body });
+    expect([reply.status, await reply.json()]).toEqual([200, { created: 1, data: [] }]);
+  }
+  const same = { key: "Bearer sk-1", type, body };
+  expect(seen).toEqual([
+    { path: "/v1/images/edits", ...same },
+    { path: "/v1/audio/transcriptions", ...same },
+    { path: "/v1/responses/input_tokens", ...same },
+  ]);
+  await publicApi.stop(true);
+});
+
 /** A backend that says only what the test wants, byte for byte. */
 function saying(answer: (request: Request) => Response | Promise<Response>) {
   const server = Bun.serve({ hostname: "127.0.0.1", port: 0, idleTimeout: 0, fetch: answer });
