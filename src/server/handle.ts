@@ -70,7 +70,11 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
   const body = protocol.openBody(parsed, context);
   try {
     for await (const batch of reply.events) {
-      for (const event of batch) body.onEvent(event);
+      for (const event of batch) {
+        body.onEvent(event);
+        // What comes behind the end is no part of the answer, also in the same read.
+        if (body.isDone) break;
+      }
       if (body.isDone) break;
     }
     const whole = jsonReply(body.toBody(), 200, headers);

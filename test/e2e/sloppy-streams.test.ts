@@ -23,6 +23,7 @@ const bare = (type: string, over: object = {}) => ({ type, response: { id: "resp
 const STREAMS: Record<string, [events: object[], text: string, status: string]> = {
   "nothing but text": [[delta("Hi"), completed], "Hi", "completed"],
   "a beginning that comes late": [[delta("H"), created, delta("i"), completed], "Hi", "completed"],
+  "more after the end": [[created, delta("Hi"), completed, delta("Ho"), completed], "Hi", "completed"],
   "two beginnings": [[created, created, delta("Hi"), completed], "Hi", "completed"],
   "an item announced twice": [
     [created, added(begun), added(begun), delta("Hi"), done(message), completed],
