@@ -82,6 +82,7 @@ export function httpFailure(reply: HttpFailure, nowMs: number): RelayError {
   const contentType = reply.headers.get("content-type") ?? "";
   const isHtml = contentType.includes("html") || /^\s*<(!doctype|html)/i.test(reply.text);
   if (isHtml || reply.headers.has("cf-mitigated")) return htmlFailure(reply, nowMs);
+  if (reply.status < 400) return redirected(reply.status);
   const detail = readDetail(errorObject(parseJson(reply.text)), nowMs);
   const waitMs =
     detail.resetsInMs ??
@@ -106,6 +107,14 @@ function htmlFailure(reply: HttpFailure, nowMs: number): RelayError {
   }
   const text = `Upstream answered ${reply.status} with a web page instead of JSON.`;
   return new RelayError("upstream_error", text, wait(retryAfterMs(reply.headers, nowMs)));
+}
+
+/** Never followed, and not passed on either: whoever follows it would take prompt and key along. */
+function redirected(status: number): RelayError {
+  return new RelayError("upstream_error", `Upstream answered ${status}, which leads to another address.`, {
+    hint: "Redirects are not followed: check --base-url, and whether your network sends you to a page of its own.",
+    shouldRetry: false,
+  });
 }
 
 /** Both envelopes of the backend as one object. */

@@ -13,6 +13,13 @@ function seen(error: ReturnType<typeof http>) {
   return { status: error.status, type: error.type, code: error.wireCode, param: error.param ?? null };
 }
 
+test("a redirect is no refusal of the backend's own, and Codex clients do not get it either", () => {
+  const error = http(307, "", { location: "https://portal.example/login" });
+  expect(seen(error)).toEqual({ status: 502, type: "server_error", code: "upstream_error", param: null });
+  expect([error.upstreamBody, error.shouldRetry]).toEqual([undefined, false]);
+  expect(`${error.message} ${error.hint}`).toMatch(/307.*--base-url/);
+});
+
 describe("a refusal over HTTP", () => {
   test.each([
     [
