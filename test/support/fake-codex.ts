@@ -45,7 +45,8 @@ export function fakeCodex(...answers: Answer[]): FakeCodex {
 }
 
 const level = (effort: string) => ({ effort });
-const MODELS = [
+/** What /models answers. */
+export const MODELS = [
   { slug: "gpt-5.5", visibility: "list", supported_reasoning_levels: ["low", "medium", "high"].map(level) },
   {
     slug: "gpt-6-sol",
@@ -80,7 +81,8 @@ export function refuses(status: number, body: object | string, headers: Record<s
       : Response.json(body, { status, headers });
 }
 
-function frames(events: object[]): string {
+/** Events as the backend frames them. */
+export function frames(events: object[]): string {
   return events
     .map((event) => `event: ${(event as { type: string }).type}\ndata: ${JSON.stringify(event)}\n\n`)
     .join("");
