@@ -1,7 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { completed, created, delta, frames } from "../support/fake-codex.ts";
-import { eventually, post, startTestRelay, type TestRelay } from "../support/relay.ts";
+import { startTestRelay, type TestRelay } from "../support/relay.ts";
+import {
+  ask,
+  askAll,
+  expectFailure,
+  expectRecovery,
+  FINE,
+  GOOD,
+  GOOD_EVENTS,
+  goesOn,
+  HANG_MS,
+  HASTY,
+  PATIENT,
+  whole,
+  type Code,
+} from "./ask-all.ts";
 import { CLIENTS, type Client, type Understood } from "./dialects.ts";
 import { randomOf } from "./mutate.ts";
 import { HEAD, head, startRawBackend, type Exchange, type RawBackend, type Script } from "./raw-backend.ts";
@@ -10,16 +25,6 @@ import { Account } from "./report.ts";
 /** `FAULT_RUNS=1000 FAULT_SEED=3 bun test hostile/wire` cuts at more places. */
 const runs = Number(process.env["FAULT_RUNS"] ?? 30);
 const seed = Number(process.env["FAULT_SEED"] ?? 1);
-
-/** Longer than any machine needs, shorter than a hang. */
-const HANG_MS = 60_000;
-/** For replies that never go on: whoever does not wait for them is as good as whoever waits for minutes. */
-const SHORT = { firstByteTimeoutMs: 400, idleTimeoutMs: 400 };
-const LONG = { firstByteTimeoutMs: HANG_MS, idleTimeoutMs: HANG_MS };
-
-const BEGINNING = "Hel";
-const good = frames([created, delta(BEGINNING), delta("lo"), completed]);
-const begun = frames([created, delta(BEGINNING)]);
 
 let backend: RawBackend;
 let patient: TestRelay;
@@ -42,8 +47,8 @@ afterAll(async () => {
 function start(): void {
   backend = startRawBackend();
   backend.script = whole;
-  patient = startTestRelay({ baseUrl: backend.baseUrl, upstream: LONG });
-  hasty = startTestRelay({ baseUrl: backend.baseUrl, upstream: SHORT });
+  patient = startTestRelay({ baseUrl: backend.baseUrl, upstream: PATIENT });
+  hasty = startTestRelay({ baseUrl: backend.baseUrl, upstream: HASTY });
 }
 
 async function stop(): Promise<void> {
@@ -51,65 +56,19 @@ async function stop(): Promise<void> {
   await backend.stop();
 }
 
-/** Marks of clients that wait for the rest of an answer, and what goes on once they have heard its beginning. */
-const listeners = new Map<string, PromiseWithResolvers<void>>();
-
-async function ask(relay: TestRelay, client: Client): Promise<Understood> {
-  listeners.set(client.mark, Promise.withResolvers());
-  const reply = await post(relay.url + client.path, client.body, client.headers, AbortSignal.timeout(HANG_MS));
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const bytes of reply.body ?? []) {
-    text += decoder.decode(bytes, { stream: true });
-    if (text.includes(BEGINNING)) listeners.get(client.mark)?.resolve();
-  }
-  return client.understand(reply.status, text);
-}
-
-/** Until the client has the beginning of the answer; clients of whole answers never tell. */
-async function heard({ body }: Exchange): Promise<void> {
-  const client = CLIENTS.find(({ mark }) => body.includes(mark));
-  if (client?.isStreaming) await listeners.get(client.mark)?.promise;
-}
-
-async function released(relay: TestRelay): Promise<void> {
-  await eventually(() => backend.held() === 0 && relay.activeRequests() === 0, HANG_MS);
-}
-
-/** Asks as every client at once, and looks that nothing stays behind and that the next answer is good. */
-async function askAll(relay: TestRelay, script: Script, judge: (client: Client, told: Understood) => void) {
+async function strike(relay: TestRelay, script: Script, judge: (client: Client, told: Understood) => void) {
   backend.script = script;
-  await Promise.all(CLIENTS.map(async (client) => judge(client, await ask(relay, client))));
-  account.tried(CLIENTS.length);
-  await released(relay);
+  await askAll({ relay, backend, account }, judge);
   backend.script = whole;
-  for (const client of CLIENTS.slice(0, 1)) expect(await ask(relay, client)).toMatchObject(FINE);
+  await expectRecovery(relay);
 }
-
-const FINE = { status: 200, end: "finished", text: "Hello" } as const;
-
-function whole(exchange: Exchange): void {
-  exchange.write(HEAD);
-  exchange.chunk(good);
-  exchange.end();
-}
-
-type Code = "upstream_unreachable" | "upstream_timeout" | "upstream_stream_truncated" | "upstream_error";
-
-/** For the dialect that has no codes. */
-const WORDS: Record<Code, RegExp> = {
-  upstream_unreachable: /could not be reached/,
-  upstream_timeout: /did not answer within|sent nothing for/,
-  upstream_stream_truncated: /ended before the response was complete/,
-  upstream_error: /^Upstream /,
-};
 
 const packed =
   (encoding: string, pack: (text: string) => Uint8Array, spoil: (bytes: Uint8Array) => Uint8Array): Script =>
   (exchange) => {
     const packing = `content-encoding: ${encoding}`;
     exchange.write(head("content-type: text/event-stream", "transfer-encoding: chunked", packing));
-    exchange.chunk(spoil(pack(good)));
+    exchange.chunk(spoil(pack(GOOD)));
     exchange.end();
   };
 
@@ -121,6 +80,11 @@ const PACKERS = { gzip: gzipSync, zstd: zstdCompressSync, br: brotliCompressSync
 
 /** What an exchange does one after another. */
 type Steps = (exchange: Exchange) => unknown;
+
+const perform =
+  (steps: Steps): Script =>
+  async (exchange) =>
+    void (await steps(exchange));
 
 /** Replies that fail before they have said anything, by what clients are told of them. */
 const EARLY: Record<Code, Readonly<Record<string, Steps>>> = {
@@ -193,16 +157,7 @@ describe.each(Object.entries(EARLY))("%s", (code, faults) => {
     "%s",
     async (_name, script) => {
       const relay = code === "upstream_timeout" ? hasty : patient;
-      await askAll(
-        relay,
-        async (exchange) => void (await script(exchange)),
-        (client, told) => {
-          // Codex clients look into a stream themselves.
-          if (client.knowsCuts && told.status === 200) return expect(told.end).not.toBe("finished");
-          const status = code === "upstream_timeout" ? 504 : 502;
-          return expectFailure(client, told, code as Code, status, "");
-        },
-      );
+      await strike(relay, perform(script), (client, told) => expectFailure(client, told, code as Code));
     },
     2 * HANG_MS,
   );
@@ -229,46 +184,25 @@ const LATE: Readonly<Record<string, Steps>> = {
   ],
 };
 
-const goesOn =
-  (more: Steps): Script =>
-  async (exchange) => {
-    exchange.write(HEAD);
-    exchange.chunk(begun);
-    await heard(exchange);
-    await more(exchange);
-  };
-
 describe("after output", () => {
   test.each(Object.entries(LATE))(
     "%s",
-    async (_name, more) => {
-      await askAll(patient, goesOn(more), (client, told) => {
-        if (client.knowsCuts) return expect(told.end).not.toBe("finished");
-        const [status, text] = client.isStreaming ? [200, BEGINNING] : [502, ""];
-        return expectFailure(client, told, "upstream_stream_truncated", status, text);
-      });
-    },
+    (_name, more) =>
+      strike(patient, goesOn(more), (client, told) => expectFailure(client, told, "upstream_stream_truncated", true)),
     2 * HANG_MS,
   );
 
   test(
     "silence",
-    async () => {
-      const script = goesOn(() => {});
-      await askAll(hasty, script, (client, told) => {
-        const [status, text] = client.isStreaming ? [200, BEGINNING] : [504, ""];
-        expectFailure(client, told, "upstream_timeout", status, text);
-      });
-    },
+    () =>
+      strike(
+        hasty,
+        goesOn(() => {}),
+        (client, told) => expectFailure(client, told, "upstream_timeout", true),
+      ),
     2 * HANG_MS,
   );
 });
-
-function expectFailure(client: Client, told: Understood, code: Code, status: number, text: string): void {
-  const shown = { ...told, client: client.name, hasWords: WORDS[code].test(told.message) };
-  const expected = { client: client.name, status, end: "failed", text, hasWords: true } as const;
-  expect(shown).toMatchObject({ ...expected, ...(told.code === "" ? {} : { code }) });
-}
 
 /** Odd, but no fault: clients must not notice. */
 const ODD: Readonly<Record<string, Steps>> = {
@@ -278,29 +212,29 @@ const ODD: Readonly<Record<string, Steps>> = {
     whole(exchange),
   ],
   "an answer that ends with its connection": (exchange) => [
-    exchange.write(`HTTP/1.0 200 OK\r\ncontent-type: text/event-stream\r\n\r\n${good}`),
+    exchange.write(`HTTP/1.0 200 OK\r\ncontent-type: text/event-stream\r\n\r\n${GOOD}`),
     exchange.cut(),
   ],
   "an answer of known length": (exchange) =>
-    exchange.answer(`${head("content-type: text/event-stream", `content-length: ${good.length}`)}${good}`),
+    exchange.answer(`${head("content-type: text/event-stream", `content-length: ${GOOD.length}`)}${GOOD}`),
   "chunks of one byte": (exchange) => [
     exchange.write(HEAD),
-    ...Array.from(good, (character) => exchange.chunk(character)),
+    ...Array.from(GOOD, (character) => exchange.chunk(character)),
     exchange.end(),
   ],
   "an answer said twice": (exchange) => [
     exchange.write(HEAD),
-    exchange.chunk(good),
-    exchange.chunk(good),
+    exchange.chunk(GOOD),
+    exchange.chunk(GOOD),
     exchange.end(),
   ],
   "a failure after the end": (exchange) => [
     exchange.write(HEAD),
-    exchange.chunk(good),
+    exchange.chunk(GOOD),
     exchange.chunk(frames([{ type: "error", message: "late" }])),
     exchange.end(),
   ],
-  "an end without its blank line": (exchange) => [exchange.write(HEAD), exchange.chunk(good.trimEnd()), exchange.end()],
+  "an end without its blank line": (exchange) => [exchange.write(HEAD), exchange.chunk(GOOD.trimEnd()), exchange.end()],
   ...Object.fromEntries(
     Object.entries(PACKERS).map(([encoding, pack]) => [`packed as ${encoding}`, packed(encoding, pack, asItIs)]),
   ),
@@ -309,21 +243,17 @@ const ODD: Readonly<Record<string, Steps>> = {
 describe("odd but good", () => {
   test.each(Object.entries(ODD))(
     "%s",
-    async (_name, steps) => {
-      await askAll(
-        patient,
-        async (exchange) => void (await steps(exchange)),
-        (client, told) => expect({ client: client.name, ...told }).toMatchObject({ client: client.name, ...FINE }),
-      );
-    },
+    (_name, steps) =>
+      strike(patient, perform(steps), (client, told) =>
+        expect({ client: client.name, ...told }).toMatchObject({ client: client.name, ...FINE }),
+      ),
     2 * HANG_MS,
   );
 });
 
 /** The whole reply as it goes over the wire, to be cut anywhere. */
 const wire = Buffer.from(
-  `${HEAD}${[created, delta(BEGINNING), delta("lo"), completed]
-    .map((event) => frames([event]))
+  `${HEAD}${GOOD_EVENTS.map((event) => frames([event]))
     .map((text) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`)
     .join("")}0\r\n\r\n`,
 );
@@ -346,7 +276,7 @@ test(
         if (isReset) exchange.reset();
         else exchange.cut();
       };
-      await askAll(patient, script, (client, told) => {
+      await strike(patient, script, (client, told) => {
         const shown = { client: client.name, at, isReset, isTorn, ...told };
         if (told.end !== "finished") {
           // A reset may overtake what was sent before it; nothing is made up.
