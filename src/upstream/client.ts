@@ -119,6 +119,8 @@ export class UpstreamClient {
   /** Fields that the backend has refused before: left out from the start. */
   readonly #unsupported = new Set<string>();
   readonly #refusedTools = new ToolMemory();
+  /** When a connection last failed or stayed silent. */
+  #brokenAtMs: number | undefined;
 
   constructor(dependencies: UpstreamDependencies) {
     this.#options = dependencies.options;
@@ -435,6 +437,15 @@ export class UpstreamClient {
     return httpFailure(await bodyOf(response, Math.min(this.#options.idleTimeoutMs, ASIDE_TIMEOUT_MS)), this.#now());
   }
 
+  /**
+   * After a sleep or a change of network all connections that wait for another request are dead, not just the one that
+   * showed it: until they are gone, each request gets a connection of its own.
+   */
+  #distrustsPool(): boolean {
+    // Either way: a clock may be set back.
+    return this.#brokenAtMs !== undefined && Math.abs(this.#now() - this.#brokenAtMs) < POOL_MS;
+  }
+
   /** fetch with a limit on the wait for response headers, and failures told in the relay's own words. */
   async #fetch(
     url: string,
@@ -445,9 +456,14 @@ export class UpstreamClient {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), limitMs);
     try {
-      return await this.#egress.fetch(url, { ...init, signal: AbortSignal.any([signal, silence.signal]) });
+      return await this.#egress.fetch(url, {
+        ...init,
+        ...(this.#distrustsPool() ? { keepalive: false } : {}),
+        signal: AbortSignal.any([signal, silence.signal]),
+      });
     } catch (error) {
       if (signal.aborted) throw error;
+      this.#brokenAtMs = this.#now();
       if (silence.signal.aborted) {
         const seconds = Math.round(limitMs / 1000);
         throw new RelayError("upstream_timeout", `Upstream did not answer within ${seconds} seconds.`, {
@@ -460,6 +476,9 @@ export class UpstreamClient {
     }
   }
 }
+
+/** Bun's fetch lets go of a connection that nobody has used for this long. */
+const POOL_MS = 5 * 60_000;
 
 /** Never left out, whatever upstream says about them. */
 const REQUIRED = new Set(["model", "input", "store", "stream"]);

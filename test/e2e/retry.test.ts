@@ -159,6 +159,51 @@ describe("a Responses-Lite model", () => {
   });
 });
 
+describe("connections that wait for another request", () => {
+  const MINUTE = 60_000;
+
+  /** The way out of this process, on which the first request breaks in the given way; what each asked for. */
+  function breaking(how: (signal: AbortSignal) => Promise<never>) {
+    const isPooled: boolean[] = [];
+    const egress = {
+      proxyFor: () => undefined,
+      async fetch(url: string, init: RequestInit = {}) {
+        if (!url.endsWith("/responses")) return fetch(url, init);
+        isPooled.push(init.keepalive !== false);
+        return isPooled.length === 1 ? how(init.signal ?? new AbortController().signal) : fetch(url, init);
+      },
+    };
+    return { isPooled, egress };
+  }
+
+  test.each<[string, number, (signal: AbortSignal) => Promise<never>]>([
+    ["breaks", 200, () => Promise.reject(Object.assign(new Error("reset"), { code: "ECONNRESET" }))],
+    [
+      "is silent",
+      504,
+      (signal) => new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+    ],
+  ])("are left alone for a while when one of them %s", async (_how, status, how) => {
+    await using backend = fakeCodex(says("ok"));
+    const { isPooled, egress } = breaking(how);
+    let nowMs = Date.now();
+    await using relay = startTestRelay({
+      baseUrl: backend.baseUrl,
+      egress,
+      now: () => nowMs,
+      upstream: { firstByteTimeoutMs: 300 },
+    });
+    const say = () => post(`${relay.url}/v1/chat/completions`, chatBody());
+    expect((await say()).status).toBe(status);
+    nowMs += 4 * MINUTE;
+    expect((await say()).status).toBe(200);
+    nowMs += 2 * MINUTE;
+    expect((await say()).status).toBe(200);
+    expect([isPooled[0], ...isPooled.slice(-2)]).toEqual([true, false, true]);
+    expect(isPooled.slice(1, -1)).not.toContain(true);
+  });
+});
+
 test("one conversation keeps its cache key and its headers; another gets others", async () => {
   await using backend = fakeCodex(says("ok"));
   await using relay = startTestRelay({ baseUrl: backend.baseUrl });

@@ -3,7 +3,7 @@ import { SILENT_LOG, type Log } from "../../src/lib/log.ts";
 import type { RelayOptions } from "../../src/server/options.ts";
 import { startRelay, type RunningRelay } from "../../src/server/serve.ts";
 import { UpstreamClient } from "../../src/upstream/client.ts";
-import { createEgress } from "../../src/upstream/egress.ts";
+import { createEgress, type Egress } from "../../src/upstream/egress.ts";
 import type { UpstreamOptions } from "../../src/upstream/options.ts";
 
 export interface TestRelay extends RunningRelay {
@@ -16,6 +16,8 @@ export interface TestRelayOptions {
   readonly relay?: Partial<RelayOptions>;
   readonly upstream?: Partial<UpstreamOptions>;
   readonly credentials?: CredentialProvider;
+  /** The way out; straight when left out. */
+  readonly egress?: Egress;
   readonly now?: () => number;
   readonly elapsed?: () => number;
   readonly log?: Log;
@@ -40,7 +42,7 @@ export function startTestRelay(options: TestRelayOptions): TestRelay {
       ...options.upstream,
     },
     credentials,
-    egress: createEgress({ proxy: undefined, noProxy: "" }),
+    egress: options.egress ?? createEgress({ proxy: undefined, noProxy: "" }),
     log: SILENT_LOG,
     now,
     sleep: () => Promise.resolve(),
