@@ -68,6 +68,8 @@ async function post(call: RefreshCall): Promise<Response> {
   try {
     return await call.fetch(call.tokenUrl, {
       method: "POST",
+      // On one that has died in the pool nobody could tell whether the token was spent.
+      keepalive: false,
       headers: { "content-type": "application/json", accept: "*/*" },
       body: JSON.stringify({
         client_id: call.clientId,

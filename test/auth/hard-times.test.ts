@@ -41,14 +41,18 @@ afterEach(async () => {
 const record = (message: string, fields?: object) => void lines.push(message + JSON.stringify(fields ?? {}));
 const log: Log = { debug() {}, info: record, warn: record, error: record };
 
-function keeper(env: Record<string, string> = {}, stateDir = join(home, "state")): CredentialKeeper {
+function keeper(
+  env: Record<string, string> = {},
+  stateDir = join(home, "state"),
+  send: (url: string, init?: RequestInit) => Promise<Response> = fetch,
+): CredentialKeeper {
   return openCredentials({
     env,
     authFile: file,
     stateDir,
     tokenUrl: server.url,
     clientId: "app",
-    fetch,
+    fetch: send,
     log,
     now: () => nowMs,
     sleep: (ms) => Bun.sleep(Math.min(ms, 5)),
@@ -241,4 +245,15 @@ test("a lock of another machine is not judged by this machine's processes", asyn
   expect(polls).toBe(3);
   await release();
   expect(readdirSync(home)).toEqual([]);
+});
+
+test("a token is spent on a connection of its own, not on one that may have died in the pool", async () => {
+  login(ending(-1), "rt_0");
+  const isPooled: boolean[] = [];
+  const send = (url: string, init?: RequestInit) => {
+    isPooled.push(init?.keepalive !== false);
+    return fetch(url, init);
+  };
+  await keeper({}, home, send).current();
+  expect(isPooled).toEqual([false]);
 });
