@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { completed, created, delta, frames } from "../support/fake-codex.ts";
-import { startTestRelay, type TestRelay } from "../support/relay.ts";
+import { eventually, startTestRelay, type TestRelay } from "../support/relay.ts";
 import {
   ask,
   askAll,
@@ -203,6 +203,34 @@ describe("after output", () => {
     2 * HANG_MS,
   );
 });
+
+test(
+  "an event that does not end is given up before it fills the memory",
+  async () => {
+    const mebibyte = Buffer.alloc(1024 * 1024, "x");
+    backend.script = goesOn(async (exchange) => {
+      exchange.chunk(`data: {"type":"response.output_text.delta","delta":"`);
+      for (let sent = 0; sent < 80 && !exchange.socket.destroyed; sent += 1) {
+        exchange.chunk(mebibyte);
+        while (exchange.socket.writableLength > 0 && !exchange.socket.destroyed) await Bun.sleep(1);
+      }
+    });
+    for (const client of CLIENTS) {
+      const told = await ask(patient, client);
+      account.tried();
+      expect({ client: client.name, ...told }).toMatchObject({
+        client: client.name,
+        status: client.isStreaming ? 200 : 502,
+        end: "failed",
+        message: expect.stringContaining("too large to be real"),
+      });
+    }
+    await eventually(() => backend.held() === 0, HANG_MS);
+    backend.script = whole;
+    await expectRecovery(patient);
+  },
+  10 * HANG_MS,
+);
 
 /** Odd, but no fault: clients must not notice. */
 const ODD: Readonly<Record<string, Steps>> = {
