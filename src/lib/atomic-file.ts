@@ -1,13 +1,15 @@
-import { open, readdir, realpath, rename, stat, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { open, readdir, readlink, realpath, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 
 /** A write takes milliseconds: a temporary file older than this is a killed process's. */
 const LEFTOVER_AGE_MS = 10_000;
+/** As many as Linux follows. */
+const MOST_LINKS = 40;
 
 /**
  * Replaces a file in one step: readers see the old content or the new one, never a part, also after a crash. The
  * temporary file lies beside the target (a rename does not cross file systems); a symlink stays one, its target is
- * replaced. `mode` is set whatever the umask. `beforeRename` gets the finished temporary file; when it throws, the
+ * replaced or made. `mode` is set whatever the umask, and the owner stays who it was where this user may see to that. `beforeRename` gets the finished temporary file; when it throws, the
  * target stays as it was. Throws the error of the file system. Not `Bun.write`: that ignores the mode.
  */
 export async function writeAtomically(
@@ -16,7 +18,7 @@ export async function writeAtomically(
   mode: number,
   beforeRename?: (temporary: string) => Promise<void>,
 ): Promise<void> {
-  const target = await realpath(path).catch(() => path);
+  const target = await endOf(path);
   const folder = dirname(target);
   const prefix = `.${basename(target)}.`;
   await sweepLeftovers(folder, prefix);
@@ -25,6 +27,7 @@ export async function writeAtomically(
   try {
     try {
       await file.chmod(mode);
+      await keepOwner(file, target);
       await file.writeFile(content);
       await file.sync();
     } finally {
@@ -37,6 +40,27 @@ export async function writeAtomically(
     throw error;
   }
   await syncFolder(folder);
+}
+
+/** Where a path leads in the end, also where nothing is there yet. */
+async function endOf(path: string): Promise<string> {
+  let end = path;
+  for (let links = 0; links < MOST_LINKS; links += 1) {
+    const real = await realpath(end).catch(() => undefined);
+    if (real !== undefined) return real;
+    const next = await readlink(end).catch(() => undefined);
+    if (next === undefined) return end;
+    end = resolve(dirname(end), next);
+  }
+  return path;
+}
+
+/** What root writes for somebody else, as with sudo, stays theirs. */
+async function keepOwner(file: FileHandle, target: string): Promise<void> {
+  const before = await stat(target).catch(() => undefined);
+  if (!before) return;
+  const now = await file.stat();
+  if (before.uid !== now.uid || before.gid !== now.gid) await file.chown(before.uid, before.gid).catch(() => {});
 }
 
 /** What a killed process left may hold a token that still works, so it does not stay. Best effort. */

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
+  chownSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -90,4 +92,29 @@ test("what a killed writer left behind is swept, what a living one is writing is
   utimesSync(leftover, 1_700_000_000, 1_700_000_000);
   await writeAtomically(file, "new", 0o600);
   expect(readdirSync(home).toSorted()).toEqual([".secret.json.2.def.tmp", "secret.json"]);
+});
+
+test("a symlink that leads to nothing yet stays one, and what it leads to is made", async () => {
+  mkdirSync(join(home, "elsewhere"));
+  symlinkSync("elsewhere/secret.json", file);
+  symlinkSync("secret.json", join(home, "first"));
+  await writeAtomically(join(home, "first"), "new", 0o600);
+  expect([lstatSync(file).isSymbolicLink(), lstatSync(join(home, "first")).isSymbolicLink()]).toEqual([true, true]);
+  expect(readFileSync(join(home, "elsewhere/secret.json"), "utf8")).toBe("new");
+  expect(readdirSync(join(home, "elsewhere"))).toEqual(["secret.json"]);
+});
+
+test("symlinks that lead to each other are an error, not a hang", async () => {
+  symlinkSync("b", join(home, "a"));
+  symlinkSync("a", join(home, "b"));
+  await writeAtomically(join(home, "a"), "new", 0o600).catch(() => {});
+  expect(readdirSync(home).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+});
+
+test.skipIf(process.getuid?.() !== 0)("what root writes for another user stays theirs", async () => {
+  writeFileSync(file, "old", { mode: 0o600 });
+  chownSync(file, 12_345, 54_321);
+  await writeAtomically(file, "new", 0o600);
+  const { uid, gid } = statSync(file);
+  expect([uid, gid, modeOf(file), readFileSync(file, "utf8")]).toEqual([12_345, 54_321, 0o600, "new"]);
 });
