@@ -1,14 +1,17 @@
 import { linkSync, readFileSync, renameSync, unlinkSync } from "node:fs";
-import { open, readFile, stat, unlink } from "node:fs/promises";
+import { open, readFile, stat, unlink, type FileHandle } from "node:fs/promises";
 import { hostname } from "node:os";
 
 /** A holder usually does one network call; one that is older has died or hangs. */
 const STALE_MS = 60_000;
 const POLL_MS = 50;
+/** Writing the holder's name into a new lock takes far less. */
+const EMPTY_MS = 1000;
 
 export interface LockOptions {
   /** Age at which a lock counts as left behind although its holder lives; a minute when not given. */
   readonly staleMs?: number;
+  /** A clock that nobody sets and that stands still while the machine sleeps. */
   readonly now?: () => number;
   readonly sleep?: (ms: number) => Promise<void>;
 }
@@ -18,44 +21,56 @@ export interface LockOptions {
  * taken over. Returns how to give it back. Throws the error of the file system when the folder cannot be written.
  */
 export async function takeLock(path: string, options: LockOptions = {}): Promise<() => Promise<void>> {
-  const now = options.now ?? Date.now;
+  const now = options.now ?? (() => performance.now());
   const sleep = options.sleep ?? ((ms: number) => Bun.sleep(ms));
   const staleMs = options.staleMs ?? STALE_MS;
   const token = `${process.pid} ${crypto.randomUUID()} ${hostname()}`;
   const deadline = now() + 2 * staleMs;
+  let seen = { held: "", sinceMs: now() };
   for (;;) {
     if (await create(path, token)) return () => release(path, token);
     const held = await readFile(path, "utf8").catch(() => "");
-    if ((await isAbandoned(path, held, staleMs)) && takeAway(path, held)) continue;
+    if (held !== seen.held) seen = { held, sinceMs: now() };
+    if ((await isAbandoned(path, held, now() - seen.sinceMs, staleMs)) && takeAway(path, held)) continue;
     if (now() > deadline) throw new Error(`the lock ${path} is held for too long`);
     await sleep(POLL_MS);
   }
 }
 
 async function create(path: string, token: string): Promise<boolean> {
+  let file: FileHandle;
   try {
-    const file = await open(path, "wx", 0o600);
-    await file.writeFile(token);
-    await file.close();
-    return true;
+    file = await open(path, "wx", 0o600);
   } catch (error) {
     if ((error as { code?: string }).code === "EEXIST") return false;
     throw error;
   }
+  try {
+    await file.writeFile(token);
+    return true;
+  } catch (error) {
+    // A full disk has room for the name alone; it would keep others waiting.
+    await unlink(path).catch(() => {});
+    throw error;
+  } finally {
+    await file.close();
+  }
 }
 
-/** True when its holder is gone or has had it for longer than its work can take. */
-async function isAbandoned(path: string, held: string, staleMs: number): Promise<boolean> {
+/** True when its holder is gone or has had it for longer than its work can take. `seenMs`: since it was first met. */
+async function isAbandoned(path: string, held: string, seenMs: number, staleMs: number): Promise<boolean> {
+  if (seenMs > staleMs) return true;
   const facts = await stat(path).catch(() => undefined);
   if (!facts) return false;
-  // File times are the system's own; an injected clock has no meaning for them.
-  const ageMs = Date.now() - facts.mtimeMs;
-  if (ageMs > staleMs) return true;
   const [holder = "", , host = hostname()] = held.split(" ");
   // An empty lock is being written right now, or its writer died in between.
-  if (holder === "") return ageMs > 1000;
+  if (holder === "") return seenMs > EMPTY_MS;
+  // File times are the system's own; an injected clock has no meaning for them.
+  const isOld = Date.now() - facts.mtimeMs > staleMs;
   // Containers may share the folder, but not their process ids: there only age tells.
-  return host === hostname() && !isAlive(Number(holder));
+  if (host !== hostname()) return isOld;
+  // It also looks old when the clock was set or the machine slept: then its holder gets the time to finish.
+  return !isAlive(Number(holder)) || (isOld && seenMs > staleMs / 2);
 }
 
 /**
