@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { lstat, mkdir, realpath, unlink } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { z } from "zod";
@@ -12,7 +13,12 @@ import type { CredentialSource, FreshTokens, Login } from "./source.ts";
 const REREADS = 4;
 const REREAD_MS = 50;
 
+/** Whoever changes the file that often while it is being replaced has it for themselves. */
+const RESAVES = 4;
+
 const PRIVATE = 0o600;
+
+class ChangedMeanwhile extends Error {}
 
 const Shape = z.looseObject({
   auth_mode: z.string().nullish(),
@@ -49,9 +55,9 @@ export class AuthFile implements CredentialSource {
   }
 
   async load(): Promise<Login | undefined> {
-    const file = await this.#read();
-    if (!file) return undefined;
-    const parsed = Shape.safeParse(file);
+    const read = await this.#read();
+    if (!read) return undefined;
+    const parsed = Shape.safeParse(read.file);
     if (!parsed.success) {
       throw this.#unusable(`${this.name} has an unexpected form (${parsed.error.issues[0]?.path.join(".")}).`);
     }
@@ -84,21 +90,34 @@ export class AuthFile implements CredentialSource {
 
   /** Read, change, write: keys that the relay does not know belong to the CLI and stay. */
   async save(fresh: FreshTokens, nowMs: number, replaces: string): Promise<boolean> {
-    const file = await this.#read();
-    const tokens = file?.["tokens"];
-    if (!isObject(tokens) || tokens["refresh_token"] !== replaces) return false;
-    const changed = {
-      ...file,
-      tokens: {
-        ...tokens,
-        ...(fresh.idToken === undefined ? {} : { id_token: fresh.idToken }),
-        ...(fresh.accessToken === undefined ? {} : { access_token: fresh.accessToken }),
-        ...(fresh.refreshToken === undefined ? {} : { refresh_token: fresh.refreshToken }),
-      },
-      last_refresh: new Date(nowMs).toISOString(),
-    };
-    await writeAtomically(this.#path, JSON.stringify(changed, undefined, 2), PRIVATE);
-    return true;
+    for (let attempt = 0; ; attempt += 1) {
+      const before = await this.#read();
+      const tokens = before?.file["tokens"];
+      if (!before || !isObject(tokens) || tokens["refresh_token"] !== replaces) return false;
+      const changed = {
+        ...before.file,
+        tokens: {
+          ...tokens,
+          ...(fresh.idToken === undefined ? {} : { id_token: fresh.idToken }),
+          ...(fresh.accessToken === undefined ? {} : { access_token: fresh.accessToken }),
+          ...(fresh.refreshToken === undefined ? {} : { refresh_token: fresh.refreshToken }),
+        },
+        last_refresh: new Date(nowMs).toISOString(),
+      };
+      try {
+        await writeAtomically(this.#path, JSON.stringify(changed, undefined, 2), PRIVATE, () =>
+          this.#refuseChanged(before.text),
+        );
+        return true;
+      } catch (error) {
+        if (!(error instanceof ChangedMeanwhile) || attempt === RESAVES) throw error;
+      }
+    }
+  }
+
+  /** The CLI takes no lock: what it has written since the file was read is not to be written over. */
+  #refuseChanged(before: string): void {
+    if (textAt(this.#path) !== before) throw new ChangedMeanwhile();
   }
 
   /**
@@ -132,8 +151,8 @@ export class AuthFile implements CredentialSource {
     return `${target}.codex-relay.lock`;
   };
 
-  /** The file's object; undefined when there is no file. */
-  async #read(): Promise<JsonObject | undefined> {
+  /** The file's object and the text that it was; undefined when there is no file. */
+  async #read(): Promise<{ readonly file: JsonObject; readonly text: string } | undefined> {
     for (let attempt = 0; ; attempt += 1) {
       const text = await Bun.file(this.#path)
         .text()
@@ -142,8 +161,8 @@ export class AuthFile implements CredentialSource {
         await this.#refuseKeyring();
         return undefined;
       }
-      const value = parseJson(text);
-      if (isObject(value)) return value;
+      const file = parseJson(text);
+      if (isObject(file)) return { file, text };
       if (attempt === REREADS) throw this.#unusable(`${this.name} is not valid JSON.`);
       await this.#sleep(REREAD_MS);
     }
@@ -176,6 +195,14 @@ export class AuthFile implements CredentialSource {
 
   #unusable(message: string, hint: string = LOGIN): RelayError {
     return new RelayError("codex_auth_required", message, { hint });
+  }
+}
+
+function textAt(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
   }
 }
 

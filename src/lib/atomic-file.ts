@@ -1,4 +1,5 @@
-import { open, readdir, readlink, realpath, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { renameSync } from "node:fs";
+import { open, readdir, readlink, realpath, stat, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 
 /** A write takes milliseconds: a temporary file older than this is a killed process's. */
@@ -16,7 +17,7 @@ export async function writeAtomically(
   path: string,
   content: string | Uint8Array,
   mode: number,
-  beforeRename?: (temporary: string) => Promise<void>,
+  beforeRename?: (temporary: string) => Promise<void> | void,
 ): Promise<void> {
   const target = await endOf(path);
   const folder = dirname(target);
@@ -33,8 +34,10 @@ export async function writeAtomically(
     } finally {
       await file.close();
     }
-    await beforeRename?.(temporary);
-    await rename(temporary, target);
+    const checked = beforeRename?.(temporary);
+    if (checked) await checked;
+    // Not awaited: nothing of this process can come between the check and the rename, others hardly.
+    renameSync(temporary, target);
   } catch (error) {
     await unlink(temporary).catch(() => {});
     throw error;
