@@ -3,6 +3,7 @@ import type { Log } from "../lib/log.ts";
 import { takeLock } from "../lib/lock-file.ts";
 import type { CredentialProvider, Credentials, RefreshCounts } from "./credentials.ts";
 import { readClaims } from "./jwt.ts";
+import { Lineage } from "./lineage.ts";
 import type { AuthFetch } from "./login-service.ts";
 import { refreshTokens, RefreshFailure, type RefreshReason } from "./oauth.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
@@ -36,7 +37,8 @@ interface Unsaved {
   readonly replaces: string;
   readonly fresh: FreshTokens;
   readonly atMs: number;
-  retryAtMs: number;
+  /** Of the last attempt to save them; undefined before the first. */
+  triedAtMs: number | undefined;
 }
 
 /** What may be shown of a login. */
@@ -72,6 +74,10 @@ export class CredentialKeeper implements CredentialProvider {
   #unsaved: Unsaved | undefined;
   /** One save at a time: a slow retry must not write over the tokens of a later refresh. */
   #saving: Promise<void> | undefined;
+  /** What became of the tokens that were spent here. */
+  readonly #lineage = new Lineage();
+  /** From spending a token until what it gave is saved, or could not be. */
+  #spending: Promise<unknown> | undefined;
   /** What the last refresh gave, and when. */
   #renewed: { readonly accessToken: string | undefined; readonly atMs: number } | undefined;
   /** Until when a token that still works is used without trying to renew it. */
@@ -127,15 +133,21 @@ export class CredentialKeeper implements CredentialProvider {
     };
   }
 
+  /** Before the process ends: a token that is being spent is worth waiting for, and what it gave is saved if it can be. */
+  async settle(): Promise<void> {
+    await this.#spending?.catch(() => {});
+    if (this.#unsaved) await this.#saveUnsaved(this.#unsaved);
+  }
+
   /** The first source that holds something, read again only when it changed. */
   async #load(isForced = false): Promise<Held> {
-    if (this.#unsaved && this.#options.now() >= this.#unsaved.retryAtMs) await this.#saveUnsaved(this.#unsaved);
+    if (this.#unsaved && this.#isTimeToSave(this.#unsaved)) await this.#saveUnsaved(this.#unsaved);
     for (const source of this.#options.sources) {
       const version = await source.version();
       if (!isForced && this.#held?.source === source && this.#held.version === version) return this.#held;
       const login = await source.load();
       if (!login) continue;
-      this.#held = { source, version, login: this.#withUnsaved(login) };
+      this.#held = { source, version, login: this.#withUnsaved(source, login) };
       return this.#held;
     }
     this.#held = undefined;
@@ -145,15 +157,21 @@ export class CredentialKeeper implements CredentialProvider {
     });
   }
 
-  /** Tokens in memory replace those on disk only as long as the disk still has the ones that were spent for them. */
-  #withUnsaved(login: Login): Login {
-    const unsaved = this.#unsaved;
-    if (!unsaved || login.kind === "api-key") return login;
-    if (login.tokens.refreshToken === unsaved.replaces) {
-      return { kind: "chatgpt", tokens: merged(login.tokens, unsaved.fresh, unsaved.atMs) };
+  #isTimeToSave({ triedAtMs }: Unsaved): boolean {
+    // Either way: a clock may be set back.
+    return triedAtMs === undefined || Math.abs(this.#options.now() - triedAtMs) >= REST_MS;
+  }
+
+  /** Tokens in memory replace those on disk only as long as the disk has ones that were spent for them. */
+  #withUnsaved(source: CredentialSource, login: Login): Login {
+    if (login.kind === "api-key") return login;
+    const { refreshToken } = login.tokens;
+    if (this.#unsaved?.replaces !== refreshToken) {
+      const heir = this.#lineage.heirOf(login.tokens);
+      this.#unsaved = heir && { source, replaces: refreshToken ?? "", ...heir, triedAtMs: undefined };
     }
-    this.#unsaved = undefined;
-    return login;
+    const unsaved = this.#unsaved;
+    return unsaved ? { kind: "chatgpt", tokens: merged(login.tokens, unsaved.fresh, unsaved.atMs) } : login;
   }
 
   #isDue(tokens: Tokens): boolean {
@@ -198,8 +216,11 @@ export class CredentialKeeper implements CredentialProvider {
           },
         );
       }
-      return await this.#spend(held.source, refreshToken, reason);
+      const spending = this.#spend(held.source, refreshToken, reason);
+      this.#spending = spending;
+      return await spending;
     } finally {
+      this.#spending = undefined;
       await release();
     }
   }
@@ -221,12 +242,14 @@ export class CredentialKeeper implements CredentialProvider {
     }
     this.refreshes.ok += 1;
     const atMs = this.#options.now();
+    this.#lineage.remember(refreshToken, fresh, atMs);
     this.#renewed = { accessToken: fresh.accessToken, atMs };
     this.#restUntilMs = 0;
     this.#hasWarnedEarly = false;
     log.debug("The login was renewed.", { reason });
     await this.#saving;
-    const before = this.#unsaved;
+    // The file may hold another login by now, with tokens in memory of its own.
+    const before = this.#unsaved && newestOf(this.#unsaved) === refreshToken ? this.#unsaved : undefined;
     this.#unsaved = {
       source,
       replaces: before?.replaces ?? refreshToken,
@@ -236,7 +259,7 @@ export class CredentialKeeper implements CredentialProvider {
         idToken: fresh.idToken ?? before?.fresh.idToken,
       },
       atMs,
-      retryAtMs: 0,
+      triedAtMs: undefined,
     };
     await this.#saveUnsaved(this.#unsaved);
     return this.#load(true);
@@ -249,7 +272,7 @@ export class CredentialKeeper implements CredentialProvider {
   }
 
   async #trySaving(unsaved: Unsaved): Promise<void> {
-    unsaved.retryAtMs = this.#options.now() + REST_MS;
+    unsaved.triedAtMs = this.#options.now();
     try {
       await unsaved.source.save(unsaved.fresh, unsaved.atMs, unsaved.replaces);
       if (this.#unsaved === unsaved) this.#unsaved = undefined;
@@ -305,6 +328,10 @@ export class CredentialKeeper implements CredentialProvider {
       return () => Promise.resolve();
     }
   }
+}
+
+function newestOf({ fresh, replaces }: Unsaved): string {
+  return fresh.refreshToken ?? replaces;
 }
 
 function merged(tokens: Tokens, fresh: FreshTokens, nowMs: number): Tokens {

@@ -257,3 +257,130 @@ test("a token is spent on a connection of its own, not on one that may have died
   await keeper({}, home, send).current();
   expect(isPooled).toEqual([false]);
 });
+
+test("an end of the process waits for a token that is being spent", async () => {
+  login(ending(-1), "rt_0");
+  const arrived = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<Response>();
+  server.script.push(() => (arrived.resolve(), answer.promise));
+  const held = keeper();
+  const renewing = held.current();
+  await arrived.promise;
+  let isSettled = false;
+  const settling = held.settle().then(() => (isSettled = true));
+  await Bun.sleep(20);
+  expect([isSettled, stored()["refresh_token"]]).toEqual([false, "rt_0"]);
+  answer.resolve(Response.json({ access_token: ending(60 * MINUTE), refresh_token: "rt_a" }));
+  await settling;
+  expect(stored()["refresh_token"]).toBe("rt_a");
+  await renewing;
+});
+
+test("the last thing that a process does is to save what it could not save before", async () => {
+  login(ending(-1), "rt_0");
+  const held = keeper();
+  {
+    using _ = forbidSaving();
+    give(600 * MINUTE, "rt_a");
+    await held.current();
+    await held.settle();
+    expect(stored()["refresh_token"]).toBe("rt_0");
+  }
+  await held.settle();
+  expect(stored()["refresh_token"]).toBe("rt_a");
+});
+
+test("a clock that is set back by a day does not put off saving by a day", async () => {
+  login(ending(-1), "rt_0");
+  const held = keeper();
+  {
+    using _ = forbidSaving();
+    give(48 * 60 * MINUTE, "rt_a");
+    await held.current();
+  }
+  nowMs -= 24 * 60 * MINUTE;
+  await held.current();
+  expect(stored()["refresh_token"]).toBe("rt_a");
+});
+
+test("what the CLI writes while a renewed token is being saved is not written over", async () => {
+  let rounds = 0;
+  for (let hits = 0; hits < 10; rounds += 1) {
+    login(ending(-1), "rt_0");
+    server.script.push(() => Response.json({ access_token: ending(60 * MINUTE), refresh_token: "rt_a" }));
+    const state = { isOver: false, isHit: false };
+    const renewing = keeper()
+      .current()
+      .finally(() => (state.isOver = true));
+    while (!state.isOver && !state.isHit) {
+      await new Promise(setImmediate);
+      // The temporary file is there: what the old one held has been read.
+      if (!readdirSync(home).some((name) => name.endsWith(".tmp"))) continue;
+      login(ending(90 * MINUTE), "rt_cli");
+      state.isHit = true;
+    }
+    await renewing;
+    expect(stored()["refresh_token"]).toBe(state.isHit ? "rt_cli" : "rt_a");
+    if (state.isHit) hits += 1;
+    if (rounds > 1000) throw new Error("it is never met while it writes");
+  }
+});
+
+/** Moves the file away, as switchers between accounts and backups do; given back by calling the result. */
+function moveAway(): () => void {
+  const aside = `${file}.aside`;
+  renameSync(file, aside);
+  return () => renameSync(aside, file);
+}
+
+test("a login that is away while it is renewed is saved once it is back", async () => {
+  login(ending(-1), "rt_0");
+  let giveBack = () => {};
+  server.script.push(() => {
+    giveBack = moveAway();
+    return Response.json({ access_token: ending(60 * MINUTE), refresh_token: "rt_a" });
+  });
+  const held = keeper();
+  expect((await failure(held.current()))?.code).toBe("codex_auth_required");
+  giveBack();
+  expect((await held.current()).accessToken).toBe(ending(60 * MINUTE));
+  await held.current();
+  expect(stored()["refresh_token"]).toBe("rt_a");
+  expect(server.asked).toEqual(["rt_0"]);
+});
+
+test("a file that is put back from before several renewals gets their last one", async () => {
+  login(ending(-1), "rt_0");
+  const old = readFileSync(file);
+  const held = keeper();
+  for (const token of ["rt_a", "rt_b", "rt_c"]) {
+    give(10 * MINUTE, token);
+    await held.current();
+    nowMs += 6 * MINUTE;
+  }
+  writeFileSync(file, old);
+  give(60 * MINUTE, "rt_d");
+  await held.current();
+  await held.current();
+  expect(server.asked).toEqual(["rt_0", "rt_a", "rt_b", "rt_c"]);
+  expect(stored()["refresh_token"]).toBe("rt_d");
+});
+
+test("tokens in memory of one login never get into the file of another", async () => {
+  login(ending(-1), "rt_0");
+  const held = keeper();
+  server.script.push(() => {
+    login(ending(60 * MINUTE), "rt_other");
+    return Response.json({ access_token: ending(60 * MINUTE, "first"), refresh_token: "rt_a" });
+  });
+  expect((await held.current()).accessToken).toBe(ending(60 * MINUTE));
+  nowMs += 56 * MINUTE;
+  give(60 * MINUTE, "rt_other_a");
+  await held.current();
+  expect(stored()["refresh_token"]).toBe("rt_other_a");
+  login(ending(-1), "rt_0");
+  give(60 * MINUTE, "rt_b");
+  await held.current();
+  expect(server.asked).toEqual(["rt_0", "rt_other", "rt_a"]);
+  expect(stored()["refresh_token"]).toBe("rt_b");
+});
