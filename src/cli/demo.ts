@@ -40,7 +40,10 @@ export const demo = defineCommand({
         tokens: { OPENAI_ACCESS_TOKEN: accessToken, OPENAI_CHATGPT_ACCOUNT_ID: accountId },
       });
       const relay = listen(wiring);
-      const stopped = runUntilStopped(relay, wiring.log, reloader(wiring, relay));
+      const stopped = runUntilStopped(relay, wiring.log, {
+        reload: reloader(wiring, relay),
+        settle: () => wiring.credentials.settle(),
+      });
       introduce(relay.url, backend.origin);
       return await stopped;
     } finally {

@@ -82,6 +82,7 @@ async function withRelay(
     });
   } finally {
     await relay.stop();
+    await wiring.credentials.settle();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -5,8 +5,16 @@ import { say } from "./output.ts";
 /** How long streams that are under way may go on after the first signal. */
 const DRAIN_MS = 30_000;
 
+/** What a running relay's command does on signals. */
+export interface Habits {
+  /** On SIGHUP. */
+  readonly reload: () => void;
+  /** What must not be broken off even by a second signal. */
+  readonly settle: () => Promise<void>;
+}
+
 /** Serves until SIGINT or SIGTERM, then drains; a second signal stops at once. Resolves to the exit code. */
-export function runUntilStopped(relay: RunningRelay, log: Log, reload: () => void = () => {}): Promise<number> {
+export function runUntilStopped(relay: RunningRelay, log: Log, { reload, settle }: Habits): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   // Only a relay in the background or of a service was given a log file.
   if (process.env["CODEX_RELAY_LOG_FILE"]) {
@@ -16,6 +24,7 @@ export function runUntilStopped(relay: RunningRelay, log: Log, reload: () => voi
   const stop = async () => {
     if (isStopping) {
       await relay.stop();
+      await settle();
       resolve(0);
       return;
     }
@@ -28,6 +37,7 @@ export function runUntilStopped(relay: RunningRelay, log: Log, reload: () => voi
       log.warn("Requests were still running after the time to finish; they were cut.");
       await relay.stop();
     }
+    await settle();
     resolve(0);
   };
   const onSignal = () => void stop();

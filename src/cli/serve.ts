@@ -12,7 +12,10 @@ export const serve = defineCommand({
   async run({ rawArgs }) {
     const wiring = await wire(parseFlags(rawArgs).settings, process.env);
     const relay = listen(wiring);
-    const stopped = runUntilStopped(relay, wiring.log, reloader(wiring, relay));
+    const stopped = runUntilStopped(relay, wiring.log, {
+      reload: reloader(wiring, relay),
+      settle: () => wiring.credentials.settle(),
+    });
     await introduce(wiring, relay.url);
     return stopped;
   },
