@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { lstat, mkdir, realpath, unlink } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { z } from "zod";
-import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
+import { fileVersion, overwrite, writeAtomically } from "../lib/atomic-file.ts";
 import { RelayError } from "../lib/errors.ts";
 import { homeFolder } from "../lib/home.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
@@ -17,6 +17,9 @@ const REREAD_MS = 50;
 const RESAVES = 4;
 
 const PRIVATE = 0o600;
+
+/** The folder may not be written, or the file is mounted by itself. */
+const CANNOT_REPLACE = new Set(["EACCES", "EPERM", "EBUSY", "EROFS"]);
 
 class ChangedMeanwhile extends Error {}
 
@@ -105,13 +108,23 @@ export class AuthFile implements CredentialSource {
         last_refresh: new Date(nowMs).toISOString(),
       };
       try {
-        await writeAtomically(this.#path, JSON.stringify(changed, undefined, 2), PRIVATE, () =>
-          this.#refuseChanged(before.text),
-        );
+        await this.#write(JSON.stringify(changed, undefined, 2), () => this.#refuseChanged(before.text));
         return true;
       } catch (error) {
         if (!(error instanceof ChangedMeanwhile) || attempt === RESAVES) throw error;
       }
+    }
+  }
+
+  async #write(text: string, check: () => void): Promise<void> {
+    try {
+      await writeAtomically(this.#path, text, PRIVATE, check);
+    } catch (error) {
+      if (!CANNOT_REPLACE.has((error as { code?: string }).code ?? "")) throw error;
+      // A spent token must not stay the only one on the disk. When not even this can be done, the first error says why.
+      await overwrite(this.#path, text, check).catch((second: unknown) => {
+        throw second instanceof ChangedMeanwhile ? second : error;
+      });
     }
   }
 
@@ -128,7 +141,7 @@ export class AuthFile implements CredentialSource {
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
     const release = await takeLock(await this.lockPath(), { sleep: this.#sleep });
     try {
-      await writeAtomically(this.#path, JSON.stringify(login, undefined, 2), PRIVATE);
+      await this.#write(JSON.stringify(login, undefined, 2), () => {});
     } finally {
       await release();
     }

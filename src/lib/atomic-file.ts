@@ -45,6 +45,26 @@ export async function writeAtomically(
   await syncFolder(folder);
 }
 
+/**
+ * Writes over a file where it lies, for places that allow nothing better: a folder that may not be written, a file that
+ * is mounted by itself. One write, never shorter than what was there, so that a process that dies leaves no half of
+ * either; the blanks that fill it up are cut off afterwards. Throws the error of the file system.
+ */
+export async function overwrite(path: string, text: string, check: () => void): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    const bytes = Buffer.from(text);
+    const { size } = await file.stat();
+    const filled = Buffer.concat([bytes, Buffer.alloc(Math.max(0, size - bytes.length), " ")]);
+    check();
+    await file.write(filled, 0, filled.length, 0);
+    await file.sync();
+    if (size > bytes.length) await file.truncate(bytes.length);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Where a path leads in the end, also where nothing is there yet. */
 async function endOf(path: string): Promise<string> {
   let end = path;

@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { writeAtomically } from "../../src/lib/atomic-file.ts";
+import { overwrite, writeAtomically } from "../../src/lib/atomic-file.ts";
 
 let home: string;
 let file: string;
@@ -117,4 +117,21 @@ test.skipIf(process.getuid?.() !== 0)("what root writes for another user stays t
   await writeAtomically(file, "new", 0o600);
   const { uid, gid } = statSync(file);
   expect([uid, gid, modeOf(file), readFileSync(file, "utf8")]).toEqual([12_345, 54_321, 0o600, "new"]);
+});
+
+test.each(["longer than before", "x"])("written over in place: %p", async (text) => {
+  writeFileSync(file, "as it was", { mode: 0o640 });
+  const { ino } = statSync(file);
+  await overwrite(file, text, () => {});
+  expect([statSync(file).ino, modeOf(file), readFileSync(file, "utf8")]).toEqual([ino, 0o640, text]);
+});
+
+test("a check that fails leaves the file as it was", async () => {
+  writeFileSync(file, "as it was");
+  const check = () => {
+    throw new Error("no");
+  };
+  await overwrite(file, "new", check).catch(() => {});
+  await writeAtomically(file, "new", 0o600, check).catch(() => {});
+  expect([readFileSync(file, "utf8"), readdirSync(home)]).toEqual(["as it was", ["secret.json"]]);
 });

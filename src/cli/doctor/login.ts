@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { LoginFacts } from "../../auth/keeper.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
@@ -70,14 +70,14 @@ export function storageCheck(facts: LoginFacts, wiring: Wiring, authFile: string
   if (process.platform !== "win32" && (mode & 0o077) !== 0) {
     faults.push([`${authFile} can be read by others (mode ${mode.toString(8)}).`, `Run \`chmod 600 ${authFile}\`.`]);
   }
+  const outcome = canBeWrittenOver(file)
+    ? "a renewed login is written over the old one, which a power cut may spoil."
+    : "a renewed login is lost when the relay stops.";
   if (facts.kind === "chatgpt" && !isWritable(dirname(file))) {
-    faults.push([
-      `${dirname(file)} cannot be written: a renewed login is lost when the relay stops.`,
-      `Run \`chmod u+w ${dirname(file)}\` as its owner.`,
-    ]);
+    faults.push([`${dirname(file)} cannot be written: ${outcome}`, `Run \`chmod u+w ${dirname(file)}\` as its owner.`]);
   } else if (facts.kind === "chatgpt" && isMountPoint(file)) {
     faults.push([
-      `${authFile} is mounted by itself and cannot be replaced: a renewed login is lost when the relay stops.`,
+      `${authFile} is mounted by itself and cannot be replaced: ${outcome}`,
       `Mount the folder ${dirname(file)} instead of the file.`,
     ]);
   }
@@ -108,6 +108,15 @@ function placeToKeep({ settings }: Wiring, authFile: string): string | undefined
 function holds(file: string, words: string): boolean {
   try {
     return readFileSync(file, "utf8").includes(words);
+  } catch {
+    return false;
+  }
+}
+
+function canBeWrittenOver(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK);
+    return true;
   } catch {
     return false;
   }

@@ -65,7 +65,7 @@ describe("a renewed login could not be kept", () => {
       {
         id: "storage",
         status: "warn",
-        summary: `${folder} cannot be written: a renewed login is lost when the relay stops.`,
+        summary: `${folder} cannot be written: a renewed login is written over the old one, which a power cut may spoil.`,
         fix: `Run \`chmod u+w ${folder}\` as its owner.`,
       },
     ]);
@@ -85,7 +85,7 @@ describe("a renewed login could not be kept", () => {
       {
         id: "storage",
         status: "warn",
-        summary: `${patient.file} is mounted by itself and cannot be replaced: a renewed login is lost when the relay stops.`,
+        summary: `${patient.file} is mounted by itself and cannot be replaced: a renewed login is written over the old one, which a power cut may spoil.`,
         fix: `Mount the folder ${dirname(patient.file)} instead of the file.`,
       },
     ]);
