@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { lstat, mkdir, realpath, unlink } from "node:fs/promises";
+import { lstat, mkdir, realpath, stat, unlink } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { z } from "zod";
 import { fileVersion, overwrite, writeAtomically } from "../lib/atomic-file.ts";
@@ -17,6 +17,9 @@ const REREAD_MS = 50;
 const RESAVES = 4;
 
 const PRIVATE = 0o600;
+
+/** A login takes a few thousand. */
+const MAX_BYTES = 2 ** 20;
 
 /** The folder may not be written, or the file is mounted by itself. */
 const CANNOT_REPLACE = new Set(["EACCES", "EPERM", "EBUSY", "EROFS"]);
@@ -166,6 +169,7 @@ export class AuthFile implements CredentialSource {
 
   /** The file's object and the text that it was; undefined when there is no file. */
   async #read(): Promise<{ readonly file: JsonObject; readonly text: string } | undefined> {
+    await this.#refuseOddities();
     for (let attempt = 0; ; attempt += 1) {
       const text = await Bun.file(this.#path)
         .text()
@@ -179,6 +183,15 @@ export class AuthFile implements CredentialSource {
       if (attempt === REREADS) throw this.#unusable(`${this.name} is not valid JSON.`);
       await this.#sleep(REREAD_MS);
     }
+  }
+
+  /** Nothing that would be read for ever, or anew for every request. */
+  async #refuseOddities(): Promise<void> {
+    const facts = await stat(this.#path).catch(() => undefined);
+    if (!facts || facts.isDirectory()) return;
+    if (!facts.isFile()) throw this.#unusable(`${this.name} is no file.`, "Remove it and run `codex-relay login`.");
+    if (facts.size <= MAX_BYTES) return;
+    throw this.#unusable(`${this.name} is too large to hold a login (${Math.ceil(facts.size / 2 ** 20)} MiB).`);
   }
 
   #unreadable(error: unknown): undefined {

@@ -327,6 +327,7 @@ describe("what is wrong with the file is said with its cure", () => {
     ["no file", () => {}, "There is no login", "codex login"],
     ["a folder", () => mkdirSync(file), "is a folder", "Remove it"],
     ["junk", () => writeFileSync(file, "{{{"), "not valid JSON", "codex login"],
+    ["10 MB of junk", () => writeFileSync(file, "x".repeat(1e7)), "too large to hold a login (10 MiB)", "codex login"],
     ["no tokens", () => writeFileSync(file, '{"auth_mode":"chatgpt"}'), "holds no tokens", "codex login"],
     ["an empty key", () => writeFileSync(file, '{"auth_mode":"apikey"}'), "holds none", "codex login"],
     ["another kind", () => writeFileSync(file, '{"auth_mode":"agentIdentity"}'), "agentIdentity", "codex login"],
@@ -350,6 +351,11 @@ describe("what is wrong with the file is said with its cure", () => {
     expect(error.hint).toContain(hint);
     expect(error.message + error.hint).not.toContain("eyJ");
   });
+});
+
+test.skipIf(!Bun.which("mkfifo"))("a pipe in the place of the file is told, not waited for", async () => {
+  Bun.spawnSync(["mkfifo", file]);
+  expect((await refused(keeper().current())).message).toContain("is no file");
 });
 
 describe("modes", () => {
