@@ -6,6 +6,12 @@ import { RelayError } from "../lib/errors.ts";
 /** One event may carry an image; beyond this the stream is broken. In characters. */
 const MAX_EVENT_CHARACTERS = 64 * 1024 * 1024;
 
+/**
+ * Of a network read, taken apart at once. A fast backend fills half a megabyte at a time, which as events is many times
+ * that: as long as a slow reader has not taken them, they would all be held.
+ */
+const SLICE_BYTES = 64 * 1024;
+
 export interface ReadOptions {
   /** Longest silence before the reply counts as dead; none when left out. */
   readonly idleTimeoutMs?: number;
@@ -60,21 +66,27 @@ export async function* readEvents(
       const { done, value } = await read(reader);
       isWaiting = false;
       if (isSilent) throw silentUpstream(options.idleTimeoutMs ?? 0);
-      // A last event without its blank line still counts, so the end of the body closes it.
-      parser.feed(done ? `${decoder.decode()}\n\n` : decoder.decode(value, { stream: true }));
-      if (batch.length > 0) {
-        const ready = batch;
-        batch = [];
-        options.onBatch?.(ready);
-        yield ready;
+      for (const slice of value ? slicesOf(value) : [undefined]) {
+        // A last event without its blank line still counts, so the end of the body closes it.
+        parser.feed(slice ? decoder.decode(slice, { stream: true }) : `${decoder.decode()}\n\n`);
+        if (batch.length > 0) {
+          const ready = batch;
+          batch = [];
+          options.onBatch?.(ready);
+          yield ready;
+        }
+        if (oversize) throw new RelayError("upstream_error", "Upstream sent an event that is too large to be real.");
       }
-      if (oversize) throw new RelayError("upstream_error", "Upstream sent an event that is too large to be real.");
       if (done) return;
     }
   } finally {
     clearTimeout(silence);
     reader.cancel().catch(() => {});
   }
+}
+
+function* slicesOf(bytes: Uint8Array): Iterable<Uint8Array> {
+  for (let start = 0; start < bytes.length; start += SLICE_BYTES) yield bytes.subarray(start, start + SLICE_BYTES);
 }
 
 interface ByteReader {

@@ -40,9 +40,10 @@ export async function afterFirstOutput(events: Batches, holdMs: number, now: () 
   }
 }
 
-async function* chain(held: readonly Held[], rest: Batches): Batches {
+async function* chain(held: Held[], rest: Batches): Batches {
   try {
-    for (const batch of held) {
+    // Taken out one by one: this lives as long as the reply, and what was handed on must not.
+    for (let batch = held.shift(); batch; batch = held.shift()) {
       const result = await batch;
       if (result.done) return;
       yield result.value;

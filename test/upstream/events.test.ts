@@ -95,3 +95,12 @@ test("leaving early lets go of the body", async () => {
   }
   expect(isCancelled).toBe(true);
 });
+
+test("a large network read is taken apart bit by bit, as its reader asks for more", async () => {
+  const frame = `data: ${A}\n\n`;
+  const frames = 40_000;
+  const sizes: number[] = [];
+  for await (const batch of readEvents(body(frame.repeat(frames)))) sizes.push(batch.length);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(frames);
+  expect(Math.max(...sizes)).toBeLessThan(frames / 20);
+});
