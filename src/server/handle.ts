@@ -219,10 +219,13 @@ export function frameSource(
     record.fail(error);
     return stream.onFailure(error);
   };
+  // An abort wakes nobody who is not reading: without this, what was read ahead stays until upstream's time is over.
+  const letGo = () => void reply.events.return().catch(() => {});
   return {
     async next() {
       if (isOver || stream.isDone) {
         life.end();
+        letGo();
         return undefined;
       }
       let frames = "";
@@ -245,6 +248,9 @@ export function frameSource(
         return reason instanceof RelayError ? frames + fail(reason) : undefined;
       }
     },
-    cancel: () => life.leave(),
+    cancel() {
+      life.leave();
+      letGo();
+    },
   };
 }

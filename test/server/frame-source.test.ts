@@ -1,0 +1,72 @@
+import { expect, test } from "bun:test";
+import type { CodexEvent } from "../../src/codex/schema.ts";
+import { WireEvent } from "../../src/codex/wire-event.ts";
+import type { ClientStream } from "../../src/protocols/protocol.ts";
+import { frameSource } from "../../src/server/handle.ts";
+import { Life } from "../../src/server/life.ts";
+import { RequestRecord } from "../../src/server/record.ts";
+import { delta } from "../support/fake-codex.ts";
+
+const lifeAndRecord = () => {
+  const start = { id: "1", method: "POST", route: "/x", path: "/x", dialect: "x", isProbe: false, keepsText: false };
+  return {
+    life: new Life(new AbortController().signal, () => {}),
+    record: new RequestRecord(
+      start,
+      () => 0,
+      () => {},
+    ),
+  };
+};
+
+/** Upstream that has always more to say, and whether it was let go. */
+function endless() {
+  const seen = { isLetGo: false };
+  async function* events() {
+    try {
+      for (;;) yield [WireEvent.of(delta("x") as CodexEvent)];
+    } finally {
+      seen.isLetGo = true;
+    }
+  }
+  return { seen, reply: { headers: new Headers(), events: events(), dropped: [] } };
+}
+
+const stream = (isDone: () => boolean): ClientStream => ({
+  get isDone() {
+    return isDone();
+  },
+  onEvent: () => "frame",
+  onEnd: () => "",
+  onFailure: () => "",
+});
+
+test("what was read ahead for a client that had stopped reading is let go when it leaves", async () => {
+  const { seen, reply } = endless();
+  const admitted = lifeAndRecord();
+  const source = frameSource(
+    stream(() => false),
+    reply,
+    admitted,
+  );
+  expect(await source.next()).toBe("frame");
+  source.cancel();
+  await Promise.resolve();
+  expect(seen.isLetGo).toBe(true);
+  expect(admitted.life.signal.aborted).toBe(true);
+});
+
+test("so it is when the answer is over before upstream", async () => {
+  const { seen, reply } = endless();
+  let isDone = false;
+  const source = frameSource(
+    stream(() => isDone),
+    reply,
+    lifeAndRecord(),
+  );
+  await source.next();
+  isDone = true;
+  expect(await source.next()).toBeUndefined();
+  await Promise.resolve();
+  expect(seen.isLetGo).toBe(true);
+});
