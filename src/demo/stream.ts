@@ -23,6 +23,8 @@ export interface StreamShape {
   readonly delayMs?: number;
   /** Wait before each event. */
   readonly paceMs?: number;
+  /** Waits after so many events until told. */
+  readonly pause?: { readonly after: number; readonly until: Promise<unknown> };
   /** Ends early after so many events: by a torn socket, by an orderly close, or not at all until the client leaves. */
   readonly end?: { readonly after: number; readonly how: "destroy" | "close" | "stall" };
 }
@@ -43,7 +45,7 @@ export class EventStream {
   #opening: string;
   #isOver = false;
   #isExhausted = false;
-  #letGo: () => void = () => {};
+  readonly #leave = Promise.withResolvers<void>();
   /** Bytes cut up by `bytesPerWrite` and not yet sent. */
   #slices: Uint8Array[] = [];
 
@@ -61,7 +63,7 @@ export class EventStream {
   /** The client is gone. */
   abort(): void {
     this.#finish(true);
-    this.#letGo();
+    this.#leave.resolve();
   }
 
   #finish(wasAborted: boolean): void {
@@ -80,6 +82,7 @@ export class EventStream {
       return;
     }
     if (this.#isEarlyEnd()) return this.#endEarly(controller);
+    if (this.#sent === this.#shape.pause?.after) await Promise.race([this.#shape.pause.until, this.#leave.promise]);
     if (this.#isExhausted) {
       this.#finish(false);
       controller.close();
@@ -113,7 +116,7 @@ export class EventStream {
       }
       batch += this.#frame(next.value);
       this.#sent += 1;
-      if (this.#shape.paceMs) break;
+      if (this.#shape.paceMs || this.#sent === this.#shape.pause?.after) break;
     }
     return batch;
   }
@@ -136,10 +139,7 @@ export class EventStream {
         controller.close();
         return;
       default:
-        await new Promise<void>((resolve) => {
-          this.#letGo = resolve;
-          if (this.#isOver) resolve();
-        });
+        await this.#leave.promise;
     }
   }
 

@@ -1,4 +1,23 @@
 import { appendFileSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import type { Holding } from "./rig.ts";
+
+/** For people; `HOSTILE_REPORT=FILE` also collects the lines in a file. */
+function tell(line: string): void {
+  process.stderr.write(`${line}\n`);
+  const file = process.env["HOSTILE_REPORT"];
+  if (file) appendFileSync(file, `${line}\n`);
+}
+
+/** One line of what was tried, where the books are kept of other processes. */
+export function report(part: string, what: string, cases: number, more = ""): void {
+  tell(`hostile | ${`${part}: ${what}`.padEnd(34)} | ${String(cases).padStart(6)} cases | ${more}`);
+}
+
+/** What a process held before, at the height of it, and after. */
+export function held(before: Holding, during: Holding, after: Holding): string {
+  const show = (name: keyof Holding) => [before, during, after].map((one) => one[name]).join(" -> ");
+  return `descriptors ${show("handles")} | sockets ${show("sockets")} | RSS ${show("rssMb")} MiB`;
+}
 
 /** What a process holds; zeros where the system has no /proc to ask. */
 export interface Levels {
@@ -50,9 +69,7 @@ export class Account {
       `sockets ${before.sockets} -> ${after.sockets}`,
       `RSS ${this.#rssMib} -> ${after.rssMib} MiB`,
     ].join(" | ");
-    process.stderr.write(`${line}\n`);
-    const file = process.env["HOSTILE_REPORT"];
-    if (file !== undefined && file !== "") appendFileSync(file, `${line}\n`);
+    tell(line);
     if (this.#cases === 0) throw new Error(`${this.#name}: nothing was tried`);
     if (left.length > 0) throw new Error(`${this.#name} left open: ${left.join(", ")}`);
   }

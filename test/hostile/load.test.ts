@@ -1,0 +1,318 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { randomOf } from "./mutate.ts";
+import { RawClient } from "./raw-client.ts";
+import { held, report } from "./report.ts";
+import { becomesTrue, Rig, type Holding } from "./rig.ts";
+
+/** `HOSTILE_LONG=1` makes the soak an hour; `LOAD_SEED=7 bun test hostile/load` chooses otherwise. */
+const isLong = Boolean(process.env["HOSTILE_LONG"]);
+const seed = Number(process.env["LOAD_SEED"] ?? 1);
+const LIMIT_MS = 180_000;
+
+/** Idle connections to one host that Bun's fetch keeps for later. */
+const KEPT_CONNECTIONS = 64;
+/** Files and pipes that a runtime opens and closes by itself. */
+const SPARE_HANDLES = 8;
+const MIB = 1024 * 1024;
+
+const CHAT = "/v1/chat/completions";
+const ask = (deltas: number, over: object = {}) =>
+  JSON.stringify({
+    model: "gpt-5.5",
+    stream: true,
+    messages: [{ role: "user", content: `deltas:${deltas}` }],
+    ...over,
+  });
+
+let rig: Rig;
+afterEach(() => rig.stop());
+
+function many(count: number, body: string, path = CHAT): RawClient[] {
+  return Array.from({ length: count }, () => new RawClient(rig.port, path, body));
+}
+
+const openStreams = async (wanted: number) =>
+  becomesTrue(async () => (await rig.seen()).openStreams === wanted, `${wanted} open streams upstream`);
+
+const isFinished = (client: RawClient) => {
+  const { text, isWhole } = client.body();
+  return isWhole && text.endsWith("data: [DONE]\n\n");
+};
+
+/** What the relay holds when its clients are gone: no more handles than before, apart from connections kept for later. */
+async function settled(before: Holding): Promise<Holding> {
+  const most = before.handles + KEPT_CONNECTIONS + SPARE_HANDLES;
+  await becomesTrue(async () => rig.holding().handles <= most, `at most ${most} handles`);
+  return rig.holding();
+}
+
+/** Nothing is counted as under way: a relay that has requests says so when it is told to end. */
+async function endsIdle(): Promise<void> {
+  expect(await rig.terminate()).toBe(0);
+  expect(rig.said).not.toContain("Stopping after");
+}
+
+test(
+  "1,000 streams at once are all open upstream at the same time, and all arrive whole",
+  async () => {
+    rig = await Rig.start();
+    const [first] = many(1, ask(40));
+    await first?.closed;
+    const before = rig.holding();
+    await rig.behave({ holdAfter: 20 });
+    const clients = many(1000, ask(40));
+    await openStreams(1000);
+    await Promise.all(clients.map((client) => client.begun()));
+    const during = rig.holding();
+    await rig.go();
+    await Promise.all(clients.map((client) => client.closed));
+    expect(clients.filter((client) => !isFinished(client))).toHaveLength(0);
+    expect(new Set(clients.map((client) => client.body().text.length)).size).toBe(1);
+    await openStreams(0);
+    const after = await settled(before);
+    expect((await rig.seen()).refusals).toBe(0);
+    report("load", "open streams", 1000, held(before, during, after));
+    await endsIdle();
+  },
+  LIMIT_MS,
+);
+
+test(
+  "500 readers that stop hold upstream back, cost bounded memory, and leave nothing behind",
+  async () => {
+    rig = await Rig.start();
+    const before = rig.holding();
+    await rig.behave({ repeats: 1_000_000 });
+    const clients = many(500, ask(40));
+    await Promise.all(clients.map((client) => client.begun().then(() => client.stopReading())));
+    await openStreams(500);
+    // What is made fits into sockets; a relay that went on reading would have the backend make 260 MB for each.
+    let made = -1;
+    let looks = 0;
+    await becomesTrue(async () => {
+      const { eventsMade } = await rig.seen();
+      looks = eventsMade === made ? looks + 1 : 0;
+      made = eventsMade;
+      return looks >= 20;
+    }, "upstream held back");
+    expect(made).toBeLessThan(500 * 200_000);
+    const during = rig.holding();
+    expect((during.rssMb - before.rssMb) / 500).toBeLessThan(8);
+    // Some go on, and still get what comes.
+    const [slow] = clients;
+    const size = slow?.size ?? 0;
+    slow?.goOnReading();
+    await becomesTrue(async () => (slow?.size ?? 0) > size + MIB, "a reader that goes on gets more");
+    for (const client of clients) client.leave();
+    await openStreams(0);
+    const after = await settled(before);
+    report("load", "readers that stop", 500, held(before, during, after));
+    await endsIdle();
+  },
+  LIMIT_MS,
+);
+
+test(
+  `200 clients that leave at random moments release what they had asked for (seed ${seed})`,
+  async () => {
+    rig = await Rig.start();
+    const before = rig.holding();
+    const random = randomOf(seed);
+    await rig.behave({ holdAfter: 10, repeats: 100_000 });
+    const clients = Array.from({ length: 200 }, () => {
+      const isStreamed = random() < 0.7;
+      return new RawClient(rig.port, CHAT, ask(40, { stream: isStreamed }));
+    });
+    // Before upstream has the request, while it holds back, or in the middle of the answer.
+    const leaves = clients.map(async (client) => {
+      const when = random();
+      if (when < 0.3) return client.leave();
+      await becomesTrue(async () => (await rig.seen()).responses >= Math.floor(random() * 140), "requests upstream");
+      if (when > 0.6) await rig.go();
+      client.leave();
+    });
+    await Promise.all(leaves);
+    const during = rig.holding();
+    await openStreams(0);
+    const after = await settled(before);
+    report("load", "clients that leave", 200, `seed ${seed}, ${held(before, during, after)}`);
+    await endsIdle();
+  },
+  LIMIT_MS,
+);
+
+test(
+  "past the limit each one is told to come again, at once and without reaching upstream",
+  async () => {
+    rig = await Rig.start(["--max-requests", "50"]);
+    await rig.behave({ holdAfter: 20 });
+    const before = rig.holding();
+    const inside = many(50, ask(40));
+    await openStreams(50);
+    const voices = [CHAT, "/v1/responses", "/v1/completions", "/v1/messages", "/api/chat"];
+    const outside = voices.flatMap((path) => many(60, ask(40), path));
+    await Promise.all(outside.map((client) => client.closed));
+    for (const client of outside) {
+      expect([503, 529]).toContain(client.status);
+      expect(client.header("retry-after")).toBe("1");
+      expect(JSON.parse(client.body().text)).toHaveProperty("error");
+    }
+    // The health check is not a request to the model.
+    expect((await fetch(`http://127.0.0.1:${rig.port}/health`)).status).toBe(200);
+    const during = rig.holding();
+    expect((await rig.seen()).responses).toBe(50);
+    await rig.go();
+    await Promise.all(inside.map((client) => client.closed));
+    expect(inside.filter((client) => !isFinished(client))).toHaveLength(0);
+    const [next] = many(1, ask(3));
+    await next?.closed;
+    expect(next?.status).toBe(200);
+    const after = await settled(before);
+    report("load", "requests past the limit", outside.length, held(before, during, after));
+    await endsIdle();
+  },
+  LIMIT_MS,
+);
+
+test(
+  "SIGTERM under load cuts nothing: who was being answered gets the rest, who comes now is not let in",
+  async () => {
+    rig = await Rig.start();
+    await rig.behave({ holdAfter: 20 });
+    const clients = [...many(150, ask(40)), ...many(50, ask(40, { stream: false }))];
+    await openStreams(200);
+    rig.signal("SIGTERM");
+    await becomesTrue(async () => rig.said.includes("Stopping after 200 running requests"), "the drain began");
+    const [late] = many(1, ask(40));
+    await late?.closed;
+    expect(late?.size).toBe(0);
+    await rig.go();
+    await Promise.all(clients.map((client) => client.closed));
+    expect(clients.slice(0, 150).filter((client) => !isFinished(client))).toHaveLength(0);
+    for (const client of clients.slice(150)) {
+      expect(client.body().isWhole).toBe(true);
+      expect(JSON.parse(client.body().text)).toHaveProperty("choices");
+    }
+    expect(await rig.exited).toBe(0);
+    report("load", "requests drained", clients.length);
+  },
+  LIMIT_MS,
+);
+
+describe("bodies of 64 MiB", () => {
+  const opening = '{"model":"gpt-5.5","messages":[{"role":"user","content":[{"type":"text","text":"deltas:3"},';
+  const image = (bytes: number) => {
+    const head = `${opening}{"type":"image_url","image_url":{"url":"data:image/png;base64,`;
+    const tail = '"}}]}]}';
+    return Buffer.from(head + "A".repeat(bytes - head.length - tail.length) + tail);
+  };
+
+  test(
+    "in parallel are answered, and memory does not grow from round to round",
+    async () => {
+      rig = await Rig.start();
+      const before = rig.holding();
+      const body = image(64 * MIB);
+      const rounds = 4;
+      const peaks: number[] = [];
+      for (let round = 0; round < rounds; round += 1) {
+        const clients = Array.from({ length: 3 }, () => new RawClient(rig.port, CHAT, body));
+        await Promise.all(clients.map((client) => client.closed));
+        for (const client of clients) expect([client.status, client.raw.slice(-200)]).toEqual([200, expect.anything()]);
+        peaks.push(rig.holding().rssMb);
+      }
+      const [, second = 0] = peaks;
+      // Each is in memory a few times over while it is translated; none of that may stay.
+      expect(Math.max(...peaks)).toBeLessThan(second + 3 * 4 * 64);
+      const after = await settled(before);
+      const during = { ...before, rssMb: Math.max(...peaks) };
+      report("load", "bodies of 64 MiB, three at a time", 3 * rounds, held(before, during, after));
+      await endsIdle();
+    },
+    LIMIT_MS,
+  );
+
+  test(
+    "and one byte are refused, whether they announce it or not",
+    async () => {
+      rig = await Rig.start();
+      const announced = new RawClient(rig.port, CHAT, image(64 * MIB + 1));
+      await announced.closed;
+      expect(announced.status).toBe(413);
+      const bytes = image(64 * MIB + 1);
+      const stream = new ReadableStream<Uint8Array>({
+        start(controller) {
+          controller.enqueue(bytes);
+          controller.close();
+        },
+      });
+      const reply = await fetch(`http://127.0.0.1:${rig.port}${CHAT}`, { method: "POST", body: stream });
+      expect(reply.status).toBe(413);
+      expect((await rig.seen()).responses).toBe(0);
+    },
+    LIMIT_MS,
+  );
+});
+
+describe("a soak", () => {
+  const REQUESTS = 1500;
+  const HOUR_MS = 3_600_000;
+
+  /** What clients do all day, well and badly. */
+  const deeds: readonly ((random: () => number) => Promise<void>)[] = [
+    async () => finished(CHAT, ask(30)),
+    async () => finished(CHAT, ask(30, { stream: false })),
+    async () => finished("/v1/responses", JSON.stringify({ model: "gpt-5.5", input: "deltas:30", stream: true })),
+    async () => finished("/v1/responses", JSON.stringify({ model: "gpt-5.5", input: "deltas:30" })),
+    async () => finished("/v1/messages", ask(30, { max_tokens: 100 })),
+    async () => finished("/api/chat", ask(30)),
+    async () => finished("/v1/completions", JSON.stringify({ model: "gpt-5.5", prompt: "deltas:30" })),
+    async () => finished(CHAT, ask(30, { model: "gpt-unheard-of" })),
+    async () => finished(CHAT, "{"),
+    async (random) => {
+      const client = new RawClient(rig.port, CHAT, ask(3000));
+      if (random() < 0.5) await client.begun();
+      client.leave();
+    },
+  ];
+
+  async function finished(path: string, body: string): Promise<void> {
+    const client = new RawClient(rig.port, path, body);
+    await client.closed;
+    expect(client.status).toBeGreaterThanOrEqual(200);
+    expect(client.status).toBeLessThan(500);
+    expect(client.body().isWhole).toBe(true);
+  }
+
+  /** Eight clients at a time, until so many requests were made and so much time has passed. */
+  async function work(requests: number, forMs: number, random: () => number): Promise<number> {
+    const start = performance.now();
+    let done = 0;
+    const worker = async () => {
+      while (done < requests || performance.now() - start < forMs) {
+        done += 1;
+        await deeds[Math.floor(random() * deeds.length)]?.(random);
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, worker));
+    return done;
+  }
+
+  test(
+    `memory and handles stay where they are (seed ${seed})`,
+    async () => {
+      rig = await Rig.start();
+      const random = randomOf(seed);
+      const warm = await work(REQUESTS, 0, random);
+      const before = rig.holding();
+      const done = await work(REQUESTS, isLong ? HOUR_MS : 0, random);
+      await openStreams(0);
+      const after = await settled(before);
+      report("load", "requests of a soak", warm + done, `seed ${seed}, ${held(before, rig.holding(), after)}`);
+      // Collectors are lazy: what matters is that an hour takes no more than a minute does.
+      expect(after.rssMb - before.rssMb).toBeLessThan(64);
+      await endsIdle();
+    },
+    isLong ? HOUR_MS + LIMIT_MS : LIMIT_MS,
+  );
+});
