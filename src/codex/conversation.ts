@@ -7,7 +7,15 @@ import type { CodexRequest } from "./schema.ts";
  */
 export function conversationKey(body: CodexRequest, clientId: string): string {
   const opening = body.input.find((item) => item["role"] === "user") ?? body.input[0] ?? {};
-  return uuidOf(JSON.stringify([clientId, body.instructions ?? "", opening]));
+  return uuidOf(JSON.stringify([clientId, body.instructions ?? "", opening], beginningOfLongTexts));
+}
+
+/** An image or a pasted book is told from others by how it begins and how long it is. In characters. */
+const TELLING = 16 * 1024;
+
+function beginningOfLongTexts(_key: string, value: unknown): unknown {
+  if (typeof value !== "string" || value.length <= TELLING) return value;
+  return `${value.slice(0, TELLING)}${value.length}`;
 }
 
 /** A cache key as the UUID that the backend expects in its conversation headers; a UUID stays itself. */

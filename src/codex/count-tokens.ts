@@ -15,7 +15,9 @@ export async function countTokens(body: CodexRequest): Promise<number> {
   if (body.instructions) found.texts.push(body.instructions);
   for (const value of [body.input, body.tools ?? [], body.text ?? {}]) gather(value, found);
   const count = await tokenCounter();
-  return found.texts.reduce((sum, text) => sum + count(text), found.tokens);
+  let { tokens } = found;
+  for (const text of found.texts) tokens += await count(text);
+  return tokens;
 }
 
 interface Found {

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../lib/json.ts";
+import { roughJsonLength } from "../lib/large-json.ts";
 import type { InputItem } from "./schema.ts";
 
 const MAX_RESPONSES = 256;
@@ -41,7 +42,7 @@ export class ResponseStore {
   remember(clientId: string, turn: StoredTurn, nowMs: number): void {
     const parent = turn.previousId === undefined ? undefined : this.#find(clientId, turn.previousId, nowMs);
     if (turn.previousId !== undefined && !parent) return;
-    const size = JSON.stringify([turn.input, turn.response]).length;
+    const size = roughJsonLength([turn.input, turn.response], MAX_CHARACTERS);
     if (size > MAX_CHARACTERS) return;
     // Before the rest: upstream may repeat an id, and then the parent itself makes room.
     if (parent) parent.children += 1;

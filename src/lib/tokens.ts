@@ -1,11 +1,14 @@
+import { turn } from "./large-json.ts";
 import vocabularyPath from "gpt-tokenizer/data/o200k_base.tiktoken" with { type: "file" };
 
 /** Longer runs without a break cost the tokenizer time by their square; in pieces they count a token more, if that. */
 const LONGEST_RUN = 256;
+/** What takes some ten milliseconds to count. In characters. */
+const PIECE = 32 * 1024;
 const LONG_RUN = new RegExp(`\\S{${LONGEST_RUN + 1},}|\\s{${LONGEST_RUN + 1},}`, "g");
 
-/** Counts the tokens of one text. */
-export type TokenCounter = (text: string) => number;
+/** Counts the tokens of one text. A long one is counted in pieces, between which the event loop turns. */
+export type TokenCounter = (text: string) => Promise<number>;
 
 let counter: Promise<TokenCounter> | undefined;
 
@@ -24,13 +27,26 @@ async function load(): Promise<TokenCounter> {
     import("gpt-tokenizer/encodingParams/constants"),
     Bun.file(vocabularyPath).text(),
   ]);
+  const tokens = readVocabulary(vocabulary);
+  await turn();
   const core = new BytePairEncodingCore({
-    bytePairRankDecoder: readVocabulary(vocabulary),
+    bytePairRankDecoder: tokens,
     tokenSplitRegex: O200K_TOKEN_SPLIT_REGEX,
     // The library remembers every word that it took apart; a relay runs for weeks.
     mergeCacheSize: 10_000,
   });
-  return (text) => inPieces(text).reduce((sum, piece) => sum + core.countNative(piece), 0);
+  return async (text) => {
+    let count = 0;
+    let sinceTurn = 0;
+    for (const piece of inPieces(text)) {
+      if ((sinceTurn += piece.length) > PIECE) {
+        await turn();
+        sinceTurn = 0;
+      }
+      count += core.countNative(piece);
+    }
+    return count;
+  };
 }
 
 /** Lines of `base64 rank`, in order of rank: tokens that are no text of their own stay bytes. */
@@ -47,14 +63,27 @@ export function readVocabulary(text: string): (string | number[])[] {
   });
 }
 
-function inPieces(text: string): string[] {
-  const pieces: string[] = [];
-  let start = 0;
-  for (const { index, 0: run } of text.matchAll(LONG_RUN)) {
-    pieces.push(text.slice(start, index));
-    for (let at = 0; at < run.length; at += LONGEST_RUN) pieces.push(run.slice(at, at + LONGEST_RUN));
-    start = index + run.length;
+function* inPieces(text: string): Iterable<string> {
+  for (const part of betweenWords(text)) {
+    let start = 0;
+    for (const { index, 0: run } of part.matchAll(LONG_RUN)) {
+      yield part.slice(start, index);
+      for (let at = 0; at < run.length; at += LONGEST_RUN) yield run.slice(at, at + LONGEST_RUN);
+      start = index + run.length;
+    }
+    yield part.slice(start);
   }
-  pieces.push(text.slice(start));
-  return pieces;
+}
+
+/** A long text cut where a word begins: the space before a word belongs to its token. */
+function* betweenWords(text: string): Iterable<string> {
+  let from = 0;
+  while (text.length - from > 2 * PIECE) {
+    const place = text.slice(from + PIECE, from + 2 * PIECE).search(/(?<=\S) [a-z]/i);
+    // Text without spaces, as in Chinese: a cut costs a token, if that.
+    const cut = from + PIECE + Math.max(0, place);
+    yield text.slice(from, cut);
+    from = cut;
+  }
+  yield text.slice(from);
 }

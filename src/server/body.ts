@@ -3,6 +3,7 @@ import { brotliDecompress, gunzip, inflate, zstdDecompress } from "node:zlib";
 import { Upload } from "../codex/errand.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/json.ts";
+import { parseJsonBytes } from "../lib/large-json.ts";
 
 const DECODERS = {
   gzip: promisify(gunzip),
@@ -12,22 +13,30 @@ const DECODERS = {
   zstd: promisify(zstdDecompress),
 } as const;
 
+/** In bytes. */
+const LARGE = 1024 * 1024;
+
 /** The request body, decoded. Throws `request_too_large` before more than `maxBytes` are held, packed or unpacked. */
 export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const announced = Number(request.headers.get("content-length") ?? "0");
   if (announced > maxBytes) throw tooLarge(maxBytes);
-  const bytes = announced > 0 ? new Uint8Array(await request.arrayBuffer()) : await readChunks(request, maxBytes);
+  const bytes =
+    announced > LARGE
+      ? await readAnnounced(request, announced)
+      : announced > 0
+        ? new Uint8Array(await request.arrayBuffer())
+        : await readChunks(request, maxBytes);
   const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
   return encoding === "identity" || encoding === "" ? bytes : decode(bytes, encoding, maxBytes);
 }
 
 /** JSON whatever the content type says: many callers of curl send none, or the form default. */
-export function parseBody(bytes: Uint8Array): unknown {
-  const text = new TextDecoder().decode(bytes);
-  if (text.trim() === "") throw new RelayError("invalid_request", "The request body is empty; it must be JSON.");
+export async function parseBody(bytes: Uint8Array): Promise<unknown> {
   try {
-    return JSON.parse(text) as unknown;
+    return await parseJsonBytes(bytes);
   } catch (error) {
+    if (error instanceof RelayError) throw error;
+    if (isBlank(bytes)) throw new RelayError("invalid_request", "The request body is empty; it must be JSON.");
     const reason = error instanceof Error ? error.message : "unreadable";
     throw new RelayError("invalid_request", `The request body is not valid JSON: ${reason}.`, { cause: error });
   }
@@ -71,6 +80,21 @@ async function formOf(bytes: Uint8Array<ArrayBuffer>, contentType: string): Prom
 /** A part with an empty file name has no name at all. */
 async function uploadOf(file: Blob & { readonly name?: string }): Promise<Upload> {
   return new Upload(file.name ?? "", file.type, new Uint8Array(await file.arrayBuffer()));
+}
+
+/** Each piece goes to its place as it comes; to put 64 MiB together at the end would hold up everyone else. */
+async function readAnnounced(request: Request, size: number): Promise<Uint8Array<ArrayBuffer>> {
+  const whole = new Uint8Array(size);
+  let offset = 0;
+  for await (const chunk of request.body ?? []) {
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return whole.subarray(0, offset);
+}
+
+function isBlank(bytes: Uint8Array): boolean {
+  return bytes.length < 1024 && bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
 }
 
 async function readChunks(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -56,7 +56,7 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
   const { request, life, record } = admitted;
   const bytes = await readBody(request, deps.options.maxBodyBytes);
   admitted.waitForever();
-  const { parsed, context, reply, headers } = await begin(protocol, parseBody(bytes), admitted, deps);
+  const { parsed, context, reply, headers } = await begin(protocol, await parseBody(bytes), admitted, deps);
 
   if (protocol.isStreaming(parsed)) {
     life.isStreaming = true;
@@ -142,7 +142,7 @@ export async function handleAside(
 ): Promise<Response> {
   const body = aside.startsWith("GET ")
     ? undefined
-    : parseBody(await readBody(admitted.request, deps.options.maxBodyBytes));
+    : await parseBody(await readBody(admitted.request, deps.options.maxBodyBytes));
   admitted.waitForever();
   const context = await contextOf(admitted, false, deps);
   return jsonReply(await protocol.answerAside?.(aside, body, context), 200, {

@@ -3,6 +3,7 @@ import { codexClientHeaders, isCodexClient } from "../codex/headers.ts";
 import type { InputItem } from "../codex/schema.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
+import { parseJsonBytes } from "../lib/large-json.ts";
 import { openaiError } from "../lib/openai-error.ts";
 import type { FrameSource } from "../lib/stream.ts";
 import type { Protocol } from "../protocols/protocol.ts";
@@ -77,9 +78,9 @@ export class ResponsesSocket {
 
   /** One frame of the client's. Never throws: whatever is wrong is told in a frame. */
   async onMessage(socket: Socket, data: string | Buffer): Promise<void> {
-    const frame = parseJson(data.toString());
     try {
-      const body = requestOf(frame);
+      const body = requestOf(await frameOf(data));
+      if (socket.readyState !== WebSocket.OPEN) return;
       if (this.#life) throw invalid("A response is already being created on this connection.");
       if (this.#deps.now() - this.#openedAtMs >= LIFETIME_MS) throw expired();
       if (body["generate"] === false) this.#warm(socket, body, data.length);
@@ -275,6 +276,16 @@ export class ResponsesSocket {
     }
     if (this.#turn && this.#turn.id === turnOf(body)) headers.set("x-codex-turn-state", this.#turn.state);
     return headers;
+  }
+}
+
+/** A frame's JSON; undefined when it is none. Throws `request_too_large`. */
+async function frameOf(data: string | Buffer): Promise<unknown> {
+  try {
+    return await parseJsonBytes(Buffer.from(data as string));
+  } catch (error) {
+    if (error instanceof RelayError) throw error;
+    return undefined;
   }
 }
 

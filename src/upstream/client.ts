@@ -10,6 +10,7 @@ import type { CodexRequest } from "../codex/schema.ts";
 import { isKnownEvent, type WireEvent } from "../codex/wire-event.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { parseJson, type JsonObject } from "../lib/json.ts";
+import { writeJson } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
@@ -272,7 +273,7 @@ export class UpstreamClient {
           accept: "text/event-stream",
           "content-type": "application/json",
         },
-        body: JSON.stringify(payload),
+        body: await writeJson(payload),
       },
       signal,
     );

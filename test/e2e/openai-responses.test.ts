@@ -88,7 +88,7 @@ describe("responses.inputTokens.count", () => {
     const counted = await openai.responses.inputTokens.count({ model: "gpt-5.5", input });
     expect(counted.object).toBe("response.input_tokens");
     const count = await tokenCounter();
-    expect(counted.input_tokens - short.input_tokens).toBe(count(input));
+    expect(counted.input_tokens - short.input_tokens).toBe(await count(input));
     const tools = [
       { type: "function", name: "f", strict: false, parameters: { type: "object", properties: {} } },
     ] as const;

@@ -103,10 +103,19 @@ export function formatOf(format: OllamaRequest["format"]): JsonObject | undefine
 
 /** The backend wants to read of JSON in the conversation itself before it promises JSON; Ollama does not. */
 function withJsonWord({ instructions, input }: Parts): InputItem[] {
-  if (/json/i.test(JSON.stringify(input))) return input;
+  if (/json/i.test(JSON.stringify(input, endsOfLongTexts))) return input;
   const text = /json/i.test(instructions) ? instructions : "Answer in JSON.";
   return [{ type: "message", role: "developer", content: [{ type: "input_text", text }] }, ...input];
 }
+
+/** Nobody asks for JSON in the middle of a book; and to ask once more than needed does no harm. */
+function endsOfLongTexts(_key: string, value: unknown): unknown {
+  if (typeof value !== "string" || value.length <= 2 * TELLING) return value;
+  return `${value.slice(0, TELLING)} ${value.slice(-TELLING)}`;
+}
+
+/** In characters. */
+const TELLING = 16 * 1024;
 
 function functionTool({ function: definition }: OllamaTool): JsonObject {
   const { name, description, parameters } = definition;

@@ -1,0 +1,283 @@
+import { RelayError } from "./errors.ts";
+
+/** Smaller texts are parsed and written in one go: that takes a few milliseconds. In bytes or characters. */
+const LARGE = 1024 * 1024;
+/** Work between two turns of the event loop. */
+const PIECE = 1024 * 1024;
+/** Longer strings are taken out before the rest is parsed, so that the rest is never much. */
+const LONG_STRING_BYTES = 64;
+/** Longer ones are written in pieces. */
+const LONG_STRING_CHARACTERS = 64 * 1024;
+/** The longest conversations of agents have some ten thousand; each costs time in every later step. */
+const MOST_VALUES = 200_000;
+
+/** Lets everything else that waits have its turn. */
+export function turn(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setImmediate(resolve);
+  return promise;
+}
+
+/**
+ * JSON text in UTF-8, parsed without holding up other requests: a large one in pieces, between which the event loop
+ * turns. Throws SyntaxError, and `request_too_large` when a large one consists of very many small things.
+ */
+export async function parseJsonBytes(bytes: Uint8Array): Promise<unknown> {
+  if (bytes.length <= LARGE) return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
+  const strings = await findLongStrings(bytes);
+  const mark = crypto.randomUUID().slice(0, 13);
+  const rest = await textAround(bytes, strings, mark);
+  const texts: string[] = [];
+  let sinceTurn = 0;
+  for (const { start, cuts, end } of strings) {
+    let text = "";
+    for (const [index, cut] of [...cuts, end].entries()) {
+      const piece = decoded(bytes, index === 0 ? start : (cuts[index - 1] ?? start), cut);
+      text += JSON.parse(`"${piece}"`) as string;
+      sinceTurn += piece.length + 64;
+      if (sinceTurn >= PIECE) await turn();
+      if (sinceTurn >= PIECE) sinceTurn = 0;
+    }
+    texts.push(text);
+  }
+  await turn();
+  const value = JSON.parse(rest) as unknown;
+  await turn();
+  return putBack(value, mark, texts);
+}
+
+/** A string's content, without its quotes. `cuts` are places where it may be cut: between characters and escapes. */
+interface LongString {
+  readonly start: number;
+  readonly cuts: readonly number[];
+  readonly end: number;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const LETTER_U = 0x75;
+const COLON = 0x3a;
+/** `,`, `[` and `{`: each begins another value. */
+const OPENINGS = new Set([0x2c, 0x5b, 0x7b]);
+const SPACES = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
+/** Where the long strings are. Wrong in places when the text is no JSON: parsing it then fails all the same. */
+async function findLongStrings(bytes: Uint8Array): Promise<LongString[]> {
+  const found: LongString[] = [];
+  let values = 1;
+  for (let at = 0, nextTurn = PIECE; at < bytes.length;) {
+    const byte = bytes[at] ?? 0;
+    if (byte === QUOTE) {
+      const scanned = stringAt(bytes, at + 1);
+      // Awaiting costs more than scanning a short string.
+      const string = scanned instanceof Promise ? await scanned : scanned;
+      if (string.end - string.start > LONG_STRING_BYTES && !isKey(bytes, string.end)) found.push(string);
+      at = string.end + 1;
+    } else {
+      if (OPENINGS.has(byte)) values += 1;
+      at += 1;
+    }
+    if (at >= nextTurn) {
+      if (values > MOST_VALUES) break;
+      await turn();
+      nextTurn = at + PIECE;
+    }
+  }
+  if (values <= MOST_VALUES) return found;
+  throw new RelayError(
+    "request_too_large",
+    `The request body holds more than ${MOST_VALUES.toLocaleString("en")} values.`,
+  );
+}
+
+/** The string whose content begins at `start`. */
+function stringAt(bytes: Uint8Array, start: number): LongString | Promise<LongString> {
+  const { end, isWhole } = pieceOfString(bytes, start);
+  return isWhole ? { start, cuts: [], end } : longStringAt(bytes, start, end);
+}
+
+async function longStringAt(bytes: Uint8Array, start: number, firstCut: number): Promise<LongString> {
+  const cuts = [firstCut];
+  for (let from = firstCut; ;) {
+    await turn();
+    const { end, isWhole } = pieceOfString(bytes, from);
+    if (isWhole) return { start, cuts, end };
+    cuts.push(end);
+    from = end;
+  }
+}
+
+/** Up to the closing quote, or to the first place beyond a piece's length where a string may be cut. */
+function pieceOfString(bytes: Uint8Array, start: number): { readonly end: number; readonly isWhole: boolean } {
+  let at = start;
+  while (at < bytes.length) {
+    const byte = bytes[at];
+    if (byte === QUOTE) break;
+    // Bytes 10xxxxxx are inside a character.
+    if (at >= start + PIECE && ((byte ?? 0) & 0xc0) !== 0x80) return { end: at, isWhole: false };
+    at += byte !== BACKSLASH ? 1 : bytes[at + 1] === LETTER_U ? 6 : 2;
+  }
+  return { end: Math.min(at, bytes.length), isWhole: true };
+}
+
+function isKey(bytes: Uint8Array, end: number): boolean {
+  let at = end + 1;
+  while (SPACES.has(bytes[at] ?? 0)) at += 1;
+  return bytes[at] === COLON;
+}
+
+/** The text with a mark in place of each long string. */
+async function textAround(bytes: Uint8Array, strings: readonly LongString[], mark: string): Promise<string> {
+  let text = "";
+  let from = 0;
+  let nextTurn = PIECE;
+  for (const [index, { start, end }] of strings.entries()) {
+    text += `${decoded(bytes, from, start)}${mark}${index}`;
+    from = end;
+    if (from < nextTurn) continue;
+    await turn();
+    nextTurn = from + PIECE;
+  }
+  return text + decoded(bytes, from, bytes.length);
+}
+
+function decoded(bytes: Uint8Array, start: number, end: number): string {
+  return new TextDecoder("utf-8", { ignoreBOM: start > 0 }).decode(bytes.subarray(start, end));
+}
+
+/** The value with its long strings where the marks are. Not recursive: a body may be nested deeper than the stack. */
+function putBack(root: unknown, mark: string, texts: readonly string[]): unknown {
+  const original = (value: unknown) =>
+    typeof value === "string" && value.startsWith(mark) ? texts[Number(value.slice(mark.length))] : undefined;
+  const waiting: unknown[] = [root];
+  while (waiting.length > 0) {
+    const holder = waiting.pop() as Record<string | number, unknown>;
+    const keys = Array.isArray(holder)
+      ? holder.keys()
+      : typeof holder === "object" && holder
+        ? Object.keys(holder)
+        : [];
+    for (const key of keys) {
+      const value = holder[key];
+      const text = original(value);
+      if (text !== undefined) holder[key] = text;
+      else if (typeof value === "object" && value !== null) waiting.push(value);
+    }
+  }
+  return original(root) ?? root;
+}
+
+/** About how many characters a value has as JSON, without writing it; stops counting beyond `limit`. */
+export function roughJsonLength(root: unknown, limit: number): number {
+  const waiting: unknown[] = [root];
+  let length = 0;
+  while (waiting.length > 0 && length <= limit) {
+    const value = waiting.pop();
+    if (typeof value === "string") length += value.length + 2;
+    else if (typeof value !== "object" || value === null) length += 5;
+    else if (Array.isArray(value)) {
+      length += value.length + 2;
+      for (const entry of value) waiting.push(entry);
+    } else {
+      for (const key of Object.keys(value)) {
+        length += key.length + 4;
+        waiting.push((value as Record<string, unknown>)[key]);
+      }
+    }
+  }
+  return length;
+}
+
+/** An object as JSON for the wire. A large one is written in pieces, between which the event loop turns. */
+export async function writeJson(value: object): Promise<string | Uint8Array<ArrayBuffer>> {
+  if (roughJsonLength(value, LARGE) <= LARGE) return JSON.stringify(value);
+  const writer = new PieceWriter();
+  let separator = "{";
+  for (const [key, entry] of Object.entries(value) as [string, unknown][]) {
+    if (entry === undefined) continue;
+    writer.add(`${separator}${JSON.stringify(key)}:`);
+    separator = ",";
+    if (Array.isArray(entry) && entry.length > 0) {
+      for (const [index, one] of entry.entries()) {
+        writer.add(index === 0 ? "[" : ",");
+        await writer.write(one);
+      }
+      writer.add("]");
+    } else await writer.write(entry);
+  }
+  writer.add(separator === "{" ? "{}" : "}");
+  return writer.end();
+}
+
+class PieceWriter {
+  readonly #encoder = new TextEncoder();
+  readonly #parts: Uint8Array[] = [];
+  readonly #mark = crypto.randomUUID();
+  #text = "";
+
+  add(text: string): void {
+    this.#text += text;
+  }
+
+  /** One value, its long strings in pieces. */
+  async write(value: unknown): Promise<void> {
+    const long: string[] = [];
+    const json = JSON.stringify(value, (_key, entry: unknown) =>
+      typeof entry === "string" && entry.length > LONG_STRING_CHARACTERS
+        ? `${this.#mark}${long.push(entry) - 1}`
+        : entry,
+    ) as string | undefined;
+    const rest = json ?? "null";
+    let from = 0;
+    for (const [index, text] of long.entries()) {
+      const place = `${this.#mark}${index}"`;
+      const at = rest.indexOf(place, from);
+      this.add(rest.slice(from, at));
+      for (const piece of piecesOf(text)) {
+        this.add(JSON.stringify(piece).slice(1, -1));
+        await this.#breathe();
+      }
+      from = at + place.length - 1;
+    }
+    this.add(rest.slice(from));
+    await this.#breathe();
+  }
+
+  async end(): Promise<Uint8Array<ArrayBuffer>> {
+    this.#encode();
+    return joined(this.#parts);
+  }
+
+  async #breathe(): Promise<void> {
+    if (this.#text.length < PIECE) return;
+    this.#encode();
+    await turn();
+  }
+
+  #encode(): void {
+    this.#parts.push(this.#encoder.encode(this.#text));
+    this.#text = "";
+  }
+}
+
+/** A text in pieces that do not end inside a pair of surrogates. */
+function* piecesOf(text: string): Iterable<string> {
+  for (let start = 0; start < text.length;) {
+    const end = start + PIECE;
+    const code = text.charCodeAt(end - 1);
+    const cut = code >= 0xd800 && code <= 0xdbff ? end - 1 : end;
+    yield text.slice(start, cut);
+    start = cut;
+  }
+}
+
+async function joined(parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+    await turn();
+  }
+  return whole;
+}

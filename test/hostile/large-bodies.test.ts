@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { RawClient } from "./raw-client.ts";
+import { report } from "./report.ts";
+import { becomesTrue, Rig } from "./rig.ts";
+
+const MIB = 1024 * 1024;
+const LIMIT_MS = 120_000;
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await Rig.start([], { BUN_OPTIONS: `--preload ${join(import.meta.dir, "loop-watch.ts")}` });
+});
+afterAll(() => rig.stop());
+
+/** How long the relay's event loop stood still at most since the last question, and how often it turned. */
+async function loop(): Promise<{ longestMs: number; turns: number }> {
+  const from = rig.said.length;
+  const said = () => /event loop: (\{.*\})\n/.exec(rig.said.slice(from))?.[1];
+  rig.signal("SIGUSR2");
+  await becomesTrue(async () => said() !== undefined, "the relay says how its event loop fares");
+  return JSON.parse(said() ?? "") as { longestMs: number; turns: number };
+}
+
+const filled = (bytes: number, unit: string) => unit.repeat(Math.floor(bytes / unit.length));
+const code = (bytes: number) => filled(bytes, "const answer = compute(40, 2); // as above\\n");
+const base64 = (bytes: number) => filled(bytes, "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ");
+const chat = (content: string) => `{"model":"gpt-5.5","messages":[{"role":"user","content":${content}}]}`;
+
+const BODIES: readonly (readonly [string, string, () => string])[] = [
+  ["an image", "/v1/chat/completions", () => chat(imagePart(63 * MIB))],
+  ["a book of code", "/v1/chat/completions", () => chat(`"deltas:3 ${code(63 * MIB)}"`)],
+  ["nothing but escapes", "/v1/chat/completions", () => chat(`"deltas:3 ${"\\n".repeat(31 * MIB)}"`)],
+  ["60,000 messages", "/v1/chat/completions", () => manyMessages(60_000)],
+  ["a book of code", "/v1/responses", () => `{"model":"gpt-5.5","input":"deltas:3 ${code(63 * MIB)}"}`],
+  ["a book of code", "/v1/messages", () => chat(`"deltas:3 ${code(63 * MIB)}"`)],
+  [
+    "a book of code, for JSON",
+    "/api/chat",
+    () => chat(`"deltas:3 ${code(63 * MIB)}"`).replace("{", '{"format":"json",'),
+  ],
+  ["a word to count, and once the vocabulary to read", "/v1/messages/count_tokens", () => chat('"hello"')],
+  ["a book to count", "/v1/messages/count_tokens", () => chat(`"${code(4 * MIB)}"`)],
+];
+
+function imagePart(bytes: number): string {
+  return `[{"type":"image_url","image_url":{"url":"data:image/png;base64,${base64(bytes)}"}}]`;
+}
+
+function manyMessages(count: number): string {
+  const message = `{"role":"user","content":"${code(1000)}"}`;
+  return `{"model":"gpt-5.5","messages":[${Array(count).fill(message).join(",")}]}`;
+}
+
+test.each(BODIES)(
+  "%s on %s holds up nobody else",
+  async (what, path, make) => {
+    const body = make();
+    await loop();
+    const client = new RawClient(rig.port, path, body);
+    await client.closed;
+    expect([client.status, client.body().isWhole]).toEqual([200, true]);
+    const { longestMs, turns } = await loop();
+    // How long is the machine's to say; that others have their turn, many times, is not.
+    if (body.length > MIB) expect(turns).toBeGreaterThan(20);
+    const mib = Math.round(body.length / MIB);
+    report("input", `${path}: ${what}, ${mib} MiB`, 1, `event loop stood still for ${longestMs} ms at most`);
+  },
+  LIMIT_MS,
+);
+
+test("a body of millions of values is refused, and costs nobody anything", async () => {
+  await loop();
+  const client = new RawClient(rig.port, "/v1/chat/completions", `{"messages":[${"0,".repeat(31 * MIB)}0]}`);
+  await client.closed;
+  expect(client.status).toBe(413);
+  const { longestMs } = await loop();
+  report("input", "62 MiB of numbers", 1, `refused; event loop stood still for ${longestMs} ms at most`);
+});

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "bun:test";
+import { RelayError } from "../../src/lib/errors.ts";
+import { parseJsonBytes, roughJsonLength, writeJson } from "../../src/lib/large-json.ts";
+
+const MIB = 1024 * 1024;
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const textOf = (written: string | Uint8Array) =>
+  typeof written === "string" ? written : new TextDecoder().decode(written);
+
+/** Runs something and counts how often others had their turn meanwhile. */
+async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
+  let turns = 0;
+  const tick = () => {
+    turns += 1;
+    pending = setImmediate(tick);
+  };
+  let pending = setImmediate(tick);
+  await work();
+  clearImmediate(pending);
+  return turns;
+}
+
+/** Texts that are larger than one piece, and cut in every possible place of what they repeat. */
+const TEXTS: readonly (readonly [string, string])[] = [
+  ["plain text", "words of a book "],
+  ["escapes", '\\n\\"\\\\'],
+  ["escaped characters", "\\u0416\\u00e9"],
+  ["pairs of surrogates", "\\ud83d\\ude00😀"],
+  ["lone surrogates", "\\ud83d.\\ude00"],
+  ["characters of two and three bytes", "Ж日\u2028"],
+  ["backslashes", "\\\\\\\\"],
+];
+
+describe.each(TEXTS)("a long string of %s", (_what, unit) => {
+  test("is read and written as JSON.parse and JSON.stringify do it", async () => {
+    for (let shift = 0; shift < 12; shift += 1) {
+      const text = `{"a":["${"x".repeat(shift)}${unit.repeat((1.2 * MIB) / unit.length)}",{"b":" tail ${unit.repeat(40)}"}]}`;
+      const parsed = await parseJsonBytes(bytesOf(text));
+      expect(Bun.deepEquals(parsed, JSON.parse(text))).toBe(true);
+      expect(textOf(await writeJson(parsed as object)) === JSON.stringify(parsed)).toBe(true);
+    }
+  });
+});
+
+const FILLER = `"${"f".repeat(MIB)}"`;
+
+test.each([
+  ["a string alone", FILLER],
+  ["an array", `[${FILLER},1,null,-0,1e3,true]`],
+  ["keys twice", `{"a":${FILLER},"a":"${"g".repeat(100)}","b":{"a":${FILLER}}}`],
+  ["keys that objects have of themselves", `{"__proto__":${FILLER},"constructor":{"prototype":${FILLER}}}`],
+  ["a long key", `{"${"k".repeat(MIB)}" \n : "${"v".repeat(100)}"}`],
+  ["a byte order mark", `\ufeff{"a":${FILLER},"b":"${"\ufeff".repeat(100)}"}`],
+  [
+    "many strings of middling length",
+    `[${Array(20_000)
+      .fill(`"${"m\\n".repeat(30)}"`)
+      .join(",\n ")}]`,
+  ],
+  ["much space", `{"a":${" ".repeat(2 * MIB)}1}`],
+])("%s is read as JSON.parse does it", async (_what, text) => {
+  const expected: unknown = JSON.parse(text.replace(/^\ufeff/, ""));
+  expect(Bun.deepEquals(await parseJsonBytes(bytesOf(text)), expected)).toBe(true);
+  expect(({} as Record<string, unknown>)["prototype"]).toBeUndefined();
+});
+
+test.each([
+  ["an end too early", `{"a":${FILLER}`],
+  ["a string without its end", `{"a":"${"x".repeat(2 * MIB)}`],
+  ["a string that ends in a backslash", `{"a":"${"x".repeat(2 * MIB)}\\`],
+  ["an escape that is none", `{"a":"${"x".repeat(2 * MIB)}\\x"}`],
+  ["hexadecimal that is none", `{"a":"${"x".repeat(2 * MIB)}\\u12"}`],
+  ["a line break in a string", `{"a":"${"x".repeat(2 * MIB)}\n"}`],
+  ["a comma too many", `[${FILLER},]`],
+  ["only space", " ".repeat(2 * MIB)],
+])("%s is no JSON", async (_what, text) => {
+  expect(() => JSON.parse(text) as unknown).toThrow(SyntaxError);
+  const error = await parseJsonBytes(bytesOf(text)).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(SyntaxError);
+});
+
+test.each([
+  ["objects", `[${"{},".repeat(MIB)}{}]`],
+  ["numbers", `[${"0,".repeat(2 * MIB)}0]`],
+  ["brackets", `${"[".repeat(MIB)}${"]".repeat(MIB)}`],
+])("millions of %s are refused before they are made", async (_what, text) => {
+  const error = await parseJsonBytes(bytesOf(text)).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(RelayError);
+  expect((error as RelayError).status).toBe(413);
+});
+
+test("others have their turn while much is read and written", async () => {
+  const value = { model: "m", list: [{ text: "t\n".repeat(8 * MIB) }, { text: "short" }], nothing: undefined };
+  const bytes = bytesOf(JSON.stringify(value));
+  expect(await turnsDuring(() => parseJsonBytes(bytes))).toBeGreaterThan(20);
+  let written: string | Uint8Array = "";
+  expect(await turnsDuring(async () => (written = await writeJson(value)))).toBeGreaterThan(15);
+  expect(textOf(written) === JSON.stringify(value)).toBe(true);
+  // Small ones are not made to wait.
+  expect(await turnsDuring(async () => writeJson({ a: 1 }))).toBe(0);
+});
+
+test("the rough length is near the true one, and is not counted to its end for nothing", () => {
+  const value = { a: ["x".repeat(5000), 1, null], b: { c: true } };
+  expect(Math.abs(roughJsonLength(value, 1e9) - JSON.stringify(value).length)).toBeLessThan(50);
+  expect(roughJsonLength([value, value, value], 100)).toBeLessThan(16_000);
+});
