@@ -11,6 +11,9 @@ const LONG_STRING_CHARACTERS = 64 * 1024;
 /** The longest conversations of agents have some ten thousand; each costs time in every later step. */
 const MOST_VALUES = 200_000;
 
+/** Nobody nests a request that deeply, and what looks into it would go as deep, for seconds, to the end of the stack. */
+const DEEPEST = 500;
+
 /** Lets everything else that waits have its turn. */
 export function turn(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -20,10 +23,15 @@ export function turn(): Promise<void> {
 
 /**
  * JSON text in UTF-8, parsed without holding up other requests: a large one in pieces, between which the event loop
- * turns. Throws SyntaxError, and `request_too_large` when a large one consists of very many small things.
+ * turns. Throws SyntaxError, `invalid_request` when it is nested too deeply, and `request_too_large` when a large one
+ * consists of very many small things.
  */
 export async function parseJsonBytes(bytes: Uint8Array): Promise<unknown> {
-  if (bytes.length <= LARGE) return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
+  if (bytes.length <= 2 * DEEPEST) return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
+  if (bytes.length <= LARGE) {
+    refuseDepths(bytes);
+    return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
+  }
   const strings = await findLongStrings(bytes);
   const mark = crypto.randomUUID().slice(0, 13);
   const rest = await textAround(bytes, strings, mark);
@@ -57,14 +65,39 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const LETTER_U = 0x75;
 const COLON = 0x3a;
-/** `,`, `[` and `{`: each begins another value. */
-const OPENINGS = new Set([0x2c, 0x5b, 0x7b]);
+const COMMA = 0x2c;
+const [ARRAY, ARRAY_END] = [0x5b, 0x5d];
+const [OBJECT, OBJECT_END] = [0x7b, 0x7d];
 const SPACES = new Set([0x20, 0x09, 0x0a, 0x0d]);
+
+/** Throws `invalid_request`. What is no JSON may pass or not: it fails all the same. */
+function refuseDepths(bytes: Uint8Array): void {
+  let depth = 0;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at];
+    if (byte === QUOTE) at = endOfString(bytes, at + 1);
+    else if (byte === OBJECT || byte === ARRAY) depth += 1;
+    else if (byte === OBJECT_END || byte === ARRAY_END) depth -= 1;
+    if (depth > DEEPEST) throw tooDeep();
+  }
+}
+
+/** The place of the closing quote of the string whose content begins at `start`. */
+function endOfString(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
+  return at;
+}
+
+function tooDeep(): RelayError {
+  return new RelayError("invalid_request", `The request body is nested more than ${DEEPEST} levels deep.`);
+}
 
 /** Where the long strings are. Wrong in places when the text is no JSON: parsing it then fails all the same. */
 async function findLongStrings(bytes: Uint8Array): Promise<LongString[]> {
   const found: LongString[] = [];
   let values = 1;
+  let depth = 0;
   for (let at = 0, nextTurn = PIECE; at < bytes.length;) {
     const byte = bytes[at] ?? 0;
     if (byte === QUOTE) {
@@ -74,7 +107,11 @@ async function findLongStrings(bytes: Uint8Array): Promise<LongString[]> {
       if (string.end - string.start > LONG_STRING_BYTES && !isKey(bytes, string.end)) found.push(string);
       at = string.end + 1;
     } else {
-      if (OPENINGS.has(byte)) values += 1;
+      const isOpening = byte === ARRAY || byte === OBJECT;
+      if (isOpening || byte === COMMA) values += 1;
+      if (isOpening) depth += 1;
+      else if (byte === ARRAY_END || byte === OBJECT_END) depth -= 1;
+      if (depth > DEEPEST) throw tooDeep();
       at += 1;
     }
     if (at >= nextTurn) {

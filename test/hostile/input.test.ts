@@ -4,6 +4,7 @@ import { isObject, parseJson } from "../../src/lib/json.ts";
 import { loadCases } from "../support/cases.ts";
 import { loadExchangeCases, type ExchangeCase } from "../support/exchanges.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+import { report } from "./report.ts";
 import { mutated, randomOf } from "./mutate.ts";
 
 /** `FUZZ_RUNS=50000 FUZZ_SEED=7 bun test hostile/input` looks longer and elsewhere. */
@@ -32,6 +33,8 @@ const corpus: { readonly route: string; readonly request: unknown }[] = [
 ];
 const byRoute = Map.groupBy(corpus, ({ route }) => route);
 const formsByRoute = Map.groupBy(exchanges.filter(isForm), ({ route }) => route);
+// What may be asked may be counted.
+byRoute.set("/v1/messages/count_tokens", byRoute.get("/v1/messages") ?? []);
 
 describe.each([...byRoute].map(([route, cases]) => [route, cases] as const))("%s", (path, cases) => {
   test(`spoiled bodies get an answer or a refusal that says what is wrong (seed ${seed})`, async () => {
@@ -53,6 +56,8 @@ describe.each([...byRoute].map(([route, cases]) => [route, cases] as const))("%s
     expect(seen.get(200)).toBeGreaterThan(0);
     expect(seen.get(400)).toBeGreaterThan(0);
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
+    const answers = [...seen].toSorted(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`);
+    report("input", `${path}: spoiled bodies`, runs, `seed ${seed}, ${answers.join(", ")}`);
   }, 600_000);
 });
 

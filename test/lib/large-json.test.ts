@@ -82,11 +82,20 @@ test.each([
 test.each([
   ["objects", `[${"{},".repeat(MIB)}{}]`],
   ["numbers", `[${"0,".repeat(2 * MIB)}0]`],
-  ["brackets", `${"[".repeat(MIB)}${"]".repeat(MIB)}`],
 ])("millions of %s are refused before they are made", async (_what, text) => {
   const error = await parseJsonBytes(bytesOf(text)).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(RelayError);
   expect((error as RelayError).status).toBe(413);
+});
+
+test.each([
+  ["small", ""],
+  ["large", `"${"x".repeat(2 * MIB)}",`],
+])("a %s body may be nested, but not without end", async (_size, filler) => {
+  const nested = (depth: number) => `[${filler}${'["[]]",{"a":'.repeat(depth)}1${"}]".repeat(depth)}]`;
+  expect(Bun.deepEquals(await parseJsonBytes(bytesOf(nested(249))), JSON.parse(nested(249)))).toBe(true);
+  const error = await parseJsonBytes(bytesOf(nested(250))).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "invalid_request" });
 });
 
 test("others have their turn while much is read and written", async () => {
