@@ -212,7 +212,7 @@ export class AuthFile implements CredentialSource {
     const config = await Bun.file(join(dirname(this.#path), "config.toml"))
       .text()
       .catch(() => "");
-    if (!/^\s*cli_auth_credentials_store\s*=\s*["'](keyring|auto|ephemeral)["']/m.test(config)) return;
+    if (!/^[ \t]*cli_auth_credentials_store\s*=\s*["'](keyring|auto|ephemeral)["']/m.test(config)) return;
     throw this.#unusable(
       "The Codex CLI keeps its login in the system's keyring, which the relay cannot read.",
       'Set cli_auth_credentials_store = "file" in config.toml and run `codex login` again, or `codex-relay login`.',

@@ -93,5 +93,5 @@ function refusedByOwner(error: string, description: string): RelayError {
 function plain(text: string): string {
   // eslint-disable-next-line no-control-regex -- control characters are exactly what is meant
   const line = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").trim();
-  return line.slice(0, 200).replace(/[.\s]+$/, "");
+  return line.slice(0, 200).replace(/(?<![.\s])[.\s]+$/, "");
 }

@@ -154,7 +154,8 @@ function readDetail(source: JsonObject, nowMs: number): Detail {
   };
 }
 
-const AMOUNT = /(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|seconds?|m|min|minutes?|h|hours?|d|days?)(?![a-z])/.source;
+const AMOUNT = /(?<![\d.])(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|seconds?|m|min|minutes?|h|hours?|d|days?)(?![a-z])/
+  .source;
 
 /** "try again in 1.5s", "…in 300 ms", "…in 6m12s": the only place where some limits say how long. */
 function waitInText(message: string): number | undefined {

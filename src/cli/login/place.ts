@@ -72,5 +72,5 @@ export async function usesKeyring(path: string): Promise<boolean> {
   const config = await Bun.file(join(dirname(path), "config.toml"))
     .text()
     .catch(() => "");
-  return /^\s*cli_auth_credentials_store\s*=\s*["'](keyring|auto|ephemeral)["']/m.test(config);
+  return /^[ \t]*cli_auth_credentials_store\s*=\s*["'](keyring|auto|ephemeral)["']/m.test(config);
 }

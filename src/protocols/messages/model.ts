@@ -21,7 +21,7 @@ export function modelOf(
   searchesWeb = false,
 ): ResolvedModel {
   // Claude Code marks a long context in the name; an `anthropic/` comes from gateways.
-  const name = requested.replace(/^anthropic\//, "").replace(/\[[^\]]*\]$/, "");
+  const name = requested.replace(/^anthropic\//, "").replace(/\[[^[\]]*\]$/, "");
   const lower = name.toLowerCase();
   const chosen = aliasOf(lower, context);
   if (chosen !== undefined) return resolveModel(context.models, chosen);
