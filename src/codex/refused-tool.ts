@@ -22,7 +22,7 @@ export function simplerTool(tool: unknown, message: string): SimplerTool | undef
   if (!isObject(tool) || tool["type"] !== "function" || !isObject(tool["parameters"])) return undefined;
   const { parameters } = tool;
   const before = JSON.stringify(tool);
-  const keyword = /'([A-Za-z$]+)' is not (?:permitted|supported|allowed)/.exec(message)?.[1];
+  const keyword = namedKeyword(message);
   const steps: (() => SimplerTool)[] = [
     ...(keyword === undefined || NEEDED.has(keyword)
       ? []
@@ -31,6 +31,13 @@ export function simplerTool(tool: unknown, message: string): SimplerTool | undef
     () => ({ tool: { ...tool, parameters: { type: "object", properties: {} }, strict: false }, lost: "" }),
   ];
   return steps.map((step) => step()).find((simpler) => JSON.stringify(simpler.tool) !== before);
+}
+
+/** The keyword that a refusal is about, as far as it says so. */
+function namedKeyword(message: string): string | undefined {
+  if (/is not a '?regex/.test(message)) return "pattern";
+  if (/is not a valid format/.test(message)) return "format";
+  return /'([A-Za-z$]+)' is not (?:permitted|supported|allowed)/.exec(message)?.[1];
 }
 
 const NEEDED = new Set(["type", "properties"]);

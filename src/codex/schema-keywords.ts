@@ -59,16 +59,36 @@ export function fitsKeyword(keyword: string, value: unknown): boolean {
 }
 
 /**
- * Patterns of JavaScript that the backend's own engine has no words for: classes by Unicode property, looking around,
- * referring back. One of them has the whole request refused.
+ * What of JavaScript other engines do not know: classes by Unicode property, for which the backend is known to refuse
+ * whole requests, groups with names, code points in braces.
  */
-const FOREIGN = /\\[pP]\{|\(\?<?[=!]|\\k<|\\[1-9]/;
+const FOREIGN = /\\[pP]\{|\\k<|\\u\{|\(\?<[A-Za-z_]/;
+
+/** What strict mode cannot hold a model to: looking around, referring back. */
+const UNGENERATABLE = /\(\?<?[=!]|\\[1-9]|\(\?P=/;
 
 function isPortable(pattern: string): boolean {
-  // A doubled backslash is one of the text, and begins nothing.
-  if (FOREIGN.test(pattern.replaceAll("\\\\", ""))) return false;
+  return !FOREIGN.test(unescaped(pattern)) && isPattern(pattern);
+}
+
+/** True for patterns that a model in strict mode can be led by. */
+export function isGeneratable(pattern: unknown): boolean {
+  return typeof pattern !== "string" || !UNGENERATABLE.test(unescaped(pattern));
+}
+
+/** A doubled backslash is one of the text, and begins nothing. */
+function unescaped(pattern: string): string {
+  return pattern.replaceAll("\\\\", "");
+}
+
+/** Whether it is a regular expression at all; Python's own words are put into JavaScript's to find out. */
+function isPattern(pattern: string): boolean {
+  const translated = pattern
+    .replace(/^\(\?[aiLmsux]+\)/, "")
+    .replaceAll("(?P<", "(?<")
+    .replaceAll(/\(\?P=(\w+)\)/g, "\\k<$1>");
   try {
-    return new RegExp(pattern) instanceof RegExp;
+    return new RegExp(translated) instanceof RegExp;
   } catch {
     return false;
   }

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { HOLDS_LIST, HOLDS_NAMED, HOLDS_ONE } from "./schema-keywords.ts";
+import { HOLDS_LIST, HOLDS_NAMED, HOLDS_ONE, isGeneratable } from "./schema-keywords.ts";
 
 /** Rules that strict mode cannot hold a model to. Without them an answer still has its shape. */
 const LOOSE = new Set([
@@ -58,7 +58,7 @@ function withoutLoose(schema: JsonObject, at: string, mended: string[]): JsonObj
   let isChanged = false;
   const kept: JsonObject = {};
   for (const [keyword, value] of Object.entries(schema)) {
-    if (LOOSE.has(keyword)) {
+    if (LOOSE.has(keyword) || (keyword === "pattern" && !isGeneratable(value))) {
       mended.push(`${at}.${keyword}`);
       isChanged = true;
       continue;

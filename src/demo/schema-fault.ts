@@ -33,7 +33,7 @@ function ownFault(schema: JsonObject): string | undefined {
   if (Array.isArray(items)) return `${JSON.stringify(items)} is not of type 'object', 'boolean'.`;
   if (required !== undefined && !Array.isArray(required)) return `${shown(required)} is not of type 'array'.`;
   if (values !== undefined && (!Array.isArray(values) || values.length === 0)) return "[] should be non-empty.";
-  const isForeign = typeof pattern === "string" && /\\p\{|\(\?[=!<]/.test(pattern);
+  const isForeign = typeof pattern === "string" && /\\p\{|\(\?<[a-z]/i.test(pattern);
   return isForeign ? `'${pattern}' is not a 'regex'.` : undefined;
 }
 

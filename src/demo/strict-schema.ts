@@ -21,6 +21,7 @@ function ownFault(schema: JsonObject, path: readonly string[]): string | undefin
   const context = `In context=(${path.map((step) => `'${step}'`).join(", ")}), `;
   const banned = NOT_PERMITTED.find((keyword) => schema[keyword] !== undefined);
   if (banned !== undefined) return `${context}'${banned}' is not permitted.`;
+  if (/\(\?<?[=!]/.test(shown(schema["pattern"] ?? ""))) return `${context}'pattern' must not look around.`;
   const isObjectType = schema["type"] === "object" || asList(schema["type"]).includes("object");
   if (!isObjectType) return undefined;
   if (schema["additionalProperties"] !== false) {

@@ -8,7 +8,7 @@ import { findModel, type ModelCatalogue } from "../codex/models.ts";
 import type { PlanLimits } from "../codex/plan-limits.ts";
 import type { CodexRequest } from "../codex/schema.ts";
 import { isKnownEvent, type WireEvent } from "../codex/wire-event.ts";
-import { RelayError, toRelayError } from "../lib/errors.ts";
+import { RelayError } from "../lib/errors.ts";
 import { parseJson, type JsonObject } from "../lib/json.ts";
 import { writeJson } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";
@@ -22,7 +22,7 @@ import { PlanLimitsKeeper } from "./plan-limits.ts";
 import { ToolMemory } from "./tool-memory.ts";
 import { unreachable } from "../lib/unreachable.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
-import { retryWaitMs } from "./retry.ts";
+import { Persistence } from "./persistence.ts";
 
 /** One request to the backend. */
 export interface UpstreamCall {
@@ -63,14 +63,6 @@ export interface UpstreamDependencies {
   readonly random?: () => number;
 }
 
-/** What is tried, and what may be done about its failures. */
-interface Trial<Reply> {
-  readonly attempt: (credentials: Credentials) => Promise<Reply>;
-  /** Changes what is asked so that the same refusal cannot come again; false when it cannot. */
-  readonly cure: (error: RelayError) => boolean;
-  readonly isRepeatable: (error: RelayError) => boolean;
-}
-
 /** Counters for health and metrics. */
 export interface UpstreamCounts {
   retries: number;
@@ -102,6 +94,8 @@ interface Cures {
   withoutReasoning: boolean;
   shape: "auto" | "lite";
   readonly dropped: Set<string>;
+  /** As they were sent last. */
+  tools: readonly unknown[];
 }
 
 /** Speaks to the backend on behalf of every dialect. */
@@ -114,8 +108,7 @@ export class UpstreamClient {
   readonly #egress: Egress;
   readonly #log: Log;
   readonly #now: () => number;
-  readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  readonly #random: () => number;
+  readonly #persistence: Persistence;
   readonly #identity: Record<string, string>;
   /** Fields that the backend has refused before: left out from the start. */
   readonly #unsupported = new Set<string>();
@@ -129,8 +122,7 @@ export class UpstreamClient {
     this.#egress = dependencies.egress;
     this.#log = dependencies.log;
     this.#now = dependencies.now ?? Date.now;
-    this.#sleep = dependencies.sleep ?? pause;
-    this.#random = dependencies.random ?? Math.random;
+    this.#persistence = new Persistence({ ...dependencies, counts: this.counts });
     this.#identity = identityHeaders({
       clientVersion: this.#options.clientVersion,
       platform: `${platform()} ${release()}; ${arch()}`,
@@ -163,10 +155,10 @@ export class UpstreamClient {
    * client has seen nothing twice. Throws RelayError; an abort of `signal` throws `client_closed`.
    */
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
-    const cures: Cures = { withoutReasoning: false, shape: "auto", dropped: new Set() };
+    const cures: Cures = { withoutReasoning: false, shape: "auto", dropped: new Set(), tools: [] };
     const credentials = await this.#credentials.current();
     await this.limits.admit(call.body.model, credentials.accountId);
-    return this.#untilItWorks(credentials, signal, {
+    return this.#persistence.until(credentials, signal, {
       attempt: (current) => this.#attempt(call, current, cures, signal),
       cure: (error) => this.#cure(error, call, cures),
       // A Codex client has its own retries; doubling them would only multiply the waiting.
@@ -183,7 +175,7 @@ export class UpstreamClient {
     const dropped = new Set<string>();
     const credentials = await this.#credentials.current();
     await this.limits.admit(model, credentials.accountId);
-    return this.#untilItWorks(credentials, signal, {
+    return this.#persistence.until(credentials, signal, {
       attempt: (current) => this.#attemptErrand(errand, call, current, dropped, signal),
       cure: (error) => {
         const name = unsupportedParameter(error.message);
@@ -196,38 +188,6 @@ export class UpstreamClient {
     });
   }
 
-  /** Tries until something comes of it: with another token, without what was refused, or after a wait. */
-  async #untilItWorks<Reply>(
-    credentials: Credentials,
-    signal: AbortSignal,
-    { attempt, cure, isRepeatable }: Trial<Reply>,
-  ): Promise<Reply> {
-    let current = credentials;
-    let recoveries = 0;
-    for (let retries = 0; ;) {
-      try {
-        return await attempt(current);
-      } catch (thrown) {
-        if (signal.aborted) throw clientClosed(thrown);
-        const error = toRelayError(thrown);
-        if (error.code === "upstream_unauthorized" && recoveries < 2) {
-          recoveries += 1;
-          // First whatever the login holds by now, then a refreshed token.
-          current = await this.#credentials.recover(current, recoveries === 1 ? 1 : 2);
-          continue;
-        }
-        if (cure(error)) continue;
-        const waitMs = isRepeatable(error) ? retryWaitMs(error, retries, this.#random()) : undefined;
-        if (waitMs === undefined) throw error;
-        retries += 1;
-        this.counts.retries += 1;
-        this.#log.debug("Asking upstream again.", { code: error.code, retries, waitMs: Math.round(waitMs) });
-        await this.#sleep(waitMs, signal);
-        if (signal.aborted) throw clientClosed(signal.reason);
-      }
-    }
-  }
-
   /** Changes the request so that the same refusal cannot come again. False when nothing can be changed. */
   #cure(error: RelayError, call: UpstreamCall, cures: Cures): boolean {
     if (call.codexHeaders) return false;
@@ -238,7 +198,7 @@ export class UpstreamClient {
       this.#log.warn("The backend refuses a field that it used to take; it is left out from now on.", { field: name });
       return true;
     }
-    if (this.#refusedTools.learn(error, call.body.tools ?? [])) {
+    if (this.#refusedTools.learn(error, call.body.tools ?? [], cures.tools)) {
       this.#log.debug("The backend refuses a tool's schema; it is made simpler.", { reason: error.message });
       return true;
     }
@@ -317,6 +277,7 @@ export class UpstreamClient {
     if (body.tools) {
       const { tools, dropped } = this.#refusedTools.apply(body.tools);
       body.tools = tools;
+      cures.tools = tools;
       for (const path of dropped) cures.dropped.add(path);
     }
     if (cures.withoutReasoning) body.input = body.input.filter((item) => item["type"] !== "reasoning");
@@ -531,15 +492,4 @@ async function bodyOf(
     letGo();
   }
   return { status: response.status, headers: response.headers, text: text.slice(0, LONGEST_REFUSAL) };
-}
-
-function clientClosed(cause: unknown): RelayError {
-  return new RelayError("client_closed", "The client closed the request.", { cause });
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  return promise;
 }

@@ -29,12 +29,17 @@ export class ToolMemory {
     return { tools: known, dropped };
   }
 
-  /** Makes the tool simpler that was refused. False when no tool was, or when it cannot be made simpler. */
-  learn(error: RelayError, tools: readonly unknown[]): boolean {
+  /**
+   * Makes the tool simpler that was refused. `sent` is what became of `tools`. False when no tool was refused, or when
+   * it cannot be made simpler.
+   */
+  learn(error: RelayError, tools: readonly unknown[], sent: readonly unknown[]): boolean {
     const index = refusedTool(error, tools);
     if (index === undefined) return false;
     const key = keyOf(tools[index]);
     const before = this.#learned.get(key) ?? { tool: tools[index], lost: [] };
+    // Another request may have learned from the same refusal meanwhile.
+    if (before.tool !== sent[index]) return true;
     const simpler = simplerTool(before.tool, error.message);
     if (!simpler) return false;
     this.#learned.delete(key);

@@ -24,7 +24,7 @@ describe("a keyword that the backend does not take goes, from its tool alone", (
       { a: { type: "string" } },
       ["properties.a.pattern"],
     ],
-    ["patterns that look around", { a: { pattern: "^(?!x)" } }, { a: {} }, ["properties.a.pattern"]],
+    ["patterns with named groups", { a: { pattern: "^(?<year>\\d+)" } }, { a: {} }, ["properties.a.pattern"]],
     ["patterns that are none", { a: { pattern: "(" } }, { a: {} }, ["properties.a.pattern"]],
     ["types that do not exist", { a: { type: "any" } }, { a: {} }, ["properties.a.type"]],
     ["arrays of nothing", { a: { type: "array" } }, { a: { type: "array", items: {} } }, ["properties.a.items"]],
@@ -60,6 +60,7 @@ describe("a keyword that the backend does not take goes, from its tool alone", (
       tool(object({ a: { type: "string", pattern: "^\\\\p{1}[a-z]$", minLength: 1, format: "uri", "x-own": 1 } })),
       tool(object({ type: { type: "array", items: { type: ["string", "null"] } } }, { $defs: { X: true } })),
       tool(closed({ a: { anyOf: [closed({ b: { type: "string" } }), { type: "null" }] } }), true),
+      tool(object({ a: { pattern: "^(?!x)y$" }, b: { pattern: "(?i)^(?P<year>\\d+)-(?P=year)$" } })),
       { type: "web_search" },
       { type: "custom", name: "patch" },
       null,
@@ -99,11 +100,14 @@ describe("a keyword that the backend does not take goes, from its tool alone", (
 
 describe("a strict tool", () => {
   test("loses the rules that strict mode does not know, and stays strict", () => {
-    const parameters = closed({ a: { type: "array", items: { type: "string", default: "x" }, uniqueItems: true } });
+    const parameters = closed({
+      a: { type: "array", items: { type: "string", default: "x", pattern: "^(?!x)" }, uniqueItems: true },
+    });
     const result = mendTools([tool(parameters, true)]);
     expect(result.tools[0]).toEqual(tool(closed({ a: { type: "array", items: { type: "string" } } }), true));
     expect(result.mended.toSorted()).toEqual([
       "tools[0].parameters.properties.a.items.default",
+      "tools[0].parameters.properties.a.items.pattern",
       "tools[0].parameters.properties.a.uniqueItems",
     ]);
   });
@@ -138,7 +142,21 @@ const careless = fc.letrec<{ schema: unknown }>((tie) => ({
         ).split(" "),
       ),
       fc.oneof(
-        fc.constantFrom<unknown>("object", "array", "string", "any", "\\p{L}", "(?=x)", ["a", "b"], [], 1, false, null),
+        fc.constantFrom<unknown>(
+          "object",
+          "array",
+          "string",
+          "any",
+          "\\p{L}",
+          "(?=x)",
+          "(?<a>x)",
+          "(",
+          ["a", "b"],
+          [],
+          1,
+          false,
+          null,
+        ),
         tie("schema"),
         fc.array(tie("schema"), { maxLength: 3 }),
         fc.dictionary(fc.constantFrom("a", "b", "type", "__proto__"), tie("schema"), { maxKeys: 3 }),
@@ -183,8 +201,10 @@ describe("a tool that is refused all the same", () => {
       tool: tool(object({ minLength: { type: "string", format: "uri" } }), true),
       lost: "minLength",
     });
-    const second = simplerTool(first?.tool, "'uri' is not a valid format.");
+    const second = simplerTool(first?.tool, "I do not like it.");
     expect(second).toEqual({ tool: tool(object({ minLength: { type: "string" } }), false), lost: "" });
+    expect(simplerTool(first?.tool, "'uri' is not a valid format.")?.lost).toBe("format");
+    expect(simplerTool(tool(object({ a: { pattern: "x" } })), "'x' is not a 'regex'.")?.lost).toBe("pattern");
     const third = simplerTool(second?.tool, "No.");
     expect(third?.tool).toEqual(tool(object({}), false));
     expect(simplerTool(third?.tool, "No.")).toBeUndefined();

@@ -1,0 +1,73 @@
+import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
+import { RelayError, toRelayError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { retryWaitMs } from "./retry.ts";
+
+export interface PersistenceOptions {
+  readonly credentials: CredentialProvider;
+  readonly log: Log;
+  readonly counts: { retries: number };
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly random?: () => number;
+}
+
+/** What is tried, and what may be done about its failures. */
+export interface Trial<Reply> {
+  readonly attempt: (credentials: Credentials) => Promise<Reply>;
+  /** Changes what is asked so that the same refusal cannot come again; false when it cannot. */
+  readonly cure: (error: RelayError) => boolean;
+  readonly isRepeatable: (error: RelayError) => boolean;
+}
+
+/** Tries until something comes of it: with another token, without what was refused, or after a wait. */
+export class Persistence {
+  readonly #options: PersistenceOptions;
+  readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly #random: () => number;
+
+  constructor(options: PersistenceOptions) {
+    this.#options = options;
+    this.#sleep = options.sleep ?? pause;
+    this.#random = options.random ?? Math.random;
+  }
+
+  /** Throws the last RelayError when nothing more can be done; `client_closed` when `signal` ends it. */
+  async until<Reply>(credentials: Credentials, signal: AbortSignal, trial: Trial<Reply>): Promise<Reply> {
+    const { log, counts } = this.#options;
+    let current = credentials;
+    let recoveries = 0;
+    for (let retries = 0; ;) {
+      try {
+        return await trial.attempt(current);
+      } catch (thrown) {
+        if (signal.aborted) throw clientClosed(thrown);
+        const error = toRelayError(thrown);
+        if (error.code === "upstream_unauthorized" && recoveries < 2) {
+          recoveries += 1;
+          // First whatever the login holds by now, then a refreshed token.
+          current = await this.#options.credentials.recover(current, recoveries === 1 ? 1 : 2);
+          continue;
+        }
+        if (trial.cure(error)) continue;
+        const waitMs = trial.isRepeatable(error) ? retryWaitMs(error, retries, this.#random()) : undefined;
+        if (waitMs === undefined) throw error;
+        retries += 1;
+        counts.retries += 1;
+        log.debug("Asking upstream again.", { code: error.code, retries, waitMs: Math.round(waitMs) });
+        await this.#sleep(waitMs, signal);
+        if (signal.aborted) throw clientClosed(signal.reason);
+      }
+    }
+  }
+}
+
+function clientClosed(cause: unknown): RelayError {
+  return new RelayError("client_closed", "The client closed the request.", { cause });
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  return promise;
+}
