@@ -72,6 +72,8 @@ export class CredentialKeeper implements CredentialProvider {
   #dead: { readonly refreshToken: string; readonly error: RelayError } | undefined;
   /** Tokens that are not saved yet: used from memory as long as the source still holds what they replace. */
   #unsaved: Unsaved | undefined;
+  /** What was renewed last had nowhere to go: its login was gone, or another one was there. */
+  #isHomeless = false;
   /** One save at a time: a slow retry must not write over the tokens of a later refresh. */
   #saving: Promise<void> | undefined;
   /** What became of the tokens that were spent here. */
@@ -136,6 +138,12 @@ export class CredentialKeeper implements CredentialProvider {
   /** Before the process ends: a token that is being spent is worth waiting for, and what it gave is saved if it can be. */
   async settle(): Promise<void> {
     await this.#spending?.catch(() => {});
+    // A file that is away may be back in a moment.
+    for (let attempt = 0; this.#isHomeless && attempt < REUSE_REREADS; attempt += 1) {
+      await this.#load(true).catch(() => {});
+      if (this.#unsaved) break;
+      await this.#options.sleep(REUSE_REREAD_MS);
+    }
     if (this.#unsaved) await this.#saveUnsaved(this.#unsaved);
   }
 
@@ -274,7 +282,7 @@ export class CredentialKeeper implements CredentialProvider {
   async #trySaving(unsaved: Unsaved): Promise<void> {
     unsaved.triedAtMs = this.#options.now();
     try {
-      await unsaved.source.save(unsaved.fresh, unsaved.atMs, unsaved.replaces);
+      this.#isHomeless = !(await unsaved.source.save(unsaved.fresh, unsaved.atMs, unsaved.replaces));
       if (this.#unsaved === unsaved) this.#unsaved = undefined;
     } catch (error) {
       this.#options.log.error("The renewed login could not be saved yet; it is lost if the relay stops now.", {

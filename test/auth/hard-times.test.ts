@@ -349,6 +349,22 @@ test("a login that is away while it is renewed is saved once it is back", async 
   expect(server.asked).toEqual(["rt_0"]);
 });
 
+test("an end of the process waits a moment for a login that is away", async () => {
+  login(ending(-1), "rt_0");
+  let giveBack = () => {};
+  server.script.push(() => {
+    giveBack = moveAway();
+    return Response.json({ access_token: ending(60 * MINUTE), refresh_token: "rt_a" });
+  });
+  const held = keeper();
+  await failure(held.current());
+  const settling = held.settle();
+  await Bun.sleep(1);
+  giveBack();
+  await settling;
+  expect(stored()["refresh_token"]).toBe("rt_a");
+});
+
 test("a file that is put back from before several renewals gets their last one", async () => {
   login(ending(-1), "rt_0");
   const old = readFileSync(file);
