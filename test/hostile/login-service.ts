@@ -8,8 +8,8 @@ export class LoginService {
   readonly #isForgiving: boolean;
   readonly #lifeMs: number;
   readonly #now: () => number;
-  /** By token: what it was exchanged for, last. */
-  readonly #heirs = new Map<string, string | undefined>();
+  /** By token: what it was exchanged for. */
+  readonly #heirs = new Map<string, string[]>();
   #issued = 0;
   /** Tokens that somebody tried to use once more, and was refused. */
   refusals = 0;
@@ -41,24 +41,21 @@ export class LoginService {
       return refusal(401, "refresh_token_reused");
     }
     const next = this.#next();
-    const lost = this.#heirs.get(refreshToken);
-    // Two heirs of one token would be two logins.
-    if (lost !== undefined) this.#heirs.delete(lost);
-    this.#heirs.set(refreshToken, next);
+    this.#heirs.get(refreshToken)?.push(next);
     return Response.json({ access_token: this.#accessToken(), refresh_token: next, id_token: jwt({}) });
   }
 
   /** True when spending this token now would work. */
   isUsable(refreshToken: string): boolean {
-    if (!this.#heirs.has(refreshToken)) return false;
-    const heir = this.#heirs.get(refreshToken);
-    return heir === undefined || (this.#isForgiving && this.#heirs.get(heir) === undefined);
+    const heirs = this.#heirs.get(refreshToken);
+    const isUnused = (token: string) => this.#heirs.get(token)?.length === 0;
+    return heirs !== undefined && (this.#isForgiving ? heirs.every(isUnused) : heirs.length === 0);
   }
 
   #next(): string {
     this.#issued += 1;
     const token = `rt_${this.#issued}`;
-    this.#heirs.set(token, undefined);
+    this.#heirs.set(token, []);
     return token;
   }
 
