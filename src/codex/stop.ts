@@ -1,3 +1,6 @@
+/** Each piece of text is searched for every one of them: thousands would take the time of everybody else. */
+export const MOST_STOP_SEQUENCES = 64;
+
 /**
  * Finds stop sequences in text that comes in pieces. Holds back as many characters as a sequence may still need, so
  * that no part of it is ever shown.

@@ -255,7 +255,7 @@ export class UpstreamClient {
   ): Promise<ErrandReply> {
     const { idleTimeoutMs, baseUrl } = this.#options;
     const kept = Object.fromEntries(Object.entries(errand.body).filter(([name]) => !dropped.has(name)));
-    const { body, headers } = errandBody(kept);
+    const { body, headers } = await errandBody(kept);
     const about = { ...errandHeaders(errand, this.#identity, conversationId), ...codexHeaders };
     const response = await this.#fetch(
       errandUrl(errand, baseUrl),

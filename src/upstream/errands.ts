@@ -2,6 +2,7 @@ import { Upload, type Endpoint, type Errand } from "../codex/errand.ts";
 import { conversationHeaders } from "../codex/headers.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
+import { writeJson } from "../lib/large-json.ts";
 import { NAME } from "../version.ts";
 
 /** Below the Codex API, or beside it, where only the barest of headers come through. */
@@ -29,10 +30,12 @@ export function errandUrl({ endpoint }: Errand, baseUrl: string): string {
 }
 
 /** The body anew for each attempt, as a form is spent when it was sent. */
-export function errandBody(body: Readonly<JsonObject>): { body: string | FormData; headers: Record<string, string> } {
+export async function errandBody(
+  body: Readonly<JsonObject>,
+): Promise<{ body: string | FormData | Uint8Array<ArrayBuffer>; headers: Record<string, string> }> {
   const entries = Object.entries(body);
   if (!entries.some(([, value]) => value instanceof Upload)) {
-    return { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+    return { body: await writeJson(body), headers: { "content-type": "application/json" } };
   }
   const form = new FormData();
   for (const [name, value] of entries) {

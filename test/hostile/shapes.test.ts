@@ -30,6 +30,16 @@ const ROUTES: Readonly<Record<string, (hostile: string) => string[]>> = {
     `{"model":"gpt-5.5","input":"hi","previous_response_id":${value}}`,
     `{"model":"gpt-5.5","input":"hi","metadata":${value},"text":${value},"reasoning":${value}}`,
   ],
+  "/v1/responses/input_tokens": (value) => [
+    `{"model":"gpt-5.5","input":${value}}`,
+    `{"model":"gpt-5.5","input":"hi","tools":[{"type":"function","name":"f","parameters":${value}}]}`,
+  ],
+  "/v1/responses/compact": (value) => [`{"model":"gpt-5.5","input":${value}}`, value],
+  "/v1/images/generations": (value) => [
+    `{"model":"gpt-image-1","prompt":${value}}`,
+    `{"prompt":"hi","n":${value},"size":${value},"quality":${value}}`,
+  ],
+  "/v1/images/edits": (value) => [`{"prompt":"hi","image":${value}}`, `{"prompt":${value},"images":${value}}`],
   "/v1/completions": (value) => [
     `{"model":"gpt-5.5","prompt":${value}}`,
     `{"model":"gpt-5.5","prompt":"hi","stop":${value}}`,
@@ -152,6 +162,25 @@ describe.each(Object.entries(ROUTES))("%s", (path, bodiesWith) => {
     report("input", `${path}: values that programs trip over`, tried);
   }, 300_000);
 });
+
+test.each([
+  ["/v1/chat/completions", { stop: 5 }],
+  ["/v1/messages", { max_tokens: 9, stop_sequences: 65 }],
+  ["/api/chat", { options: { stop: 65 } }],
+])(
+  "%s takes some stop sequences, not thousands, which every piece of text would be searched for",
+  async (path, over) => {
+    const words = (count: number) => Array.from({ length: count }, (_, index) => `stop ${index}`);
+    const body = JSON.stringify(
+      { model: "gpt-5.5", messages: [{ role: "user", content: "hi" }], ...over },
+      (key, value) => (key.startsWith("stop") && typeof value === "number" ? words(value) : (value as unknown)),
+    );
+    const headers = { "content-type": "application/json" };
+    const reply = await fetch(demo.relay.url + path, { method: "POST", headers, body });
+    expect(reply.status).toBe(400);
+    expect(await reply.text()).toContain("stop");
+  },
+);
 
 test("frames on a socket are refused in frames, and the socket goes on", async () => {
   const socket = new WebSocket(`${demo.relay.url.replace("http", "ws")}/v1/responses`);

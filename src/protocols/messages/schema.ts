@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MOST_STOP_SEQUENCES } from "../../codex/stop.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { fault, missing, unsupported } from "./refuse.ts";
@@ -18,7 +19,7 @@ const Gate = z.looseObject({
   temperature: nullishNumber,
   top_p: nullishNumber,
   top_k: nullishNumber,
-  stop_sequences: z.array(z.string()).nullish(),
+  stop_sequences: z.array(z.string()).max(MOST_STOP_SEQUENCES).nullish(),
   tools: z.array(z.looseObject({})).nullish(),
   tool_choice: z.looseObject({ type: z.string() }).nullish(),
   thinking: z.looseObject({ type: z.string(), budget_tokens: nullishNumber, display: z.string().nullish() }).nullish(),

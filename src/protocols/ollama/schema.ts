@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MOST_STOP_SEQUENCES } from "../../codex/stop.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 
@@ -6,7 +7,9 @@ const Common = {
   model: z.string().min(1),
   stream: z.boolean().nullish(),
   format: z.union([z.string(), z.looseObject({})]).nullish(),
-  options: z.looseObject({ stop: z.union([z.string(), z.array(z.string())]).nullish() }).nullish(),
+  options: z
+    .looseObject({ stop: z.union([z.string(), z.array(z.string()).max(MOST_STOP_SEQUENCES)]).nullish() })
+    .nullish(),
   think: z.union([z.boolean(), z.string()]).nullish(),
 };
 
