@@ -69,11 +69,15 @@ const control = Bun.serve({
       gate = Promise.withResolvers();
       return new Response();
     },
+    "/expire": () => {
+      backend.expireAccessTokens();
+      return new Response();
+    },
     "/go": () => {
       gate.resolve();
       return new Response();
     },
   },
 });
-const { baseUrl } = backend;
-process.stdout.write(`${JSON.stringify({ baseUrl, control: control.url.origin, ...login })}\n`);
+const { baseUrl, tokenUrl } = backend;
+process.stdout.write(`${JSON.stringify({ baseUrl, tokenUrl, control: control.url.origin, ...login })}\n`);

@@ -9,7 +9,8 @@ const LIMIT_MS = 120_000;
 
 let rig: Rig;
 beforeAll(async () => {
-  rig = await Rig.start([], { BUN_OPTIONS: `--preload ${join(import.meta.dir, "loop-watch.ts")}` });
+  const preload = `--preload ${join(import.meta.dir, "loop-watch.ts")}`;
+  rig = await Rig.start([], () => ({ BUN_OPTIONS: preload }));
 });
 afterAll(() => rig.stop());
 

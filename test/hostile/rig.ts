@@ -37,7 +37,12 @@ export class Rig {
   }
 
   /** `serve` from source, or the executable that CODEX_RELAY_BINARY names, with these flags. */
-  static async start(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<Rig> {
+  static async start(
+    flags: readonly string[] = [],
+    env: (login: Login) => Readonly<Record<string, string>> = () => {
+      return {};
+    },
+  ): Promise<Rig> {
     const home = mkdtempSync(join(tmpdir(), "codex-relay-rig-"));
     const backend = Bun.spawn([process.execPath, join(import.meta.dir, "backend.ts")], {
       stdout: "pipe",
@@ -55,7 +60,7 @@ export class Rig {
         CODEX_RELAY_BASE_URL: login.baseUrl,
         OPENAI_ACCESS_TOKEN: login.accessToken,
         OPENAI_CHATGPT_ACCOUNT_ID: login.accountId,
-        ...env,
+        ...env(login),
       },
       stdin: "ignore",
       stdout: "ignore",
@@ -77,6 +82,11 @@ export class Rig {
 
   async behave(behaviour: Behaviour): Promise<void> {
     await fetch(`${this.login.control}/behave`, { method: "POST", body: JSON.stringify(behaviour) });
+  }
+
+  /** Access tokens given out so far are refused from now on. */
+  async expireTokens(): Promise<void> {
+    await fetch(`${this.login.control}/expire`);
   }
 
   /** Answers that wait go on. */
@@ -111,8 +121,9 @@ export class Rig {
   }
 }
 
-interface Login {
+export interface Login {
   readonly baseUrl: string;
+  readonly tokenUrl: string;
   readonly control: string;
   readonly accessToken: string;
   readonly refreshToken: string;
