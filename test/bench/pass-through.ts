@@ -15,7 +15,7 @@ const server = Bun.serve({
         "content-type": "application/json",
         version: "0.169.0",
       },
-      body: await request.text(),
+      body: await request.arrayBuffer(),
       signal: request.signal,
     });
     return new Response(upstream.body, { status: upstream.status, headers: { "content-type": "text/event-stream" } });

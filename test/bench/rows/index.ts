@@ -1,0 +1,25 @@
+import type { Row } from "../row.ts";
+import { curves } from "./curves.ts";
+import { firstToken } from "./first-token.ts";
+import { growth } from "./growth.ts";
+import { bodies, history } from "./large.ts";
+import { open, paced } from "./paced.ts";
+import { requests } from "./requests.ts";
+import { stalled } from "./stalled.ts";
+import { start } from "./start.ts";
+import { stream } from "./stream.ts";
+
+/** In the order in which they are measured and told. */
+export const ROWS: readonly Row[] = [
+  start,
+  firstToken,
+  requests,
+  stream,
+  paced,
+  open,
+  stalled,
+  growth,
+  bodies,
+  history,
+  curves,
+];
