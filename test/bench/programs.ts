@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -40,16 +40,16 @@ export async function startBackend(): Promise<Backend> {
 /** Starts the executable with nothing of the user's in reach. */
 export async function startRelay(binary: string, baseUrl: string, flags: readonly string[] = []): Promise<Program> {
   const home = mkdtempSync(join(tmpdir(), "codex-relay-bench-"));
+  const tokens = { access_token: TOKEN, id_token: TOKEN, account_id: ACCOUNT };
+  writeFileSync(join(home, "auth.json"), JSON.stringify({ auth_mode: "chatgpt", tokens }));
   const port = freePort();
   const begun = performance.now();
   const child = Bun.spawn([binary, "serve", "--port", String(port), "--log-level", "error", ...flags], {
     env: {
       PATH: process.env["PATH"] ?? "",
       HOME: home,
-      CODEX_HOME: join(home, "none"),
+      CODEX_HOME: home,
       CODEX_RELAY_BASE_URL: baseUrl,
-      OPENAI_ACCESS_TOKEN: TOKEN,
-      OPENAI_CHATGPT_ACCOUNT_ID: ACCOUNT,
     },
     stdout: "ignore",
     stderr: "ignore",
