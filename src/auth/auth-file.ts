@@ -56,7 +56,7 @@ export class AuthFile implements CredentialSource {
     this.name = home !== "" && path.startsWith(home + sep) ? path.replace(home, "~") : path;
   }
 
-  version(): Promise<string> {
+  version(): string {
     return fileVersion(this.#path);
   }
 

@@ -50,9 +50,8 @@ export class EnvironmentTokens implements CredentialSource {
     }
   }
 
-  async version(): Promise<string> {
-    if (!this.#tokens) return "none";
-    return (await Promise.all(this.#places.map(fileVersion))).join(" ");
+  version(): string {
+    return this.#tokens ? this.#places.map(fileVersion).join(" ") : "none";
   }
 
   async load(): Promise<Login | undefined> {

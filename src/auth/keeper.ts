@@ -56,6 +56,8 @@ interface Held {
   readonly source: CredentialSource;
   readonly version: string;
   readonly login: Login;
+  /** What requests get: tokens are read once, not for each of them. */
+  readonly credentials: Credentials;
 }
 
 /**
@@ -92,14 +94,14 @@ export class CredentialKeeper implements CredentialProvider {
 
   async current(): Promise<Credentials> {
     const held = await this.#load();
-    if (held.login.kind === "api-key" || !this.#isDue(held.login.tokens)) return credentialsOf(held);
+    if (!this.#isDue(held)) return held.credentials;
     const { now } = this.#options;
-    if (now() < this.#restUntilMs && this.#isUsable(held.login.tokens)) return credentialsOf(held);
+    if (now() < this.#restUntilMs && this.#isUsable(held)) return held.credentials;
     try {
-      return credentialsOf(await this.#refresh("proactive_expiry"));
+      return (await this.#refresh("proactive_expiry")).credentials;
     } catch (error) {
       // Early renewal is a courtesy: a token that still works is used until it does not.
-      if (!this.#isUsable(held.login.tokens)) throw error;
+      if (!this.#isUsable(held)) throw error;
       this.#restUntilMs = now() + REST_MS;
       if (!this.#hasWarnedEarly && error !== this.#dead?.error) {
         this.#hasWarnedEarly = true;
@@ -107,22 +109,22 @@ export class CredentialKeeper implements CredentialProvider {
           reason: (error as Error).message,
         });
       }
-      return credentialsOf(held);
+      return held.credentials;
     }
   }
 
   async recover(rejected: Credentials, attempt: 1 | 2): Promise<Credentials> {
     const held = await this.#load(true);
-    if (held.login.kind === "api-key") return credentialsOf(held);
+    if (held.login.kind === "api-key") return held.credentials;
     const isAnother = held.login.tokens.accessToken !== rejected.accessToken;
-    if (attempt === 1 || isAnother) return credentialsOf(held);
-    return credentialsOf(await this.#refresh("unauthorized_recovery", rejected.accessToken));
+    if (attempt === 1 || isAnother) return held.credentials;
+    return (await this.#refresh("unauthorized_recovery", rejected.accessToken)).credentials;
   }
 
   /** Facts for people: no secret. Looks only, renews nothing. Throws `codex_auth_required`. */
   async describe(): Promise<LoginFacts> {
     const held = await this.#load();
-    const { accessToken: _secret, ...facts } = credentialsOf(held);
+    const { accessToken: _secret, ...facts } = held.credentials;
     if (held.login.kind === "api-key") {
       return { ...facts, issuedAtMs: undefined, renewedAtMs: undefined, canRenew: false };
     }
@@ -151,11 +153,12 @@ export class CredentialKeeper implements CredentialProvider {
   async #load(isForced = false): Promise<Held> {
     if (this.#unsaved && this.#isTimeToSave(this.#unsaved)) await this.#saveUnsaved(this.#unsaved);
     for (const source of this.#options.sources) {
-      const version = await source.version();
+      const version = source.version();
       if (!isForced && this.#held?.source === source && this.#held.version === version) return this.#held;
-      const login = await source.load();
-      if (!login) continue;
-      this.#held = { source, version, login: this.#withUnsaved(source, login) };
+      const loaded = await source.load();
+      if (!loaded) continue;
+      const login = this.#withUnsaved(source, loaded);
+      this.#held = { source, version, login, credentials: credentialsOf(source, login) };
       return this.#held;
     }
     this.#held = undefined;
@@ -182,19 +185,20 @@ export class CredentialKeeper implements CredentialProvider {
     return unsaved ? { kind: "chatgpt", tokens: merged(login.tokens, unsaved.fresh, unsaved.atMs) } : login;
   }
 
-  #isDue(tokens: Tokens): boolean {
+  #isDue({ login, credentials }: Held): boolean {
+    if (login.kind === "api-key") return false;
+    const { tokens } = login;
     if (tokens.accessToken === undefined) return true;
     const now = this.#options.now();
     const renewed = this.#renewed;
     if (renewed && renewed.accessToken === tokens.accessToken && Math.abs(now - renewed.atMs) < GRACE_MS) return false;
-    const expiresAtMs = expiryOf(tokens);
+    const { expiresAtMs } = credentials;
     if (expiresAtMs !== undefined) return expiresAtMs <= now + EARLY_MS;
     return tokens.lastRefreshMs !== undefined && tokens.lastRefreshMs <= now - UNDATED_MS;
   }
 
-  #isUsable(tokens: Tokens): boolean {
-    const expiresAtMs = expiryOf(tokens);
-    return tokens.accessToken !== undefined && (expiresAtMs === undefined || expiresAtMs > this.#options.now());
+  #isUsable({ credentials: { accessToken, expiresAtMs } }: Held): boolean {
+    return accessToken !== "" && (expiresAtMs === undefined || expiresAtMs > this.#options.now());
   }
 
   /** `rejected` is an access token that the backend refused although it looked good. */
@@ -212,7 +216,7 @@ export class CredentialKeeper implements CredentialProvider {
       if (held.login.kind === "api-key") return held;
       const { tokens } = held.login;
       // Another process was faster: what it saved is as good as what we would get.
-      if (tokens.accessToken !== rejected && !this.#isDue(tokens)) return held;
+      if (tokens.accessToken !== rejected && !this.#isDue(held)) return held;
       this.#refuseDead(held);
       const { refreshToken } = tokens;
       if (refreshToken === undefined) {
@@ -353,11 +357,7 @@ function merged(tokens: Tokens, fresh: FreshTokens, nowMs: number): Tokens {
   };
 }
 
-function expiryOf(tokens: Tokens): number | undefined {
-  return readClaims(tokens.accessToken).expiresAtMs ?? tokens.expiresAtMs;
-}
-
-function credentialsOf({ source, login }: Held): Credentials {
+function credentialsOf(source: CredentialSource, login: Login): Credentials {
   if (login.kind === "api-key") {
     return {
       kind: "api-key",
@@ -377,7 +377,7 @@ function credentialsOf({ source, login }: Held): Credentials {
     kind: "chatgpt",
     accessToken: tokens.accessToken ?? "",
     accountId: tokens.accountId ?? identity.accountId ?? access.accountId,
-    expiresAtMs: expiryOf(tokens),
+    expiresAtMs: access.expiresAtMs ?? tokens.expiresAtMs,
     isFedramp: identity.isFedramp,
     email: identity.email ?? access.email,
     plan: identity.plan ?? access.plan,

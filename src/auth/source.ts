@@ -29,7 +29,7 @@ export interface CredentialSource {
   /** The command that mends a login that has died, as the end of a sentence. */
   readonly remedy: string;
   /** Changes whenever `load` would give something else. Cheap: asked on every request. */
-  version(): Promise<string>;
+  version(): string;
   /** Undefined when there is nothing here. Throws `codex_auth_required` when what is here cannot be used. */
   load(): Promise<Login | undefined>;
   /**
