@@ -23,6 +23,7 @@ import { ToolMemory } from "./tool-memory.ts";
 import { unreachable } from "../lib/unreachable.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
 import { Persistence } from "./persistence.ts";
+import { Tether } from "./tether.ts";
 
 /** One request to the backend. */
 export interface UpstreamCall {
@@ -220,6 +221,7 @@ export class UpstreamClient {
     const { payload, isLite } = call.codexHeaders
       ? { payload: call.body, isLite: false }
       : await this.#pack(call, cures);
+    const tether = new Tether(signal);
     const response = await this.#fetch(
       `${this.#options.baseUrl}${this.#options.responsesPath}`,
       {
@@ -235,12 +237,12 @@ export class UpstreamClient {
         },
         body: await writeJson(payload),
       },
-      signal,
+      tether,
     );
     this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
     this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
-    const events = this.#events(response, credentials.accountId, call.observer);
+    const events = this.#events(response, credentials.accountId, call.observer, tether);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await afterFirstOutput(events, this.#options.holdMs, this.#now);
     return { headers: response.headers, events: begun, dropped: [...cures.dropped] };
@@ -260,7 +262,7 @@ export class UpstreamClient {
     const response = await this.#fetch(
       errandUrl(errand, baseUrl),
       { method: "POST", headers: { ...about, ...credentialHeaders(credentials), accept: "*/*", ...headers }, body },
-      signal,
+      new Tether(signal),
       // The headers come with the whole answer: all of the work is done before.
       idleTimeoutMs,
     );
@@ -296,6 +298,7 @@ export class UpstreamClient {
     response: Response,
     accountId: string | undefined,
     observer: ReplyObserver | undefined,
+    tether: Tether,
   ): AsyncGenerator<WireEvent[], void, undefined> {
     const contentType = response.headers.get("content-type") ?? "";
     if (!response.body || /json|html/.test(contentType)) {
@@ -311,6 +314,8 @@ export class UpstreamClient {
         observer?.onNotable(event);
       },
       ...(observer ? { onBatch: (batch: readonly WireEvent[]) => observer.onBatch(batch) } : {}),
+      // The request is over before its reply's last bytes are in.
+      onEnd: () => tether.release(),
     });
   }
 
@@ -332,7 +337,7 @@ export class UpstreamClient {
     return this.#fetch(
       `${this.#options.openaiBaseUrl}${request.path}`,
       { method: request.method, headers, ...(request.body ? { body: request.body } : {}) },
-      signal,
+      new Tether(signal),
     );
   }
 
@@ -384,8 +389,10 @@ export class UpstreamClient {
     if (credentials.kind === "api-key") {
       throw new RelayError("not_found", "An OpenAI API key has no plan, and so neither its models nor its windows.");
     }
-    const ask = () =>
-      this.#fetch(url, { headers: { ...headers, ...credentialHeaders(credentials), accept: "*/*" } }, signal);
+    const ask = () => {
+      const init = { headers: { ...headers, ...credentialHeaders(credentials), accept: "*/*" } };
+      return this.#fetch(url, init, new Tether(signal));
+    };
     let response = await ask();
     for (const attempt of [1, 2] as const) {
       if (response.status !== 401) break;
@@ -412,21 +419,24 @@ export class UpstreamClient {
   async #fetch(
     url: string,
     init: RequestInit,
-    signal: AbortSignal,
+    tether: Tether,
     limitMs = this.#options.firstByteTimeoutMs,
   ): Promise<Response> {
-    const silence = new AbortController();
-    const timer = setTimeout(() => silence.abort(), limitMs);
+    let isSilent = false;
+    const timer = setTimeout(() => {
+      isSilent = true;
+      tether.cut();
+    }, limitMs);
     try {
       return await this.#egress.fetch(url, {
         ...init,
         ...(this.#distrustsPool() ? { keepalive: false } : {}),
-        signal: AbortSignal.any([signal, silence.signal]),
+        signal: tether.signal,
       });
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (tether.signal.aborted && !isSilent) throw error;
       this.#brokenAtMs = this.#now();
-      if (silence.signal.aborted) {
+      if (isSilent) {
         const seconds = Math.round(limitMs / 1000);
         throw new RelayError("upstream_timeout", `Upstream did not answer within ${seconds} seconds.`, {
           cause: error,

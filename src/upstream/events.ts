@@ -1,6 +1,6 @@
 import { createParser } from "eventsource-parser";
 import { truncated } from "../codex/failure.ts";
-import { WireEvent } from "../codex/wire-event.ts";
+import { isTerminal, WireEvent } from "../codex/wire-event.ts";
 import { RelayError } from "../lib/errors.ts";
 
 /** One event may carry an image; beyond this the stream is broken. In characters. */
@@ -11,6 +11,8 @@ const MAX_EVENT_CHARACTERS = 64 * 1024 * 1024;
  * that: as long as a slow reader has not taken them, they would all be held.
  */
 const SLICE_BYTES = 64 * 1024;
+/** How long a reply that has said all may take to end. */
+const LAST_BYTES_MS = 2000;
 
 export interface ReadOptions {
   /** Longest silence before the reply counts as dead; none when left out. */
@@ -21,11 +23,14 @@ export interface ReadOptions {
   readonly onNotable?: (event: WireEvent) => void;
   /** Called with the events of each network read, before they are yielded. */
   readonly onBatch?: (batch: readonly WireEvent[]) => void;
+  /** Called when upstream has said all: what is still to come are the last bytes of the body, and read here. */
+  readonly onEnd?: () => void;
 }
 
 /**
- * Upstream bytes → the events of each network read. One await serves many events. Ends with the body; a body that
- * breaks off throws `upstream_stream_truncated`, silence throws `upstream_timeout`, events before either are yielded.
+ * Upstream bytes → the events of each network read. One await serves many events. Ends with the terminal event or the
+ * body; a body that breaks off throws `upstream_stream_truncated`, silence throws `upstream_timeout`, events before
+ * either are yielded.
  */
 export async function* readEvents(
   body: ReadableStream<Uint8Array>,
@@ -33,12 +38,15 @@ export async function* readEvents(
 ): AsyncGenerator<WireEvent[], void, undefined> {
   let batch: WireEvent[] = [];
   let oversize = false;
+  let isEnd = false;
   const parser = createParser({
     maxBufferSize: MAX_EVENT_CHARACTERS,
     onEvent({ data }) {
       const event = WireEvent.from(data);
       if (!event) return options.onIgnored?.();
       if (!event.isBulk) options.onNotable?.(event);
+      // After an `error` event the reply's own end may follow.
+      if (isTerminal(event.type) && event.type !== "error") isEnd = true;
       batch.push(event);
     },
     onError(error) {
@@ -69,6 +77,10 @@ export async function* readEvents(
       for (const slice of value ? slicesOf(value) : [undefined]) {
         // A last event without its blank line still counts, so the end of the body closes it.
         parser.feed(slice ? decoder.decode(slice, { stream: true }) : `${decoder.decode()}\n\n`);
+        if (isEnd) {
+          options.onEnd?.();
+          void readToEnd(reader);
+        }
         if (batch.length > 0) {
           const ready = batch;
           batch = [];
@@ -76,12 +88,13 @@ export async function* readEvents(
           yield ready;
         }
         if (oversize) throw new RelayError("upstream_error", "Upstream sent an event that is too large to be real.");
+        if (isEnd) return;
       }
       if (done) return;
     }
   } finally {
     clearTimeout(silence);
-    reader.cancel().catch(() => {});
+    if (!isEnd) reader.cancel().catch(() => {});
   }
 }
 
@@ -91,6 +104,19 @@ function* slicesOf(bytes: Uint8Array): Iterable<Uint8Array> {
 
 interface ByteReader {
   read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+  cancel(): Promise<void>;
+}
+
+/** Only a connection whose reply was read to its end carries the next request; a new one costs a TLS handshake. */
+async function readToEnd(reader: ByteReader): Promise<void> {
+  const timer = setTimeout(() => void reader.cancel().catch(() => {}), LAST_BYTES_MS);
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // Nobody waits for these bytes.
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function read(reader: ByteReader): Promise<{ done: boolean; value?: Uint8Array | undefined }> {

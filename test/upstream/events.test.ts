@@ -104,3 +104,35 @@ test("a large network read is taken apart bit by bit, as its reader asks for mor
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(frames);
   expect(Math.max(...sizes)).toBeLessThan(frames / 20);
 });
+
+const END = '{"type":"response.completed","response":{}}';
+
+test("after the last event the rest of the body is read, and nothing of it is passed on", async () => {
+  let isReadToEnd = false;
+  let isCancelled = false;
+  const ended = Promise.withResolvers<void>();
+  const chunks = [`data: ${END}\n\n`, `data: ${A}\n\n`, "data: [DONE]\n\n"];
+  const stream = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      const chunk = chunks.shift();
+      if (chunk !== undefined) return controller.enqueue(new TextEncoder().encode(chunk));
+      isReadToEnd = true;
+      controller.close();
+      ended.resolve();
+    },
+    cancel: () => {
+      isCancelled = true;
+    },
+  });
+  let hasEnded = false;
+  const found: string[] = [];
+  for await (const batch of readEvents(stream, { onEnd: () => (hasEnded = true) })) {
+    found.push(...batch.map((event) => event.data));
+    break;
+  }
+  expect(found).toEqual([END]);
+  expect(hasEnded).toBe(true);
+  await ended.promise;
+  expect(isReadToEnd).toBe(true);
+  expect(isCancelled).toBe(false);
+});
