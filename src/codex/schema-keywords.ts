@@ -81,8 +81,13 @@ function unescaped(pattern: string): string {
   return pattern.replaceAll("\\\\", "");
 }
 
+/** In characters. */
+const LONGEST_PATTERN = 10_000;
+
 /** Whether it is a regular expression at all; Python's own words are put into JavaScript's to find out. */
 function isPattern(pattern: string): boolean {
+  // Nobody writes these by hand, and to read them takes long.
+  if (pattern.length > LONGEST_PATTERN) return true;
   const translated = pattern
     .replace(/^\(\?[aiLmsux]+\)/, "")
     .replaceAll("(?P<", "(?<")

@@ -6,7 +6,7 @@ import type { ClientStream, Context, ErrorVoice, Spoken, Translation } from "./p
 export type Step = { readonly errand: Errand } | { readonly translation: Translation };
 
 /** What the client gets: JSON, or a text of another type. */
-export type Answer = { readonly json: unknown } | { readonly text: string; readonly contentType: string };
+export type Answer = { readonly json: object } | { readonly text: string; readonly contentType: string };
 
 /**
  * What the backend is asked, one question after the other, and what is made of its answers. Pure: it is given every

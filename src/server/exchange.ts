@@ -4,6 +4,7 @@ import { failureOf, truncated } from "../codex/failure.ts";
 import { codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/headers.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/json.ts";
+import { writeJson } from "../lib/large-json.ts";
 import { KEEP_ALIVE_FRAME } from "../lib/sse.ts";
 import { toByteStream } from "../lib/stream.ts";
 import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exchange.ts";
@@ -19,7 +20,7 @@ import {
   type Admitted,
   type HandleDependencies,
 } from "./handle.ts";
-import { jsonReply, streamHeaders } from "./reply.ts";
+import { streamHeaders } from "./reply.ts";
 
 /** One request that other endpoints of the backend answer. Throws RelayError while the status line is still open. */
 export async function handleExchange(
@@ -41,7 +42,7 @@ export async function handleExchange(
     const last = asking.last ?? { headers: new Headers(), dropped: [] };
     admitted.record.onBegun(last.dropped, upstreamRequestId(last.headers));
     admitted.record.complete();
-    return replyOf(answer, replyHeaders(protocol, last, exchange, admitted.id));
+    return await replyOf(answer, replyHeaders(protocol, last, exchange, admitted.id));
   } finally {
     admitted.life.end();
   }
@@ -73,8 +74,11 @@ async function streamed(
   });
 }
 
-function replyOf(answer: Answer, headers: Readonly<Record<string, string>>): Response {
-  if ("json" in answer) return jsonReply(answer.json, 200, headers);
+/** Images may be many megabytes of JSON, which is written without holding up others. */
+async function replyOf(answer: Answer, headers: Readonly<Record<string, string>>): Promise<Response> {
+  if ("json" in answer) {
+    return new Response(await writeJson(answer.json), { headers: { "content-type": "application/json", ...headers } });
+  }
   return new Response(answer.text, { headers: { "content-type": answer.contentType, ...headers } });
 }
 

@@ -1,8 +1,8 @@
 import { Upload, type Endpoint, type Errand } from "../codex/errand.ts";
 import { conversationHeaders } from "../codex/headers.ts";
 import { RelayError } from "../lib/errors.ts";
-import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
-import { writeJson } from "../lib/large-json.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { parseJsonBytes, writeJson } from "../lib/large-json.ts";
 import { NAME } from "../version.ts";
 
 /** Below the Codex API, or beside it, where only the barest of headers come through. */
@@ -32,7 +32,7 @@ export function errandUrl({ endpoint }: Errand, baseUrl: string): string {
 /** The body anew for each attempt, as a form is spent when it was sent. */
 export async function errandBody(
   body: Readonly<JsonObject>,
-): Promise<{ body: string | FormData | Uint8Array<ArrayBuffer>; headers: Record<string, string> }> {
+): Promise<{ body: string | Uint8Array<ArrayBuffer> | FormData; headers: Record<string, string> }> {
   const entries = Object.entries(body);
   if (!entries.some(([, value]) => value instanceof Upload)) {
     return { body: await writeJson(body), headers: { "content-type": "application/json" } };
@@ -48,7 +48,7 @@ export async function errandBody(
 
 /** The JSON object that a reply holds. Throws when it holds none, is too large, or stops for `idleTimeoutMs`. */
 export async function readAnswer(response: Response, idleTimeoutMs: number): Promise<JsonObject> {
-  const answer = parseJson(await textOf(response, idleTimeoutMs));
+  const answer = await parseJsonBytes(await bytesOf(response, idleTimeoutMs)).catch(() => undefined);
   if (isObject(answer)) return answer;
   const type = response.headers.get("content-type") ?? "nothing";
   // The work was done and is paid for: asking again would do it twice.
@@ -57,10 +57,9 @@ export async function readAnswer(response: Response, idleTimeoutMs: number): Pro
   });
 }
 
-async function textOf(response: Response, idleTimeoutMs: number): Promise<string> {
+async function bytesOf(response: Response, idleTimeoutMs: number): Promise<Uint8Array> {
   const reader = (response.body ?? new Blob().stream()).getReader();
-  const decoder = new TextDecoder();
-  const texts: string[] = [];
+  const chunks: Uint8Array[] = [];
   let size = 0;
   let hasStopped = false;
   const timer = setTimeout(() => {
@@ -77,7 +76,7 @@ async function textOf(response: Response, idleTimeoutMs: number): Promise<string
         void reader.cancel().catch(() => {});
         throw new RelayError("upstream_error", "Upstream sent an answer that is too large.", { shouldRetry: false });
       }
-      texts.push(decoder.decode(value, { stream: true }));
+      chunks.push(value);
     }
   } catch (error) {
     if (error instanceof RelayError) throw error;
@@ -85,7 +84,7 @@ async function textOf(response: Response, idleTimeoutMs: number): Promise<string
   } finally {
     clearTimeout(timer);
   }
-  if (!hasStopped) return texts.join("") + decoder.decode();
+  if (!hasStopped) return Buffer.concat(chunks);
   const seconds = Math.round(idleTimeoutMs / 1000);
   throw new RelayError("upstream_timeout", `Upstream's answer stopped for ${seconds} seconds.`);
 }

@@ -28,7 +28,7 @@ const code = (bytes: number) => filled(bytes, "const answer = compute(40, 2); //
 const base64 = (bytes: number) => filled(bytes, "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ");
 const chat = (content: string) => `{"model":"gpt-5.5","messages":[{"role":"user","content":${content}}]}`;
 
-const BODIES: readonly (readonly [string, string, () => string])[] = [
+const BODIES: readonly (readonly [string, string, () => string | Buffer])[] = [
   ["an image", "/v1/chat/completions", () => chat(imagePart(63 * MIB))],
   ["a book of code", "/v1/chat/completions", () => chat(`"deltas:3 ${code(63 * MIB)}"`)],
   ["nothing but escapes", "/v1/chat/completions", () => chat(`"deltas:3 ${"\\n".repeat(31 * MIB)}"`)],
@@ -42,6 +42,11 @@ const BODIES: readonly (readonly [string, string, () => string])[] = [
   ],
   ["a word to count, and once the vocabulary to read", "/v1/messages/count_tokens", () => chat('"hello"')],
   ["a book to count", "/v1/messages/count_tokens", () => chat(`"${code(4 * MIB)}"`)],
+  ["a book to count", "/v1/responses/input_tokens", () => `{"input":"${code(4 * MIB)}"}`],
+  ["a book of code", "/v1/responses/compact", () => `{"model":"gpt-5.5","input":"${code(63 * MIB)}"}`],
+  ["an image", "/v1/images/edits", () => `{"prompt":"x","image":"data:image/png;base64,${base64(63 * MIB)}"}`],
+  ["an image in a form", "/v1/images/edits", () => form("image", "a.png", "\x89PNG\r\n")],
+  ["a recording", "/v1/audio/transcriptions", () => form("file", "a.mp3", "ID3")],
 ];
 
 function imagePart(bytes: number): string {
@@ -53,12 +58,21 @@ function manyMessages(count: number): string {
   return `{"model":"gpt-5.5","messages":[${Array(count).fill(message).join(",")}]}`;
 }
 
+/** A file of some 45 MiB, which has 60 as base64. */
+function form(name: string, file: string, start: string): Buffer {
+  const part = (field: string) => `--x\r\nContent-Disposition: form-data; name="${field}"`;
+  const prompt = `${part("prompt")}\r\n\r\nx\r\n`;
+  const head = `${prompt}${part(name)}; filename="${file}"\r\n\r\n${start}`;
+  return Buffer.concat([Buffer.from(head, "latin1"), Buffer.alloc(45 * MIB, 7), Buffer.from("\r\n--x--\r\n")]);
+}
+
 test.each(BODIES)(
   "%s on %s holds up nobody else",
   async (what, path, make) => {
     const body = make();
     await loop();
-    const client = new RawClient(rig.port, path, body);
+    const type = typeof body === "string" ? "application/json" : "multipart/form-data; boundary=x";
+    const client = new RawClient(rig.port, path, body, [`Content-Type: ${type}`]);
     await client.closed;
     expect([client.status, client.body().isWhole]).toEqual([200, true]);
     const { longestMs, turns } = await loop();

@@ -18,7 +18,7 @@ export class RawClient {
     const head = [
       `POST ${path} HTTP/1.1`,
       "Host: 127.0.0.1",
-      "Content-Type: application/json",
+      ...(headers.some((header) => /^content-type:/i.test(header)) ? [] : ["Content-Type: application/json"]),
       `Content-Length: ${bytes.length}`,
       "Connection: close",
       ...headers,
