@@ -169,15 +169,20 @@ export async function contextOf(admitted: Admitted, isCodex: boolean, deps: Hand
   };
 }
 
+/** Told in one refusal; tools may have thousands of faults. */
+const MOST_NAMES = 20;
+
 /** With `--strict`, what would be dropped is refused. */
 export function refuseDropped(translation: Pick<Translation, "dropped">): void {
-  const [first] = translation.dropped;
+  const { dropped } = translation;
+  const [first] = dropped;
   if (first === undefined) return;
-  throw new RelayError(
-    "unsupported_parameter",
-    `Not supported by the Codex backend: ${translation.dropped.map((name) => `'${name}'`).join(", ")}.`,
-    { param: first, hint: "Leave it out, or run the relay without --strict." },
-  );
+  const more = dropped.length > MOST_NAMES ? ` and ${dropped.length - MOST_NAMES} more` : "";
+  const names = dropped.slice(0, MOST_NAMES).map((name) => `'${name.slice(0, 100)}'`);
+  throw new RelayError("unsupported_parameter", `Not supported by the Codex backend: ${names.join(", ")}${more}.`, {
+    param: first.slice(0, 100),
+    hint: "Leave it out, or run the relay without --strict.",
+  });
 }
 
 /** What the client is told beside the body: whose answer it is, how full the plan is, and what had to give. */

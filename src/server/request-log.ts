@@ -6,6 +6,7 @@ const LONGEST_TEXT = 64 * 1024;
 /** Client's own words are shown this far. In characters. */
 const LONGEST_NAME = 100;
 const LONGEST_PATH = 200;
+const LONGEST_LIST = 500;
 
 /** One line for a request that has ended; at `debug` also what was asked and answered. */
 export function logRequest(record: RequestRecord, log: Log): void {
@@ -38,11 +39,17 @@ export function requestFields(record: RequestRecord): LogFields {
     tokens_cached: tokens?.cached,
     tokens_out: tokens?.output,
     tokens_reasoning: tokens?.reasoning,
-    adjusted: record.adjusted.length > 0 ? [...new Set(record.adjusted)].toSorted().join(",") : undefined,
+    adjusted: adjustedIn(record),
     finish: record.finish,
     client_gone: record.hasClientLeft ? true : undefined,
     request_id: record.requestId.slice(0, LONGEST_NAME),
   };
+}
+
+/** Of tools only which: what the properties of their schemas are called is their client's business. */
+function adjustedIn({ adjusted }: RequestRecord): string | undefined {
+  const names = adjusted.map((name) => name.replace(/(?<=\.parameters)\..*$/s, ""));
+  return names.length > 0 ? [...new Set(names)].toSorted().join(",").slice(0, LONGEST_LIST) : undefined;
 }
 
 /** As JSON, without what nobody can read in a log: pictures, files and encrypted reasoning. */

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { isObject } from "../../src/lib/json.ts";
+import type { LogFields } from "../../src/lib/log.ts";
 import { fakeCodex, refuses, says } from "../support/fake-codex.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
-import { post, startTestRelay } from "../support/relay.ts";
+import { eventually, post, startTestRelay } from "../support/relay.ts";
 
 let demo: DemoRelay;
 beforeAll(() => {
@@ -95,6 +96,29 @@ test("--strict refuses them instead, with the place", async () => {
   const reply = await post(relay.url + path, { model: "gpt-5.5", ...body });
   expect(reply.status).toBe(400);
   expect(((await reply.json()) as { error: { param: string } }).error.param).toStartWith("tools[1].parameters.");
+});
+
+test("the log says which tools were mended, and not what is in them", async () => {
+  const lines: LogFields[] = [];
+  const note = (_message: string, fields: LogFields = {}) => void lines.push(fields);
+  await using backend = fakeCodex(says("ok"));
+  await using relay = startTestRelay({
+    baseUrl: backend.baseUrl,
+    log: { debug: note, info: note, warn: note, error: note },
+  });
+  const [[path, body] = ["", {}]] = DIALECTS;
+  await (await post(relay.url + path, { model: "gpt-5.5", temperature: 1, ...body })).text();
+  await eventually(() => lines.some((fields) => fields["adjusted"] !== undefined));
+  expect(lines.find((fields) => fields["adjusted"])?.["adjusted"]).toBe("temperature,tools[1].parameters");
+});
+
+test("thousands of faults are told in one short refusal", async () => {
+  await using relay = startTestRelay({ baseUrl: "http://127.0.0.1:9", relay: { strict: true } });
+  const tools = Array.from({ length: 3000 }, (_, index) => ({ type: "function", name: `f${index}`, parameters: {} }));
+  const reply = await post(`${relay.url}/v1/responses`, { model: "gpt-5.5", input: "hi", tools });
+  const text = await reply.text();
+  expect([reply.status, text.length < 4000]).toEqual([400, true]);
+  expect(text).toContain("and 2980 more");
 });
 
 test("a Codex client's tools are its own business", async () => {

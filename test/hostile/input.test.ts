@@ -56,8 +56,7 @@ describe.each([...byRoute].map(([route, cases]) => [route, cases] as const))("%s
     expect(seen.get(200)).toBeGreaterThan(0);
     expect(seen.get(400)).toBeGreaterThan(0);
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
-    const answers = [...seen].toSorted(([a], [b]) => a - b).map(([status, count]) => `${count} × ${status}`);
-    report("input", `${path}: spoiled bodies`, runs, `seed ${seed}, ${answers.join(", ")}`);
+    report("input", `${path}: spoiled bodies`, runs, `seed ${seed}, ${answersOf(seen)}`);
   }, 600_000);
 });
 
@@ -79,8 +78,14 @@ describe.each([...formsByRoute].map(([route, cases]) => [route, cases] as const)
     }
     expect(seen.get(200)).toBeGreaterThan(0);
     expect(seen.get(400)).toBeGreaterThan(0);
+    report("input", `${path}: spoiled forms`, runs, `seed ${seed}, ${answersOf(seen)}`);
   }, 600_000);
 });
+
+function answersOf(seen: ReadonlyMap<number, number>): string {
+  const answers = [...seen].toSorted(([a], [b]) => a - b);
+  return answers.map(([status, count]) => `${count} × ${status}`).join(", ");
+}
 
 /** A form of the request's fields, with one of them spoiled, or with its own bytes spoiled. */
 async function spoiledForm(

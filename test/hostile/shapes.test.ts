@@ -64,6 +64,29 @@ const ROUTES: Readonly<Record<string, (hostile: string) => string[]>> = {
     `{"model":"gpt-5.5","prompt":${value}}`,
     `{"model":"gpt-5.5","prompt":"hi","format":${value},"system":${value}}`,
   ],
+  "/v1/responses/compact": (value) => [
+    `{"model":"gpt-5.5","input":${value}}`,
+    `{"model":"gpt-5.5","input":[{"role":"user","content":${value}}],"instructions":${value},"tools":${value}}`,
+    `{"model":"gpt-5.5","previous_response_id":${value}}`,
+  ],
+  "/v1/responses/input_tokens": (value) => [
+    `{"input":${value}}`,
+    `{"input":"hi","tools":${value},"text":${value}}`,
+    `{"model":${value}}`,
+    value,
+  ],
+  "/v1/images/generations": (value) => [
+    `{"prompt":${value}}`,
+    `{"prompt":"x","model":${value}}`,
+    `{"prompt":"x","n":${value},"size":${value},"quality":${value},"output_compression":${value}}`,
+    `{"prompt":"x","stream":true,"partial_images":${value}}`,
+    `{"prompt":"x","response_format":${value},"unheard_of":${value}}`,
+  ],
+  "/v1/images/edits": (value) => [
+    `{"prompt":"x","image":${value}}`,
+    `{"prompt":"x","images":[{"image_url":${value}}]}`,
+    `{"prompt":"x","image":"https://a.example/a.png","mask":${value}}`,
+  ],
   "/api/show": (value) => [`{"model":${value}}`, value],
 };
 
