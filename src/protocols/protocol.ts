@@ -104,6 +104,8 @@ export interface Protocol<Request = unknown> extends ErrorVoice {
   parse(body: unknown): Request;
   isStreaming(request: Request): boolean;
   toCodex(request: Request, context: Context): Translation;
+  /** The whole reply to a request that asks no model anything; undefined for every other. Throws RelayError. */
+  answerAlone?(request: Request, context: Context): unknown;
   openStream(request: Request, context: Context): ClientStream;
   openBody(request: Request, context: Context): ClientBody;
   /** Content type of a streamed reply. */

@@ -56,7 +56,11 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
   const { request, life, record } = admitted;
   const bytes = await readBody(request, deps.options.maxBodyBytes);
   admitted.waitForever();
-  const { parsed, context, reply, headers } = await begin(protocol, await parseBody(bytes), admitted, deps);
+  const body = await parseBody(bytes);
+  const asked = await understand(protocol, body, admitted, deps);
+  const alone = protocol.answerAlone?.(asked.parsed, asked.context);
+  if (alone !== undefined) return ownReply(protocol, alone, admitted.id);
+  const { parsed, context, reply, headers } = await beginAsked(protocol, body, asked, admitted, deps);
 
   if (protocol.isStreaming(parsed)) {
     life.isStreaming = true;
@@ -67,17 +71,17 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
       headers: { ...streamHeaders(protocol.streamContentType), ...headers },
     });
   }
-  const body = protocol.openBody(parsed, context);
+  const answer = protocol.openBody(parsed, context);
   try {
     for await (const batch of reply.events) {
       for (const event of batch) {
-        body.onEvent(event);
+        answer.onEvent(event);
         // What comes behind the end is no part of the answer, also in the same read.
-        if (body.isDone) break;
+        if (answer.isDone) break;
       }
-      if (body.isDone) break;
+      if (answer.isDone) break;
     }
-    const whole = jsonReply(body.toBody(), 200, headers);
+    const whole = jsonReply(answer.toBody(), 200, headers);
     record.complete();
     return whole;
   } finally {
@@ -92,8 +96,26 @@ export async function begin(
   admitted: Admitted,
   deps: HandleDependencies,
 ): Promise<Begun> {
+  return beginAsked(protocol, body, await understand(protocol, body, admitted, deps), admitted, deps);
+}
+
+async function understand(
+  protocol: Protocol,
+  body: unknown,
+  admitted: Admitted,
+  deps: HandleDependencies,
+): Promise<Pick<Begun, "parsed" | "context">> {
   const parsed = protocol.parse(body);
-  const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps);
+  return { parsed, context: await contextOf(admitted, isCodexClient(admitted.request.headers), deps) };
+}
+
+async function beginAsked(
+  protocol: Protocol,
+  body: unknown,
+  { parsed, context }: Pick<Begun, "parsed" | "context">,
+  admitted: Admitted,
+  deps: HandleDependencies,
+): Promise<Begun> {
   const translation = mended(protocol.toCodex(parsed, context));
   admitted.record.onTranslated(body, translation);
   if (deps.options.strict) refuseDropped(translation);
@@ -145,10 +167,13 @@ export async function handleAside(
     : await parseBody(await readBody(admitted.request, deps.options.maxBodyBytes));
   admitted.waitForever();
   const context = await contextOf(admitted, false, deps);
-  return jsonReply(await protocol.answerAside?.(aside, body, context), 200, {
-    "x-request-id": admitted.id,
-    ...requestIdHeaders(protocol, { "x-request-id": admitted.id }),
-  });
+  return ownReply(protocol, await protocol.answerAside?.(aside, body, context), admitted.id);
+}
+
+/** What the dialect says without the backend. */
+function ownReply(protocol: Protocol, body: unknown, id: string): Response {
+  const headers = { "x-request-id": id };
+  return jsonReply(body, 200, { ...headers, ...requestIdHeaders(protocol, headers) });
 }
 
 /** What a dialect may know while it translates this request. */

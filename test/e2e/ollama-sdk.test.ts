@@ -129,6 +129,32 @@ describe("the official library", () => {
   });
 });
 
+describe("a request that only loads or unloads a model", () => {
+  const asked = () => demo.backend.requests.filter(({ path }) => path.endsWith("/responses")).length;
+
+  test("costs the plan nothing", async () => {
+    expect(await ollama.generate({ model, prompt: "" })).toMatchObject({
+      model,
+      response: "",
+      done: true,
+      done_reason: "load",
+    });
+    expect(await ollama.chat({ model })).toMatchObject({
+      message: { role: "assistant", content: "" },
+      done: true,
+      done_reason: "load",
+    });
+    expect(await ollama.generate({ model, prompt: "", keep_alive: 0 })).toMatchObject({ done_reason: "unload" });
+    expect(await ollama.chat({ model, keep_alive: "0s", messages: [] })).toMatchObject({ done_reason: "unload" });
+    for await (const part of await ollama.chat({ model, stream: true })) expect(part.done_reason).toBe("load");
+    expect(asked()).toBe(0);
+  });
+
+  test("names a model that there is", async () => {
+    expect(await refused(ollama.generate({ model: "nobody", prompt: "" }))).toMatchObject({ status_code: 404 });
+  });
+});
+
 test("what was left out is named", async () => {
   const reply = await fetch(`${demo.relay.url}/api/chat`, {
     method: "POST",

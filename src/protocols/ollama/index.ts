@@ -1,5 +1,6 @@
 import type { Context, Protocol } from "../protocol.ts";
 import { toError } from "./error.ts";
+import { loaded } from "./load.ts";
 import { running, show, tags, version } from "./models.ts";
 import { CHAT, GENERATE, OllamaBody, OllamaStream } from "./reply.ts";
 import { chatToCodex, generateToCodex } from "./request.ts";
@@ -21,6 +22,8 @@ export const ollamaChat: Protocol<OllamaChatRequest> = {
   parse: parseChat,
   isStreaming: (request) => request.stream !== false,
   toCodex: chatToCodex,
+  answerAlone: (request, context) =>
+    (request.messages ?? []).length === 0 ? loaded(request, context, CHAT) : undefined,
   openStream: (request, context) => new OllamaStream(request, context, CHAT),
   openBody: (request, context) => new OllamaBody(request, context, CHAT),
   // eslint-disable-next-line @typescript-eslint/require-await -- other dialects have to wait here
@@ -45,6 +48,7 @@ export const ollamaGenerate: Protocol<OllamaGenerateRequest> = {
   parse: parseGenerate,
   isStreaming: (request) => request.stream !== false,
   toCodex: generateToCodex,
+  answerAlone: (request, context) => (request.prompt ? undefined : loaded(request, context, GENERATE)),
   openStream: (request, context) => new OllamaStream(request, context, GENERATE),
   openBody: (request, context) => new OllamaBody(request, context, GENERATE),
 };
