@@ -27,6 +27,7 @@ export const DIALECTS: readonly Dialect[] = [
     paths: ["/api/chat"],
     asides: ["GET /api/tags", "GET /api/ps", "GET /api/version", "POST /api/show"],
     isOpenai: false,
+    isSpokenBy: (_headers, path) => path.startsWith("/api/"),
     load: once(() => import("./ollama/index.ts").then(({ ollamaChat }) => ollamaChat as Protocol)),
   },
   {

@@ -88,8 +88,8 @@ export interface Spoken {
   readonly asides?: readonly Aside[];
   /** One of OpenAI's own: with an API-key login its requests go to the public API as they are. */
   readonly isOpenai: boolean;
-  /** True when a request's headers name the dialect, for routes that several have in common. */
-  isSpokenBy?(headers: Headers): boolean;
+  /** True when a request's headers or path name the dialect, for routes that it shares with others or does not have. */
+  isSpokenBy?(headers: Headers, path: string): boolean;
   load(): Promise<ErrorVoice>;
 }
 

@@ -17,7 +17,7 @@ export function modelRoutes(upstream: UpstreamClient, publicApi: PublicApi): Rou
     const version = parametersOf(request.url).get("client_version") ?? undefined;
     if (version !== undefined) return backendModels(upstream, version, request, life.signal);
     const models = await upstream.catalogue.current();
-    const spoken = await spokenIn(request.headers);
+    const spoken = await spokenIn(request);
     return spoken?.toModelList ? jsonReply(spoken.toModelList(models, parametersOf(request.url))) : modelList(models);
   };
   const one: Handler = async (admitted) => {
@@ -25,7 +25,7 @@ export function modelRoutes(upstream: UpstreamClient, publicApi: PublicApi): Rou
     if (await publicApi.isLogin()) return publicApi.forward(admitted, path);
     const id = decode(path.replace(/^(\/v1)?\/models\//, ""));
     const models = await upstream.catalogue.current();
-    const spoken = await spokenIn(admitted.request.headers);
+    const spoken = await spokenIn(admitted.request);
     return spoken?.toModel ? jsonReply(spoken.toModel(models, id)) : oneModel(models, id);
   };
   return [

@@ -6,7 +6,7 @@ import { isNotOffered } from "./routes.ts";
 
 /** Paths that exist at the public API, whether or not the relay offers them for plan logins. */
 export function isPublicApiPath(path: string): boolean {
-  return path.startsWith("/v1/") || isNotOffered(path);
+  return path.startsWith("/v1/") || (isNotOffered(path) && !path.startsWith("/api/"));
 }
 
 /** The way of API-key logins: they speak to the public API, which knows every route itself. */

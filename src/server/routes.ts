@@ -19,7 +19,7 @@ export interface Route {
  * learns "not here" instead of looking for a typing error.
  */
 const NOT_OFFERED =
-  /^\/v1\/(assistants|audio|batches|chatkit|completions|containers|conversations|edits|embeddings|engines|evals|files|fine_tuning|fine-tunes|images|messages|moderations|organization|rerank|realtime|skills|threads|uploads|vector_stores|videos)(\/|$)|^\/api\/(chat|generate|show|tags|ps|version|embed|embeddings)$/;
+  /^\/v1\/(assistants|audio|batches|chatkit|completions|containers|conversations|edits|embeddings|engines|evals|files|fine_tuning|fine-tunes|images|messages|moderations|organization|rerank|realtime|skills|threads|uploads|vector_stores|videos)(\/|$)|^\/api\/(chat|generate|show|tags|ps|version|embed|embeddings|pull|push|create|copy|delete|blobs\/.*)$/;
 
 /** True for paths of known APIs that the relay does not speak, with or without `/v1`. */
 export function isNotOffered(path: string): boolean {
@@ -60,7 +60,8 @@ export function decode(text: string): string {
   }
 }
 
-/** The dialect that a request's headers name, if they name one. */
-export async function spokenIn(headers: Headers): Promise<Protocol | undefined> {
-  return DIALECTS.find((dialect) => dialect.isSpokenBy?.(headers))?.load();
+/** The dialect that a request's headers or path name, if they name one. */
+export async function spokenIn({ headers, url }: Request): Promise<Protocol | undefined> {
+  const path = pathOf(url);
+  return DIALECTS.find((dialect) => dialect.isSpokenBy?.(headers, path))?.load();
 }

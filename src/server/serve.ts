@@ -403,7 +403,7 @@ class Relay {
       record.status = reply.status;
       return withHeaders(reply, admitted);
     } catch (thrown) {
-      const voice = (await dialect?.load()) ?? (await spokenIn(request.headers)) ?? COMMON_VOICE;
+      const voice = (await dialect?.load()) ?? (await spokenIn(request)) ?? COMMON_VOICE;
       const refusal = this.#refusal(thrown, admitted, voice);
       record.status = refusal.status;
       return refusal;

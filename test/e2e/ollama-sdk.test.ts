@@ -125,7 +125,15 @@ describe("the official library", () => {
       for await (const _ of await cut);
     })();
     expect((await refused(reading)).message).toContain("ended before the response was complete");
-    expect(await refused(ollama.embed({ model, input: "x" }))).toMatchObject({ status_code: 501 });
+    expect(await refused(ollama.embed({ model, input: "x" }))).toMatchObject({
+      status_code: 501,
+      message: "/api/embed is not offered by this relay.",
+    });
+    expect(await refused(ollama.pull({ model }))).toMatchObject({
+      status_code: 501,
+      message: "/api/pull is not offered by this relay.",
+    });
+    expect(await (await fetch(`${demo.relay.url}/api/nothing`)).json()).toEqual({ error: expect.any(String) });
   });
 });
 

@@ -260,6 +260,8 @@ describe("an API-key login", () => {
     expect((await fetch(`${other.url}/models/ft:x`, { method: "DELETE" })).status).toBe(200);
     expect((await post(`${other.url}/v1/responses/compact`, "{}")).status).toBe(200);
     expect((await post(`${other.url}/health`, "{}")).status).toBe(405);
+    // Of another API, so what is asked there is not for this one to read.
+    expect((await post(`${other.url}/api/embed`, "{}")).status).toBe(501);
     expect(seen.map((request) => request.path).slice(1)).toEqual([
       "/v1/embeddings",
       "/v1/responses",
