@@ -344,7 +344,18 @@ describe("errors in the SDK", () => {
     await using relay = startTestRelay({ baseUrl: backend.baseUrl });
     const error = await caught(ask(new Anthropic({ baseURL: relay.url, apiKey: "x", maxRetries: 0 })));
     expect(error).toBeInstanceOf(Anthropic.BadRequestError);
-    expect((error as Error).message.toLowerCase()).toContain("prompt is too long");
+    expect((error as Error).message).toContain("prompt is too long: Your input exceeds the context window");
+  });
+
+  test("what to do next as a sentence of its own", async () => {
+    const region = {
+      error: { code: "unsupported_country_region_territory", message: "Country, region, or territory not supported" },
+    };
+    await using backend = fakeCodex(refuses(403, region));
+    await using relay = startTestRelay({ baseUrl: backend.baseUrl });
+    const error = await caught(ask(new Anthropic({ baseURL: relay.url, apiKey: "x", maxRetries: 0 })));
+    expect(error).toBeInstanceOf(Anthropic.PermissionDeniedError);
+    expect((error as Error).message).toContain("territory not supported. Set --proxy");
   });
 
   test("a cut or failed stream throws and does not look finished", async () => {

@@ -33,11 +33,9 @@ function toError(error: RelayError, requestId: string) {
   };
 }
 
-/** The hint belongs to the message, as few clients show anything else. */
-function textOf({ code, message, hint }: RelayError): string {
-  const text = hint === undefined ? message : `${message} ${hint}`;
-  // Clients that shorten a conversation by themselves look for these words.
-  return code === "context_length_exceeded" ? `Prompt is too long: ${text}` : text;
+/** Clients that shorten a conversation by themselves look for this API's own words, some of them to the letter. */
+function textOf({ code, explanation }: RelayError): string {
+  return code === "context_length_exceeded" ? `prompt is too long: ${explanation}` : explanation;
 }
 
 export const voice = { toError, statusOf, requestIdHeader: "request-id" } as const satisfies ErrorVoice;
