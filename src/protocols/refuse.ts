@@ -21,6 +21,18 @@ export function wrongType(param: string, expected: string, value: unknown): Rela
   });
 }
 
+const MOST_STOPS = 4;
+
+/** What is wrong with a list of stop sequences that is longer than OpenAI's APIs take. */
+export function tooManyStops(stop: unknown): RelayError | undefined {
+  if (!Array.isArray(stop) || stop.length <= MOST_STOPS) return undefined;
+  return new RelayError(
+    "array_above_max_length",
+    `Invalid 'stop': array too long. Expected an array with maximum length ${MOST_STOPS}, but got an array with length ${stop.length} instead.`,
+    { param: "stop" },
+  );
+}
+
 function typeName(value: unknown): string {
   if (value === null || value === undefined) return "null";
   if (Array.isArray(value)) return "an array";

@@ -40,20 +40,37 @@ test("a stop sequence ends it", async () => {
   expect(reply.choices[0]?.text).toEndWith("built-in ");
 });
 
+test("nobody knows what an answer cost that was cut, and so its stream does not say", async () => {
+  const chunks: OpenAI.Completion[] = [];
+  for await (const chunk of await openai.completions.create({
+    model,
+    prompt: "hello",
+    stop: "stand-in",
+    stream: true,
+    stream_options: { include_usage: true },
+  })) {
+    chunks.push(chunk);
+  }
+  expect(chunks.at(-1)?.choices[0]?.finish_reason).toBe("stop");
+  expect(chunks.filter(({ usage }) => usage)).toEqual([]);
+});
+
 test.each([
-  [{ prompt: ["a", "b"] }, "prompt"],
-  [{ prompt: [1, 2] }, "prompt"],
-  [{ prompt: "a", n: 2 }, "n"],
-  [{ prompt: "a", best_of: 2 }, "best_of"],
-  [{ prompt: "a", echo: true }, "echo"],
-  [{ prompt: "a", suffix: "b" }, "suffix"],
-  [{ prompt: "" }, "prompt"],
-  [{ prompt: "a", stop: 5 }, "stop"],
-])("%j is refused", async (body, param) => {
+  [{ prompt: ["a", "b"] }, "prompt", "unsupported_value"],
+  [{ prompt: [1, 2] }, "prompt", "unsupported_value"],
+  [{ prompt: "a", n: 2 }, "n", "unsupported_parameter"],
+  [{ prompt: "a", best_of: 2 }, "best_of", "unsupported_parameter"],
+  [{ prompt: "a", echo: true }, "echo", "unsupported_parameter"],
+  [{ prompt: "a", suffix: "b" }, "suffix", "unsupported_parameter"],
+  [{ prompt: "" }, "prompt", "missing_required_parameter"],
+  [{ prompt: "a", stop: 5 }, "stop", "invalid_type"],
+  [{ prompt: "a", stop: ["a", "b", "c", "d", "e"] }, "stop", "array_above_max_length"],
+])("%j is refused", async (body, param, code) => {
   const error = await openai.completions.create({ model, ...body } as OpenAI.CompletionCreateParamsNonStreaming).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
   if (!(error instanceof OpenAI.BadRequestError)) throw new Error(`not refused: ${String(error)}`);
   expect(error.param).toBe(param);
+  expect(error.code).toBe(code);
 });

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { firstIssue } from "../issue.ts";
-import { missing } from "../refuse.ts";
+import { missing, tooManyStops } from "../refuse.ts";
 
 const nullishString = z.string().nullish();
 const nullishNumber = z.number().nullish();
@@ -79,11 +79,6 @@ function refuseOtherAnswers(request: ChatRequest): void {
       param: "audio",
     });
   }
-  if (Array.isArray(request.stop) && request.stop.length > 4) {
-    throw new RelayError(
-      "array_above_max_length",
-      `Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length ${request.stop.length} instead.`,
-      { param: "stop" },
-    );
-  }
+  const stops = tooManyStops(request.stop);
+  if (stops) throw stops;
 }

@@ -41,9 +41,10 @@ class CompletionStream extends AnswerStream implements PlainSink {
     this.#chunk([choiceOf(text, null)], null);
   }
 
-  end({ reason, usage }: AnswerEnd): void {
+  end({ reason, stopSequence, usage }: AnswerEnd): void {
     this.#chunk([choiceOf("", reason)], null);
-    if (this.#includesUsage) this.#chunk([], toChatUsage(usage));
+    // What an answer cost that the relay cut itself nobody knows: no usage is better than a wrong one.
+    if (this.#includesUsage && stopSequence === undefined) this.#chunk([], toChatUsage(usage));
     this.write(DONE_FRAME);
   }
 

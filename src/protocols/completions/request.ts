@@ -3,14 +3,16 @@ import { resolveModel } from "../../codex/models.ts";
 import { codexRequest } from "../../codex/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
+import { firstIssue } from "../issue.ts";
 import type { Context, Translation } from "../protocol.ts";
+import { missing, tooManyStops } from "../refuse.ts";
 
 const Request = z.looseObject({
   model: z.string().min(1),
   prompt: z.unknown(),
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
-  stop: z.union([z.string(), z.array(z.string()).max(4)]).nullish(),
+  stop: z.union([z.string(), z.array(z.string())]).nullish(),
   n: z.number().nullish(),
   best_of: z.number().nullish(),
   echo: z.boolean().nullish(),
@@ -34,15 +36,11 @@ const DROPPED = [
 export function parseRequest(body: unknown): CompletionRequest {
   if (!isObject(body)) throw new RelayError("invalid_request", "The request body must be a JSON object.");
   for (const name of ["model", "prompt"] as const) {
-    if (body[name] === undefined || body[name] === null || body[name] === "") {
-      throw new RelayError("missing_required_parameter", `Missing required parameter: '${name}'.`, { param: name });
-    }
+    if (body[name] === undefined || body[name] === null || body[name] === "") throw missing(name);
   }
   const result = Request.safeParse(body);
-  if (result.success) return refuseOthers(result.data);
-  const issue = result.error.issues[0];
-  const param = (issue?.path ?? []).map(String).join(".");
-  throw new RelayError("invalid_type", `Invalid type for '${param}': ${issue?.message ?? "not accepted"}.`, { param });
+  if (!result.success) throw firstIssue(result.error.issues, body);
+  return refuseOthers(result.data);
 }
 
 /** One prompt, one answer: everything else would have to be made up. */
@@ -56,6 +54,8 @@ function refuseOthers(request: CompletionRequest): CompletionRequest {
       },
     );
   }
+  const stops = tooManyStops(request.stop);
+  if (stops) throw stops;
   const refused = [
     ["n", (request.n ?? 1) !== 1],
     ["best_of", (request.best_of ?? 1) !== 1],
