@@ -66,6 +66,27 @@ describe("the official library", () => {
     expect(input.map(({ type }) => type).slice(-2)).toEqual(["function_call", "function_call_output"]);
   });
 
+  test("gives a tool's images back with its result", async () => {
+    const png = Buffer.from("89504e470d0a1a0a", "hex").toString("base64");
+    const call = { function: { name: "get_weather", arguments: { city: "Rome" } } };
+    await ollama.chat({
+      model,
+      messages: [
+        { role: "user", content: "call get_weather" },
+        { role: "assistant", content: "", tool_calls: [call] },
+        { role: "tool", content: "rain", tool_name: "get_weather", images: [png] },
+      ],
+      tools: [weather],
+    });
+    expect((lastBody()["input"] as object[]).at(-1)).toMatchObject({
+      type: "function_call_output",
+      output: [
+        { type: "input_text", text: "rain" },
+        { type: "input_image", image_url: `data:image/png;base64,${png}`, detail: "auto" },
+      ],
+    });
+  });
+
   test("thinks, or hides it", async () => {
     const messages = [{ role: "user", content: "hello" }];
     const shown = await ollama.chat({ model, messages, think: "high" });

@@ -165,17 +165,14 @@ class Conversation {
         if (text !== "") this.#message("developer", [{ type: "input_text", text }]);
         break;
       case "user":
-        this.#message("user", [
-          ...(text === "" ? [] : [{ type: "input_text", text }]),
-          ...(message.images ?? []).map((data, index) => imagePart(data, `${path}.images[${index}]`)),
-        ]);
+        this.#message("user", parts(message, path));
         break;
       case "assistant":
         if (text !== "") this.#message("assistant", [{ type: "output_text", text }]);
         for (const call of message.tool_calls ?? []) this.#call(call.id, call.function);
         break;
       case "tool":
-        this.#result(message, text, path);
+        this.#result(message, path);
         break;
       default:
         throw new RelayError("invalid_value", `invalid role: "${message.role.slice(0, 40)}"`, {
@@ -197,7 +194,7 @@ class Conversation {
     this.#open.push({ id, given: given ?? undefined, name: call.name });
   }
 
-  #result(message: OllamaMessage, text: string, path: string): void {
+  #result(message: OllamaMessage, path: string): void {
     const name = message.tool_name ?? message["name"];
     const byId = this.#open.findIndex((call) => call.given !== undefined && call.given === message.tool_call_id);
     const byName = this.#open.findIndex((call) => call.name === name);
@@ -209,7 +206,9 @@ class Conversation {
       });
     }
     this.#open.splice(at, 1);
-    this.#items.push({ type: "function_call_output", call_id: call.id, output: text });
+    const hasImages = (message.images ?? []).length > 0;
+    const output = hasImages ? parts(message, path) : (message.content ?? "");
+    this.#items.push({ type: "function_call_output", call_id: call.id, output });
   }
 
   /** Ollama does not insist on results; the backend does. */
@@ -217,6 +216,14 @@ class Conversation {
     for (const { id } of this.#open) this.#items.push({ type: "function_call_output", call_id: id, output: "" });
     this.#open = [];
   }
+}
+
+/** Text and images of a message. */
+function parts({ content, images }: OllamaMessage, path: string): JsonObject[] {
+  return [
+    ...(content ? [{ type: "input_text", text: content }] : []),
+    ...(images ?? []).map((data, index) => imagePart(data, `${path}.images[${index}]`)),
+  ];
 }
 
 /** Beginnings of base64 by kind of image. */
