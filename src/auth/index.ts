@@ -22,6 +22,8 @@ export interface OpenCredentialsOptions {
   readonly log: Log;
   readonly now?: () => number;
   readonly sleep?: (ms: number) => Promise<void>;
+  /** Told when a refresh token is about to be spent, with when that is over. */
+  readonly onSpending?: (spending: Promise<unknown>) => void;
 }
 
 /** The owner's login, from the first place that has one. A new place is one line here. */
@@ -42,5 +44,6 @@ export function openCredentials(options: OpenCredentialsOptions): CredentialKeep
     log: options.log,
     now: options.now ?? Date.now,
     sleep,
+    onSpending: options.onSpending ?? (() => {}),
   });
 }

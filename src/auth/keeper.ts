@@ -29,6 +29,8 @@ export interface KeeperOptions {
   readonly log: Log;
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
+  /** Told when a refresh token is about to be spent; the promise ends, well or badly, when all is done with it. */
+  readonly onSpending: (spending: Promise<unknown>) => void;
 }
 
 interface Unsaved {
@@ -82,6 +84,8 @@ export class CredentialKeeper implements CredentialProvider {
   readonly #lineage = new Lineage();
   /** From spending a token until what it gave is saved, or could not be. */
   #spending: Promise<unknown> | undefined;
+  /** The process is about to end: nothing is spent any more. */
+  #isEnding = false;
   /** What the last refresh gave, and when. */
   #renewed: { readonly accessToken: string | undefined; readonly atMs: number } | undefined;
   /** Until when a token that still works is used without trying to renew it. */
@@ -137,8 +141,12 @@ export class CredentialKeeper implements CredentialProvider {
     };
   }
 
-  /** Before the process ends: a token that is being spent is worth waiting for, and what it gave is saved if it can be. */
+  /**
+   * Before the process ends: a token that is being spent is worth waiting for, and what it gave is saved if it can be.
+   * No other is spent from now on.
+   */
   async settle(): Promise<void> {
+    this.#isEnding = true;
     await this.#spending?.catch(() => {});
     // A file that is away may be back in a moment.
     for (let attempt = 0; this.#isHomeless && attempt < REUSE_REREADS; attempt += 1) {
@@ -228,6 +236,8 @@ export class CredentialKeeper implements CredentialProvider {
           },
         );
       }
+      if (this.#isEnding) throw new RelayError("relay_stopping", "The relay is stopping.", { retryAfterMs: 1000 });
+      if (this.#refreshing) this.#options.onSpending(this.#refreshing);
       const spending = this.#spend(held.source, refreshToken, reason);
       this.#spending = spending;
       return await spending;

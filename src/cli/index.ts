@@ -3,6 +3,7 @@ import { RelayError } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
 import { COMMIT, NAME, VERSION } from "../version.ts";
 import { plainUnlessTerminal, printFailure } from "./output.ts";
+import { spendingOver } from "./spending.ts";
 
 /** One sentence for each command; its code is loaded only when it runs. */
 const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load: () => Promise<CommandDef> }>> = {
@@ -106,6 +107,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     return typeof result === "number" ? result : 0;
   } catch (error) {
     return printFailure(error);
+  } finally {
+    await spendingOver();
   }
 }
 

@@ -16,6 +16,7 @@ import type { LiveUpstreamOptions, UpstreamOptions } from "../upstream/options.t
 import { BACKGROUND_VARIABLE } from "./background/given.ts";
 import { mostRequests } from "./fetch-limit.ts";
 import { createLog, warnOfText, type AdjustableLog } from "./log.ts";
+import { outliveSignals } from "./spending.ts";
 
 /** Everything that a command needs to talk to upstream. */
 export interface Wiring extends Loaded {
@@ -59,6 +60,7 @@ export async function wire(
     fetch: egress.fetch,
     proxyFor: (url) => egress.proxyFor(url),
     log,
+    onSpending: outliveSignals,
   });
   const upstreamOptions = await upstreamOptionsOf(settings, env);
   const upstream = new UpstreamClient({ options: upstreamOptions, credentials, egress, log });

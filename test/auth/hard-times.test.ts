@@ -276,6 +276,18 @@ test("an end of the process waits for a token that is being spent", async () => 
   await renewing;
 });
 
+test("nothing is spent any more once the process is ending", async () => {
+  login(ending(-1), "rt_0");
+  const held = keeper();
+  // Another process is at it; so this one has not begun to spend when it is told to end.
+  const release = await takeLock(`${file}.codex-relay.lock`);
+  const renewing = failure(held.current());
+  await held.settle();
+  await release();
+  expect((await renewing)?.code).toBe("relay_stopping");
+  expect(server.asked).toEqual([]);
+});
+
 test("the last thing that a process does is to save what it could not save before", async () => {
   login(ending(-1), "rt_0");
   const held = keeper();

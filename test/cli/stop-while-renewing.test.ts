@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CommandHome } from "../support/cli.ts";
 import { fakeCodex, says, type FakeCodex } from "../support/fake-codex.ts";
@@ -64,6 +64,38 @@ test.each([
     answer.resolve();
     expect((await serve.ended).code).toBe(0);
     expect(readFileSync(authFile(), "utf8")).toContain("rt_next");
+  },
+  60_000,
+);
+
+test.each([
+  ["usage", ["usage"], "SIGINT", 130],
+  ["usage --watch", ["usage", "--watch"], "SIGHUP", 129],
+  ["models", ["models", "--json"], "SIGTERM", 143],
+  ["run", ["run", "--", "true"], "SIGINT", 130],
+] as const)(
+  "%s that is stopped while it spends the refresh token saves what it gave, and ends",
+  async (_name, command, signal, code) => {
+    const arrived = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    service.script.push(async () => {
+      arrived.resolve();
+      await answer.promise;
+      return Response.json({ access_token: jwt({ exp: 4_000_000_000 }), refresh_token: "rt_next" });
+    });
+    login(jwt({ exp: 1_000_000_000 }));
+    const running = home.start(command, {
+      CODEX_RELAY_BASE_URL: backend.baseUrl,
+      CODEX_REFRESH_TOKEN_URL_OVERRIDE: service.url,
+    });
+    await arrived.promise;
+    running.kill(signal);
+    await Promise.race([running.says(/as soon as the renewed login is saved/), running.ended]);
+    running.kill(signal);
+    answer.resolve();
+    expect((await running.ended).code).toBe(code);
+    expect(readFileSync(authFile(), "utf8")).toContain("rt_next");
+    expect(readdirSync(join(home.path, ".codex"))).toEqual(["auth.json"]);
   },
   60_000,
 );
