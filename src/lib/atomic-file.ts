@@ -48,20 +48,35 @@ export async function writeAtomically(
 /**
  * Writes over a file where it lies, for places that allow nothing better: a folder that may not be written, a file that
  * is mounted by itself. One write, never shorter than what was there, so that a process that dies leaves no half of
- * either; the blanks that fill it up are cut off afterwards. Throws the error of the file system.
+ * either; the blanks that fill it up are cut off afterwards. Where the disk takes a part only, what was there is put
+ * back. Throws the error of the file system.
  */
 export async function overwrite(path: string, text: string, check: () => void): Promise<void> {
   const file = await open(path, "r+");
   try {
     const bytes = Buffer.from(text);
-    const { size } = await file.stat();
-    const filled = Buffer.concat([bytes, Buffer.alloc(Math.max(0, size - bytes.length), " ")]);
+    const before = await file.readFile();
+    const filled = Buffer.concat([bytes, Buffer.alloc(Math.max(0, before.length - bytes.length), " ")]);
     check();
-    await file.write(filled, 0, filled.length, 0);
-    await file.sync();
-    if (size > bytes.length) await file.truncate(bytes.length);
+    try {
+      await writeAll(file, filled);
+      await file.sync();
+    } catch (error) {
+      await writeAll(file, before).catch(() => {});
+      await file.truncate(before.length).catch(() => {});
+      throw error;
+    }
+    if (before.length > bytes.length) await file.truncate(bytes.length);
   } finally {
     await file.close();
+  }
+}
+
+/** From the file's beginning. A disk that gets full takes a part first, and refuses only the rest. */
+async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, at);
+    at += bytesWritten;
   }
 }
 

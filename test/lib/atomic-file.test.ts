@@ -135,3 +135,30 @@ test("a check that fails leaves the file as it was", async () => {
   await writeAtomically(file, "new", 0o600, check).catch(() => {});
   expect([readFileSync(file, "utf8"), readdirSync(home)]).toEqual(["as it was", ["secret.json"]]);
 });
+
+const mount = (place: string) =>
+  Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "mode=0700,size=8k", "tmpfs", place]).exitCode === 0;
+const unmount = (place: string) => void Bun.spawnSync(["umount", "--lazy", place]);
+
+const canMount = ((): boolean => {
+  if (process.getuid?.() !== 0 || process.platform !== "linux") return false;
+  const place = mkdtempSync(join(tmpdir(), "codex-relay-mount-"));
+  const isMounted = mount(place);
+  if (isMounted) unmount(place);
+  rmSync(place, { recursive: true });
+  return isMounted;
+})();
+
+test.skipIf(!canMount)("a disk that takes only a part of it keeps the file as it was", async () => {
+  mount(home);
+  try {
+    const before = "as it was ".repeat(400);
+    writeFileSync(file, before);
+    writeFileSync(join(home, "filler"), Buffer.alloc(4096));
+    const failure = await overwrite(file, "new ".repeat(1500), () => {}).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: "ENOSPC" });
+    expect(readFileSync(file, "utf8") === before).toBe(true);
+  } finally {
+    unmount(home);
+  }
+});
