@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
 import { nonEmptyString, parseJson } from "../lib/json.ts";
@@ -24,6 +24,14 @@ const Kept = z.looseObject({
 });
 type Kept = z.infer<typeof Kept>;
 
+/** Where renewed tokens may be kept. */
+export interface Keeping {
+  /** Named by its owner: the login of the environment in use, unless it is somebody else's. */
+  readonly file: string | undefined;
+  /** The relay's own, which relays with other logins may share. */
+  readonly folder: string;
+}
+
 /**
  * Tokens without a file, for sidecars. A refresh token is spent by its first use, so what it was exchanged for is kept:
  * a restart with the same environment would otherwise begin with a dead one.
@@ -33,15 +41,19 @@ export class EnvironmentTokens implements CredentialSource {
   readonly remedy = "Set OPENAI_REFRESH_TOKEN to that of a new login.";
   readonly #tokens: Tokens | undefined;
   readonly #origin: string;
+  readonly #named: string | undefined;
+  /** The preferred one first; the last one is this login's alone. */
   readonly #places: readonly [string, ...string[]];
 
-  /** `places` are files to keep tokens in, the preferred one first; a file of anybody else's is left alone. */
-  constructor(environment: Environment, places: readonly [string, ...string[]], log: Log) {
+  constructor(environment: Environment, keeping: Keeping, log: Log) {
     this.#tokens = tokensOf(environment);
-    this.#places = places;
     const first = this.#tokens?.refreshToken ?? this.#tokens?.accessToken ?? "";
     this.#origin = createHash("sha256").update(first).digest("hex");
-    const folder = dirname(places[0]);
+    this.#named = keeping.file;
+    const shared = join(keeping.folder, "environment-login.json");
+    const own = join(keeping.folder, `environment-login-${this.#origin.slice(0, 12)}.json`);
+    this.#places = keeping.file === undefined ? [shared, own] : [keeping.file, shared, own];
+    const folder = dirname(this.#places[0]);
     // Said while the token is still good: after the first refresh it is too late.
     if (this.#tokens?.refreshToken !== undefined && !isWritable(folder)) {
       log.warn("Renewed tokens cannot be kept: once OPENAI_REFRESH_TOKEN is spent, a restart needs a new one.", {
@@ -101,20 +113,21 @@ export class EnvironmentTokens implements CredentialSource {
     return `${path}.codex-relay.lock`;
   };
 
-  /** What was kept of this very login. */
+  /** The newest that was kept of this very login. */
   async #kept(): Promise<Kept | undefined> {
-    for (const place of this.#places) {
-      const kept = Kept.safeParse(await read(place));
-      if (kept.success && kept.data.codex_relay_origin === this.#origin) return kept.data;
-    }
-    return undefined;
+    const all = await Promise.all(this.#places.map(async (place) => Kept.safeParse(await read(place)).data));
+    return all
+      .filter((kept) => kept?.codex_relay_origin === this.#origin)
+      .toSorted((a, b) => Date.parse(b?.last_refresh ?? "") - Date.parse(a?.last_refresh ?? ""))[0];
   }
 
-  /** The first place that is free, or holds what was kept before; the last one is the relay's own. */
+  /** The first place that is free or holds this login; in the named file the login now in use replaces earlier ones. */
   async #placeToWrite(): Promise<string> {
-    for (const place of this.#places.slice(0, -1)) {
+    for (const place of this.#places) {
       const there = await read(place);
-      if (there === undefined || Kept.safeParse(there).success) return place;
+      const origin = Kept.safeParse(there).data?.codex_relay_origin;
+      const isOurs = origin === this.#origin || (place === this.#named && origin !== undefined);
+      if (there === undefined || isOurs) return place;
     }
     return this.#places.at(-1) ?? this.#places[0];
   }

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { Log } from "../lib/log.ts";
 import { AuthFile } from "./auth-file.ts";
 import { EnvironmentTokens } from "./environment.ts";
@@ -29,12 +28,8 @@ export interface OpenCredentialsOptions {
 /** The owner's login, from the first place that has one. A new place is one line here. */
 export function openCredentials(options: OpenCredentialsOptions): CredentialKeeper {
   const sleep = options.sleep ?? ((ms: number) => Bun.sleep(ms));
-  const ownFile = join(options.stateDir, "environment-login.json");
-  const environment = new EnvironmentTokens(
-    options.env,
-    options.isAuthFileNamed ? [options.authFile, ownFile] : [ownFile],
-    options.log,
-  );
+  const keeping = { file: options.isAuthFileNamed ? options.authFile : undefined, folder: options.stateDir };
+  const environment = new EnvironmentTokens(options.env, keeping, options.log);
   return new CredentialKeeper({
     sources: [environment, new AuthFile(options.authFile, sleep)],
     tokenUrl: options.tokenUrl,

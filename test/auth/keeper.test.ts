@@ -434,6 +434,16 @@ describe("tokens from the environment", () => {
     expect(server.asked).toEqual(["rt_old", "rt_1"]);
   });
 
+  test("two logins that share a state folder do not lose each other's tokens", async () => {
+    const [mine, yours] = [{ OPENAI_REFRESH_TOKEN: "rt_old" }, { OPENAI_REFRESH_TOKEN: "rt_yours" }];
+    const my = await keeper(mine).current();
+    server.script.push(() => Response.json({ access_token: expiring(DAY), refresh_token: "rt_yours_1" }));
+    const your = await keeper(yours).current();
+    expect((await keeper(mine).current()).accessToken).toBe(my.accessToken);
+    expect((await keeper(yours).current()).accessToken).toBe(your.accessToken);
+    expect(server.asked).toEqual(["rt_old", "rt_yours"]);
+  });
+
   test.each([
     [String((NOW - 1) / 1000), 1],
     [String(NOW + DAY), 0],
