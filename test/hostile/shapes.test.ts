@@ -30,16 +30,6 @@ const ROUTES: Readonly<Record<string, (hostile: string) => string[]>> = {
     `{"model":"gpt-5.5","input":"hi","previous_response_id":${value}}`,
     `{"model":"gpt-5.5","input":"hi","metadata":${value},"text":${value},"reasoning":${value}}`,
   ],
-  "/v1/responses/input_tokens": (value) => [
-    `{"model":"gpt-5.5","input":${value}}`,
-    `{"model":"gpt-5.5","input":"hi","tools":[{"type":"function","name":"f","parameters":${value}}]}`,
-  ],
-  "/v1/responses/compact": (value) => [`{"model":"gpt-5.5","input":${value}}`, value],
-  "/v1/images/generations": (value) => [
-    `{"model":"gpt-image-1","prompt":${value}}`,
-    `{"prompt":"hi","n":${value},"size":${value},"quality":${value}}`,
-  ],
-  "/v1/images/edits": (value) => [`{"prompt":"hi","image":${value}}`, `{"prompt":${value},"images":${value}}`],
   "/v1/completions": (value) => [
     `{"model":"gpt-5.5","prompt":${value}}`,
     `{"model":"gpt-5.5","prompt":"hi","stop":${value}}`,
@@ -68,6 +58,7 @@ const ROUTES: Readonly<Record<string, (hostile: string) => string[]>> = {
     `{"model":"gpt-5.5","input":${value}}`,
     `{"model":"gpt-5.5","input":[{"role":"user","content":${value}}],"instructions":${value},"tools":${value}}`,
     `{"model":"gpt-5.5","previous_response_id":${value}}`,
+    value,
   ],
   "/v1/responses/input_tokens": (value) => [
     `{"input":${value}}`,
@@ -86,6 +77,7 @@ const ROUTES: Readonly<Record<string, (hostile: string) => string[]>> = {
     `{"prompt":"x","image":${value}}`,
     `{"prompt":"x","images":[{"image_url":${value}}]}`,
     `{"prompt":"x","image":"https://a.example/a.png","mask":${value}}`,
+    `{"prompt":${value},"images":${value}}`,
   ],
   "/api/show": (value) => [`{"model":${value}}`, value],
 };
