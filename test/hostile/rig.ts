@@ -67,7 +67,12 @@ export class Rig {
       stderr: "pipe",
     });
     const rest = linesOf(relay.stderr);
-    const { match, said } = await until(rest, /listens on http:\/\/[^\s]*:(\d+)/);
+    const { match, said } = await until(rest, /listens on http:\/\/[^\s]*:(\d+)/).catch((thrown: unknown) => {
+      // A relay that does not even start leaves nothing behind.
+      for (const child of [relay, backend]) child.kill("SIGKILL");
+      rmSync(home, { recursive: true, force: true });
+      throw thrown;
+    });
     return new Rig({ backend, relay, login, home, port: Number(match[1]), said, rest });
   }
 
