@@ -4,8 +4,8 @@ import { RawClient } from "./raw-client.ts";
 import { held, report } from "./report.ts";
 import { becomesTrue, Rig, type Holding } from "./rig.ts";
 
-/** `HOSTILE_LONG=1` makes the soak an hour; `LOAD_SEED=7 bun test hostile/load` chooses otherwise. */
-const isLong = Boolean(process.env["HOSTILE_LONG"]);
+/** `HOSTILE_LONG=1` makes the soak an hour, `SOAK_MINUTES` what it says; `LOAD_SEED=7 bun test hostile/load` chooses otherwise. */
+const soakMs = Number(process.env["SOAK_MINUTES"] ?? (process.env["HOSTILE_LONG"] ? 60 : 0)) * 60_000;
 const seed = Number(process.env["LOAD_SEED"] ?? 1);
 const LIMIT_MS = 180_000;
 
@@ -256,7 +256,6 @@ describe("bodies of 64 MiB", () => {
 
 describe("a soak", () => {
   const REQUESTS = 1500;
-  const HOUR_MS = 3_600_000;
 
   /** What clients do all day, well and badly. */
   const deeds: readonly ((random: () => number) => Promise<void>)[] = [
@@ -305,7 +304,7 @@ describe("a soak", () => {
       const random = randomOf(seed);
       const warm = await work(REQUESTS, 0, random);
       const before = rig.holding();
-      const done = await work(REQUESTS, isLong ? HOUR_MS : 0, random);
+      const done = await work(REQUESTS, soakMs, random);
       await openStreams(0);
       const after = await settled(before);
       report("load", "requests of a soak", warm + done, `seed ${seed}, ${held(before, rig.holding(), after)}`);
@@ -313,6 +312,6 @@ describe("a soak", () => {
       expect(after.rssMb - before.rssMb).toBeLessThan(64);
       await endsIdle();
     },
-    isLong ? HOUR_MS + LIMIT_MS : LIMIT_MS,
+    soakMs + LIMIT_MS,
   );
 });
