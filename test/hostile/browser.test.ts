@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+import { report } from "./report.ts";
 
 const chromium = ["chromium", "chromium-browser", "google-chrome"].map((name) => Bun.which(name)).find(Boolean);
 const SLOW_MS = 90_000;
@@ -15,8 +16,10 @@ const ATTACK = `
 const target = new URL(location).searchParams.get("target");
 const body = JSON.stringify({ model: "gpt-5.5", messages: [{ role: "user", content: "spend" }] });
 const readable = [];
+let tried = 0;
 const chat = target + "/v1/chat/completions";
 const tryRead = async (name, url, init) => {
+  tried += 1;
   try {
     const reply = await fetch(url, init);
     const text = await reply.text();
@@ -24,6 +27,7 @@ const tryRead = async (name, url, init) => {
   } catch {}
 };
 const form = (action, type, method) => new Promise((resolve) => {
+  tried += 1;
   const frame = Object.assign(document.createElement("iframe"), { name: "f" + Math.random() });
   document.body.append(frame);
   const element = Object.assign(document.createElement("form"), { action, method, enctype: type, target: frame.name });
@@ -34,6 +38,7 @@ const form = (action, type, method) => new Promise((resolve) => {
   setTimeout(resolve, 3000);
 });
 const element = (tag, attribute, url) => new Promise((resolve) => {
+  tried += 1;
   const made = document.createElement(tag);
   made.onload = made.onerror = resolve;
   made[attribute] = url;
@@ -41,6 +46,7 @@ const element = (tag, attribute, url) => new Promise((resolve) => {
   setTimeout(resolve, 3000);
 });
 const socket = (url) => new Promise((resolve) => {
+  tried += 1;
   const made = new WebSocket(url);
   made.onopen = () => { readable.push("websocket"); made.send('{"type":"response.create","model":"gpt-5.5","input":"spend"}'); resolve(); };
   made.onerror = made.onclose = resolve;
@@ -60,6 +66,7 @@ const socket = (url) => new Promise((resolve) => {
     await tryRead(mode + " no referrer", chat, { method: "POST", mode, body, referrerPolicy: "no-referrer" });
     await tryRead(mode + " put", chat, { method: "PUT", mode, body });
   }
+  // Two beacons and an EventSource are not counted by anything else.
   navigator.sendBeacon(chat, body);
   navigator.sendBeacon(chat, new Blob([body], { type: "application/json" }));
   for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]) await form(chat, type, "post");
@@ -70,23 +77,29 @@ const socket = (url) => new Promise((resolve) => {
   await element("link", "href", target + "/v1/models");
   await socket(target.replace("http", "ws") + "/v1/responses");
   await new Promise((resolve) => { const source = new EventSource(target + "/v1/models"); source.onmessage = () => readable.push("eventsource"); setTimeout(() => (source.close(), resolve()), 500); });
-  await fetch("/report", { method: "POST", body: JSON.stringify(readable) });
+  await fetch("/report", { method: "POST", body: JSON.stringify({ readable, tried: tried + 3 }) });
 })();
 `;
 
 let demo: DemoRelay;
 afterEach(() => demo.stop());
 
+interface Outcome {
+  /** What the page could read, by name. */
+  readonly readable: readonly string[];
+  readonly tried: number;
+}
+
 /** Opens the page at `pageHost` and lets it attack the relay under the name `targetHost`; what it could read. */
-async function attack(pageHost: string, targetHost: string): Promise<string[]> {
+async function attack(pageHost: string, targetHost: string): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), "codex-relay-browser-"));
-  const reported = Promise.withResolvers<string[]>();
+  const reported = Promise.withResolvers<Outcome>();
   const pages = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     async fetch(request) {
       if (request.method === "POST") {
-        reported.resolve((await request.json()) as string[]);
+        reported.resolve((await request.json()) as Outcome);
         return new Response();
       }
       const html = `<!doctype html><title>page</title><body><script>${ATTACK}</script>`;
@@ -134,10 +147,12 @@ describe.skipIf(!chromium)("a page in a real browser", () => {
     ["that rebinds another name of its site", "page.example", "api.page.example"],
   ])(
     "%s can neither spend nor read anything",
-    async (_which, pageHost, targetHost) => {
+    async (which, pageHost, targetHost) => {
       demo = startDemoRelay();
-      expect(await attack(pageHost, targetHost)).toEqual([]);
+      const { readable, tried } = await attack(pageHost, targetHost);
+      expect(readable).toEqual([]);
       expect(demo.backend.counts.responses).toBe(0);
+      report("attack", `a page ${which}`, tried);
     },
     SLOW_MS,
   );
@@ -146,7 +161,7 @@ describe.skipIf(!chromium)("a page in a real browser", () => {
     "that its owner allowed comes in, which shows that the attacks above are real",
     async () => {
       demo = startDemoRelay({ relay: { corsOrigins: ["*"] } });
-      const readable = await attack("page.example", "127.0.0.1");
+      const { readable } = await attack("page.example", "127.0.0.1");
       expect(readable).toContain("cors application/json omit: 200");
       expect(demo.backend.counts.responses).toBeGreaterThan(0);
     },
