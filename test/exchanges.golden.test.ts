@@ -52,7 +52,7 @@ async function streamed(one: ExchangeCase, places: readonly number[] = []): Prom
     return frames + stream.onEnd();
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
-    return frames + stream.onFailure(error);
+    return frames + stream.onFailure(error, "0123456789abcdef");
   }
 }
 

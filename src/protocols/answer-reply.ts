@@ -23,13 +23,13 @@ export abstract class AnswerStream implements ClientStream {
     return this.#take();
   }
 
-  onFailure(error: RelayError): string {
+  onFailure(error: RelayError, requestId: string): string {
     this.#hasFailed = true;
-    return this.#take() + this.failure(error);
+    return this.#take() + this.failure(error, requestId);
   }
 
   /** How the stream ends when it fails in the middle. */
-  protected abstract failure(error: RelayError): string;
+  protected abstract failure(error: RelayError, requestId: string): string;
 
   protected write(frame: string): void {
     this.#frames += frame;

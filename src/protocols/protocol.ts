@@ -54,8 +54,8 @@ export interface ClientStream {
   onEvent(event: WireEvent): string;
   /** Upstream ended. Throws `upstream_stream_truncated` if it ended too early. */
   onEnd(): string;
-  /** An error after the status line went out. */
-  onFailure(error: RelayError): string;
+  /** An error after the status line went out. `requestId` is the one in the reply's header. */
+  onFailure(error: RelayError, requestId: string): string;
 }
 
 /** State of one reply that is not streamed. */

@@ -247,7 +247,7 @@ export function frameSource(
     isOver = true;
     const error = toRelayError(thrown);
     record.fail(error);
-    return stream.onFailure(error);
+    return stream.onFailure(error, record.requestId);
   };
   // An abort wakes nobody who is not reading: without this, what was read ahead stays until upstream's time is over.
   const letGo = () => void reply.events.return().catch(() => {});

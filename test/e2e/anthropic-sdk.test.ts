@@ -5,7 +5,7 @@ import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import { z } from "zod";
 import { created, delta, failed, fakeCodex, refuses, sse } from "../support/fake-codex.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
-import { startTestRelay } from "../support/relay.ts";
+import { dataOf, post, startTestRelay } from "../support/relay.ts";
 
 const MODELS = ["gpt-5.5", "gpt-6-sol", "claude-sonnet-5"];
 
@@ -368,5 +368,19 @@ describe("errors in the SDK", () => {
       expect(error).toBeInstanceOf(Anthropic.APIError);
       expect(error).toMatchObject({ type: "api_error" });
     }
+  });
+
+  test("a failed stream names the request as its header does", async () => {
+    const events = [created, delta("Hel"), failed("server_error", "oops")];
+    await using backend = fakeCodex(() => sse(events, { "x-request-id": "req_upstream" }));
+    await using relay = startTestRelay({ baseUrl: backend.baseUrl });
+    const reply = await post(`${relay.url}/v1/messages`, {
+      model: "gpt-5.5",
+      max_tokens: 1,
+      messages: hello,
+      stream: true,
+    });
+    expect(reply.headers.get("request-id")).toBe("req_upstream");
+    expect(dataOf(await reply.text()).at(-1)).toMatchObject({ type: "error", request_id: "req_upstream" });
   });
 });

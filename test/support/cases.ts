@@ -111,7 +111,7 @@ export function streamed({ protocol, request, settings }: Case, events: readonly
     return { frames: frames + reply.onEnd() };
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
-    return frames === "" ? { refusal: error } : { frames: frames + reply.onFailure(error) };
+    return frames === "" ? { refusal: error } : { frames: frames + reply.onFailure(error, contextOf(settings).id) };
   }
 }
 

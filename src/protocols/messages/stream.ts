@@ -13,19 +13,17 @@ import type { MessagesRequest } from "./schema.ts";
 export class MessageStream extends AnswerStream implements MessageSink {
   protected readonly reader: AnswerReader;
   readonly #model: string;
-  readonly #requestId: string;
   /** Of the block that was opened last. */
   #index = -1;
 
   constructor(request: MessagesRequest, context: Context) {
     super();
     this.#model = request.model;
-    this.#requestId = context.id;
     this.reader = messageReader(request, context, this);
   }
 
-  protected failure(error: RelayError): string {
-    return eventFrame("error", JSON.stringify(voice.toError(error, this.#requestId)));
+  protected failure(error: RelayError, requestId: string): string {
+    return eventFrame("error", JSON.stringify(voice.toError(error, requestId)));
   }
 
   begin(id: string): void {

@@ -254,7 +254,7 @@ function stream(events: object[], over: Partial<Context> = {}, request: object =
       text += reply.onEvent(WireEvent.from(JSON.stringify(event)) ?? WireEvent.of(event as CodexEvent));
     text += reply.onEnd();
   } catch (error) {
-    text += reply.onFailure(error as RelayError);
+    text += reply.onFailure(error as RelayError, "1");
   }
   return text
     .split("\n\n")
