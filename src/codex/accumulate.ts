@@ -22,11 +22,6 @@ export class ResponseAccumulator {
     return this.#last !== undefined;
   }
 
-  /** `created_at`, id and model as first announced; empty before `response.created`. */
-  get announced(): ResponseObject {
-    return this.#first;
-  }
-
   onEvent(wire: WireEvent): void {
     const { event } = wire;
     if (isTerminal(wire.type)) {
