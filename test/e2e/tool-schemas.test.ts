@@ -90,6 +90,19 @@ describe.each(["gpt-5.5", "gpt-6-sol"])("with %s", (model) => {
   });
 });
 
+test("a strict tool that leaves something open is strict no longer, in Messages too", async () => {
+  const reply = await post(`${demo.relay.url}/v1/messages`, {
+    model: "gpt-5.5",
+    max_tokens: 100,
+    messages: [{ role: "user", content: "hi" }],
+    tools: [{ name: "good", input_schema: good, strict: true }],
+  });
+  expect(reply.status).toBe(200);
+  expect(reply.headers.get("x-codex-relay-adjusted")).toBe("max_tokens, tools[0].strict");
+  const sent = demo.backend.requests.findLast(({ path }) => path.endsWith("/responses"))?.body;
+  expect(sent).toMatchObject({ tools: [{ name: "good", strict: false }] });
+});
+
 test("--strict refuses them instead, with the place", async () => {
   await using relay = startTestRelay({ baseUrl: "http://127.0.0.1:9", relay: { strict: true } });
   const [[path, body] = ["", {}]] = DIALECTS;

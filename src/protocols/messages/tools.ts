@@ -1,7 +1,6 @@
 import { wireToolName } from "../../codex/names.ts";
 import { textOf } from "../../codex/trusted.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
-import { fitsStrictMode } from "./format.ts";
 import { fault, missing, unsupported } from "./refuse.ts";
 import type { MessagesRequest } from "./schema.ts";
 
@@ -62,7 +61,7 @@ function functionTool(tool: JsonObject, path: string): JsonObject {
     ...(description === undefined ? {} : { description }),
     parameters: objectSchema(schema),
     // Left out, it would mean yes upstream and make every optional argument mandatory.
-    strict: tool["strict"] === true && fitsStrictMode(schema),
+    strict: tool["strict"] === true,
   };
 }
 
@@ -88,9 +87,6 @@ function droppedOf(tool: JsonObject): string[] {
     .filter((name) => tool[name] !== undefined && tool[name] !== null)
     .map((name) => `tools.${name}`);
   if (typeof type === "string" && TOOL_SEARCH.test(type)) dropped.push(`tools.${type.replace(/_\d+$/, "")}`);
-  if (tool["strict"] === true && isObject(tool["input_schema"]) && !fitsStrictMode(tool["input_schema"])) {
-    dropped.push("tools.strict");
-  }
   return dropped;
 }
 
