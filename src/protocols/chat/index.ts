@@ -1,7 +1,7 @@
+import { openaiError } from "../../lib/openai-error.ts";
 import { KEEP_ALIVE_FRAME } from "../../lib/sse.ts";
 import type { Protocol } from "../protocol.ts";
 import { ChatBody } from "./body.ts";
-import { toError } from "./error.ts";
 import { toCodex } from "./request.ts";
 import { parseChatRequest, type ChatRequest } from "./schema.ts";
 import { ChatStream } from "./stream.ts";
@@ -16,5 +16,5 @@ export const chat: Protocol<ChatRequest> = {
   openBody: (request, context) => new ChatBody(request, context),
   streamContentType: "text/event-stream; charset=utf-8",
   keepAliveFrame: KEEP_ALIVE_FRAME,
-  toError,
+  toError: openaiError,
 };

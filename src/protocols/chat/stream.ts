@@ -1,10 +1,10 @@
 import type { AnswerReader } from "../../codex/answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
+import { openaiError } from "../../lib/openai-error.ts";
 import { dataFrame, DONE_FRAME } from "../../lib/sse.ts";
 import { AnswerStream } from "../answer-reply.ts";
 import type { Context } from "../protocol.ts";
 import type { ChatDelta, ChatEnd } from "./delta.ts";
-import { toError } from "./error.ts";
 import { chatReader, type ChatSink } from "./reply.ts";
 import type { ChatRequest } from "./schema.ts";
 
@@ -24,7 +24,7 @@ export class ChatStream extends AnswerStream implements ChatSink {
   }
 
   protected failure(error: RelayError): string {
-    return dataFrame(JSON.stringify(toError(error))) + DONE_FRAME;
+    return dataFrame(JSON.stringify(openaiError(error))) + DONE_FRAME;
   }
 
   begin(id: string, created: number): void {

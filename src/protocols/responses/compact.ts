@@ -4,9 +4,9 @@ import type { CodexRequest, ResponseObject } from "../../codex/schema.ts";
 import { objectsOf } from "../../codex/trusted.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { openaiError } from "../../lib/openai-error.ts";
 import type { Dialogue, Exchange, ExchangeProtocol } from "../exchange.ts";
 import type { Context, Translation } from "../protocol.ts";
-import { toError } from "./error.ts";
 import { toCodex } from "./request.ts";
 import { completeUsage } from "./response.ts";
 import { parseResponsesRequest, type ResponsesRequest } from "./schema.ts";
@@ -19,7 +19,7 @@ export const compact: ExchangeProtocol<ResponsesRequest> = {
     // What is remembered of the conversation may be all there is to make shorter.
     parseResponsesRequest(isObject(body) && body["previous_response_id"] ? { input: [], ...body } : body),
   toExchange: (request, context) => (context.isCodexClient ? verbatim(request) : translated(request, context)),
-  toError,
+  toError: openaiError,
 };
 
 /** Codex clients know the endpoint, and read its answer themselves. */

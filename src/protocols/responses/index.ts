@@ -1,6 +1,6 @@
+import { openaiError } from "../../lib/openai-error.ts";
 import { KEEP_ALIVE_FRAME } from "../../lib/sse.ts";
 import type { Protocol } from "../protocol.ts";
-import { toError } from "./error.ts";
 import { countInput } from "./input-tokens.ts";
 import { toCodex } from "./request.ts";
 import { ResponsesBody } from "./response.ts";
@@ -17,6 +17,6 @@ export const responses: Protocol<ResponsesRequest> = {
   openBody: (request, context) => new ResponsesBody(request, context),
   streamContentType: "text/event-stream; charset=utf-8",
   keepAliveFrame: KEEP_ALIVE_FRAME,
-  toError,
+  toError: openaiError,
   answerAside: (_aside, body, context) => countInput(body, context),
 };

@@ -4,10 +4,10 @@ import type { CodexEvent, ResponseObject } from "../../codex/schema.ts";
 import { responseOf } from "../../codex/trusted.ts";
 import { isTerminal, type WireEvent } from "../../codex/wire-event.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { openaiError } from "../../lib/openai-error.ts";
 import { eventFrame } from "../../lib/sse.ts";
 import type { ClientStream, Context } from "../protocol.ts";
 import { Announcer, frameOf } from "./announcer.ts";
-import { toError } from "./error.ts";
 import { remember } from "./history.ts";
 import { completeResponse } from "./response.ts";
 import type { ResponsesRequest } from "./schema.ts";
@@ -33,7 +33,7 @@ export class VerbatimStream implements ClientStream {
 
   onFailure(error: RelayError): string {
     this.isDone = true;
-    return eventFrame("error", JSON.stringify({ type: "error", ...toError(error) }));
+    return eventFrame("error", JSON.stringify({ type: "error", ...openaiError(error) }));
   }
 }
 
@@ -87,7 +87,7 @@ export class SafeStream implements ClientStream {
 
   onFailure(error: RelayError): string {
     this.isDone = true;
-    return this.#preamble() + eventFrame("error", JSON.stringify({ type: "error", ...toError(error) }));
+    return this.#preamble() + eventFrame("error", JSON.stringify({ type: "error", ...openaiError(error) }));
   }
 
   /** SDKs take one beginning, and no other id than its own after it. */

@@ -1,1 +1,0 @@
-export { openaiError as toError } from "../../lib/openai-error.ts";
