@@ -1,4 +1,5 @@
 import type { CodexEvent, ContentPart, OutputItem, ResponseObject } from "./schema.ts";
+import { isCall } from "./trusted.ts";
 import { isTerminal, type WireEvent } from "./wire-event.ts";
 
 /** What an event says about its item. */
@@ -181,10 +182,6 @@ function endStatus(type: string, status: string | null | undefined): string {
 /** A call that nobody can answer is none: its name and its id never came. */
 function isUsable(item: OutputItem): boolean {
   return !isCall(item) || Boolean(item.call_id);
-}
-
-function isCall(item: OutputItem): boolean {
-  return item.type === "function_call" || item.type === "custom_tool_call";
 }
 
 /** Message parts need `annotations`, which native SDKs iterate without asking. */

@@ -1,60 +1,12 @@
-import { AnswerCalls, type AnswerCall } from "./answer-calls.ts";
+import { AnswerCalls } from "./answer-calls.ts";
 import { AnswerParts, type AnswerPart } from "./answer-parts.ts";
+import type { AnswerEnd, AnswerOptions, AnswerSink } from "./answer-sink.ts";
 import { failureOf, truncated } from "./failure.ts";
 import { ItemSlots } from "./item-slots.ts";
-import type { ReasoningMemory } from "./reasoning-memory.ts";
-import type { Annotation, ContentPart, InputItem, OutputItem, ResponseObject, Usage } from "./schema.ts";
+import type { Annotation, ContentPart, InputItem, OutputItem, ResponseObject } from "./schema.ts";
 import { StopScanner } from "./stop.ts";
-import { objectsOf, readEvent, responseOf, textOf } from "./trusted.ts";
+import { isCall, objectsOf, readEvent, responseOf, textOf } from "./trusted.ts";
 import type { WireEvent } from "./wire-event.ts";
-
-/** How an answer ended. */
-export interface AnswerEnd {
-  /** An incomplete answer is never a success, whatever it holds and whether or not it says why. */
-  readonly reason: "stop" | "length" | "content_filter";
-  /** The stop sequence at which the relay cut the answer itself. Nobody knows then what it cost. */
-  readonly stopSequence: string | undefined;
-  readonly usage: Usage | undefined;
-  readonly serviceTier: string | undefined;
-}
-
-/**
- * Where the pieces of an answer go. `begin` comes first and `end` last; between them nothing is told twice, and text
- * that was held back for a stop sequence comes before whatever follows it.
- */
-export interface AnswerSink {
-  /** `response` is empty when upstream has not announced any. */
-  begin(response: ResponseObject): void;
-  /** From now on text and refusals belong to this part, whether or not any of it can be shown yet. */
-  turn(part: AnswerPart): void;
-  text(text: string): void;
-  refusal(text: string): void;
-  /** More of what the model thinks. */
-  thought(text: string, part: AnswerPart): void;
-  /** No more of that part comes for now. */
-  thoughtEnd(part: AnswerPart): void;
-  /** A reasoning item has ended, and this is its encrypted form. */
-  sealed(encrypted: string, slot: number): void;
-  call(call: AnswerCall): void;
-  /** More of a call's arguments, or of its input if it is a custom one. */
-  callDelta(call: AnswerCall, text: string): void;
-  /** A call is whole. Those that were cut short never are. */
-  callEnd(call: AnswerCall): void;
-  citation(annotation: Annotation, part: AnswerPart): void;
-  /** An item of a hosted tool has ended; it may be told again with the end of the answer. */
-  hosted(item: OutputItem, slot: number): void;
-  end(end: AnswerEnd): void;
-}
-
-export interface AnswerOptions {
-  /** The backend has none: the answer is cut here. */
-  readonly stopSequences: readonly string[];
-  /** A parser gets the answer alone; the model's remarks on the way to it are thoughts then. */
-  readonly isJson: boolean;
-  readonly memory: ReasoningMemory;
-  /** Epoch milliseconds. */
-  readonly now: number;
-}
 
 /**
  * Upstream events → the pieces of an answer, for every dialect that rebuilds it. Streamed and whole replies are fed by
@@ -341,8 +293,4 @@ export class AnswerReader {
       serviceTier: serviceTier ?? undefined,
     });
   }
-}
-
-function isCall(item: OutputItem): boolean {
-  return item.type === "function_call" || item.type === "custom_tool_call";
 }

@@ -1,7 +1,8 @@
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
-import { AnswerReader, type AnswerEnd, type AnswerOptions, type AnswerSink } from "./answer.ts";
+import { AnswerReader } from "./answer.ts";
 import type { AnswerCall } from "./answer-calls.ts";
 import type { AnswerPart } from "./answer-parts.ts";
+import type { AnswerEnd, AnswerOptions, AnswerSink } from "./answer-sink.ts";
 import { ReasoningText } from "./reasoning-text.ts";
 
 /** A tool call, whole. */

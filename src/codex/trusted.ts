@@ -1,4 +1,4 @@
-import type { CodexEvent, ResponseObject } from "./schema.ts";
+import type { CodexEvent, OutputItem, ResponseObject } from "./schema.ts";
 import type { WireEvent } from "./wire-event.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 
@@ -41,4 +41,9 @@ export function objectsOf<T extends object>(list: readonly T[] | null | undefine
 export function textOf(value: unknown): string {
   if (typeof value === "string") return value;
   return value === undefined || value === null ? "" : JSON.stringify(value);
+}
+
+/** True for calls of the client's own tools. */
+export function isCall({ type }: OutputItem): boolean {
+  return type === "function_call" || type === "custom_tool_call";
 }

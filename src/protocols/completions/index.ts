@@ -1,4 +1,5 @@
-import type { AnswerEnd, AnswerReader } from "../../codex/answer.ts";
+import type { AnswerReader } from "../../codex/answer.ts";
+import type { AnswerEnd } from "../../codex/answer-sink.ts";
 import { plainReader, type PlainSink } from "../../codex/plain-answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { openaiError } from "../../lib/openai-error.ts";

@@ -1,6 +1,7 @@
-import { AnswerReader, type AnswerEnd, type AnswerSink } from "../../codex/answer.ts";
+import { AnswerReader } from "../../codex/answer.ts";
 import type { AnswerCall } from "../../codex/answer-calls.ts";
 import type { AnswerPart } from "../../codex/answer-parts.ts";
+import type { AnswerEnd, AnswerSink } from "../../codex/answer-sink.ts";
 import type { Annotation, OutputItem, ResponseObject } from "../../codex/schema.ts";
 import type { Context } from "../protocol.ts";
 import { BlockQueue, DIRECT, type Block, type BlockSink } from "./blocks.ts";
