@@ -38,6 +38,10 @@ class ChatReply implements AnswerSink {
   readonly #reasoning = new ReasoningText();
   readonly #citations = new Set<string>();
   readonly #images = new Set<number>();
+  /** Where in the content each part begins. */
+  readonly #starts = new Map<AnswerPart, number>();
+  /** Of the content so far. */
+  #length = 0;
   #hasBegun = false;
   /** The item that text was last sent of, and what sets the next one apart. */
   #textSlot = -1;
@@ -60,16 +64,17 @@ class ChatReply implements AnswerSink {
     this.#sink.begin(`chatcmpl-${id}`, Math.floor(seconds));
   }
 
-  turn({ slot }: AnswerPart): void {
+  turn(part: AnswerPart): void {
     this.#endThinking();
     this.#role("");
-    if (this.#textSlot >= 0 && this.#textSlot !== slot && !this.#isJson) this.#separator = "\n\n";
-    this.#textSlot = slot;
+    if (this.#textSlot >= 0 && this.#textSlot !== part.slot && !this.#isJson) this.#separator = "\n\n";
+    this.#textSlot = part.slot;
+    if (!this.#starts.has(part)) this.#starts.set(part, this.#length + this.#separator.length);
   }
 
   text(text: string): void {
     this.#endThinking();
-    this.#sink.delta({ content: this.#separator + text });
+    this.#content(this.#separator + text);
     this.#separator = "";
   }
 
@@ -94,17 +99,20 @@ class ChatReply implements AnswerSink {
     this.#other(this.#calls.more(call, text));
   }
 
-  citation(annotation: Annotation): void {
-    if (annotation.type !== "url_citation" || !annotation.url) return;
-    const citation = {
-      start_index: annotation.start_index ?? 0,
-      end_index: annotation.end_index ?? 0,
-      url: annotation.url,
-      title: annotation.title || annotation.url,
-    };
-    const key = JSON.stringify(citation);
+  /** Upstream counts from the beginning of a part, and this API from that of the whole content. */
+  citation(annotation: Annotation, part: AnswerPart): void {
+    const { type, url, title, start_index: from, end_index: to } = annotation;
+    if (type !== "url_citation" || !url) return;
+    const key = JSON.stringify([part.slot, part.position, from, to, url, title]);
     if (this.#citations.has(key)) return;
     this.#citations.add(key);
+    const start = this.#starts.get(part) ?? 0;
+    const citation = {
+      start_index: typeof from === "number" ? start + from : 0,
+      end_index: typeof to === "number" ? start + to : 0,
+      url,
+      title: title || url,
+    };
     this.#role("");
     this.#sink.delta({ annotations: [{ type: "url_citation", url_citation: citation }] });
   }
@@ -156,7 +164,7 @@ class ChatReply implements AnswerSink {
         this.#sink.delta({ reasoning: text });
         break;
       case "think-tags":
-        this.#sink.delta({ content: this.#isThinking ? text : `<think>${text.replace(/^\n\n/, "")}` });
+        this.#content(this.#isThinking ? text : `<think>${text.replace(/^\n\n/, "")}`);
         this.#isThinking = true;
         break;
       case "none":
@@ -166,7 +174,12 @@ class ChatReply implements AnswerSink {
   #endThinking(): void {
     if (!this.#isThinking) return;
     this.#isThinking = false;
-    this.#sink.delta({ content: "</think>" });
+    this.#content("</think>");
+  }
+
+  #content(content: string): void {
+    this.#length += content.length;
+    this.#sink.delta({ content });
   }
 
   #other(delta: ChatDelta | undefined): void {

@@ -159,3 +159,24 @@ test("parts of reasoning are set apart, and a comment that fills a part leaves n
   ];
   expect(shown).toEqual(["one", "", "", "", "\n\ntwo", "\n", "<"]);
 });
+
+test("a citation of a later message says where it stands in the whole content", () => {
+  const at = { output_index: 1, item_id: "msg_1", content_index: 0 };
+  const annotation = { type: "url_citation", start_index: 4, end_index: 7, url: "https://bun.sh", title: "Bun" };
+  const part = { type: "output_text", text: "See Bun", annotations: [annotation] };
+  const told = play(
+    hi,
+    { ...hi, ...at, delta: "See Bun" },
+    { type: "response.output_text.annotation.added", ...at, annotation },
+    { type: "response.output_item.done", output_index: 1, item: { id: "msg_1", type: "message", content: [part] } },
+    completed,
+  );
+  const { type, ...cited } = { ...annotation, start_index: 8, end_index: 11 };
+  expect(told).toEqual([
+    ...begun,
+    { content: "\n\nSee Bun" },
+    { annotations: [{ type, url_citation: cited }] },
+    "stop",
+  ]);
+  expect("Hi\n\nSee Bun".slice(cited.start_index, cited.end_index)).toBe("Bun");
+});
