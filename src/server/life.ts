@@ -5,9 +5,9 @@ export class Life {
   /** The client hung up before it had everything. */
   hasClientLeft = false;
   readonly #controller = new AbortController();
-  readonly #atEnd: () => void;
+  readonly #atEnd: (reason: unknown) => void;
 
-  constructor(client: AbortSignal, atEnd: () => void) {
+  constructor(client: AbortSignal, atEnd: (reason: unknown) => void) {
     this.#atEnd = atEnd;
     if (client.aborted) this.#controller.abort(client.reason);
     else client.addEventListener("abort", () => this.leave(client.reason), { once: true });
@@ -26,7 +26,7 @@ export class Life {
 
   /** Lets go of upstream, whether or not it still sends. */
   end(reason?: unknown): void {
-    this.#atEnd();
+    this.#atEnd(reason);
     this.#controller.abort(reason);
   }
 }

@@ -1,3 +1,4 @@
+import { truncated } from "../codex/failure.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
 import { readBody } from "./body.ts";
 import type { Admitted } from "./handle.ts";
@@ -61,10 +62,11 @@ function untilEnd(body: ReadableStream<Uint8Array>, life: Life): ReadableStream<
         life.end();
         controller.close();
       } catch (error) {
-        life.end();
-        controller.error(error);
+        life.end(truncated(error));
+        // Without a reason: one would be printed into the log, with the code around it.
+        controller.error();
       }
     },
-    cancel: () => life.end(),
+    cancel: () => life.leave(),
   });
 }

@@ -135,12 +135,15 @@ export class RequestRecord implements ReplyObserver {
     if (error.code === "client_closed") this.hasClientLeft = true;
   }
 
-  /** Nothing more will happen. Later calls do nothing. */
-  end(life: Pick<Life, "hasClientLeft">): void {
+  /** Nothing more will happen. `reason` is why a reply ended that was not whole. Later calls do nothing. */
+  end(life: Pick<Life, "hasClientLeft">, reason?: unknown): void {
     if (this.#isTold) return;
     this.#isTold = true;
     this.totalMs = this.#elapsed() - this.#startedAtMs;
-    if (life.hasClientLeft && this.finish === undefined && this.code === undefined) this.fail(clientClosed());
+    if (this.finish === undefined && this.code === undefined) {
+      if (reason instanceof RelayError) this.fail(reason);
+      else if (life.hasClientLeft) this.fail(clientClosed());
+    }
     this.#tell(this);
   }
 

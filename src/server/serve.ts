@@ -385,9 +385,9 @@ class Relay {
       dialect: dialect?.name,
       isProbe: isOpen,
     });
-    const life: Life = new Life(request.signal, () => {
+    const life: Life = new Life(request.signal, (reason) => {
       this.active.delete(life);
-      if (life.isStreaming) record.end(life);
+      if (life.isStreaming) record.end(life, reason);
     });
     const waitForever = () => server.timeout(request, 0);
     const upgrade = (data: unknown) => server.upgrade(request, { data: data as ResponsesSocket });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import { keepLines } from "../support/log-lines.ts";
 import {
   completed,
@@ -11,7 +12,14 @@ import {
   sse,
   sseThenSilence,
 } from "../support/fake-codex.ts";
-import { chatBody, eventually, post, startTestRelay, type TestRelayOptions } from "../support/relay.ts";
+import {
+  chatBody,
+  eventually,
+  fixedCredentials,
+  post,
+  startTestRelay,
+  type TestRelayOptions,
+} from "../support/relay.ts";
 
 type Answers = Parameters<typeof fakeCodex>;
 
@@ -19,6 +27,17 @@ const open: { stop(): Promise<void> }[] = [];
 afterEach(async () => {
   for (const thing of open.splice(0).toReversed()) await thing.stop();
 });
+
+/** An HTTP server whose every answer is written byte by byte. */
+function listening(answer: (socket: Socket) => void) {
+  const server = createServer((socket) => socket.once("data", () => answer(socket)).on("error", () => {}));
+  server.listen(0, "127.0.0.1");
+  const stop = () => void server.close();
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+    [Symbol.asyncDispose]: () => Promise.resolve(stop()),
+  };
+}
 
 /** A relay with a log that is kept, in front of scripted answers. */
 function setUp(answers: Answers, over: Partial<TestRelayOptions> = {}, isDebug = false) {
@@ -170,6 +189,35 @@ describe("a request's line", () => {
       { method: "WS", route: "/v1/responses", dialect: "responses", status: 200, tokens_in: 1200, finish: "stop" },
       { method: "WS", route: "/v1/responses", status: 404, code: "model_not_found" },
     ]);
+  });
+
+  test("a stream that is cut because the relay stops is no success", async () => {
+    const { v1, relay, log } = setUp([() => sseThenSilence([created, delta("Hel")])]);
+    const reply = await post(`${v1}/chat/completions`, chatBody({ stream: true }));
+    await Promise.all([reply.text(), eventually(() => relay.activeRequests() === 1).then(() => relay.stop())]);
+    expect(log.lines).toMatchObject([
+      { level: "warn", fields: { status: 200, code: "relay_stopping", finish: undefined } },
+    ]);
+  });
+
+  test.each([
+    ["stops", undefined],
+    ["breaks off", "upstream_stream_truncated"],
+  ])("what is passed on from the public API and %s", async (how, code) => {
+    let end = () => {};
+    await using api = listening((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n");
+      end = () => void socket.end(how === "stops" ? "0\r\n\r\n" : undefined);
+    });
+    const { v1, log, relay } = setUp([says("")], {
+      credentials: fixedCredentials({ kind: "api-key" }),
+      upstream: { openaiBaseUrl: api.url },
+    });
+    const reply = await fetch(`${v1}/files`);
+    end();
+    expect(await reply.text().catch(() => "cut")).toBe(how === "stops" ? "hi" : "cut");
+    await eventually(() => relay.activeRequests() === 0);
+    expect(log.requests()).toMatchObject([{ status: 200, code, dialect: "public-api" }]);
   });
 
   test("probes and preflights stay out of it", async () => {
