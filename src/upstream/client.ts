@@ -338,6 +338,8 @@ export class UpstreamClient {
       `${this.#options.openaiBaseUrl}${request.path}`,
       { method: request.method, headers, ...(request.body ? { body: request.body } : {}) },
       new Tether(signal),
+      // An answer that is not streamed sends its headers when all of it is there.
+      this.#options.idleTimeoutMs,
     );
   }
 

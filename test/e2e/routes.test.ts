@@ -306,6 +306,19 @@ describe("an API-key login", () => {
     expect(one.activeRequests()).toBe(0);
   });
 
+  test("may take as long for a whole answer as silence is allowed inside a stream", async () => {
+    await using publicApi = listening(async () => {
+      await Bun.sleep(200);
+      return Response.json({ id: "chatcmpl_1" });
+    });
+    await using one = startTestRelay({
+      baseUrl: "http://127.0.0.1:9",
+      upstream: { openaiBaseUrl: `http://127.0.0.1:${publicApi.port}/v1`, firstByteTimeoutMs: 20 },
+      credentials: fixedCredentials({ kind: "api-key", accessToken: "sk-1", accountId: undefined }),
+    });
+    expect((await post(`${one.url}/v1/chat/completions`, "{}")).status).toBe(200);
+  });
+
   test("is not spent on whoever has no key", async () => {
     const seen: string[] = [];
     await using publicApi = listening((request) => {
