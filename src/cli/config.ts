@@ -1,5 +1,5 @@
 import { defineCommand, type ArgsDef } from "citty";
-import { checkConfig, loadSettings } from "../config/load.ts";
+import { checkConfig, configText, loadSettings } from "../config/load.ts";
 import { configFile } from "../config/paths.ts";
 import { RelayError } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
@@ -69,11 +69,9 @@ async function check(args: readonly string[]): Promise<number> {
   const isNamed = first !== undefined && !first.startsWith("-");
   const { own } = parseFlags(isNamed ? args.slice(1) : args, OWN);
   const path = isNamed ? first : configFile(process.env);
-  const text = await Bun.file(path)
-    .text()
-    .catch(() => undefined);
+  const text = await configText(path);
   if (text === undefined && isNamed) {
-    throw new RelayError("usage", `${path} could not be read.`, { hint: "Give the path of a config file." });
+    throw new RelayError("usage", `${path} does not exist.`, { hint: "Give the path of a config file." });
   }
   const problems = text === undefined ? [] : checkConfig(text);
   if (own["json"]) print(JSON.stringify({ path, exists: text !== undefined, problems }, undefined, 2));

@@ -96,10 +96,15 @@ function refusal(setting: Setting, given: Given, issue = "not accepted"): RelayE
   });
 }
 
-async function readConfig(path: string): Promise<JsonObject> {
-  const text = await Bun.file(path)
+/** What a config file says, undefined when there is none. Throws `usage` when it cannot be read. */
+export function configText(path: string): Promise<string | undefined> {
+  return Bun.file(path)
     .text()
     .catch((error: unknown) => refuseUnreadable(path, error));
+}
+
+async function readConfig(path: string): Promise<JsonObject> {
+  const text = await configText(path);
   if (text === undefined) return {};
   const { values, problems } = parseConfig(text);
   const [first] = problems;

@@ -100,6 +100,13 @@ describe("config", () => {
     expect(await home.run(["config", "check", "nothing.json"])).toMatchObject({ code: 2 });
   });
 
+  test("check says of a file that cannot be read what every command says", async () => {
+    mkdirSync(file, { recursive: true });
+    const { code, out, err } = await home.run(["config", "check"]);
+    expect({ code, out, err }).toEqual(await home.run(["config", "print"]));
+    expect([code, err]).toEqual([2, expect.stringContaining("is a folder")]);
+  });
+
   test("schema is JSON that names its keys", async () => {
     const { code, out } = await home.run(["config", "schema"]);
     expect(code).toBe(0);
