@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { RelayError } from "../../src/lib/errors.ts";
 import { parseJsonBytes, roughJsonLength, writeJson } from "../../src/lib/large-json.ts";
 
@@ -113,4 +114,70 @@ test("the rough length is near the true one, and is not counted to its end for n
   const value = { a: ["x".repeat(5000), 1, null], b: { c: true } };
   expect(Math.abs(roughJsonLength(value, 1e9) - JSON.stringify(value).length)).toBeLessThan(50);
   expect(roughJsonLength([value, value, value], 100)).toBeLessThan(16_000);
+});
+
+/** What parsers stumble over, beside plain text; long enough to be taken out of the rest and put back. */
+const shreds = fc.array(
+  fc.oneof(
+    fc.string({ unit: "binary", maxLength: 80 }),
+    fc.constantFrom(...'{}[]",:\\ \n\t'),
+    fc.constantFrom("\\u", "\\ud83d", "\\ude00", "\\u0041", "\\n", '\\"', "\\\\", "\\x", "-0", "1e999", "null", "nul"),
+    fc.constantFrom('"__proto__":', '"constructor":', '"a":', `"${"long ".repeat(20)}"`, "\u2028", "\ufeff", "\0"),
+  ),
+  { maxLength: 20 },
+);
+const textWithString = shreds.map((parts) => `"k":"${"x".repeat(70)}${parts.join("")}"`);
+const textOfAnything = fc.oneof(
+  shreds.map((parts) => parts.join("")),
+  fc.json({ stringUnit: "binary", maxDepth: 6 }).map((json) => `"k":${json}`),
+);
+
+/** The value, or that there is none. */
+function outcome(parse: () => unknown): { readonly json: string } | "no JSON" {
+  try {
+    return { json: Bun.inspect(parse(), { depth: 50 }) };
+  } catch (error) {
+    if (error instanceof SyntaxError) return "no JSON";
+    throw error;
+  }
+}
+
+test.each([
+  ["strings", textWithString],
+  ["anything", textOfAnything],
+])("%s in a large text are read as JSON.parse reads them, or not at all as it does", async (_what, texts) => {
+  await fc.assert(
+    fc.asyncProperty(texts, fc.array(fc.nat(255), { maxLength: 2 }), fc.nat(), async (text, strays, place) => {
+      const bytes = bytesOf(`{${text},"filler":${FILLER}}`);
+      // Bytes that may be no character at all, anywhere in the part that matters.
+      const end = bytes.length - FILLER.length - 12;
+      for (const [index, stray] of strays.entries()) bytes[(place + index * 7) % end] = stray;
+      const read = await parseJsonBytes(bytes).then(
+        (value) => () => value,
+        (error: unknown) => () => {
+          throw error;
+        },
+      );
+      expect(outcome(read)).toEqual(outcome(() => JSON.parse(new TextDecoder().decode(bytes)) as unknown));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("any object is written as JSON.stringify writes it", async () => {
+  const units = fc.constantFrom("\ud83d", "\ude00", "a", '"', "\\", "\n", "\u0001", "é", "日", "😀");
+  const values = fc.anything({
+    withNullPrototype: false,
+    values: [fc.string({ unit: units }), fc.double(), fc.boolean(), fc.constantFrom(null, undefined, -0)],
+  });
+  const long = fc
+    .tuple(fc.string({ unit: units, maxLength: 9 }), units)
+    .map(([head, unit]) => head + unit.repeat(1.2 * MIB));
+  await fc.assert(
+    fc.asyncProperty(fc.dictionary(fc.string({ unit: units }), values), long, values, async (object, text, value) => {
+      const whole = { ...object, list: [value, { text }, value], text };
+      expect(textOf(await writeJson(whole)) === JSON.stringify(whole)).toBe(true);
+    }),
+    { numRuns: 20 },
+  );
 });
