@@ -150,8 +150,11 @@ export class ResponsesSocket {
       const stream = protocol.openStream(begun.parsed, begun.context);
       await this.#pump(socket, frameSource(stream, begun.reply, admitted), asked);
     } catch (thrown) {
-      record.fail(toRelayError(thrown));
-      throw thrown;
+      const { reason } = life.signal as { reason: unknown };
+      // When the relay stops it is not the client that has left.
+      const error = toRelayError(reason instanceof RelayError ? reason : thrown);
+      record.fail(error);
+      throw error;
     } finally {
       life.end();
       record.end(life);

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import OpenAI from "openai";
 import { ResponsesWS } from "openai/resources/responses/ws";
-import { fixedCredentials } from "../support/relay.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
-import type { TestRelayOptions } from "../support/relay.ts";
+import { fakeCodex } from "../support/fake-codex.ts";
+import { keepLines } from "../support/log-lines.ts";
+import { eventually, fixedCredentials, type TestRelayOptions } from "../support/relay.ts";
 
 type Frame = Record<string, unknown> & { type: string; response?: { id: string; output: { type: string }[] } };
 
@@ -282,6 +283,19 @@ describe("one socket", () => {
     expect((await busy.reply()).at(-1)?.type).toBe("response.completed");
     expect(await busy.closed).toBe(1001);
     expect(await drained).toBe(true);
+  });
+
+  test("is told that the relay stops, also before its reply has begun", async () => {
+    await using silent = fakeCodex(() => new Promise(() => {}));
+    const log = keepLines();
+    const waiting = await opened({}, { log, baseUrl: silent.baseUrl });
+    waiting.send(create("hello"));
+    await eventually(() => silent.bodies.length === 1);
+    const stopping = demo.relay.stop();
+    expect(await waiting.next()).toMatchObject({ type: "error", status: 503, error: { code: "relay_stopping" } });
+    expect(await waiting.closed).toBe(1001);
+    await stopping;
+    expect(log.requests().at(-1)).toMatchObject({ method: "WS", status: 503, code: "relay_stopping" });
   });
 });
 
