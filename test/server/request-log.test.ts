@@ -207,7 +207,7 @@ describe("a request's line", () => {
     let end = () => {};
     await using api = listening((socket) => {
       socket.write("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n");
-      end = () => void socket.end(how === "stops" ? "0\r\n\r\n" : undefined);
+      end = () => void socket.end(how === "stops" ? "0\r\n\r\n" : "");
     });
     const { v1, log, relay } = setUp([says("")], {
       credentials: fixedCredentials({ kind: "api-key" }),
