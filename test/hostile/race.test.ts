@@ -107,15 +107,9 @@ class RacingRelay {
     this.#keeper = this.#open();
   }
 
-  /** Once nobody disturbs it any more: what it uses after it had time for all that it had left to do. */
-  async calm(): Promise<string> {
+  /** The token in use, by a clock that is right. */
+  async token(): Promise<string> {
     this.#skewMs = 0;
-    await this.#keeper.settle();
-    for (let round = 0; round < 3; round += 1) {
-      await this.#keeper.current().catch(() => {});
-      // Longer than it leaves a login alone that could not be renewed.
-      await time.sleep(2 * MINUTE);
-    }
     return (await this.#keeper.current()).accessToken;
   }
 
@@ -208,6 +202,16 @@ async function moveAbout(untilMs: number): Promise<void> {
   }
 }
 
+/** Nobody disturbs them any more, and each has time for all that it had left to do: then both have to be served. */
+async function comeToRest(relays: readonly RacingRelay[]): Promise<void> {
+  for (let round = 0; round < 3; round += 1) {
+    await Promise.all(relays.map((relay) => relay.token().catch(() => {})));
+    // Longer than they leave a login alone that could not be renewed or saved.
+    await time.sleep(2 * MINUTE);
+  }
+  await Promise.all(relays.map((relay) => relay.token()));
+}
+
 test.each<[string, Network]>([
   ["every token is taken once", { lostAnswers: 0 }],
   ["answers get lost, and a token is taken again until its heir is used", { lostAnswers: 0.1 }],
@@ -223,8 +227,7 @@ test.each<[string, Network]>([
       await time.run([...relays.map((relay) => relay.race(untilMs)), playCli(network, untilMs), moveAbout(untilMs)]);
       const issued = service.issued;
       isStormy = false;
-      const calm: Promise<string>[] = relays.map((relay) => relay.calm());
-      await time.run(calm);
+      await time.run([comeToRest(relays)]);
       const stored = refreshTokenIn(textOf(file) ?? "") ?? "nothing";
       expect({ stretch, issued, stored, isUsable: service.isUsable(stored) }).toMatchObject({ isUsable: true });
       account.tried(service.issued - issued + 1);
