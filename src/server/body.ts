@@ -16,18 +16,29 @@ const DECODERS = {
 /** In bytes. */
 const LARGE = 1024 * 1024;
 
+/** A request, and who counts the bytes of its body before they are held; that throws when there is no room. */
+export interface Sender {
+  readonly request: Request;
+  readonly holdBody: (bytes: number) => void;
+}
+
 /** The request body, decoded. Throws `request_too_large` before more than `maxBytes` are held, packed or unpacked. */
-export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBody(sender: Sender, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const { request, holdBody } = sender;
   const announced = Number(request.headers.get("content-length") ?? "0");
   if (announced > maxBytes) throw tooLarge(maxBytes);
+  if (announced > 0) holdBody(announced);
   const bytes =
     announced > LARGE
       ? await readAnnounced(request, announced)
       : announced > 0
         ? new Uint8Array(await request.arrayBuffer())
-        : await readChunks(request, maxBytes);
+        : await readChunks(sender, maxBytes);
   const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
-  return encoding === "identity" || encoding === "" ? bytes : decode(bytes, encoding, maxBytes);
+  if (encoding === "identity" || encoding === "") return bytes;
+  const decoded = await decode(bytes, encoding, maxBytes);
+  holdBody(decoded.length);
+  return decoded;
 }
 
 /** JSON whatever the content type says: many callers of curl send none, or the form default. */
@@ -97,12 +108,13 @@ function isBlank(bytes: Uint8Array): boolean {
   return bytes.length < 1024 && bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
 }
 
-async function readChunks(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readChunks({ request, holdBody }: Sender, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body ?? []) {
     size += chunk.byteLength;
     if (size > maxBytes) throw tooLarge(maxBytes);
+    holdBody(chunk.byteLength);
     chunks.push(chunk);
   }
   const whole = new Uint8Array(size);

@@ -48,12 +48,12 @@ export async function handleExchange(
   }
 }
 
-async function bodyOf({ takesForms }: ExchangeProtocol, { request }: Admitted, maxBytes: number): Promise<unknown> {
-  const contentType = request.headers.get("content-type") ?? "";
+async function bodyOf({ takesForms }: ExchangeProtocol, admitted: Admitted, maxBytes: number): Promise<unknown> {
+  const contentType = admitted.request.headers.get("content-type") ?? "";
   if (takesForms === "always" && !isForm(contentType)) {
     throw new RelayError("unsupported_media_type", "The request body must be a multipart/form-data form.");
   }
-  const bytes = await readBody(request, maxBytes);
+  const bytes = await readBody(admitted, maxBytes);
   return takesForms !== "never" && isForm(contentType) ? parseForm(bytes, contentType) : parseBody(bytes);
 }
 

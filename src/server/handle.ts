@@ -35,6 +35,8 @@ export interface Admitted {
   readonly record: RequestRecord;
   /** Lifts the limit on silence, which bounds slow senders, once the request is here: models may think for long. */
   readonly waitForever: () => void;
+  /** Counts bytes of its body before they are held. Throws `relay_busy`. */
+  readonly holdBody: (bytes: number) => void;
   /** Makes the connection a WebSocket with `data`; absent for requests that came over one. */
   readonly upgrade?: (data: unknown) => boolean;
 }
@@ -53,8 +55,8 @@ export interface Begun {
  * Throws RelayError while the status line is still open; afterwards failures become frames of the dialect.
  */
 export async function handle(protocol: Protocol, admitted: Admitted, deps: HandleDependencies): Promise<Response> {
-  const { request, life, record } = admitted;
-  const bytes = await readBody(request, deps.options.maxBodyBytes);
+  const { life, record } = admitted;
+  const bytes = await readBody(admitted, deps.options.maxBodyBytes);
   admitted.waitForever();
   const body = await parseBody(bytes);
   const asked = await understand(protocol, body, admitted, deps);
@@ -164,7 +166,7 @@ export async function handleAside(
 ): Promise<Response> {
   const body = aside.startsWith("GET ")
     ? undefined
-    : await parseBody(await readBody(admitted.request, deps.options.maxBodyBytes));
+    : await parseBody(await readBody(admitted, deps.options.maxBodyBytes));
   admitted.waitForever();
   const context = await contextOf(admitted, false, deps);
   return ownReply(protocol, await protocol.answerAside?.(aside, body, context), admitted.id);

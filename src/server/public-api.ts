@@ -31,7 +31,7 @@ export class PublicApi {
     const { request, life, record } = admitted;
     record.dialect = "public-api";
     const hasBody = request.method !== "GET" && request.method !== "HEAD";
-    const body = hasBody ? await readBody(request, this.#maxBodyBytes()) : undefined;
+    const body = hasBody ? await readBody(admitted, this.#maxBodyBytes()) : undefined;
     admitted.waitForever();
     const { url, method, headers: asked } = request;
     const query = url.includes("?") ? url.slice(url.indexOf("?")) : "";

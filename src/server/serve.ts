@@ -9,6 +9,7 @@ import { DIALECTS, EXCHANGES } from "../protocols/index.ts";
 import type { ErrorVoice, Spoken } from "../protocols/protocol.ts";
 import type { CredentialProvider } from "../auth/credentials.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
+import { BodyRoom } from "./body-room.ts";
 import { corsHeaders, Gate, preflightHeaders, type Visitor } from "./gate.ts";
 import { handleExchange } from "./exchange.ts";
 import { handle, handleAside, type Admitted, type HandleDependencies } from "./handle.ts";
@@ -149,6 +150,7 @@ class Relay {
   readonly #sockets = new Set<ServerWebSocket<ResponsesSocket>>();
   readonly #deps: RelayDependencies;
   readonly #metrics = new Metrics();
+  readonly #room: BodyRoom;
   readonly #publicApi: PublicApi;
   readonly #now: () => number;
   readonly #elapsed: () => number;
@@ -165,6 +167,7 @@ class Relay {
     this.#elapsed = deps.elapsed ?? (() => performance.now());
     this.#options = deps.options;
     this.#gate = new Gate(deps.options);
+    this.#room = new BodyRoom(() => BODIES_AT_ONCE * this.#options.maxBodyBytes);
     this.#publicApi = new PublicApi(deps.upstream, () => this.#options.maxBodyBytes);
     this.#handling = {
       options: deps.options,
@@ -391,7 +394,9 @@ class Relay {
     });
     const waitForever = () => server.timeout(request, 0);
     const upgrade = (data: unknown) => server.upgrade(request, { data: data as ResponsesSocket });
-    let admitted: Admitted = { request, visitor: STRANGER, id, life, record, waitForever, upgrade };
+    const room = this.#room.enter();
+    const ways = { waitForever, upgrade, holdBody: room.hold };
+    let admitted: Admitted = { request, visitor: STRANGER, id, life, record, ...ways };
     try {
       const visitor = this.#gate.admit(request.headers, isOpen);
       admitted = { ...admitted, visitor };
@@ -408,6 +413,7 @@ class Relay {
       record.status = refusal.status;
       return refusal;
     } finally {
+      room.leave();
       if (!life.isStreaming) {
         this.active.delete(life);
         record.end(life);
@@ -464,6 +470,9 @@ class Relay {
     return errorReply(error, voice, headers, isCodexClient(admitted.request.headers));
   }
 }
+
+/** Of the largest size that may be held together, while they are read and until their replies begin. */
+const BODIES_AT_ONCE = 8;
 
 /** In place of a reply, when a WebSocket has taken the connection: Bun wants to be told nothing then. */
 const TAKEN = undefined as unknown as Response;

@@ -139,7 +139,7 @@ export class ResponsesSocket {
       const asked = this.#whole(body, frameLength);
       const request = new Request(this.#visit.url, { method: "POST", headers: this.#headersFor(body) });
       const { visitor } = this.#visit;
-      const admitted = { request, visitor, id, life, record, waitForever: () => {} };
+      const admitted = { request, visitor, id, life, record, waitForever: () => {}, holdBody: () => {} };
       const sent = withoutFrameFields(body);
       // What the relay's own memory holds it puts back itself, and keeps the turns of a conversation once.
       if (this.#isOnlyHere(body)) Object.assign(sent, { input: asked.items, previous_response_id: undefined });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { connect } from "node:net";
 import { randomOf } from "./mutate.ts";
 import { RawClient } from "./raw-client.ts";
 import { held, report } from "./report.ts";
@@ -253,6 +254,59 @@ describe("bodies of 64 MiB", () => {
     LIMIT_MS,
   );
 });
+
+test(
+  "more bodies of 64 MiB than there is room for are told to come again, and those inside are answered",
+  async () => {
+    rig = await Rig.start();
+    await rig.behave({ holdAfter: 0 });
+    const before = rig.holding();
+    const body = Buffer.from(ask(3).replace("{", `{"user":"${"u".repeat(60 * MIB)}",`));
+    const clients = Array.from({ length: 14 }, () => new RawClient(rig.port, CHAT, body));
+    const refused = () => clients.filter(({ size }) => size > 0);
+    await becomesTrue(
+      async () => (await rig.seen()).openStreams + refused().length === clients.length,
+      "all are in or out",
+    );
+    const during = rig.holding();
+    expect(refused().length).toBeGreaterThanOrEqual(6);
+    for (const client of refused()) {
+      expect([client.status, client.header("retry-after")]).toEqual([503, "1"]);
+    }
+    const inside = clients.filter((client) => !refused().includes(client));
+    expect(inside.length).toBeGreaterThan(0);
+    await rig.go();
+    await Promise.all(inside.map((client) => client.closed));
+    expect(inside.filter((client) => !isFinished(client))).toHaveLength(0);
+    report("load", "bodies beyond the room for them", clients.length, held(before, during, await settled(before)));
+    await endsIdle();
+  },
+  LIMIT_MS,
+);
+
+test(
+  "a gigabyte from somebody without a key costs no memory",
+  async () => {
+    rig = await Rig.start([], () => ({ CODEX_RELAY_API_KEY: "the-key" }));
+    const before = rig.holding();
+    let most = before.rssMb;
+    const { promise: said, resolve } = Promise.withResolvers<string>();
+    const socket = connect(rig.port, "127.0.0.1");
+    socket.on("data", (bytes: Buffer) => resolve(bytes.toString()));
+    socket.write(`POST ${CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${1024 * MIB}\r\n\r\n`);
+    const piece = Buffer.alloc(MIB);
+    for (let sent = 0; sent < 1024; sent += 1) {
+      if (!socket.write(piece)) await new Promise((resolve) => socket.once("drain", resolve));
+      if (sent % 32 === 0) most = Math.max(most, rig.holding().rssMb);
+    }
+    expect(await said).toStartWith("HTTP/1.1 401");
+    expect(most - before.rssMb).toBeLessThan(100);
+    socket.destroy();
+    report("load", "a gigabyte without a key", 1, held(before, { ...before, rssMb: most }, await settled(before)));
+    await endsIdle();
+  },
+  LIMIT_MS,
+);
 
 describe("a soak", () => {
   const REQUESTS = 1500;
