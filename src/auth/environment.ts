@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
+import { sha256Hex } from "../lib/hash.ts";
 import { nonEmptyString, parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { momentOf } from "../lib/moment.ts";
@@ -48,7 +48,7 @@ export class EnvironmentTokens implements CredentialSource {
   constructor(environment: Environment, keeping: Keeping, log: Log) {
     this.#tokens = tokensOf(environment);
     const first = this.#tokens?.refreshToken ?? this.#tokens?.accessToken ?? "";
-    this.#origin = createHash("sha256").update(first).digest("hex");
+    this.#origin = sha256Hex(first);
     this.#named = keeping.file;
     const shared = join(keeping.folder, "environment-login.json");
     const own = join(keeping.folder, `environment-login-${this.#origin.slice(0, 12)}.json`);

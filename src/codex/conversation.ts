@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256Hex } from "../lib/hash.ts";
 import type { CodexRequest } from "./schema.ts";
 
 /**
@@ -24,7 +24,7 @@ export function conversationId(key: string): string {
 }
 
 function uuidOf(text: string): string {
-  const hex = createHash("sha256").update(text).digest("hex");
+  const hex = sha256Hex(text);
   // Version 8 is the one for hashes of one's own making (RFC 9562).
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

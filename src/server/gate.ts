@@ -1,5 +1,5 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { RelayError } from "../lib/errors.ts";
+import { sha256Hex } from "../lib/hash.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import type { RelayOptions } from "./options.ts";
 
@@ -20,6 +20,7 @@ type GateOptions = Pick<RelayOptions, "host" | "apiKey" | "allowHosts" | "corsOr
 /** Decides, before anything else happens, whether a request may come in. Throws RelayError when it may not. */
 export class Gate {
   readonly #options: GateOptions;
+  /** In bytes of the digest's hex form. */
   readonly #keyDigest: Buffer | undefined;
 
   constructor(options: GateOptions) {
@@ -71,12 +72,12 @@ export class Gate {
     if (!this.#keyDigest) return true;
     const expected = this.#keyDigest;
     // Digests have one length, so comparing them tells nothing about the key's.
-    return keysIn(headers).some((key) => timingSafeEqual(digest(key), expected));
+    return keysIn(headers).some((key) => crypto.timingSafeEqual(digest(key), expected));
   }
 
   #checkKey(headers: Headers): string {
     if (!this.#keyDigest) return "";
-    if (this.#isKeyGiven(headers)) return this.#keyDigest.toString("hex").slice(0, 16);
+    if (this.#isKeyGiven(headers)) return this.#keyDigest.toString().slice(0, 16);
     throw new RelayError(
       "invalid_api_key",
       keysIn(headers).length === 0
@@ -122,7 +123,7 @@ export function preflightHeaders(visitor: Visitor, request: Headers, allow: stri
 }
 
 function digest(key: string): Buffer {
-  return createHash("sha256").update(key).digest();
+  return Buffer.from(sha256Hex(key));
 }
 
 /** A Host value without its port, lower-cased; brackets of an IPv6 address go too. */

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { refusedTool, simplerTool } from "../codex/refused-tool.ts";
 import type { RelayError } from "../lib/errors.ts";
+import { sha256Hex } from "../lib/hash.ts";
 
 /** Tools whose schemas the backend has refused: agents send the same ones with every turn. */
 const MOST_TOOLS = 256;
@@ -51,7 +51,5 @@ export class ToolMemory {
 }
 
 function keyOf(tool: unknown): string {
-  return createHash("sha256")
-    .update(JSON.stringify(tool) ?? "")
-    .digest("base64");
+  return sha256Hex(JSON.stringify(tool) ?? "");
 }

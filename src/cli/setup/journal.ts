@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { lstat, mkdir, readFile, realpath, rm, rmdir, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { writeAtomically } from "../../lib/atomic-file.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { sha256Hex } from "../../lib/hash.ts";
 import { parseJson } from "../../lib/json.ts";
 
 const Entry = z.object({
@@ -53,11 +53,11 @@ export class SetupJournal {
     const journal = (await this.#load()) ?? { entries: [], folders: [] };
     for (const change of changes) {
       const entry = journal.entries.find(({ path }) => path === change.path);
-      const isOurs = entry !== undefined && change.before !== undefined && entry.written === digest(change.before);
+      const isOurs = entry !== undefined && change.before !== undefined && entry.written === sha256Hex(change.before);
       const kept: Omit<Entry, "written"> = isOurs ? entry : await this.#copy(change);
       journal.entries = [
         ...journal.entries.filter(({ path }) => path !== change.path),
-        { ...kept, written: digest(change.after) },
+        { ...kept, written: sha256Hex(change.after) },
       ];
       journal.folders.push(...(await missingFolders(dirname(change.path))));
       // The journal first: a crash in between leaves a copy too many, never a change that cannot be undone.
@@ -106,7 +106,7 @@ export class SetupJournal {
   async #isEdited({ path, backup, written }: Entry): Promise<boolean> {
     const text = await readText(path);
     if (text === undefined) return backup !== undefined;
-    if (digest(text) === written) return false;
+    if (sha256Hex(text) === written) return false;
     return backup === undefined || text !== (await readFile(join(this.#folder, backup), "utf8"));
   }
 
@@ -122,7 +122,7 @@ export class SetupJournal {
   async #copy({ path, before }: Change): Promise<Omit<Entry, "written">> {
     if (before === undefined) return { path, mode: OWNER_ONLY };
     const { mode } = await stat(path);
-    const backup = `${path.replace(/[^\w.-]+/g, "_").replace(/^_+/, "")}.${digest(before).slice(0, 12)}`;
+    const backup = `${path.replace(/[^\w.-]+/g, "_").replace(/^_+/, "")}.${sha256Hex(before).slice(0, 12)}`;
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     await writeAtomically(join(this.#folder, backup), before, OWNER_ONLY);
     return { path, backup, mode: mode & 0o7777 };
@@ -188,8 +188,4 @@ async function writing<T>(path: string, act: () => Promise<T>, verb = "written")
       hint: "Look at who may read and write it, and at its folder.",
     });
   }
-}
-
-function digest(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

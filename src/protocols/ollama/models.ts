@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { findModel, publishedModels, type ModelInfo } from "../../codex/models.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { sha256Hex } from "../../lib/hash.ts";
 import type { Context } from "../protocol.ts";
 import { withoutTag } from "./request.ts";
 
@@ -60,7 +60,7 @@ function entry(id: string, now: number) {
     model: `${id}:latest`,
     modified_at: new Date(now).toISOString(),
     size: 0,
-    digest: createHash("sha256").update(id).digest("hex"),
+    digest: sha256Hex(id),
     details: details(),
   };
 }
