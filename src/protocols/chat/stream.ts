@@ -13,8 +13,8 @@ export class ChatStream extends AnswerStream implements ChatSink {
   protected readonly reader: AnswerReader;
   readonly #model: string;
   readonly #includesUsage: boolean;
-  #id = "";
-  #created = 0;
+  /** What every chunk begins with, as JSON with its brace still open: written once, not for each delta. */
+  #head = "";
 
   constructor(request: ChatRequest, context: Context) {
     super();
@@ -28,40 +28,28 @@ export class ChatStream extends AnswerStream implements ChatSink {
   }
 
   begin(id: string, created: number): void {
-    this.#id = id;
-    this.#created = created;
+    const envelope = { id, object: "chat.completion.chunk", created, model: this.#model };
+    this.#head = JSON.stringify(envelope).slice(0, -1);
   }
 
   delta(delta: ChatDelta): void {
-    this.#chunk(delta, null);
+    this.#chunk(delta, "null");
   }
 
   end(end: ChatEnd): void {
-    this.#chunk({}, end.finishReason, end.serviceTier);
+    this.#chunk({}, JSON.stringify(end.finishReason), end.serviceTier);
     if (this.#includesUsage && end.usage) {
-      this.write(dataFrame(JSON.stringify({ ...this.#envelope(), choices: [], usage: end.usage })));
+      this.write(dataFrame(`${this.#head},"choices":[],"usage":${JSON.stringify(end.usage)}}`));
     }
     this.write(DONE_FRAME);
   }
 
-  #chunk(delta: ChatDelta, finishReason: string | null, serviceTier?: string): void {
-    this.write(
-      dataFrame(
-        JSON.stringify({
-          id: this.#id,
-          object: "chat.completion.chunk",
-          created: this.#created,
-          model: this.#model,
-          choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }],
-          // Clients that did not ask for usage must not see the key; those that did see null until the last chunk.
-          usage: this.#includesUsage ? null : undefined,
-          service_tier: serviceTier,
-        }),
-      ),
-    );
-  }
-
-  #envelope() {
-    return { id: this.#id, object: "chat.completion.chunk", created: this.#created, model: this.#model };
+  /** `finishReason` as JSON. */
+  #chunk(delta: ChatDelta, finishReason: string, serviceTier?: string): void {
+    const choice = `{"index":0,"delta":${JSON.stringify(delta)},"logprobs":null,"finish_reason":${finishReason}}`;
+    // Clients that did not ask for usage must not see the key; those that did see null until the last chunk.
+    const usage = this.#includesUsage ? ',"usage":null' : "";
+    const tier = serviceTier === undefined ? "" : `,"service_tier":${JSON.stringify(serviceTier)}`;
+    this.write(dataFrame(`${this.#head},"choices":[${choice}]${usage}${tier}}`));
   }
 }
