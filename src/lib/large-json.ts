@@ -84,9 +84,17 @@ function refuseDepths(bytes: Uint8Array): void {
 
 /** The place of the closing quote of the string whose content begins at `start`. */
 function endOfString(bytes: Uint8Array, start: number): number {
-  let at = start;
-  while (at < bytes.length && bytes[at] !== QUOTE) at += bytes[at] === BACKSLASH ? 2 : 1;
-  return at;
+  // Most of a body is text, and `indexOf` is through it before a loop of one's own has begun.
+  let at = bytes.indexOf(QUOTE, start);
+  while (at >= 0 && isEscaped(bytes, start, at)) at = bytes.indexOf(QUOTE, at + 1);
+  return at < 0 ? bytes.length : at;
+}
+
+/** After an odd number of backslashes. */
+function isEscaped(bytes: Uint8Array, start: number, at: number): boolean {
+  let first = at;
+  while (first > start && bytes[first - 1] === BACKSLASH) first -= 1;
+  return (at - first) % 2 === 1;
 }
 
 function tooDeep(): RelayError {
@@ -148,6 +156,7 @@ async function longStringAt(bytes: Uint8Array, start: number, firstCut: number):
 function pieceOfString(bytes: Uint8Array, start: number): { readonly end: number; readonly isWhole: boolean } {
   let at = start;
   while (at < bytes.length) {
+    if (at === start + LONG_STRING_BYTES) at = nextOfNote(bytes, at, start + PIECE);
     const byte = bytes[at];
     if (byte === QUOTE) break;
     // Bytes 10xxxxxx are inside a character.
@@ -155,6 +164,15 @@ function pieceOfString(bytes: Uint8Array, start: number): { readonly end: number
     at += byte !== BACKSLASH ? 1 : bytes[at + 1] === LETTER_U ? 6 : 2;
   }
   return { end: Math.min(at, bytes.length), isWhole: true };
+}
+
+/** The first quote or backslash, or `to` when there is none before it: an image has none for millions of bytes. */
+function nextOfNote(bytes: Uint8Array, from: number, to: number): number {
+  const part = bytes.subarray(from, to);
+  const backslash = part.indexOf(BACKSLASH);
+  const quote = (backslash < 0 ? part : part.subarray(0, backslash)).indexOf(QUOTE);
+  if (quote >= 0) return from + quote;
+  return from + (backslash < 0 ? part.length : backslash);
 }
 
 function isKey(bytes: Uint8Array, end: number): boolean {

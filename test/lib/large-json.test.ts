@@ -181,3 +181,18 @@ test("any object is written as JSON.stringify writes it", async () => {
     { numRuns: 20 },
   );
 });
+
+test.each([
+  ["a quote inside a string does not end it", `"\\"${"[".repeat(600)}"`],
+  ["nor does one after three backslashes", `"\\\\\\"${"[".repeat(600)}"`],
+  ["a string of backslashes ends at its quote", `"\\\\\\\\"`],
+])("%s", async (_, string) => {
+  const padding = "x".repeat(2000);
+  const text = `{"pad":"${padding}","text":${string},"after":[1]}`;
+  expect(await parseJsonBytes(new TextEncoder().encode(text))).toEqual(JSON.parse(text));
+});
+
+test("what comes after a string of backslashes counts as depth", async () => {
+  const text = `{"pad":"${"x".repeat(2000)}","text":"\\\\","deep":${"[".repeat(600)}${"]".repeat(600)}}`;
+  await expect(parseJsonBytes(new TextEncoder().encode(text))).rejects.toMatchObject({ code: "invalid_request" });
+});
