@@ -22,6 +22,7 @@ import { PlanLimitsKeeper } from "./plan-limits.ts";
 import { ToolMemory } from "./tool-memory.ts";
 import { unreachable } from "../lib/unreachable.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
+import { Packing } from "./packing.ts";
 import { Persistence } from "./persistence.ts";
 import { Tether } from "./tether.ts";
 
@@ -92,6 +93,8 @@ export interface ErrandReply {
 
 /** What a single attempt may still try; each cure works once. */
 interface Cures {
+  /** Whether the last attempt was. */
+  isPacked: boolean;
   withoutReasoning: boolean;
   shape: "auto" | "lite";
   readonly dropped: Set<string>;
@@ -114,6 +117,7 @@ export class UpstreamClient {
   /** Fields that the backend has refused before: left out from the start. */
   readonly #unsupported = new Set<string>();
   readonly #refusedTools = new ToolMemory();
+  readonly #packing = new Packing();
   /** When a connection last failed or stayed silent. */
   #brokenAtMs: number | undefined;
 
@@ -156,7 +160,7 @@ export class UpstreamClient {
    * client has seen nothing twice. Throws RelayError; an abort of `signal` throws `client_closed`.
    */
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
-    const cures: Cures = { withoutReasoning: false, shape: "auto", dropped: new Set(), tools: [] };
+    const cures: Cures = { isPacked: false, withoutReasoning: false, shape: "auto", dropped: new Set(), tools: [] };
     const credentials = await this.#credentials.current();
     await this.limits.admit(call.body.model, credentials.accountId);
     return this.#persistence.until(credentials, signal, {
@@ -191,6 +195,10 @@ export class UpstreamClient {
 
   /** Changes the request so that the same refusal cannot come again. False when nothing can be changed. */
   #cure(error: RelayError, call: UpstreamCall, cures: Cures): boolean {
+    if (cures.isPacked && this.#packing.learn(error)) {
+      this.#log.warn("The backend does not take packed requests; they go as they are from now on.");
+      return true;
+    }
     if (call.codexHeaders) return false;
     const name = unsupportedParameter(error.message);
     if (name !== undefined && name in call.body && !REQUIRED.has(name) && !cures.dropped.has(name)) {
@@ -221,9 +229,12 @@ export class UpstreamClient {
     const { payload, isLite } = call.codexHeaders
       ? { payload: call.body, isLite: false }
       : await this.#pack(call, cures);
+    const url = `${this.#options.baseUrl}${this.#options.responsesPath}`;
+    const { body, headers } = await this.#packing.pack(url, await writeJson(payload));
+    cures.isPacked = headers["content-encoding"] !== undefined;
     const tether = new Tether(signal);
     const response = await this.#fetch(
-      `${this.#options.baseUrl}${this.#options.responsesPath}`,
+      url,
       {
         method: "POST",
         headers: {
@@ -234,8 +245,9 @@ export class UpstreamClient {
           ...credentialHeaders(credentials),
           accept: "text/event-stream",
           "content-type": "application/json",
+          ...headers,
         },
-        body: await writeJson(payload),
+        body,
       },
       tether,
     );
