@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { prepare } from "../client.ts";
+import { prepare, readAll } from "../client.ts";
 import type { Program } from "../programs.ts";
 import { atMost, figure, inTurns, withBoth, type Row } from "../row.ts";
 import { memoryOf } from "../system.ts";
@@ -13,6 +13,8 @@ export const stalled: Row = {
   async run(bench) {
     const measured = await withBoth(bench, (relay, raw) =>
       inTurns([raw, relay], { rounds: Math.min(bench.rounds, 3) }, async (program) => {
+        // What a first long stream costs is not the stopped reader's.
+        await readAll(prepare(program, "bench:text:20000"));
         const before = await bench.backend.stats();
         const growth = await growthBehindStalledReader(program);
         const { sentBytes } = await bench.backend.stats();
