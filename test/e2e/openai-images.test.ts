@@ -159,6 +159,13 @@ describe("images.edit", () => {
     expect(await reply.json()).toMatchObject({ data: [{ b64_json: TINY_PNG }] });
   });
 
+  test("a picture to go by that the backend has no place for is not left out in silence", async () => {
+    const image = await toFile(Buffer.from(TINY_PNG, "base64"), "fox.png", { type: "image/png" });
+    const error = await openai.images.edit({ prompt: "in winter", image, markup: image }).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+    expect((error as InstanceType<typeof OpenAI.BadRequestError>).param).toBe("markup");
+  });
+
   test("what is no form, or no image, is told so", async () => {
     const form = (text: string, type = "multipart/form-data; boundary=x") =>
       fetch(`${demo.v1}/images/edits`, { method: "POST", headers: { "content-type": type }, body: text });

@@ -49,8 +49,8 @@ export interface ImageRequest {
   readonly dropped: readonly string[];
 }
 
-/** About the caller, or of picture models of old. */
-const DROPPED = ["safety_identifier", "style", "user"];
+/** About the caller, of picture models of old, or about who writes an SVG. */
+const DROPPED = ["safety_identifier", "style", "svg", "user"];
 
 /** Throws RelayError with the field at fault. */
 export function parseImageRequest(raw: unknown, isEdit: boolean): ImageRequest {
@@ -61,6 +61,12 @@ export function parseImageRequest(raw: unknown, isEdit: boolean): ImageRequest {
   if (!result.success) throw firstIssue(result.error.issues, body);
   const request = result.data;
   refuseOthers(request);
+  if (isGiven(body["markup"])) {
+    throw new RelayError("unsupported_parameter", "'markup' is not supported by the Codex backend.", {
+      param: "markup",
+      hint: "Draw it into the image itself, or send a mask.",
+    });
+  }
   const { images, mask } = isEdit ? sourcesOf(body) : { images: [], mask: undefined };
   const isStreaming = request.stream === true;
   const drops = isStreaming ? DROPPED : [...DROPPED, "partial_images"];
