@@ -21,6 +21,8 @@ const DROPPED = [
   "prompt_cache_retention",
   "prompt_cache_options",
   "moderation",
+  "access_programs",
+  "image",
 ] as const;
 
 /** Without these the answer would be another one. */

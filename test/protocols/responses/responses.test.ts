@@ -66,12 +66,16 @@ describe("a request", () => {
       max_tool_calls: 3,
       safety_identifier: "s",
       context_management: [],
+      access_programs: {},
+      image: {},
       store: true,
       stream_options: { include_obfuscation: false },
     });
     expect(Object.keys(body).toSorted()).toEqual(["include", "input", "instructions", "model", "store", "stream"]);
     expect(dropped).toEqual([
+      "access_programs",
       "context_management",
+      "image",
       "max_output_tokens",
       "max_tool_calls",
       "metadata",
