@@ -11,14 +11,20 @@ import { toWireTools } from "./tools.ts";
 
 /** Fields that the backend has nothing for. Named in a header; `--strict` refuses them. */
 const DROPPED = [
+  "billing_policy",
+  "compaction",
   "container",
   "context_management",
+  "diagnostics",
+  "fallback_credit_token",
+  "fallbacks",
   "inference_geo",
   "metadata",
   "temperature",
   "top_k",
   "top_p",
   "user_profile_id",
+  "workspace_id",
 ] as const;
 
 /** Client request → backend body. */

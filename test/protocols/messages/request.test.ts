@@ -149,6 +149,19 @@ test("a result may come one message later than another, and a system message bet
   ]);
 });
 
+test("what the backend has nothing for is named", () => {
+  const compaction = { type: "auto" };
+  const { body: sent, dropped } = translate({
+    compaction,
+    fallbacks: [],
+    top_k: 3,
+    service_tier: "auto",
+    unheard_of: 1,
+  });
+  expect(dropped).toEqual(["compaction", "fallbacks", "top_k"]);
+  expect(sent).not.toHaveProperty("compaction");
+});
+
 test("tools that are found by search are all there from the start", () => {
   const { body: sent, dropped } = translate({
     tools: [{ type: "tool_search_tool_regex_20251119", name: "tool_search_tool_regex" }, tool({ defer_loading: true })],
