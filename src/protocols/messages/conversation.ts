@@ -128,8 +128,7 @@ class ItemTranslator {
       case undefined:
         throw missing(`${path}.type`);
       default:
-        // What a server tool did is upstream's own past; the text after it says what came of it.
-        if (type !== "server_tool_use" && !String(type).endsWith("_tool_result")) {
+        if (!PAST.has(String(type)) && !String(type).endsWith("_tool_result")) {
           throw fault(`${path}.type`, `'${String(type).slice(0, 60)}' is not a block that can stand here`);
         }
     }
@@ -181,6 +180,9 @@ class ItemTranslator {
     );
   }
 }
+
+/** What another service and its tools did on the way; the text after it says what came of it. */
+const PAST = new Set(["server_tool_use", "mcp_tool_use", "mcp_tool_listing", "container_upload", "fallback"]);
 
 function toList(content: unknown, path: string): unknown[] {
   if (content === undefined || content === null) return [];

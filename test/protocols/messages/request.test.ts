@@ -149,6 +149,23 @@ test("a result may come one message later than another, and a system message bet
   ]);
 });
 
+test("a conversation that began elsewhere goes on here, without what that service's own tools did", () => {
+  const blocks = [
+    { type: "mcp_tool_listing", server_name: "s", tools: [] },
+    { type: "mcp_tool_use", id: "mcptoolu_1", name: "f", server_name: "s", input: {} },
+    { type: "mcp_tool_result", tool_use_id: "mcptoolu_1", is_error: false, content: "x" },
+    { type: "container_upload", file_id: "file_1" },
+    { type: "fallback", from: { model: "a" }, to: { model: "b" } },
+    { type: "text", text: "Done." },
+  ];
+  const { input } = translate({ messages: [said("q"), said(blocks, "assistant"), said("go on")] }).body;
+  expect(input.map(({ role, content }) => [role, (content as { text: string }[])[0]?.text])).toEqual([
+    ["user", "q"],
+    ["assistant", "Done."],
+    ["user", "go on"],
+  ]);
+});
+
 test("what the backend has nothing for is named", () => {
   const compaction = { type: "auto" };
   const { body: sent, dropped } = translate({
