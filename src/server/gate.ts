@@ -91,6 +91,18 @@ export class Gate {
   }
 }
 
+/**
+ * A page may send a form or plain text across sites without asking first; JSON it may not. So a browser has to say that
+ * its body is JSON, which makes it ask. Throws `unsupported_media_type`.
+ */
+export function refuseForms(request: Request, visitor: Visitor): void {
+  if (!visitor.isBrowser || request.method === "GET" || request.method === "HEAD" || request.method === "OPTIONS")
+    return;
+  const type = request.headers.get("content-type") ?? "";
+  if (/^application\/([a-z.+-]+\+)?json\b/i.test(type)) return;
+  throw new RelayError("unsupported_media_type", "A browser must send its body as application/json.");
+}
+
 /** Some clients send both, one of them left over from another service. */
 function keysIn(headers: Headers): string[] {
   const bearer = /^Bearer\s+(.+)$/i.exec(headers.get("authorization") ?? "")?.[1]?.trim();
