@@ -1,7 +1,7 @@
 import { platform, arch, release } from "node:os";
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
 import { isEndpointRefused, type Errand } from "../codex/errand.ts";
-import { httpFailure, unsupportedParameter } from "../codex/failure.ts";
+import { unsupportedParameter } from "../codex/failure.ts";
 import { conversationHeaders, identityHeaders } from "../codex/headers.ts";
 import { LITE_HEADER, needsClassicShape, toLite } from "../codex/lite.ts";
 import { findModel, type ModelCatalogue } from "../codex/models.ts";
@@ -14,16 +14,19 @@ import { writeJson } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
+import { credentialHeaders } from "./credential-headers.ts";
 import type { Egress } from "./egress.ts";
 import { errandBody, errandHeaders, errandUrl, readAnswer } from "./errands.ts";
 import { readEvents } from "./events.ts";
 import { afterFirstOutput } from "./first-output.ts";
+import { Line } from "./line.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import { ToolMemory } from "./tool-memory.ts";
-import { unreachable } from "../lib/unreachable.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
 import { Packing } from "./packing.ts";
 import { Persistence } from "./persistence.ts";
+import { ASIDE_TIMEOUT_MS, Questions } from "./questions.ts";
+import { readRefusal } from "./refusal.ts";
 import { Tether } from "./tether.ts";
 
 /** One request to the backend. */
@@ -109,7 +112,8 @@ export class UpstreamClient {
   readonly counts: UpstreamCounts = { retries: 0, ignoredData: 0, unknownEvents: new Map() };
   #options: UpstreamOptions;
   readonly #credentials: CredentialProvider;
-  readonly #egress: Egress;
+  readonly #line: Line;
+  readonly #questions: Questions;
   readonly #log: Log;
   readonly #now: () => number;
   readonly #persistence: Persistence;
@@ -118,13 +122,10 @@ export class UpstreamClient {
   readonly #unsupported = new Set<string>();
   readonly #refusedTools = new ToolMemory();
   readonly #packing = new Packing();
-  /** When a connection last failed or stayed silent. */
-  #brokenAtMs: number | undefined;
 
   constructor(dependencies: UpstreamDependencies) {
     this.#options = dependencies.options;
     this.#credentials = dependencies.credentials;
-    this.#egress = dependencies.egress;
     this.#log = dependencies.log;
     this.#now = dependencies.now ?? Date.now;
     this.#persistence = new Persistence({ ...dependencies, counts: this.counts });
@@ -132,6 +133,14 @@ export class UpstreamClient {
       clientVersion: this.#options.clientVersion,
       platform: `${platform()} ${release()}; ${arch()}`,
       product: `${NAME}/${VERSION}`,
+    });
+    this.#line = new Line(dependencies.egress, this.#now);
+    this.#questions = new Questions({
+      credentials: this.#credentials,
+      line: this.#line,
+      identity: this.#identity,
+      options: () => this.#options,
+      now: this.#now,
     });
     this.catalogue = new CatalogueKeeper({
       ask: (etag) => this.#askModels(etag),
@@ -141,7 +150,7 @@ export class UpstreamClient {
       log: this.#log,
     });
     this.limits = new PlanLimitsKeeper({
-      ask: () => this.#askUsage(AbortSignal.timeout(ASIDE_TIMEOUT_MS)).then(({ text }) => text),
+      ask: () => this.#questions.usage(AbortSignal.timeout(ASIDE_TIMEOUT_MS)).then(({ text }) => text),
       stopAtPercent: this.#options.stopAtPercent,
       now: this.#now,
       log: this.#log,
@@ -233,7 +242,7 @@ export class UpstreamClient {
     const { body, headers } = await this.#packing.pack(url, await writeJson(payload));
     cures.isPacked = headers["content-encoding"] !== undefined;
     const tether = new Tether(signal);
-    const response = await this.#fetch(
+    const response = await this.#line.fetch(
       url,
       {
         method: "POST",
@@ -250,6 +259,7 @@ export class UpstreamClient {
         body,
       },
       tether,
+      this.#options.firstByteTimeoutMs,
     );
     this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
     this.limits.noticeHeaders(response.headers, credentials.accountId);
@@ -271,7 +281,7 @@ export class UpstreamClient {
     const kept = Object.fromEntries(Object.entries(errand.body).filter(([name]) => !dropped.has(name)));
     const { body, headers } = await errandBody(kept);
     const about = { ...errandHeaders(errand, this.#identity, conversationId), ...codexHeaders };
-    const response = await this.#fetch(
+    const response = await this.#line.fetch(
       errandUrl(errand, baseUrl),
       { method: "POST", headers: { ...about, ...credentialHeaders(credentials), accept: "*/*", ...headers }, body },
       new Tether(signal),
@@ -346,7 +356,7 @@ export class UpstreamClient {
     const headers = new Headers();
     for (const [name, value] of request.headers) if (!NOT_FORWARDED.test(name)) headers.set(name, value);
     headers.set("authorization", `Bearer ${credentials.accessToken}`);
-    return this.#fetch(
+    return this.#line.fetch(
       `${this.#options.openaiBaseUrl}${request.path}`,
       { method: request.method, headers, ...(request.body ? { body: request.body } : {}) },
       new Tether(signal),
@@ -362,158 +372,31 @@ export class UpstreamClient {
 
   /** The backend's own model list, for Codex clients that bring their version. */
   async rawModels(clientVersion: string, codexHeaders: Record<string, string>, signal: AbortSignal): Promise<Response> {
-    const response = await this.#getModels(clientVersion, codexHeaders, signal);
+    const response = await this.#questions.models(clientVersion, codexHeaders, signal);
     if (!response.ok) throw await this.#refusal(response);
     return response;
   }
 
   /** The plan's windows, asked now. Throws RelayError; `not_found` for API-key logins, which have none. */
   async usage(signal: AbortSignal): Promise<{ readonly body: unknown; readonly limits: PlanLimits | undefined }> {
-    const { text, accountId } = await this.#askUsage(signal);
+    const { text, accountId } = await this.#questions.usage(signal);
     const body = parseJson(text);
     return { body, limits: this.limits.noticeBody(body, accountId) };
   }
 
-  async #askUsage(signal: AbortSignal): Promise<{ text: string; accountId: string | undefined }> {
-    const { "user-agent": userAgent } = this.#identity;
-    const headers = userAgent === undefined ? {} : { "user-agent": userAgent };
-    const { response, credentials } = await this.#ask(usageUrl(this.#options.baseUrl), headers, signal);
-    if (!response.ok) throw await this.#refusal(response);
-    return { text: await response.text(), accountId: credentials.accountId };
+  #askModels(etag: string | undefined): Promise<Response> {
+    const headers: Record<string, string> = etag === undefined ? {} : { "if-none-match": etag };
+    return this.#questions.models(this.#options.clientVersion, headers, AbortSignal.timeout(ASIDE_TIMEOUT_MS));
   }
 
-  async #askModels(etag: string | undefined): Promise<Response> {
-    const signal = AbortSignal.timeout(ASIDE_TIMEOUT_MS);
-    return this.#getModels(this.#options.clientVersion, etag === undefined ? {} : { "if-none-match": etag }, signal);
-  }
-
-  async #getModels(version: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
-    const url = `${this.#options.baseUrl}/models?client_version=${encodeURIComponent(version)}`;
-    const { response } = await this.#ask(url, { ...this.#identity, ...headers }, signal);
-    return response;
-  }
-
-  /** One GET of the backend's own, beside the traffic, with the same two cures for a 401. */
-  async #ask(
-    url: string,
-    headers: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<{ response: Response; credentials: Credentials }> {
-    let credentials = await this.#credentials.current();
-    if (credentials.kind === "api-key") {
-      throw new RelayError("not_found", "An OpenAI API key has no plan, and so neither its models nor its windows.");
-    }
-    const ask = () => {
-      const init = { headers: { ...headers, ...credentialHeaders(credentials), accept: "*/*" } };
-      return this.#fetch(url, init, new Tether(signal));
-    };
-    let response = await ask();
-    for (const attempt of [1, 2] as const) {
-      if (response.status !== 401) break;
-      credentials = await this.#credentials.recover(credentials, attempt);
-      response = await ask();
-    }
-    return { response, credentials };
-  }
-
-  async #refusal(response: Response): Promise<RelayError> {
-    return httpFailure(await bodyOf(response, Math.min(this.#options.idleTimeoutMs, ASIDE_TIMEOUT_MS)), this.#now());
-  }
-
-  /**
-   * After a sleep or a change of network all connections that wait for another request are dead, not just the one that
-   * showed it: until they are gone, each request gets a connection of its own.
-   */
-  #distrustsPool(): boolean {
-    // Either way: a clock may be set back.
-    return this.#brokenAtMs !== undefined && Math.abs(this.#now() - this.#brokenAtMs) < POOL_MS;
-  }
-
-  /** fetch with a limit on the wait for response headers, and failures told in the relay's own words. */
-  async #fetch(
-    url: string,
-    init: RequestInit,
-    tether: Tether,
-    limitMs = this.#options.firstByteTimeoutMs,
-  ): Promise<Response> {
-    let isSilent = false;
-    const timer = setTimeout(() => {
-      isSilent = true;
-      tether.cut();
-    }, limitMs);
-    try {
-      return await this.#egress.fetch(url, {
-        ...init,
-        ...(this.#distrustsPool() ? { keepalive: false } : {}),
-        signal: tether.signal,
-      });
-    } catch (error) {
-      if (tether.signal.aborted && !isSilent) throw error;
-      this.#brokenAtMs = this.#now();
-      if (isSilent) {
-        const seconds = Math.round(limitMs / 1000);
-        throw new RelayError("upstream_timeout", `Upstream did not answer within ${seconds} seconds.`, {
-          cause: error,
-        });
-      }
-      throw unreachable(error, new URL(url).host, this.#egress.proxyFor(url));
-    } finally {
-      clearTimeout(timer);
-    }
+  #refusal(response: Response): Promise<RelayError> {
+    return readRefusal(response, Math.min(this.#options.idleTimeoutMs, ASIDE_TIMEOUT_MS), this.#now);
   }
 }
-
-/** Bun's fetch lets go of a connection that nobody has used for this long. */
-const POOL_MS = 5 * 60_000;
 
 /** Never left out, whatever upstream says about them. */
 const REQUIRED = new Set(["model", "input", "store", "stream"]);
 
-/** In characters; refusals of the backend are a few hundred. */
-const LONGEST_REFUSAL = 64 * 1024;
-
-/** For questions beside the traffic, which must not hold it up. */
-const ASIDE_TIMEOUT_MS = 5000;
-
 /** Ours, the client's connection, or made anew by fetch. `accept-encoding`: fetch asks and decodes by itself. */
 const NOT_FORWARDED =
   /^(authorization|x-api-key|host|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|accept-encoding|content-encoding|origin|referer|cookie|sec-.*|forwarded|x-forwarded-.*)$/;
-
-/** Beside the Codex API; a backend of somebody's own, without `/backend-api`, has it elsewhere. */
-function usageUrl(baseUrl: string): string {
-  const root = baseUrl.replace(/\/codex$/, "");
-  return root.includes("/backend-api") ? `${root}/wham/usage` : `${root}/api/codex/usage`;
-}
-
-function credentialHeaders(credentials: Credentials): Record<string, string> {
-  return {
-    authorization: `Bearer ${credentials.accessToken}`,
-    ...(credentials.accountId === undefined ? {} : { "chatgpt-account-id": credentials.accountId }),
-    ...(credentials.isFedramp ? { "x-openai-fedramp": "true" } : {}),
-  };
-}
-
-/** A refusal with its text, or with what of it came in time: the status alone says most. */
-async function bodyOf(
-  response: Response,
-  limitMs: number,
-): Promise<{ status: number; headers: Headers; text: string }> {
-  const reader = (response.body ?? new Blob().stream()).getReader();
-  const letGo = () => void reader.cancel().catch(() => {});
-  const decoder = new TextDecoder();
-  let text = "";
-  const timer = setTimeout(letGo, limitMs);
-  try {
-    while (text.length < LONGEST_REFUSAL) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      text += decoder.decode(value, { stream: true });
-    }
-  } catch {
-    // Broken off: what came has to do.
-  } finally {
-    clearTimeout(timer);
-    letGo();
-  }
-  return { status: response.status, headers: response.headers, text: text.slice(0, LONGEST_REFUSAL) };
-}
