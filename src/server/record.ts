@@ -193,11 +193,16 @@ function isToken({ type }: WireEvent): boolean {
   return type.endsWith(".delta") || type === "response.output_item.done";
 }
 
+/** Unchecked until here: text that was added to a counter would spoil it for good. */
 function tokensOf(usage: Partial<Usage>): Tokens {
   return {
-    input: usage.input_tokens ?? 0,
-    cached: usage.input_tokens_details?.cached_tokens ?? 0,
-    output: usage.output_tokens ?? 0,
-    reasoning: usage.output_tokens_details?.reasoning_tokens ?? 0,
+    input: count(usage.input_tokens),
+    cached: count(usage.input_tokens_details?.cached_tokens),
+    output: count(usage.output_tokens),
+    reasoning: count(usage.output_tokens_details?.reasoning_tokens),
   };
+}
+
+function count(value: unknown): number {
+  return typeof value === "number" && Number.isFinite(value) && value > 0 ? value : 0;
 }

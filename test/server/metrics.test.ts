@@ -83,6 +83,15 @@ describe("as JSON", () => {
     });
   });
 
+  test("counts tokens only where upstream says a number", async () => {
+    const usage = { input_tokens: "5", input_tokens_details: "none", output_tokens: 7, output_tokens_details: null };
+    const odd = { ...completed, response: { ...completed.response, usage } };
+    const { v1, json } = setUp([() => sse([created, delta("Hello"), odd])]);
+    for (let round = 0; round < 2; round += 1) await ask(v1);
+    expect(await json()).toMatchObject({ tokens: { "gpt-5.5": { output: 14 } } });
+    expect((await json())["tokens"]).not.toHaveProperty(["gpt-5.5", "input"]);
+  });
+
   test("tells its uptime by the clock", async () => {
     let nowMs = 1_700_000_000_000;
     const { json } = setUp([answer], { now: () => nowMs });
