@@ -103,6 +103,8 @@ interface Cures {
   readonly dropped: Set<string>;
   /** As they were sent last. */
   tools: readonly unknown[];
+  /** Refusals of tools that something was learned from. */
+  lessons: number;
 }
 
 /** Speaks to the backend on behalf of every dialect. */
@@ -169,7 +171,14 @@ export class UpstreamClient {
    * client has seen nothing twice. Throws RelayError; an abort of `signal` throws `client_closed`.
    */
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
-    const cures: Cures = { isPacked: false, withoutReasoning: false, shape: "auto", dropped: new Set(), tools: [] };
+    const cures: Cures = {
+      isPacked: false,
+      withoutReasoning: false,
+      shape: "auto",
+      dropped: new Set(),
+      tools: [],
+      lessons: 0,
+    };
     const credentials = await this.#credentials.current();
     await this.limits.admit(call.body.model, credentials.accountId);
     return this.#persistence.until(credentials, signal, {
@@ -216,7 +225,8 @@ export class UpstreamClient {
       this.#log.warn("The backend refuses a field that it used to take; it is left out from now on.", { field: name });
       return true;
     }
-    if (this.#refusedTools.learn(error, call.body.tools ?? [], cures.tools)) {
+    if (this.#refusedTools.learn(error, call.body.tools ?? [], cures.tools, cures.lessons)) {
+      cures.lessons += 1;
       this.#log.debug("The backend refuses a tool's schema; it is made simpler.", { reason: error.message });
       return true;
     }

@@ -186,3 +186,39 @@ describe("what the backend refuses unexpectedly", () => {
     ]);
   });
 });
+
+describe("many tools with the same fault", () => {
+  /** Refuses one tool a time, as the backend does. */
+  const oneByOne = (isBad: (tool: Record<string, unknown>) => boolean, keyword: string) =>
+    fakeCodex((body) => {
+      const tools = body["tools"] as Record<string, unknown>[];
+      const bad = tools.find(isBad);
+      if (!bad) return says("ok")();
+      const message = `Invalid schema for function '${String(bad["name"])}': '${keyword}' is not permitted.`;
+      return Response.json({ error: { message, code: "invalid_function_parameters" } }, { status: 400 });
+    });
+  const request = (count: number) => ({
+    model: "gpt-5.5",
+    input: "hi",
+    tools: Array.from({ length: count }, (_, index) => ({
+      type: "function",
+      name: `f${index}`,
+      parameters: { type: "object", properties: { a: { type: "integer", format: "int64" } } },
+      strict: false,
+    })),
+  });
+
+  test("are mended together once it is clear that they share it", async () => {
+    await using backend = oneByOne(({ parameters }) => JSON.stringify(parameters).includes("format"), "format");
+    await using relay = startTestRelay({ baseUrl: backend.baseUrl });
+    expect((await post(`${relay.url}/v1/responses`, request(300))).status).toBe(200);
+    expect(backend.bodies).toHaveLength(5);
+  });
+
+  test("end in the refusal when nothing helps", async () => {
+    await using backend = oneByOne(() => true, "format");
+    await using relay = startTestRelay({ baseUrl: backend.baseUrl });
+    expect((await post(`${relay.url}/v1/responses`, request(300))).status).toBe(400);
+    expect(backend.bodies.length).toBeLessThan(20);
+  });
+});

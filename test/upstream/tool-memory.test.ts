@@ -34,12 +34,12 @@ test("a tool is known again by what it is, wherever it stands", () => {
 
 test("of very many tools the oldest are forgotten", () => {
   const memory = new ToolMemory();
-  for (let count = 0; count < 300; count += 1) {
+  for (let count = 0; count < 1100; count += 1) {
     const tools = [tool(`f${count}`)];
     memory.learn(refusal(`f${count}`), tools, memory.apply(tools).tools);
   }
   expect(memory.apply([tool("f0")]).dropped).toEqual([]);
-  expect(memory.apply([tool("f299")]).dropped).toHaveLength(1);
+  expect(memory.apply([tool("f1099")]).dropped).toHaveLength(1);
 });
 
 test("what is no refusal of a tool teaches nothing", () => {
