@@ -1,5 +1,5 @@
 import type { ServerWebSocket } from "bun";
-import { codexClientHeaders, isCodexClient } from "../codex/headers.ts";
+import { isCodexClient } from "../codex/headers.ts";
 import type { InputItem } from "../codex/schema.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
@@ -268,7 +268,6 @@ export class ResponsesSocket {
   #headersFor(body: JsonObject): Headers {
     const headers = new Headers(this.#visit.headers);
     if (!this.#isCodex) return headers;
-    for (const name of headers.keys()) if (!(name in codexClientHeaders(headers))) headers.delete(name);
     // It names the socket's protocol and would be wrong on HTTP.
     headers.delete("openai-beta");
     const metadata = isObject(body["client_metadata"]) ? body["client_metadata"] : {};
