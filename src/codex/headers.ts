@@ -47,7 +47,8 @@ export function codexClientHeaders(headers: Headers): Record<string, string> {
 export function isCodexClient(headers: Headers): boolean {
   const originator = headers.get("originator") ?? "";
   const agent = headers.get("user-agent") ?? "";
-  return /^codex[_-]/i.test(originator) || /^codex[_-](cli|exec|tui|vscode|ts|sdk)/i.test(agent);
+  // Programs of the desktop kind have a space in their names, as in `Codex Desktop`.
+  return /^codex[ _-]/i.test(originator) || /^codex(?:[_-](?:cli|exec|tui|vscode|ts|sdk)| desktop)/i.test(agent);
 }
 
 /** Upstream's headers that clients may see, and its plan window in the form that SDKs know. */
