@@ -35,6 +35,13 @@ test("text in, text out, streamed and whole", async () => {
   expect(usage?.total_tokens).toBe(whole.usage?.total_tokens ?? 0);
 });
 
+test("an effort in the name is one that the model has", async () => {
+  const { response } = await openai.completions.create({ model: `${model}-max`, prompt: "hello" }).withResponse();
+  const sent = demo.backend.requests.findLast(({ path }) => path.endsWith("/responses"))?.body;
+  expect(sent).toMatchObject({ model, reasoning: { effort: "xhigh" } });
+  expect(response.headers.get("x-codex-relay-adjusted")).toBe("reasoning_effort");
+});
+
 test("a stop sequence ends it", async () => {
   const reply = await openai.completions.create({ model, prompt: "hello", stop: ["stand-in"] });
   expect(reply.choices[0]?.text).toEndWith("built-in ");

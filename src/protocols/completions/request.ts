@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { resolveModel } from "../../codex/models.ts";
+import { clampEffort, resolveModel } from "../../codex/models.ts";
 import { codexRequest } from "../../codex/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
@@ -83,14 +83,17 @@ export function stopSequences({ stop }: CompletionRequest): string[] {
 export function toCodex(request: CompletionRequest, context: Context): Translation {
   const model = resolveModel(context.models, request.model);
   const text = promptOf(request) ?? "";
+  const effort = model.effort === undefined ? undefined : clampEffort(model.effort, model.info);
   const body = codexRequest({
     model: model.slug,
     instructions: context.defaultInstructions,
     input: [{ type: "message", role: "user", content: [{ type: "input_text", text }] }],
-    effort: model.effort,
+    effort,
     wantsSummary: false,
     serviceTier: model.serviceTier,
   });
   const dropped = DROPPED.filter((name) => request[name] !== undefined && request[name] !== null);
-  return { body, dropped, changed: stopSequences(request).length > 0 ? ["stop"] : [] };
+  const changed = effort === model.effort ? [] : ["reasoning_effort"];
+  if (stopSequences(request).length > 0) changed.push("stop");
+  return { body, dropped, changed };
 }
