@@ -200,7 +200,7 @@ function classify(
   reply: Pick<RelayErrorOptions, "headers" | "upstreamBody">,
 ): RelayError {
   const name = [detail.code, detail.type].find((word) => word !== undefined && isKnownName(word)) ?? detail.code;
-  const message = detail.message ?? `Upstream refused the request${status === undefined ? "" : ` with ${status}`}.`;
+  const message = detail.message ?? wordless(status, name);
   const make = (code: ErrorCode, text: string, options: RelayErrorOptions = {}) =>
     new RelayError(code, text, { ...(name === undefined ? {} : { wireCode: name }), ...reply, ...options });
   const param = detail.param === undefined ? {} : { param: detail.param };
@@ -249,6 +249,11 @@ function classify(
     return make("upstream_rejected", message, unsupported === undefined ? param : { param: unsupported });
   }
   return make("upstream_error", message, wait(detail.resetsInMs));
+}
+
+/** A refusal without a message still has a status, and perhaps a code: all that many clients show. */
+function wordless(status: number | undefined, name: string | undefined): string {
+  return `Upstream refused the request${status === undefined ? "" : ` with ${status}`}${name === undefined ? "" : `: ${name}`}.`;
 }
 
 function isKnownName(word: string): boolean {

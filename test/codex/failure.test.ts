@@ -75,6 +75,13 @@ describe("a refusal over HTTP", () => {
     expect(seen(http(status, body))).toEqual(expected);
   });
 
+  test("without a message tells its code", () => {
+    expect(http(402, { detail: { code: "deactivated_workspace" } }).message).toBe(
+      "Upstream refused the request with 402: deactivated_workspace.",
+    );
+    expect(http(400, {}).message).toBe("Upstream refused the request with 400.");
+  });
+
   test("a usage limit carries plan, reset time and no invitation to repeat", () => {
     const body = {
       error: {

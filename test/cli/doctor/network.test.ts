@@ -36,7 +36,7 @@ describe("what the backend says", () => {
       "a workspace that is switched off",
       402,
       { detail: { code: "deactivated_workspace" } },
-      "Upstream refused the request with 402.",
+      "Upstream refused the request with 402: deactivated_workspace.",
       "The workspace of this login is switched off: ask its administrator, or sign in with another account.",
     ],
     [
