@@ -1,16 +1,31 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { isObject, parseJson } from "../../src/lib/json.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+import { Account } from "./report.ts";
 
 const KEY = "correct-horse-battery-staple";
 
 let demo: DemoRelay;
-beforeAll(() => {
-  demo = startDemoRelay({ relay: { apiKey: KEY, maxBodyBytes: 4 * 1024 * 1024 } });
+let account: Account;
+beforeAll(async () => {
+  start();
+  await send("GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+  await demo.stop();
+  // What Bun opens once and for all is open by now.
+  account = new Account("requests of an attacker");
+  start();
 });
-afterAll(() => demo.stop());
+afterAll(async () => {
+  await demo.stop();
+  await account.close();
+});
+
+function start(): void {
+  demo = startDemoRelay({ relay: { apiKey: KEY, maxBodyBytes: 4 * 1024 * 1024 } });
+}
+beforeEach(() => account.tried());
 
 /** Everything that the relay says to these bytes before it closes, or until it has been silent for a while. */
 function send(bytes: string, quietMs = 400, drop = ""): Promise<string> {

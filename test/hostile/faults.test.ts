@@ -1,13 +1,20 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { isTerminal, type WireEvent } from "../../src/codex/wire-event.ts";
 import { RelayError } from "../../src/lib/errors.ts";
 import { isObject } from "../../src/lib/json.ts";
 import { eventsOf, loadCases, contextOf, streamed, whole, type Case } from "../support/cases.ts";
 import { randomOf } from "./mutate.ts";
+import { Account } from "./report.ts";
 
 /** `FAULT_RUNS=500 FAULT_SEED=3 bun test hostile/faults` looks harder. */
 const runs = Number(process.env["FAULT_RUNS"] ?? 30);
 const seed = Number(process.env["FAULT_SEED"] ?? 1);
+
+let account: Account;
+beforeAll(() => {
+  account = new Account("faults between events", seed);
+});
+afterAll(() => account.close());
 
 function isAccepted({ protocol, request, settings }: Case): boolean {
   try {
@@ -41,6 +48,7 @@ describe.each(table)("%s", (_name, one) => {
   test("cut at any event it never ends well without its end", async () => {
     const events = await eventsOf(one.tape);
     const usual = endOf(one, events);
+    account.tried(events.length);
     for (let kept = 0; kept < events.length; kept += 1) {
       const head = events.slice(0, kept);
       const end = endOf(one, head);
@@ -54,6 +62,7 @@ describe.each(table)("%s", (_name, one) => {
   test(`lost, doubled and swapped events never break it (seed ${seed})`, async () => {
     const events = await eventsOf(one.tape);
     const random = randomOf(seed);
+    account.tried(runs);
     const any = () => Math.floor(random() * events.length);
     for (let run = 0; run < runs; run += 1) {
       const spoiled = [...events];
@@ -90,5 +99,6 @@ describe.each(table)("%s", (_name, one) => {
       if (bytes.length === 0) continue;
       endOf(one, await eventsOf(bytes));
     }
+    account.tried(runs);
   });
 });
