@@ -148,7 +148,7 @@ export class ResponsesSocket {
       const state = begun.reply.headers.get("x-codex-turn-state");
       if (state !== null) this.#turn = { id: turnOf(body), state };
       const stream = protocol.openStream(begun.parsed, begun.context);
-      await this.#pump(socket, frameSource(stream, begun.reply, admitted), asked);
+      await this.#pump(socket, frameSource(stream, begun.reply, admitted), asked, record);
     } catch (thrown) {
       const { reason } = life.signal as { reason: unknown };
       // When the relay stops it is not the client that has left.
@@ -164,7 +164,12 @@ export class ResponsesSocket {
   }
 
   /** Frames of the HTTP stream, one event each, at the pace of the reader. */
-  async #pump(socket: Socket, source: FrameSource, asked: Conversation): Promise<void> {
+  async #pump(
+    socket: Socket,
+    source: FrameSource,
+    asked: Conversation,
+    record: Pick<RequestRecord, "errorStatus">,
+  ): Promise<void> {
     const output: InputItem[] = [];
     let isFinished = false;
     for (;;) {
@@ -180,7 +185,7 @@ export class ResponsesSocket {
         const event = milestone ? parseJson(data) : undefined;
         isFinished = this.#notice(event, asked, output) || isFinished;
         const isError = isObject(event) && event["type"] === "error" && event["status"] === undefined;
-        await this.#send(socket, isError ? JSON.stringify({ status: 502, ...event }) : data);
+        await this.#send(socket, isError ? JSON.stringify({ status: record.errorStatus ?? 502, ...event }) : data);
       }
     }
     // A socket has no end of a reply: only its own end tells the client that nothing more will come.

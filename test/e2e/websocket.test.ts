@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import OpenAI from "openai";
 import { ResponsesWS } from "openai/resources/responses/ws";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
-import { fakeCodex } from "../support/fake-codex.ts";
+import { created, delta, fakeCodex, sseThenSilence } from "../support/fake-codex.ts";
 import { keepLines } from "../support/log-lines.ts";
 import { eventually, fixedCredentials, type TestRelayOptions } from "../support/relay.ts";
 
@@ -397,4 +397,17 @@ test("the official SDK's socket", async () => {
   socket.send({ type: "response.create", model: "gpt-5.5", input: "hello" });
   expect(await text.promise).toBe("reasoning,message");
   socket.close();
+});
+
+test.each([{}, codex])("a reply that falls silent in its middle has the status of a timeout (%p)", async (headers) => {
+  await using silent = fakeCodex(() => sseThenSilence([created, delta("Hel")]));
+  const over = { baseUrl: silent.baseUrl, upstream: { idleTimeoutMs: 50 } };
+  const connection = await opened(headers, over);
+  connection.send(create("hi"));
+  expect((await connection.reply()).at(-1)).toMatchObject({
+    type: "error",
+    status: 504,
+    error: { code: "upstream_timeout" },
+  });
+  connection.close();
 });
