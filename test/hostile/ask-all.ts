@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import { completed, created, delta, frames } from "../support/fake-codex.ts";
+import type { JsonObject } from "../../src/lib/json.ts";
 import { eventually, post, type TestRelay } from "../support/relay.ts";
 import { CLIENTS, type Client, type Understood } from "./dialects.ts";
 import { HEAD, type Exchange, type RawBackend, type Script } from "./raw-backend.ts";
@@ -58,6 +59,7 @@ async function heard({ body }: Exchange): Promise<void> {
 
 export async function ask(relay: TestRelay, client: Client): Promise<Understood> {
   listeners.set(client.mark, Promise.withResolvers());
+  if (client.isSocket) return askSocket(relay, client);
   const reply = await post(relay.url + client.path, client.body, client.headers, AbortSignal.timeout(HANG_MS));
   const decoder = new TextDecoder();
   let text = "";
@@ -66,6 +68,27 @@ export async function ask(relay: TestRelay, client: Client): Promise<Understood>
     if (text.includes(BEGINNING)) listeners.get(client.mark)?.resolve();
   }
   return client.understand(reply.status, text);
+}
+
+/** The frames of a socket as the events that they would be over HTTP; a refusal in their place as one. */
+async function askSocket(relay: TestRelay, client: Client): Promise<Understood> {
+  const { mark, path, body, headers } = client;
+  const socket = new WebSocket(relay.url.replace("http", "ws") + path, { headers } as unknown as string[]);
+  const over = Promise.withResolvers<void>();
+  const frames: string[] = [];
+  socket.addEventListener("open", () => socket.send(JSON.stringify({ type: "response.create", ...body })));
+  socket.addEventListener("message", ({ data }) => {
+    frames.push(String(data));
+    if (String(data).includes(BEGINNING)) listeners.get(mark)?.resolve();
+    if (/^\{(.*?,)?"type":"(error|response\.(completed|incomplete|failed))"/.test(String(data))) over.resolve();
+  });
+  socket.addEventListener("close", () => over.resolve());
+  const limit = setTimeout(() => over.reject(new Error("it said nothing and stayed open")), HANG_MS);
+  await over.promise.finally(() => clearTimeout(limit));
+  socket.close();
+  const { type, status, ...refusal } = JSON.parse(frames[0] ?? "{}") as JsonObject;
+  if (type === "error" && typeof status === "number") return client.understand(status, JSON.stringify(refusal));
+  return client.understand(200, frames.map((frame) => `data: ${frame}\n\n`).join(""));
 }
 
 /** Asks as every client at once, and looks that upstream was let go of. */

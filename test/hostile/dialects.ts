@@ -9,6 +9,8 @@ export interface Client {
   readonly isStreaming: boolean;
   /** Words of the prompt that no other client's has. */
   readonly mark: string;
+  /** Over a WebSocket in place of HTTP. */
+  readonly isSocket: boolean;
   /** True for clients that take a stream without its end for what it is and ask again. */
   readonly knowsCuts: boolean;
   understand(status: number, text: string): Understood;
@@ -31,6 +33,7 @@ interface Dialect {
   body(prompt: string): object;
   readonly headers?: Readonly<Record<string, string>>;
   readonly isVerbatim?: boolean;
+  readonly isSocket?: boolean;
   /** The error in a refusal or a frame, if it is one. */
   errorOf(value: JsonObject): { code: string; message: string } | undefined;
   textOf(value: JsonObject): string;
@@ -69,6 +72,8 @@ const responses: Dialect = {
   isGoodEnd: (value) => value["type"] === "response.completed" || value["status"] === "completed",
 };
 
+const codex: Dialect = { ...responses, name: "codex", headers: { originator: "codex_cli_rs" }, isVerbatim: true };
+
 const ollamaError: Dialect["errorOf"] = ({ error }) =>
   typeof error === "string" ? { code: "", message: error } : undefined;
 
@@ -90,7 +95,9 @@ const DIALECTS: readonly Dialect[] = [
     isGoodEnd: (value) => typeof at(value, "choices.0.finish_reason") === "string",
   },
   responses,
-  { ...responses, name: "codex", headers: { originator: "codex_cli_rs" }, isVerbatim: true },
+  codex,
+  { ...responses, name: "responses socket", isSocket: true },
+  { ...codex, name: "codex socket", isSocket: true },
   {
     name: "messages",
     path: "/v1/messages",
@@ -123,10 +130,10 @@ const DIALECTS: readonly Dialect[] = [
   },
 ];
 
-/** Every dialect, streamed and whole; Codex clients only stream. */
+/** Every dialect, streamed and whole; Codex clients and sockets only stream. */
 export const CLIENTS: readonly Client[] = DIALECTS.flatMap((dialect) =>
   [true, false]
-    .filter((isStreaming) => isStreaming || !dialect.isVerbatim)
+    .filter((isStreaming) => isStreaming || !(dialect.isVerbatim || dialect.isSocket))
     .map((isStreaming) => ({
       name: `${dialect.name}, ${isStreaming ? "streamed" : "whole"}`,
       path: dialect.path,
@@ -134,6 +141,7 @@ export const CLIENTS: readonly Client[] = DIALECTS.flatMap((dialect) =>
       headers: dialect.headers ?? {},
       isStreaming,
       mark: markOf(dialect, isStreaming),
+      isSocket: dialect.isSocket === true,
       knowsCuts: dialect.isVerbatim === true,
       understand: (status, text) =>
         isStreaming && status === 200 ? understandStream(dialect, text) : understandWhole(dialect, status, text),
