@@ -19,7 +19,11 @@ export const stop = defineCommand({
     const flags = parseFlags(rawArgs, OWN);
     const limitMs = limitOf(flags.own["timeout"]);
     const desk = await openDesk(flags.settings);
-    say(words(await alone(desk, (state) => end(state, desk.places, limitMs), 2 * limitMs + 60_000)));
+    const how = await alone(desk, (state) => end(state, desk.places, limitMs), {
+      staleMs: 2 * limitMs + 60_000,
+      isEnding: true,
+    });
+    say(words(how));
     return 0;
   },
 });

@@ -29,11 +29,14 @@ export async function openDesk(flags: FlagValues): Promise<Desk> {
   return { env, loaded, places: placesOf(loaded, env, state), state };
 }
 
+/** Nothing can be written there, so nobody else can either: what only ends a relay need not wait for that to change. */
+const NO_ROOM = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
+
 /** Does something that only one command at a time may do; the state is read again once it is its turn. */
 export async function alone<Result>(
   desk: Desk,
   work: (state: State | undefined) => Promise<Result>,
-  staleMs: number = LOCK_STALE_MS,
+  { staleMs = LOCK_STALE_MS, isEnding = false }: { staleMs?: number; isEnding?: boolean } = {},
 ): Promise<Result> {
   const { lockFile, stateDir, stateFile } = desk.places;
   let release: () => Promise<void>;
@@ -43,8 +46,9 @@ export async function alone<Result>(
     release = await takeLock(lockFile, { staleMs });
   } catch (error) {
     const reason = (error as { code?: string }).code ?? String(error);
+    if (isEnding && NO_ROOM.has(reason)) return work(await loadState(stateFile));
     throw new RelayError("start_failed", `${lockFile} could not be written (${reason}).`, {
-      hint: "Make its folder writable, or choose another with --state-dir.",
+      hint: "Make room for it and its folder writable, or choose another with --state-dir.",
       cause: error,
     });
   }

@@ -1,6 +1,6 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
-import { RelayError } from "../../lib/errors.ts";
+import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { relayAt } from "../relay-at.ts";
 import { BACKGROUND_VARIABLE, fetchLimit, loginVariables, neutral, variablesOf, type Given } from "./given.ts";
 import { rotateIfLarge, textAfter } from "./log-file.ts";
@@ -36,22 +36,33 @@ export async function launch(plan: Plan, env: Readonly<Record<string, string | u
   const { places } = plan;
   const before = await remember(places);
   const instance = crypto.randomUUID().replaceAll("-", "");
-  await saveState(places.stateFile, await stateOf(plan, instance, env));
-  await makeFolder(places.logFile);
-  await makeFolder(places.pidFile);
-  rotateIfLarge(places.logFile);
-  const logStart = statSync(places.logFile, { throwIfNoEntry: false })?.size ?? 0;
-  const child = spawn(plan, instance, env);
-  await writeFile(places.pidFile, `${child.pid}\n`);
+  let child: Bun.Subprocess | undefined;
   try {
+    await saveState(places.stateFile, await stateOf(plan, instance, env));
+    await makeFolder(places.logFile);
+    await makeFolder(places.pidFile);
+    rotateIfLarge(places.logFile);
+    const logStart = statSync(places.logFile, { throwIfNoEntry: false })?.size ?? 0;
+    child = spawn(plan, instance, env);
+    await writeFile(places.pidFile, `${child.pid}\n`);
     return await answering(child, instance, places, logStart);
   } catch (error) {
-    child.kill("SIGKILL");
-    await child.exited;
-    await rm(places.pidFile, { force: true });
-    await before.restore();
-    throw error;
+    child?.kill("SIGKILL");
+    await child?.exited;
+    await rm(places.pidFile, { force: true }).catch(() => {});
+    // What stopped the start may stop this too, and is what has to be told.
+    await before.restore().catch(() => {});
+    throw error instanceof RelayError ? error : unwritable(error, places);
   }
+}
+
+function unwritable(error: unknown, { stateDir }: Places): RelayError {
+  const { code, path, dest = path } = error as { code?: string; path?: string; dest?: string };
+  if (code === undefined) return toRelayError(error);
+  return new RelayError("start_failed", `${dest ?? `A file in ${stateDir}`} could not be written (${code}).`, {
+    hint: "Make room for it and its folder writable, or choose another with --state-dir.",
+    cause: error,
+  });
 }
 
 /** The environment of a relay that is set up by `given` and nothing else; the process list does not show it. */

@@ -22,7 +22,8 @@ export async function uninstall(desk: Desk, isDryRun: boolean): Promise<number> 
   }
   const isHere = hasTool(manager.uninstall);
   if (isHere) await runSteps(manager.uninstall);
-  if (manager.keepsState === true) await alone(desk, (state) => end(state, desk.places, STOP_LIMIT_MS));
+  if (manager.keepsState === true)
+    await alone(desk, (state) => end(state, desk.places, STOP_LIMIT_MS), { isEnding: true });
   for (const path of files) await rm(path, { force: true });
   if (isHere) await runSteps(manager.afterRemoval);
   say(`The codex-relay service is removed: ${files.map(tilde).join(", ")}.`);
