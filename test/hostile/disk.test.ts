@@ -25,6 +25,7 @@ import { CLIENTS } from "./dialects.ts";
 import { startKeeper, type KeeperChild } from "./keeper-child.ts";
 import { LoginService, refreshTokenIn, serveLogins } from "./login-service.ts";
 import { Account } from "./report.ts";
+import { canMount, fill, mountDisk } from "./small-disk.ts";
 
 const MINUTE = 60_000;
 
@@ -194,48 +195,11 @@ test.each([
 
 const isRoot = process.getuid?.() === 0;
 
-/** A file system of a few pages, where this user may mount one. */
-const canMount = ((): boolean => {
-  if (!isRoot || process.platform !== "linux") return false;
-  const place = mkdtempSync(join(tmpdir(), "codex-relay-mount-"));
-  const isMounted = mount(place, "size=16k");
-  if (isMounted) unmount(place);
-  rmSync(place, { recursive: true });
-  return isMounted;
-})();
-
-function mount(place: string, options: string): boolean {
-  return Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `mode=0700,${options}`, "tmpfs", place]).exitCode === 0;
-}
-
-function unmount(place: string): void {
-  Bun.spawnSync(["umount", "--lazy", place]);
-}
-
 /** The login on a disk of its own. */
 function onDisk(options: string): Disposable & { readonly place: string } {
-  const place = join(home, "disk");
-  mkdirSync(place);
-  if (!mount(place, options)) throw new Error("could not mount");
-  file = join(place, "auth.json");
-  return { place, [Symbol.dispose]: () => unmount(place) };
-}
-
-/** Takes all space but `pages`; given back by removing the file. */
-function fill(place: string, pages: number): string {
-  const filler = join(place, "filler");
-  const page = Buffer.alloc(4096);
-  const chunks: Buffer[] = [];
-  for (;;) {
-    try {
-      writeFileSync(filler, Buffer.concat([...chunks, page]));
-      chunks.push(page);
-    } catch {
-      break;
-    }
-  }
-  writeFileSync(filler, Buffer.concat(chunks.slice(0, Math.max(0, chunks.length - pages))));
-  return filler;
+  const disk = mountDisk(join(home, "disk"), options);
+  file = join(disk.place, "auth.json");
+  return disk;
 }
 
 // Skipped where this user may not mount a file system.

@@ -13,12 +13,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommandHome } from "../support/cli.ts";
 import { fakeCodex, says } from "../support/fake-codex.ts";
+import { processesOf } from "../support/processes.ts";
 import { eventually } from "../support/relay.ts";
 import { HANG_MS } from "./ask-all.ts";
 import { startKeeper, type KeeperChild } from "./keeper-child.ts";
 import { LoginService, refreshTokenIn, serveLogins } from "./login-service.ts";
 import { randomOf } from "./mutate.ts";
 import { Account, levels } from "./report.ts";
+import { canMount, fill, mountDisk } from "./small-disk.ts";
 
 /** `FAULT_RUNS=1000 FAULT_SEED=3 bun test hostile/kill` kills more. */
 const runs = Number(process.env["FAULT_RUNS"] ?? 30);
@@ -133,8 +135,8 @@ describe("a process of its own", () => {
     home = new CommandHome();
   });
   afterEach(async () => {
-    for (const pid of processesOf(home)) process.kill(pid, "SIGKILL");
-    await eventually(() => processesOf(home).length === 0, HANG_MS);
+    for (const pid of processesOf(home.path)) process.kill(pid, "SIGKILL");
+    await eventually(() => processesOf(home.path).length === 0, HANG_MS);
     home.remove();
   });
 
@@ -181,11 +183,33 @@ describe("a process of its own", () => {
         await expectTruth();
         expect((await home.run(["stop", "--timeout", "0"])).code).toBe(0);
         account.tried(2);
-        await eventually(() => processesOf(home).length === 0, HANG_MS);
+        await eventually(() => processesOf(home.path).length === 0, HANG_MS);
       }
       expect(existsSync(join(home.path, ".local/state/codex-relay/codex-relay.pid"))).toBe(false);
     },
     10 * HANG_MS,
+  );
+
+  // Skipped where this user may not mount a file system.
+  test.skipIf(!canMount).each([0, 1, 2])(
+    "is not left behind by a start whose disk has %d pages left, and is ended on a full one",
+    async (pages) => {
+      using disk = mountDisk(join(home.path, "disk"), "size=64k");
+      const place = ["--state-dir", join(disk.place, "state")];
+      mkdirSync(join(disk.place, "state"));
+      const filler = fill(disk.place, pages);
+      const { code, err } = await home.run(["start", "--demo", "--port", "0", ...place]);
+      account.tried();
+      expect(code).toBe(1);
+      expect(err).toContain("could not be written (ENOSPC)");
+      expect(processesOf(home.path)).toEqual([]);
+      rmSync(filler);
+      expect((await home.run(["start", "--demo", "--port", "0", ...place])).code).toBe(0);
+      fill(disk.place, 0);
+      expect((await home.run(["stop", "--timeout", "0", ...place])).code).toBe(0);
+      expect(processesOf(home.path)).toEqual([]);
+    },
+    2 * HANG_MS,
   );
 
   async function killed(args: readonly string[]): Promise<void> {
@@ -200,10 +224,10 @@ describe("a process of its own", () => {
     const { out } = await home.run(["status", "--json"]);
     const { running, url } = JSON.parse(out) as { running: boolean; url: string | null };
     if (running && url !== null) expect((await fetch(`${url}/health`)).status).toBe(200);
-    const alive = processesOf(home);
+    const alive = processesOf(home.path);
     if (!running && alive.length > 0) {
       // One that had only begun: it comes up by itself, or is gone in a moment.
-      await eventually(() => processesOf(home).length === 0 || isAnnounced(), HANG_MS);
+      await eventually(() => processesOf(home.path).length === 0 || isAnnounced(), HANG_MS);
     }
   }
 
@@ -212,18 +236,3 @@ describe("a process of its own", () => {
     return existsSync(file) && readFileSync(file, "utf8").includes('"url"');
   };
 });
-
-/** Processes whose home this is; their own doing, as nobody else has it. */
-function processesOf({ path }: CommandHome): number[] {
-  if (process.platform !== "linux") return [];
-  return readdirSync("/proc").flatMap((name) => {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
-    try {
-      const isOurs = readFileSync(`/proc/${name}/environ`, "latin1").split("\0").includes(`HOME=${path}`);
-      const isZombie = /^State:\s+Z/m.test(readFileSync(`/proc/${name}/status`, "latin1"));
-      return isOurs && !isZombie ? [Number(name)] : [];
-    } catch {
-      return [];
-    }
-  });
-}
