@@ -169,10 +169,11 @@ function pieceOfString(bytes: Uint8Array, start: number): { readonly end: number
 /** The first quote or backslash, or `to` when there is none before it: an image has none for millions of bytes. */
 function nextOfNote(bytes: Uint8Array, from: number, to: number): number {
   const part = bytes.subarray(from, to);
-  const backslash = part.indexOf(BACKSLASH);
-  const quote = (backslash < 0 ? part : part.subarray(0, backslash)).indexOf(QUOTE);
-  if (quote >= 0) return from + quote;
-  return from + (backslash < 0 ? part.length : backslash);
+  const quote = part.indexOf(QUOTE);
+  // No further than the quote: other strings follow it.
+  const before = quote < 0 ? part : part.subarray(0, quote);
+  const backslash = before.indexOf(BACKSLASH);
+  return from + (backslash < 0 ? before.length : backslash);
 }
 
 function isKey(bytes: Uint8Array, end: number): boolean {
@@ -196,8 +197,12 @@ async function textAround(bytes: Uint8Array, strings: readonly LongString[], mar
   return text + decoded(bytes, from, bytes.length);
 }
 
+/** Made once: a body has thousands of strings. */
+const FROM_START = new TextDecoder();
+const INSIDE = new TextDecoder("utf-8", { ignoreBOM: true });
+
 function decoded(bytes: Uint8Array, start: number, end: number): string {
-  return new TextDecoder("utf-8", { ignoreBOM: start > 0 }).decode(bytes.subarray(start, end));
+  return (start > 0 ? INSIDE : FROM_START).decode(bytes.subarray(start, end));
 }
 
 /** The value with its long strings where the marks are. Not recursive: a body may be nested deeper than the stack. */
