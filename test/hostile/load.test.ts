@@ -214,7 +214,7 @@ describe("bodies of 64 MiB", () => {
       rig = await Rig.start();
       const before = rig.holding();
       const body = image(64 * MIB);
-      const rounds = 8;
+      const rounds = 6;
       const peaks: number[] = [];
       for (let round = 0; round < rounds; round += 1) {
         const clients = Array.from({ length: 3 }, () => new RawClient(rig.port, CHAT, body));
