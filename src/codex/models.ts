@@ -12,9 +12,7 @@ export const ModelInfo = z.looseObject({
   priority: z.number().nullish(),
   service_tiers: z.array(z.looseObject({ id: z.string() })).nullish(),
   context_window: z.number().nullish(),
-  max_context_window: z.number().nullish(),
   input_modalities: z.array(z.string()).nullish(),
-  support_verbosity: z.boolean().nullish(),
   use_responses_lite: z.boolean().nullish(),
 });
 export type ModelInfo = z.infer<typeof ModelInfo>;
