@@ -3,14 +3,11 @@ import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
 import { isEndpointRefused, type Errand } from "../codex/errand.ts";
 import { unsupportedParameter } from "../codex/failure.ts";
 import { conversationHeaders, identityHeaders } from "../codex/headers.ts";
-import { LITE_HEADER, needsClassicShape, toLite } from "../codex/lite.ts";
-import { findModel, type ModelCatalogue } from "../codex/models.ts";
 import type { PlanLimits } from "../codex/plan-limits.ts";
 import type { CodexRequest } from "../codex/schema.ts";
 import { isKnownEvent, type WireEvent } from "../codex/wire-event.ts";
 import { RelayError } from "../lib/errors.ts";
 import { parseJson, type JsonObject } from "../lib/json.ts";
-import { writeJson } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
@@ -21,13 +18,12 @@ import { readEvents } from "./events.ts";
 import { afterFirstOutput } from "./first-output.ts";
 import { Line } from "./line.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
-import { ToolMemory } from "./tool-memory.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
-import { Packing } from "./packing.ts";
 import { Persistence } from "./persistence.ts";
 import { ASIDE_TIMEOUT_MS, Questions } from "./questions.ts";
 import { readRefusal } from "./refusal.ts";
 import { Tether } from "./tether.ts";
+import { Lessons, Wording } from "./wording.ts";
 
 /** One request to the backend. */
 export interface UpstreamCall {
@@ -94,19 +90,6 @@ export interface ErrandReply {
   readonly dropped: readonly string[];
 }
 
-/** What a single attempt may still try; each cure works once. */
-interface Cures {
-  /** Whether the last attempt was. */
-  isPacked: boolean;
-  withoutReasoning: boolean;
-  shape: "auto" | "lite";
-  readonly dropped: Set<string>;
-  /** As they were sent last. */
-  tools: readonly unknown[];
-  /** Refusals of tools that something was learned from. */
-  lessons: number;
-}
-
 /** Speaks to the backend on behalf of every dialect. */
 export class UpstreamClient {
   readonly catalogue: CatalogueKeeper;
@@ -120,10 +103,7 @@ export class UpstreamClient {
   readonly #now: () => number;
   readonly #persistence: Persistence;
   readonly #identity: Record<string, string>;
-  /** Fields that the backend has refused before: left out from the start. */
-  readonly #unsupported = new Set<string>();
-  readonly #refusedTools = new ToolMemory();
-  readonly #packing = new Packing();
+  readonly #lessons = new Lessons();
 
   constructor(dependencies: UpstreamDependencies) {
     this.#options = dependencies.options;
@@ -171,19 +151,17 @@ export class UpstreamClient {
    * client has seen nothing twice. Throws RelayError; an abort of `signal` throws `client_closed`.
    */
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
-    const cures: Cures = {
-      isPacked: false,
-      withoutReasoning: false,
-      shape: "auto",
-      dropped: new Set(),
-      tools: [],
-      lessons: 0,
-    };
+    const wording = new Wording(call, {
+      lessons: this.#lessons,
+      options: this.#options,
+      catalogue: this.catalogue,
+      log: this.#log,
+    });
     const credentials = await this.#credentials.current();
     await this.limits.admit(call.body.model, credentials.accountId);
     return this.#persistence.until(credentials, signal, {
-      attempt: (current) => this.#attempt(call, current, cures, signal),
-      cure: (error) => this.#cure(error, call, cures),
+      attempt: (current) => this.#attempt(call, current, wording, signal),
+      cure: (error) => wording.cure(error),
       // A Codex client has its own retries; doubling them would only multiply the waiting.
       isRepeatable: () => !call.codexHeaders,
     });
@@ -211,46 +189,14 @@ export class UpstreamClient {
     });
   }
 
-  /** Changes the request so that the same refusal cannot come again. False when nothing can be changed. */
-  #cure(error: RelayError, call: UpstreamCall, cures: Cures): boolean {
-    if (cures.isPacked && this.#packing.learn(error)) {
-      this.#log.warn("The backend does not take packed requests; they go as they are from now on.");
-      return true;
-    }
-    if (call.codexHeaders) return false;
-    const name = unsupportedParameter(error.message);
-    if (name !== undefined && name in call.body && !REQUIRED.has(name) && !cures.dropped.has(name)) {
-      this.#unsupported.add(name);
-      cures.dropped.add(name);
-      this.#log.warn("The backend refuses a field that it used to take; it is left out from now on.", { field: name });
-      return true;
-    }
-    if (this.#refusedTools.learn(error, call.body.tools ?? [], cures.tools, cures.lessons)) {
-      cures.lessons += 1;
-      this.#log.debug("The backend refuses a tool's schema; it is made simpler.", { reason: error.message });
-      return true;
-    }
-    if (error.wireCode === "invalid_encrypted_content" && !cures.withoutReasoning) {
-      cures.withoutReasoning = true;
-      return true;
-    }
-    const isShapeFault = error.code === "model_not_found" && needsClassicShape(call.body) && cures.shape === "auto";
-    if (isShapeFault) cures.shape = "lite";
-    return isShapeFault;
-  }
-
   async #attempt(
     call: UpstreamCall,
     credentials: Credentials,
-    cures: Cures,
+    wording: Wording,
     signal: AbortSignal,
   ): Promise<UpstreamReply> {
-    const { payload, isLite } = call.codexHeaders
-      ? { payload: call.body, isLite: false }
-      : await this.#pack(call, cures);
     const url = `${this.#options.baseUrl}${this.#options.responsesPath}`;
-    const { body, headers } = await this.#packing.pack(url, await writeJson(payload));
-    cures.isPacked = headers["content-encoding"] !== undefined;
+    const { body, headers } = await wording.put(url);
     const tether = new Tether(signal);
     const response = await this.#line.fetch(
       url,
@@ -260,7 +206,6 @@ export class UpstreamClient {
           ...this.#identity,
           ...conversationHeaders(call.conversationId),
           ...call.codexHeaders,
-          ...(isLite ? { [LITE_HEADER]: "true" } : {}),
           ...credentialHeaders(credentials),
           accept: "text/event-stream",
           "content-type": "application/json",
@@ -277,7 +222,7 @@ export class UpstreamClient {
     const events = this.#events(response, credentials.accountId, call.observer, tether);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await afterFirstOutput(events, this.#options.holdMs, this.#now);
-    return { headers: response.headers, events: begun, dropped: [...cures.dropped] };
+    return { headers: response.headers, events: begun, dropped: [...wording.dropped] };
   }
 
   async #attemptErrand(
@@ -301,29 +246,6 @@ export class UpstreamClient {
     this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
     return { headers: response.headers, body: await readAnswer(response, idleTimeoutMs), dropped: [...dropped] };
-  }
-
-  async #pack(call: UpstreamCall, cures: Cures): Promise<{ payload: object; isLite: boolean }> {
-    const refused = [...this.#unsupported].filter((name) => name in call.body);
-    for (const name of refused) cures.dropped.add(name);
-    const kept = Object.entries(call.body).filter(([name]) => !refused.includes(name));
-    const body = Object.fromEntries(kept) as CodexRequest;
-    if (body.tools) {
-      const { tools, dropped } = this.#refusedTools.apply(body.tools);
-      body.tools = tools;
-      cures.tools = tools;
-      for (const path of dropped) cures.dropped.add(path);
-    }
-    if (cures.withoutReasoning) body.input = body.input.filter((item) => item["type"] !== "reasoning");
-    const isLite =
-      cures.shape === "lite" ||
-      (!needsClassicShape(body) && this.#usesLite(body.model, await this.catalogue.current()));
-    return { payload: isLite ? toLite(body, call.requestId) : body, isLite };
-  }
-
-  #usesLite(model: string, catalogue: ModelCatalogue): boolean {
-    const choice = this.#options.lite.models[model] ?? this.#options.lite.default;
-    return choice === "auto" ? findModel(catalogue, model)?.use_responses_lite === true : choice === "on";
   }
 
   #events(
@@ -403,9 +325,6 @@ export class UpstreamClient {
     return readRefusal(response, Math.min(this.#options.idleTimeoutMs, ASIDE_TIMEOUT_MS), this.#now);
   }
 }
-
-/** Never left out, whatever upstream says about them. */
-const REQUIRED = new Set(["model", "input", "store", "stream"]);
 
 /** Ours, the client's connection, or made anew by fetch. `accept-encoding`: fetch asks and decodes by itself. */
 const NOT_FORWARDED =
