@@ -1,5 +1,8 @@
 import { RelayError } from "../lib/errors.ts";
 
+/** This part of the room or less is nothing beside large bodies, and need not wait for them to come in. */
+const SMALL = 512;
+
 /**
  * What requests may hold in bodies at the same time. One large body is in memory several times over while it is
  * translated; without a bound, a few dozen at once would take all that a machine has.
@@ -18,8 +21,9 @@ export class BodyRoom {
     return {
       /** Throws `relay_busy`. */
       hold: (bytes) => {
+        const isSmall = held + bytes <= this.#mostBytes() / SMALL;
         // Alone, a request may have as much as its own limit allows.
-        if (this.#heldBytes > held && this.#heldBytes + bytes > this.#mostBytes()) throw full();
+        if (!isSmall && this.#heldBytes > held && this.#heldBytes + bytes > this.#mostBytes()) throw full();
         held += bytes;
         this.#heldBytes += bytes;
       },

@@ -50,3 +50,12 @@ test("who comes when the room is full is told to come again", async () => {
   expect((await ask()).status).toBe(200);
   await demo.stop();
 });
+
+test("small bodies get in while large ones, perhaps from slow senders, take all the room", () => {
+  const room = new BodyRoom(() => 51_200);
+  room.enter().hold(51_200);
+  const small = room.enter();
+  small.hold(60);
+  small.hold(40);
+  expect(() => small.hold(1)).toThrow(expect.objectContaining({ code: "relay_busy" }));
+});
