@@ -1,15 +1,21 @@
 import { expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { certificate, type Certificate } from "../support/certificate.ts";
+import { startDetour } from "../support/detour.ts";
 import { startTestRelay } from "../support/relay.ts";
 
 const MESSAGE = { type: "message", id: "msg_1", role: "assistant", content: [{ type: "output_text", text: "Hello." }] };
 
 /** A backend whose replies end only when it is told to: all events first, the end of the body later. */
-function startSlowEnder() {
+function startSlowEnder(tls?: Certificate) {
   const ports = new Set<number>();
   const ends: (() => void)[] = [];
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
+    ...(tls ? { tls: { key: tls.key, cert: tls.cert } } : {}),
     async fetch(request, bun) {
       if (request.method === "GET") return Response.json({ models: [] }, { status: 404 });
       ports.add(bun.requestIP(request)?.port ?? 0);
@@ -31,6 +37,7 @@ function startSlowEnder() {
   });
   return {
     url: `http://127.0.0.1:${server.port}`,
+    port: server.port ?? 0,
     ports,
     endAll: () => ends.splice(0).forEach((end) => end()),
     [Symbol.asyncDispose]: () => server.stop(true),
@@ -63,3 +70,38 @@ test.each([
     expect(await asked()).toContain("Hello.");
   }
 });
+
+test.skipIf(!Bun.which("openssl"))(
+  "through an outbound proxy the next request takes the tunnel of the one before",
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "codex-relay-tunnel-"));
+    const tls = certificate(folder, ["chatgpt.com"]);
+    const ca = readFileSync(tls.authority, "utf8");
+    await using backend = startSlowEnder(tls);
+    const detour = startDetour(backend.port);
+    try {
+      await using relay = startTestRelay({
+        baseUrl: "https://chatgpt.com/backend-api/codex",
+        egress: {
+          fetch: (url, init) => fetch(url, { ...init, proxy: detour.url, tls: { ca } } as RequestInit),
+          proxyFor: () => detour.url,
+        },
+      });
+      const asked = async () => {
+        const body = JSON.stringify({ model: "gpt-5.5", messages: [{ role: "user", content: "Hi" }], stream: true });
+        return (await fetch(`${relay.url}/v1/chat/completions`, { method: "POST", body })).text();
+      };
+      expect(await asked()).toContain("Hello.");
+      for (let requests = 1, tunnels = 0; tunnels !== detour.tunnels.length; requests += 1) {
+        if (requests === 50) throw new Error("every request has opened a tunnel");
+        tunnels = detour.tunnels.length;
+        backend.endAll();
+        await Bun.sleep(2);
+        expect(await asked()).toContain("Hello.");
+      }
+    } finally {
+      detour.stop();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+);
