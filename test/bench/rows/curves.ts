@@ -5,6 +5,8 @@ import { underLoad } from "./paced.ts";
 /** Events a second of all streams together: what is asked is what many streams cost, not what many events do. */
 const EVENTS_PER_SECOND = 2500;
 const SECONDS = 3;
+/** Of a stream; with fewer its request would be most of its cost. */
+const FEWEST = 30;
 
 export const curves: Row = {
   name: "curves",
@@ -19,7 +21,7 @@ async function overStreams(bench: Bench): Promise<Curve[]> {
   const memory: Curve["points"][number][] = [];
   for (const streams of bench.isQuick ? [1, 100, 1000] : [1, 10, 50, 100, 250, 500, 1000]) {
     const paceMs = Math.max(5, Math.round((1000 * streams) / EVENTS_PER_SECOND));
-    const load = { streams, paceMs, deltas: Math.max(3, Math.round((SECONDS * 1000) / paceMs)) };
+    const load = { streams, paceMs, deltas: Math.max(FEWEST, Math.round((SECONDS * 1000) / paceMs)) };
     await withBoth(bench, async (relay, raw) => {
       const theirs = await underLoad(raw, load);
       const ours = await underLoad(relay, load);
