@@ -1,7 +1,9 @@
 import { RelayError } from "./errors.ts";
 
-/** Smaller texts are parsed and written in one go: that takes a few milliseconds. In bytes or characters. */
-const LARGE = 1024 * 1024;
+/** Smaller texts are parsed and written in one go: that takes some ten milliseconds. In bytes or characters. */
+const LARGE = 8 * 1024 * 1024;
+/** Smaller ones cannot hold so many values that these alone would hold up others. */
+const MANY = 1024 * 1024;
 /** Work between two turns of the event loop. */
 const PIECE = 1024 * 1024;
 /** Longer strings are taken out before the rest is parsed, so that the rest is never much. */
@@ -22,14 +24,14 @@ export function turn(): Promise<void> {
 }
 
 /**
- * JSON text in UTF-8, parsed without holding up other requests: a large one in pieces, between which the event loop
- * turns. Throws SyntaxError, `invalid_request` when it is nested too deeply, and `request_too_large` when a large one
- * consists of very many small things.
+ * JSON text in UTF-8, parsed without holding up other requests: one of more than `large` bytes in pieces, between which
+ * the event loop turns. Throws SyntaxError, `invalid_request` when it is nested too deeply, and `request_too_large` when
+ * it consists of very many small things.
  */
-export async function parseJsonBytes(bytes: Uint8Array): Promise<unknown> {
+export async function parseJsonBytes(bytes: Uint8Array, large = LARGE): Promise<unknown> {
   if (bytes.length <= 2 * DEEPEST) return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
-  if (bytes.length <= LARGE) {
-    refuseDepths(bytes);
+  if (bytes.length <= large) {
+    refuseShapes(bytes);
     return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
   }
   const strings = await findLongStrings(bytes);
@@ -70,16 +72,21 @@ const [ARRAY, ARRAY_END] = [0x5b, 0x5d];
 const [OBJECT, OBJECT_END] = [0x7b, 0x7d];
 const SPACES = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
-/** Throws `invalid_request`. What is no JSON may pass or not: it fails all the same. */
-function refuseDepths(bytes: Uint8Array): void {
+/** Throws `invalid_request` or `request_too_large`. What is no JSON may pass or not: it fails all the same. */
+function refuseShapes(bytes: Uint8Array): void {
   let depth = 0;
+  let values = 1;
   for (let at = 0; at < bytes.length; at += 1) {
     const byte = bytes[at];
     if (byte === QUOTE) at = endOfString(bytes, at + 1);
-    else if (byte === OBJECT || byte === ARRAY) depth += 1;
-    else if (byte === OBJECT_END || byte === ARRAY_END) depth -= 1;
+    else if (byte === COMMA) values += 1;
+    else if (byte === OBJECT || byte === ARRAY) {
+      depth += 1;
+      values += 1;
+    } else if (byte === OBJECT_END || byte === ARRAY_END) depth -= 1;
     if (depth > DEEPEST) throw tooDeep();
   }
+  if (values > MOST_VALUES && bytes.length > MANY) throw tooMany();
 }
 
 /** The place of the closing quote of the string whose content begins at `start`. */
@@ -128,11 +135,13 @@ async function findLongStrings(bytes: Uint8Array): Promise<LongString[]> {
       nextTurn = at + PIECE;
     }
   }
-  if (values <= MOST_VALUES) return found;
-  throw new RelayError(
-    "request_too_large",
-    `The request body holds more than ${MOST_VALUES.toLocaleString("en")} values.`,
-  );
+  if (values > MOST_VALUES) throw tooMany();
+  return found;
+}
+
+function tooMany(): RelayError {
+  const most = MOST_VALUES.toLocaleString("en");
+  return new RelayError("request_too_large", `The request body holds more than ${most} values.`);
 }
 
 /** The string whose content begins at `start`. */
@@ -249,8 +258,8 @@ export function roughJsonLength(root: unknown, limit: number): number {
 }
 
 /** An object as JSON for the wire. A large one is written in pieces, between which the event loop turns. */
-export async function writeJson(value: object): Promise<string | Uint8Array<ArrayBuffer>> {
-  if (roughJsonLength(value, LARGE) <= LARGE) return JSON.stringify(value);
+export async function writeJson(value: object, large = LARGE): Promise<string | Uint8Array<ArrayBuffer>> {
+  if (roughJsonLength(value, large) <= large) return JSON.stringify(value);
   const writer = new PieceWriter();
   let separator = "{";
   for (const [key, entry] of Object.entries(value) as [string, unknown][]) {
