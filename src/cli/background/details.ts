@@ -149,7 +149,7 @@ export function metricsLines(metrics: unknown): string[] {
 }
 
 function groupText(value: unknown): string {
-  if (Array.isArray(value)) return value.map(groupText).join(", ") || "none";
+  if (Array.isArray(value)) return value.map(groupText).join(value.some(isObject) ? "; " : ", ") || "none";
   if (!isObject(value)) return String(value);
   const parts = Object.entries(value).map(([name, part]) =>
     isObject(part) || Array.isArray(part) ? `${name} (${groupText(part)})` : `${name} ${String(part)}`,
