@@ -5,7 +5,7 @@ import { failureOf, truncated } from "./failure.ts";
 import { ItemSlots } from "./item-slots.ts";
 import type { Annotation, ContentPart, InputItem, OutputItem, ResponseObject } from "./schema.ts";
 import { StopScanner } from "./stop.ts";
-import { isCall, objectsOf, readEvent, responseOf, textOf } from "./trusted.ts";
+import { isCall, objectsOf, readEvent, responseOf, shortReason, textOf } from "./trusted.ts";
 import type { WireEvent } from "./wire-event.ts";
 
 /**
@@ -265,22 +265,20 @@ export class AnswerReader {
 
   #finish(type: string, response: ResponseObject): void {
     this.#begin(response);
-    const isShort = type === "response.incomplete" || response.status === "incomplete";
+    const short = shortReason(type, response);
     objectsOf(response.output).forEach((item, position) => {
       if (this.#stop.isHit) return;
       const slot = this.#slots.ofFinal(item, position);
       // A call that was cut short must not look like one that can be made.
-      if (isShort && isCall(item)) this.#calls.cut(item, slot);
+      if (short && isCall(item)) this.#calls.cut(item, slot);
       else this.#itemDone(item, slot);
     });
     if (this.#stop.isHit) return;
-    if (isShort)
-      this.#end(response.incomplete_details?.reason === "content_filter" ? "content_filter" : "length", response);
-    else {
+    if (!short) {
       this.#interrupt();
       for (const { id } of this.#calls.close()) this.#rememberReasoning(id);
-      this.#end("stop", response);
     }
+    this.#end(short ?? "stop", response);
   }
 
   #end(reason: AnswerEnd["reason"], { usage, service_tier: serviceTier }: ResponseObject): void {

@@ -47,3 +47,12 @@ export function textOf(value: unknown): string {
 export function isCall({ type }: OutputItem): boolean {
   return type === "function_call" || type === "custom_tool_call";
 }
+
+/**
+ * Why an answer ended too soon, by the event that ended it; undefined when it is whole. An incomplete answer is never a
+ * success, whatever it holds and whether or not it says why.
+ */
+export function shortReason(type: string, response: ResponseObject): "length" | "content_filter" | undefined {
+  if (type !== "response.incomplete" && response.status !== "incomplete") return undefined;
+  return response.incomplete_details?.reason === "content_filter" ? "content_filter" : "length";
+}

@@ -1,7 +1,8 @@
 import { ResponseAccumulator, foldQuietly } from "../codex/accumulate.ts";
-import { eventFailure } from "../codex/failure.ts";
+import { failureOf } from "../codex/failure.ts";
 import type { Usage } from "../codex/schema.ts";
-import { isFailure, isTerminal, WireEvent } from "../codex/wire-event.ts";
+import { isCall, responseOf, shortReason } from "../codex/trusted.ts";
+import { isTerminal, WireEvent } from "../codex/wire-event.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject } from "../lib/json.ts";
 import type { Exchange } from "../protocols/exchange.ts";
@@ -157,30 +158,19 @@ export class RequestRecord implements ReplyObserver {
   }
 
   #noticeItem({ event }: WireEvent): void {
-    const item: unknown = event.type === "response.output_item.done" ? event.item : undefined;
-    if (isObject(item) && /^(custom_tool|function)_call$/.test(String(item["type"]))) this.#hasCalls = true;
+    if (event.type === "response.output_item.done" && isObject(event.item) && isCall(event.item)) this.#hasCalls = true;
   }
 
   /** Upstream's last word, unless an attempt that failed is repeated. */
-  #noticeEnd({ event, type }: WireEvent): void {
+  #noticeEnd(wire: WireEvent): void {
     this.finish = undefined;
     this.code = undefined;
     this.errorStatus = undefined;
-    const response: unknown = "response" in event ? event.response : undefined;
-    const facts = isObject(response) ? response : {};
-    if (isFailure(type)) return this.fail(eventFailure(event, 0));
-    // Some transports end every reply with one type and only say here that it failed.
-    if (facts["status"] === "failed" || facts["status"] === "cancelled") {
-      return this.fail(eventFailure({ type: `response.${facts["status"]}`, response: facts }, 0));
-    }
-    this.tokens = isObject(facts["usage"]) ? tokensOf(facts["usage"]) : undefined;
-    const details = facts["incomplete_details"];
-    const reason = isObject(details) ? details["reason"] : undefined;
-    if (type === "response.incomplete" || facts["status"] === "incomplete") {
-      this.finish = reason === "content_filter" ? "content_filter" : "length";
-    } else {
-      this.finish = this.#hasCalls ? "tool_calls" : "stop";
-    }
+    const failure = failureOf(wire, 0);
+    if (failure) return this.fail(failure);
+    const response = responseOf(wire.event);
+    this.tokens = isObject(response.usage) ? tokensOf(response.usage) : undefined;
+    this.finish = shortReason(wire.type, response) ?? (this.#hasCalls ? "tool_calls" : "stop");
   }
 }
 
