@@ -1,3 +1,4 @@
+import { isObject } from "../lib/json.ts";
 import type { CodexRequest, InputItem, Reasoning } from "./schema.ts";
 
 /** What dialects have to say in a request; whatever is undefined or empty is left out. */
@@ -42,4 +43,13 @@ export function codexRequest(parts: RequestParts): CodexRequest {
   if (parts.promptCacheKey) body.prompt_cache_key = parts.promptCacheKey;
   if (parts.serviceTier !== undefined) body.service_tier = parts.serviceTier;
   return body;
+}
+
+/** The items of Responses' `input`: one text, one item or several. Whatever else it is makes none. */
+export function inputItems(input: unknown): InputItem[] {
+  if (typeof input === "string") {
+    return [{ type: "message", role: "user", content: [{ type: "input_text", text: input }] }];
+  }
+  if (Array.isArray(input)) return input as InputItem[];
+  return isObject(input) ? [input] : [];
 }

@@ -1,5 +1,6 @@
 import type { ServerWebSocket } from "bun";
 import { isCodexClient } from "../codex/headers.ts";
+import { inputItems } from "../codex/request.ts";
 import type { InputItem } from "../codex/schema.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
@@ -240,7 +241,7 @@ export class ResponsesSocket {
   /** The conversation in full, wherever its beginning is remembered. Throws `previous_response_not_found`. */
   #whole(body: JsonObject, frameLength: number): Conversation {
     const { input, previous_response_id: id } = body;
-    const added = itemsOf(input);
+    const added = inputItems(input);
     if (typeof id !== "string" || id === "") return { items: added, characters: frameLength };
     const here = this.#conversations.get(id);
     const earlier = here?.items ?? this.#stored(id);
@@ -318,15 +319,6 @@ function withoutFrameFields(body: JsonObject): JsonObject {
 
 function turnOf(body: JsonObject): unknown {
   return isObject(body["client_metadata"]) ? body["client_metadata"]["turn_id"] : undefined;
-}
-
-/** One text, one item or several; whatever else is in `input` the dialect refuses. */
-function itemsOf(input: unknown): InputItem[] {
-  if (typeof input === "string") {
-    return [{ type: "message", role: "user", content: [{ type: "input_text", text: input }] }];
-  }
-  if (Array.isArray(input)) return input as InputItem[];
-  return isObject(input) ? [input] : [];
 }
 
 function invalid(message: string): RelayError {

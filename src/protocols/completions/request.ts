@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { clampEffort, resolveModel } from "../../codex/models.ts";
-import { codexRequest } from "../../codex/request.ts";
+import { codexRequest, inputItems } from "../../codex/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { firstIssue } from "../issue.ts";
@@ -87,7 +87,7 @@ export function toCodex(request: CompletionRequest, context: Context): Translati
   const body = codexRequest({
     model: model.slug,
     instructions: context.defaultInstructions,
-    input: [{ type: "message", role: "user", content: [{ type: "input_text", text }] }],
+    input: inputItems(text),
     effort,
     wantsSummary: false,
     serviceTier: model.serviceTier,

@@ -1,3 +1,4 @@
+import { inputItems } from "../../codex/request.ts";
 import type { InputItem } from "../../codex/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
@@ -48,15 +49,6 @@ export function remember(request: ResponsesRequest, context: Context, response: 
     response,
   };
   context.responses.remember(context.clientId, turn, context.now);
-}
-
-/** Items of a request that is not from this API's SDKs may be one string, or one item. */
-export function inputItems(input: ResponsesRequest["input"]): InputItem[] {
-  if (typeof input === "string") {
-    return [{ type: "message", role: "user", content: [{ type: "input_text", text: input }] }];
-  }
-  if (Array.isArray(input)) return input as InputItem[];
-  return input ? [input] : [];
 }
 
 function resolved(item: InputItem, index: number, context: Context): InputItem {

@@ -1,9 +1,10 @@
 import { clampEffort, EFFORTS, resolveModel } from "../../codex/models.ts";
+import { inputItems } from "../../codex/request.ts";
 import type { CodexRequest, InputItem } from "../../codex/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
-import { historyOf, inputItems } from "./history.ts";
+import { historyOf } from "./history.ts";
 import type { ResponsesRequest } from "./schema.ts";
 
 /** The backend refuses these; the answer is the same kind without them, so they go and are named in a header. */
