@@ -1,9 +1,8 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { asJson, drawing } from "../../src/cli/usage.ts";
 import { moment, span } from "../../src/cli/time.ts";
 import type { PlanLimits } from "../../src/codex/plan-limits.ts";
-import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
-import { CommandHome } from "../support/cli.ts";
+import { demoHome } from "../support/demo-home.ts";
 
 const NOW = Date.parse("2026-11-21T10:00:00Z");
 const window = (usedPercent: number, windowMinutes: number, inMs: number) => ({
@@ -75,28 +74,15 @@ test("a moment has its day when it is not soon, and its year when it is far", ()
   expect(moment(NOW + 400 * 86_400_000, NOW)).toMatch(/2027 \d\d:\d\d$/);
 });
 
-let backend: DemoBackend;
-let home: CommandHome;
-beforeEach(() => {
-  backend = startDemoBackend();
-  home = new CommandHome({
-    CODEX_RELAY_BASE_URL: backend.baseUrl,
-    CODEX_REFRESH_TOKEN_URL_OVERRIDE: backend.tokenUrl,
-    OPENAI_ACCESS_TOKEN: backend.issueLogin().accessToken,
-  });
-});
-afterEach(async () => {
-  await backend.stop();
-  home.remove();
-});
+const demo = demoHome(({ accessToken }) => ({ OPENAI_ACCESS_TOKEN: accessToken }));
 
 test("the command asks the backend", async () => {
-  const { code, out, err } = await home.run(["usage"]);
+  const { code, out, err } = await demo.home.run(["usage"]);
   expect([code, err]).toEqual([0, ""]);
   expect(out).toStartWith("dev@example.com, plan pro\n5 hours ");
   expect(out).toContain("gpt-5.3-codex-spark, week");
   expect(out).toContain("credits: 12.5");
-  const asked = backend.requests.filter((request) => request.path.endsWith("/wham/usage"));
+  const asked = demo.backend.requests.filter((request) => request.path.endsWith("/wham/usage"));
   expect(asked).toHaveLength(1);
   expect(Object.keys(asked[0]?.headers ?? {}).toSorted()).toEqual([
     "accept",
@@ -107,12 +93,12 @@ test("the command asks the backend", async () => {
     "host",
     "user-agent",
   ]);
-  const json = JSON.parse((await home.run(["usage", "--json"])).out) as { windows: unknown[] };
+  const json = JSON.parse((await demo.home.run(["usage", "--json"])).out) as { windows: unknown[] };
   expect(json.windows).toHaveLength(4);
 });
 
 test("--watch goes on, one object a line for scripts", async () => {
-  const watching = home.start(["usage", "--watch", "--json"]);
+  const watching = demo.home.start(["usage", "--watch", "--json"]);
   const [line] = await watching.says(/^\{.*\}\n/);
   expect(JSON.parse(line)).toMatchObject({ plan: "pro" });
   watching.kill();
@@ -125,7 +111,7 @@ test.each([
   [[], { OPENAI_ACCESS_TOKEN: "dead" }, 1, "The access token has expired", "OPENAI_REFRESH_TOKEN"],
   [[], { CODEX_RELAY_BASE_URL: "http://127.0.0.1:9" }, 1, "127.0.0.1:9 could not be reached", "Check your network"],
 ])("usage %j with %j fails in plain words", async (args, env, code, message, hint) => {
-  const ended = await home.run(["usage", ...args], env);
+  const ended = await demo.home.run(["usage", ...args], env);
   expect([ended.code, ended.out]).toEqual([code, ""]);
   expect(ended.err).toContain(message);
   expect(ended.err).toContain(hint);

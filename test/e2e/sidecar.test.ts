@@ -1,28 +1,14 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
-import { CommandHome } from "../support/cli.ts";
+import { demoHome } from "../support/demo-home.ts";
 
-let backend: DemoBackend;
-let home: CommandHome;
-beforeEach(() => {
-  backend = startDemoBackend();
-  home = new CommandHome({
-    CODEX_RELAY_BASE_URL: backend.baseUrl,
-    CODEX_REFRESH_TOKEN_URL_OVERRIDE: backend.tokenUrl,
-    // All that the sidecar is ever given: it is spent by the first renewal.
-    OPENAI_REFRESH_TOKEN: backend.issueLogin().refreshToken,
-  });
-});
-afterEach(async () => {
-  await backend.stop();
-  home.remove();
-});
+// All that the sidecar is ever given: it is spent by the first renewal.
+const demo = demoHome(({ refreshToken }) => ({ OPENAI_REFRESH_TOKEN: refreshToken }));
 
 /** One life of the sidecar: started, used, stopped. */
 async function live(args: readonly string[], use: (ask: () => Promise<number>) => Promise<void>): Promise<string> {
-  const relay = home.start(["serve", "--port", "0", "--log-format", "json", ...args]);
+  const relay = demo.home.start(["serve", "--port", "0", "--log-format", "json", ...args]);
   const [, url] = await relay.says(/listens on (\S+)/);
   await use(async () => {
     const body = JSON.stringify({ model: "gpt-5.5", messages: [{ role: "user", content: "hello" }] });
@@ -42,22 +28,22 @@ test.each([
   ["a named state folder", ["--state-dir", "kept"], "kept/environment-login.json"],
 ])("three restarts across two rotations, with %s", async (_place, args, kept) => {
   await live(args, async (ask) => expect(await ask()).toBe(200));
-  expect(backend.counts.refreshes).toBe(1);
-  expect(statSync(join(home.path, kept)).mode & 0o777).toBe(0o600);
+  expect(demo.backend.counts.refreshes).toBe(1);
+  expect(statSync(join(demo.home.path, kept)).mode & 0o777).toBe(0o600);
 
   await live(args, async (ask) => {
     expect(await ask()).toBe(200);
-    expect(backend.counts.refreshes).toBe(1);
-    backend.expireAccessTokens();
+    expect(demo.backend.counts.refreshes).toBe(1);
+    demo.backend.expireAccessTokens();
     expect(await ask()).toBe(200);
   });
-  expect(backend.counts.refreshes).toBe(2);
+  expect(demo.backend.counts.refreshes).toBe(2);
 
   await live(args, async (ask) => expect(await ask()).toBe(200));
   const last = await live(args, async (ask) => expect(await ask()).toBe(200));
-  expect(backend.counts.refreshes).toBe(2);
+  expect(demo.backend.counts.refreshes).toBe(2);
   expect(last).not.toContain("cannot be kept");
-  expect(backend.requests.filter((request) => request.path === "/oauth/revoke")).toEqual([]);
+  expect(demo.backend.requests.filter((request) => request.path === "/oauth/revoke")).toEqual([]);
 });
 
 test("a place that cannot be written is told at once, before the token is spent", async () => {
@@ -69,5 +55,5 @@ test("a place that cannot be written is told at once, before the token is spent"
     message: "Renewed tokens cannot be kept: once OPENAI_REFRESH_TOKEN is spent, a restart needs a new one.",
     place: "/dev/null/state",
   });
-  expect(existsSync(join(home.path, ".codex"))).toBe(false);
+  expect(existsSync(join(demo.home.path, ".codex"))).toBe(false);
 });

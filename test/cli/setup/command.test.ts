@@ -1,28 +1,14 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../../../src/demo/backend.ts";
-import { CommandHome } from "../../support/cli.ts";
+import { demoHome } from "../../support/demo-home.ts";
 
-let backend: DemoBackend;
-let home: CommandHome;
-beforeEach(() => {
-  backend = startDemoBackend();
-  home = new CommandHome({
-    CODEX_RELAY_BASE_URL: backend.baseUrl,
-    CODEX_REFRESH_TOKEN_URL_OVERRIDE: backend.tokenUrl,
-    OPENAI_ACCESS_TOKEN: backend.issueLogin().accessToken,
-  });
-});
-afterEach(async () => {
-  await backend.stop();
-  home.remove();
-});
+const demo = demoHome(({ accessToken }) => ({ OPENAI_ACCESS_TOKEN: accessToken }));
 
-const at = (name: string) => join(home.path, name);
+const at = (name: string) => join(demo.home.path, name);
 
 test("--dry-run shows every file before and after, and writes none", async () => {
-  const { code, out, err } = await home.run(["setup", "codex", "--dry-run", "--port", "9000"]);
+  const { code, out, err } = await demo.home.run(["setup", "codex", "--dry-run", "--port", "9000"]);
   expect([code, err]).toEqual([0, ""]);
   expect(out).toBe(
     [
@@ -47,7 +33,7 @@ test("keys in a preview are masked, those of others too, and unchanged parts are
   mkdirSync(at(".qwen"));
   const others = Array.from({ length: 9 }, (_, index) => `  "x${index}": ${index},`).join("\n");
   writeFileSync(at(".qwen/settings.json"), `{\n${others}\n  "apiKey": "sk-mine"\n}\n`);
-  const { out } = await home.run(["setup", "qwen-code", "--dry-run"], { CODEX_RELAY_API_KEY: "relay-secret" });
+  const { out } = await demo.home.run(["setup", "qwen-code", "--dry-run"], { CODEX_RELAY_API_KEY: "relay-secret" });
   expect(out).not.toContain("sk-mine");
   expect(out).not.toContain("relay-secret");
   expect(out).toContain('-   "apiKey": "••••"');
@@ -57,10 +43,10 @@ test("keys in a preview are masked, those of others too, and unchanged parts are
 });
 
 test("a script has to say yes beforehand, and then both ways work", async () => {
-  const refused = await home.run(["setup", "claude-code"]);
+  const refused = await demo.home.run(["setup", "claude-code"]);
   expect([refused.code, existsSync(at(".claude"))]).toEqual([2, false]);
   expect(refused.err).toContain("Add --yes to say yes.");
-  const done = await home.run(["setup", "--yes", "claude-code", "--model", "gpt-5.5-high"], {
+  const done = await demo.home.run(["setup", "--yes", "claude-code", "--model", "gpt-5.5-high"], {
     CODEX_RELAY_API_KEY: "relay-secret",
   });
   expect(done.code).toBe(0);
@@ -73,21 +59,21 @@ test("a script has to say yes beforehand, and then both ways work", async () => 
     ANTHROPIC_MODEL: "gpt-5.5-high",
     ANTHROPIC_DEFAULT_HAIKU_MODEL: "gpt-6-luna",
   });
-  const again = await home.run(["setup", "claude-code", "--model", "gpt-5.5-high"], {
+  const again = await demo.home.run(["setup", "claude-code", "--model", "gpt-5.5-high"], {
     CODEX_RELAY_API_KEY: "relay-secret",
   });
   expect([again.code, again.out]).toEqual([0, ""]);
   expect(again.err).toContain("set up already");
-  const undone = await home.run(["setup", "claude-code", "--undo"]);
+  const undone = await demo.home.run(["setup", "claude-code", "--undo"]);
   expect(undone).toMatchObject({ code: 0, err: `${at(".claude/settings.json")} removed\n` });
   expect(existsSync(at(".claude"))).toBe(false);
 });
 
 test("a key in a file that others can read is told", async () => {
   writeFileSync(at(".aider.conf.yml"), "dark-mode: true\n", { mode: 0o644 });
-  const open = await home.run(["setup", "aider", "--yes"], { CODEX_RELAY_API_KEY: "relay-secret" });
+  const open = await demo.home.run(["setup", "aider", "--yes"], { CODEX_RELAY_API_KEY: "relay-secret" });
   expect(open.err).toContain(".aider.conf.yml can be read by others (mode 644)");
-  const closed = await home.run(["setup", "pi", "--yes"], { CODEX_RELAY_API_KEY: "relay-secret" });
+  const closed = await demo.home.run(["setup", "pi", "--yes"], { CODEX_RELAY_API_KEY: "relay-secret" });
   expect(closed.err).not.toContain("can be read by others");
 });
 
@@ -95,18 +81,18 @@ test.each([
   ["y\n", 0, true],
   ["\n", 1, false],
 ])("on a terminal it asks, and %j is the answer", async (keys, code, isWritten) => {
-  const ended = await home.onTerminal(["setup", "aider"], keys);
+  const ended = await demo.home.onTerminal(["setup", "aider"], keys);
   expect(ended.screen).toContain("Write this for aider? [y/N]");
   expect([ended.code, existsSync(at(".aider.conf.yml"))]).toEqual([code, isWritten]);
 });
 
 test("undo refuses what was edited since, with exit code 1", async () => {
-  await home.run(["setup", "aider", "--yes"]);
+  await demo.home.run(["setup", "aider", "--yes"]);
   writeFileSync(at(".aider.conf.yml"), "dark-mode: true\n");
-  const refused = await home.run(["setup", "aider", "--undo"]);
+  const refused = await demo.home.run(["setup", "aider", "--undo"]);
   expect([refused.code, refused.err.includes("which did not exist before")]).toEqual([1, true]);
   expect(readFileSync(at(".aider.conf.yml"), "utf8")).toBe("dark-mode: true\n");
-  expect((await home.run(["setup", "aider", "--undo", "--force"])).code).toBe(0);
+  expect((await demo.home.run(["setup", "aider", "--undo", "--force"])).code).toBe(0);
   expect(existsSync(at(".aider.conf.yml"))).toBe(false);
 });
 
@@ -119,14 +105,16 @@ test.each([
   [["setup", "env", "--shell", "tcsh"], 2, "Unknown shell 'tcsh'.", "bash, zsh, fish, powershell"],
   [["setup", "codex", "--undo"], 1, "nothing to undo", "--state-dir"],
 ])("%j fails in plain words", async (args, code, message, hint) => {
-  const ended = await home.run(args);
+  const ended = await demo.home.run(args);
   expect([ended.code, ended.out]).toEqual([code, ""]);
   expect(ended.err).toContain(message);
   expect(ended.err).toContain(hint);
 });
 
 test("without the backend the list that is known serves, and it is said so", async () => {
-  const { code, err } = await home.run(["setup", "codex", "--dry-run"], { CODEX_RELAY_BASE_URL: "http://127.0.0.1:9" });
+  const { code, err } = await demo.home.run(["setup", "codex", "--dry-run"], {
+    CODEX_RELAY_BASE_URL: "http://127.0.0.1:9",
+  });
   expect([code, err]).toEqual([
     0,
     "The backend could not be asked for the account's models; this is the bundled list.\n",
@@ -138,15 +126,15 @@ test.each([
   ["fish", "set -gx OPENAI_API_KEY 'a\\'b $c'\n"],
   ["powershell", "$env:OPENAI_API_KEY = 'a''b $c'\n"],
 ])("`setup env` prints nothing but what %s takes in", async (shell, line) => {
-  const { code, out, err } = await home.run(["setup", "env", "--shell", shell], { CODEX_RELAY_API_KEY: "a'b $c" });
+  const { code, out, err } = await demo.home.run(["setup", "env", "--shell", shell], { CODEX_RELAY_API_KEY: "a'b $c" });
   expect([code, err]).toEqual([0, ""]);
   expect(out).toContain(line);
   expect(out.trimEnd().split("\n")).toHaveLength(7);
-  expect(backend.requests).toEqual([]);
+  expect(demo.backend.requests).toEqual([]);
 });
 
 test("what `setup env` prints for bash sets the variables", async () => {
-  const { out } = await home.run(["setup", "env", "--host", "::", "-p", "1234"], { SHELL: "/bin/bash" });
+  const { out } = await demo.home.run(["setup", "env", "--host", "::", "-p", "1234"], { SHELL: "/bin/bash" });
   const shell = Bun.spawn(["sh", "-c", `${out}\nprintf %s "$OPENAI_BASE_URL $ANTHROPIC_BASE_URL $OLLAMA_HOST"`], {
     stdout: "pipe",
   });
@@ -160,7 +148,7 @@ test.each([
   ["hal", "api_base: http://127.0.0.1:8787/v1"],
   ["open-webui", "OPENAI_API_BASE_URL=http://127.0.0.1:8787/v1"],
 ])("%s, which no file reaches here, gets instructions", async (client, text) => {
-  const { code, out } = await home.run(["setup", client, "--yes"]);
+  const { code, out } = await demo.home.run(["setup", client, "--yes"]);
   expect(code).toBe(0);
   expect(out).toContain(text);
   expect(existsSync(at(".local"))).toBe(false);
