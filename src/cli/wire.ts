@@ -28,8 +28,6 @@ export interface Wiring extends Loaded {
   readonly upstream: UpstreamClient;
   /** What `upstream` was made with. */
   readonly upstreamOptions: UpstreamOptions;
-  /** The Codex CLI version that the relay speaks as. */
-  readonly clientVersion: string;
 }
 
 /** How long a reply's status may be held back: long enough for early failures, too short for a client to give up. */
@@ -64,7 +62,6 @@ export async function wire(
   });
   const upstreamOptions = await upstreamOptionsOf(settings, env);
   const upstream = new UpstreamClient({ options: upstreamOptions, credentials, egress, log });
-  const { clientVersion } = upstreamOptions;
   return {
     settings,
     origins: loaded.origins,
@@ -74,7 +71,6 @@ export async function wire(
     credentials,
     upstream,
     upstreamOptions,
-    clientVersion,
   };
 }
 

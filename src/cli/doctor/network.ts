@@ -152,7 +152,7 @@ export async function backendCheck(
   const { host } = new URL(wiring.settings.baseUrl);
   let response: Response;
   try {
-    response = await wiring.upstream.rawModels(wiring.clientVersion, {}, signal);
+    response = await wiring.upstream.rawModels(wiring.upstreamOptions.clientVersion, {}, signal);
   } catch (thrown) {
     const fix = signal.aborted ? undefined : backendFix(wiring, thrown);
     if (fix === undefined) throw thrown;
@@ -207,7 +207,8 @@ export async function publicApiCheck(wiring: Wiring, hear: Hear, signal: AbortSi
 
 /** What the account has, and what the owner's own list asks for in vain. */
 export function modelsCheck(wiring: Wiring, models: Models): Outcome {
-  const { clientVersion, origins } = wiring;
+  const { upstreamOptions, origins } = wiring;
+  const { clientVersion } = upstreamOptions;
   const current = "Set --client-version to that of a current Codex CLI.";
   const published = publishedModels({ origin: "live", models });
   const detail = { origin: "live", models: published };
