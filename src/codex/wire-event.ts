@@ -1,22 +1,32 @@
 import { isObject } from "../lib/json.ts";
+import { eventFrame } from "../lib/sse.ts";
+import { BULK, type DeltaPlace, type DeltaRun } from "./delta-run.ts";
 import type { CodexEvent } from "./schema.ts";
 
 /** Type sniffing saves a JSON.parse for every delta that is only passed on. */
 const TYPE_PREFIX = '{"type":"';
 
-/** One upstream event: its type and data text at once, its parsed form only if somebody asks. */
+/** Of a frame, between the name and the data. */
+const DATA_LINE = "\ndata: ";
+
+/** One upstream event: its type and text at once, its parsed form only if somebody asks. */
 export class WireEvent {
   readonly type: string;
-  /** The JSON text as upstream sent it, on one line. */
-  readonly data: string;
   /** One of the many deltas: nobody has read more of it than its type. */
   readonly isBulk: boolean;
+  /** Of a delta: two with the same run are of the same part of the answer. */
+  readonly run: DeltaRun | undefined;
+  #data: string | undefined;
+  #frame: string | undefined;
+  /** Of a run's delta, as JSON without its quotes. */
+  #delta: string | undefined;
   #parsed: CodexEvent | undefined;
 
-  private constructor(type: string, data: string, parsed: CodexEvent | undefined) {
+  private constructor(type: string, data: string | undefined, parsed?: CodexEvent, run?: DeltaRun) {
     this.type = type;
-    this.data = data;
     this.isBulk = parsed === undefined;
+    this.run = run;
+    this.#data = data;
     this.#parsed = parsed;
   }
 
@@ -27,7 +37,7 @@ export class WireEvent {
     if (data.startsWith(TYPE_PREFIX) && data.endsWith("}")) {
       const end = data.indexOf('"', TYPE_PREFIX.length);
       const type = data.slice(TYPE_PREFIX.length, end);
-      if (end > 0 && /^[a-z_.]+$/.test(type) && PASSED_ON.has(type)) return new WireEvent(type, data, undefined);
+      if (end > 0 && BULK.has(type)) return new WireEvent(type, data);
     }
     let value: unknown;
     try {
@@ -40,29 +50,48 @@ export class WireEvent {
       : undefined;
   }
 
+  /** From the frame at `at`, whose delta was found by its run. */
+  static ofRun(run: DeltaRun, text: string, at: number, { from, to, end }: DeltaPlace): WireEvent {
+    const wire = new WireEvent(run.event.type, undefined, undefined, run);
+    wire.#frame = text.slice(at, end);
+    wire.#delta = text.slice(from, to);
+    return wire;
+  }
+
   /** From an event object (tests, and events that the relay itself makes). */
   static of(event: CodexEvent): WireEvent {
     return new WireEvent(event.type, JSON.stringify(event), event);
   }
 
+  /** The JSON text as upstream sent it, on one line. */
+  get data(): string {
+    return (this.#data ??= dataOf(this.#frame ?? ""));
+  }
+
+  /** The event as a stream has it: `event:` line, `data:` line, blank line. */
+  get frame(): string {
+    return (this.#frame ??= eventFrame(this.type, this.#data ?? ""));
+  }
+
   /**
-   * The parsed event. Trusted rather than validated: deltas are most of the traffic and a strict schema would refuse
-   * tomorrow's fields. A test holds the schema against every recorded event. Throws SyntaxError on broken JSON.
+   * The parsed event; of a run's deltas without number and padding. Trusted rather than validated: deltas are most of
+   * the traffic and a strict schema would refuse tomorrow's fields. A test holds the schema against every recorded
+   * event. Throws SyntaxError on broken JSON.
    */
   get event(): CodexEvent {
-    this.#parsed ??= JSON.parse(this.data) as CodexEvent;
-    return this.#parsed;
+    return (this.#parsed ??= this.run ? this.#runEvent(this.run) : (JSON.parse(this.data) as CodexEvent));
+  }
+
+  #runEvent(run: DeltaRun): CodexEvent {
+    const raw = this.#delta ?? "";
+    const delta = raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw;
+    return { ...run.event, delta };
   }
 }
 
-/** High-volume events whose text is usually needed only to be forwarded; everything else is parsed on arrival. */
-const PASSED_ON = new Set([
-  "response.output_text.delta",
-  "response.reasoning_summary_text.delta",
-  "response.reasoning_text.delta",
-  "response.function_call_arguments.delta",
-  "response.custom_tool_call_input.delta",
-]);
+function dataOf(frame: string): string {
+  return frame.slice(frame.indexOf(DATA_LINE) + DATA_LINE.length, -2);
+}
 
 /** Hosted tools and other families of the public API: the relay passes them on without reading them. */
 const PUBLIC_FAMILY =

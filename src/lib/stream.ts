@@ -1,3 +1,5 @@
+import { Silence } from "./silence.ts";
+
 export interface FrameSource {
   /** The next frames to send, joined; "" when there is nothing to send yet; undefined at the end. Never throws. */
   next(): Promise<string | undefined>;
@@ -13,36 +15,32 @@ export interface KeepAlive {
 
 /**
  * Frames → response body. Pull-based, so a reader that stops reading stops upstream too. Bun's `type: "direct"` streams
- * are faster on paper but ignore back-pressure and keep reading for clients that have left.
+ * are faster on paper but ignore back-pressure and keep reading for clients that have left. The frames stay text: Bun
+ * writes it to the socket as UTF-8 by itself, and a copy in bytes for every event is saved.
  */
-export function toByteStream(source: FrameSource, keepAlive: KeepAlive): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  let silence: Timer | undefined;
-  return new ReadableStream<Uint8Array>({
+export function toBodyStream(source: FrameSource, keepAlive: KeepAlive): ReadableStream<string> {
+  let silence: Silence | undefined;
+  return new ReadableStream<string>({
     start(controller) {
       if (keepAlive.frame === "") return;
-      silence = setTimeout(function remind() {
+      silence = new Silence(keepAlive.everyMs, () => {
         // A reader that is behind has bytes to read already.
-        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(keepAlive.frame));
-        silence = setTimeout(remind, keepAlive.everyMs);
-      }, keepAlive.everyMs);
+        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(keepAlive.frame);
+      });
     },
     async pull(controller) {
-      for (;;) {
-        const frames = await source.next();
-        if (frames === undefined) {
-          clearTimeout(silence);
-          controller.close();
-          return;
-        }
-        if (frames === "") continue;
-        controller.enqueue(encoder.encode(frames));
-        silence?.refresh();
+      let frames = await source.next();
+      while (frames === "") frames = await source.next();
+      if (frames === undefined) {
+        silence?.stop();
+        controller.close();
         return;
       }
+      controller.enqueue(frames);
+      silence?.break();
     },
     cancel() {
-      clearTimeout(silence);
+      silence?.stop();
       source.cancel();
     },
   });

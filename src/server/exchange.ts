@@ -6,7 +6,7 @@ import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { writeJson } from "../lib/large-json.ts";
 import { KEEP_ALIVE_FRAME } from "../lib/sse.ts";
-import { toByteStream } from "../lib/stream.ts";
+import { toBodyStream } from "../lib/stream.ts";
 import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exchange.ts";
 import type { Context } from "../protocols/protocol.ts";
 import type { UpstreamReply } from "../upstream/client.ts";
@@ -69,7 +69,7 @@ async function streamed(
   admitted.life.isStreaming = true;
   admitted.record.isStream = true;
   const keepAlive = { frame: KEEP_ALIVE_FRAME, everyMs: deps.options.keepAliveMs };
-  return new Response(toByteStream(frameSource(way.stream, reply, admitted), keepAlive), {
+  return new Response(toBodyStream(frameSource(way.stream, reply, admitted), keepAlive), {
     headers: { ...streamHeaders(way.contentType), ...replyHeaders(protocol, reply, exchange, admitted.id) },
   });
 }
@@ -138,13 +138,18 @@ class Asking {
 /** All of a response that nobody streams. Throws RelayError when it failed or was cut off. */
 async function wholeResponse(reply: UpstreamReply, nowMs: number): Promise<JsonObject> {
   const accumulator = new ResponseAccumulator();
-  for await (const batch of reply.events) {
-    for (const event of batch) {
-      const failure = failureOf(event, nowMs);
-      if (failure) throw failure;
-      foldQuietly(accumulator, event);
+  try {
+    while (!accumulator.isComplete) {
+      const batch = await reply.events.next();
+      if (!batch) break;
+      for (const event of batch) {
+        const failure = failureOf(event, nowMs);
+        if (failure) throw failure;
+        foldQuietly(accumulator, event);
+      }
     }
-    if (accumulator.isComplete) break;
+  } finally {
+    reply.events.cancel();
   }
   const response = accumulator.toResponse();
   if (!response) throw truncated();

@@ -5,7 +5,7 @@ import type { ResponseStore } from "../codex/response-store.ts";
 import { mendTools } from "../codex/tool-schema.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { toByteStream, type FrameSource } from "../lib/stream.ts";
+import { toBodyStream, type FrameSource } from "../lib/stream.ts";
 import type { Aside, ClientStream, Context, ErrorVoice, Protocol, Translation } from "../protocols/protocol.ts";
 import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
 import { parseBody, readBody } from "./body.ts";
@@ -69,24 +69,26 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
     record.isStream = true;
     const frames = frameSource(protocol.openStream(parsed, context), reply, admitted);
     const keepAlive = { frame: protocol.keepAliveFrame, everyMs: deps.options.keepAliveMs };
-    return new Response(toByteStream(frames, keepAlive), {
+    return new Response(toBodyStream(frames, keepAlive), {
       headers: { ...streamHeaders(protocol.streamContentType), ...headers },
     });
   }
   const answer = protocol.openBody(parsed, context);
   try {
-    for await (const batch of reply.events) {
+    while (!answer.isDone) {
+      const batch = await reply.events.next();
+      if (!batch) break;
       for (const event of batch) {
         answer.onEvent(event);
         // What comes behind the end is no part of the answer, also in the same read.
         if (answer.isDone) break;
       }
-      if (answer.isDone) break;
     }
     const whole = jsonReply(answer.toBody(), 200, headers);
     record.complete();
     return whole;
   } finally {
+    reply.events.cancel();
     life.end();
   }
 }
@@ -251,23 +253,21 @@ export function frameSource(
     record.fail(error);
     return stream.onFailure(error, record.requestId);
   };
-  // An abort wakes nobody who is not reading: without this, what was read ahead stays until upstream's time is over.
-  const letGo = () => void reply.events.return().catch(() => {});
   return {
     async next() {
       if (isOver || stream.isDone) {
+        reply.events.cancel();
         life.end();
-        letGo();
         return undefined;
       }
       let frames = "";
       try {
         const batch = await reply.events.next();
-        if (batch.done) {
+        if (!batch) {
           isOver = true;
           return stream.onEnd();
         }
-        for (const event of batch.value) {
+        for (const event of batch) {
           frames += stream.onEvent(event);
           if (stream.isDone) break;
         }
@@ -282,7 +282,8 @@ export function frameSource(
     },
     cancel() {
       life.leave();
-      letGo();
+      // An abort wakes nobody who is not reading: without this, what was read ahead stays until upstream's time is over.
+      reply.events.cancel();
     },
   };
 }

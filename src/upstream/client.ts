@@ -14,7 +14,7 @@ import { CatalogueKeeper } from "./catalogue.ts";
 import { credentialHeaders } from "./credential-headers.ts";
 import type { Egress } from "./egress.ts";
 import { errandBody, errandHeaders, errandUrl, readAnswer } from "./errands.ts";
-import { readEvents } from "./events.ts";
+import { EventReader, type EventBatches } from "./events.ts";
 import { afterFirstOutput } from "./first-output.ts";
 import { Line } from "./line.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
@@ -48,8 +48,8 @@ export interface ReplyObserver {
 /** A reply that has begun well: its first event that matters is no failure, or none came for `holdMs`. */
 export interface UpstreamReply {
   readonly headers: Headers;
-  /** Batches of one network read each. Return it (or abort the signal) to let upstream go. */
-  readonly events: AsyncGenerator<WireEvent[], void, undefined>;
+  /** Batches of one network read each. Cancel it (or abort the signal) to let upstream go. */
+  readonly events: EventBatches;
   /** Fields that the backend refused and that were left out on a second try. */
   readonly dropped: readonly string[];
 }
@@ -253,13 +253,13 @@ export class UpstreamClient {
     accountId: string | undefined,
     observer: ReplyObserver | undefined,
     tether: Tether,
-  ): AsyncGenerator<WireEvent[], void, undefined> {
+  ): EventBatches {
     const contentType = response.headers.get("content-type") ?? "";
     if (!response.body || /json|html/.test(contentType)) {
       response.body?.cancel().catch(() => {});
       throw new RelayError("upstream_error", `Upstream answered with ${contentType || "nothing"} instead of a stream.`);
     }
-    return readEvents(response.body, {
+    return new EventReader(response.body, {
       idleTimeoutMs: this.#options.idleTimeoutMs,
       onIgnored: () => (this.counts.ignoredData += 1),
       onNotable: (event) => {

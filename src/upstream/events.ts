@@ -1,10 +1,8 @@
-import { createParser } from "eventsource-parser";
 import { truncated } from "../codex/failure.ts";
-import { isTerminal, WireEvent } from "../codex/wire-event.ts";
+import { isTerminal, type WireEvent } from "../codex/wire-event.ts";
 import { RelayError } from "../lib/errors.ts";
-
-/** One event may carry an image; beyond this the stream is broken. In characters. */
-const MAX_EVENT_CHARACTERS = 64 * 1024 * 1024;
+import { Silence } from "../lib/silence.ts";
+import { EventCutter } from "./event-cutter.ts";
 
 /**
  * Of a network read, taken apart at once. A fast backend fills half a megabyte at a time, which as events is many times
@@ -19,87 +17,119 @@ export interface ReadOptions {
   readonly idleTimeoutMs?: number;
   /** Called for every data field that is no event (`[DONE]`, broken JSON). */
   readonly onIgnored?: () => void;
-  /** Called with every event but the many deltas; it is yielded all the same. */
+  /** Called with every event but the many deltas; it is handed on all the same. */
   readonly onNotable?: (event: WireEvent) => void;
-  /** Called with the events of each network read, before they are yielded. */
+  /** Called with the events of each network read, before they are handed on. */
   readonly onBatch?: (batch: readonly WireEvent[]) => void;
   /** Called when upstream has said all: what is still to come are the last bytes of the body, and read here. */
   readonly onEnd?: () => void;
 }
 
-/**
- * Upstream bytes → the events of each network read. One await serves many events. Ends with the terminal event or the
- * body; a body that breaks off throws `upstream_stream_truncated`, silence throws `upstream_timeout`, events before
- * either are yielded.
- */
-export async function* readEvents(
-  body: ReadableStream<Uint8Array>,
-  options: ReadOptions = {},
-): AsyncGenerator<WireEvent[], void, undefined> {
-  let batch: WireEvent[] = [];
-  let oversize = false;
-  let isEnd = false;
-  const parser = createParser({
-    maxBufferSize: MAX_EVENT_CHARACTERS,
-    onEvent({ data }) {
-      const event = WireEvent.from(data);
-      if (!event) return options.onIgnored?.();
-      if (!event.isBulk) options.onNotable?.(event);
-      // After an `error` event the reply's own end may follow.
-      if (isTerminal(event.type) && event.type !== "error") isEnd = true;
-      batch.push(event);
-    },
-    onError(error) {
-      if (error.type === "max-buffer-size-exceeded") oversize = true;
-    },
-  });
-  const decoder = new TextDecoder();
-  const reader = body.getReader();
-  let isWaiting = false;
-  let isSilent = false;
-  const silence =
-    options.idleTimeoutMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          // Between reads it is the client that takes its time.
-          if (!isWaiting) return;
-          isSilent = true;
-          // Wakes the pending read; the throw below says why.
-          reader.cancel().catch(() => {});
-        }, options.idleTimeoutMs);
-  try {
-    for (;;) {
-      isWaiting = true;
-      silence?.refresh();
-      const { done, value } = await read(reader);
-      isWaiting = false;
-      if (isSilent) throw silentUpstream(options.idleTimeoutMs ?? 0);
-      for (const slice of value ? slicesOf(value) : [undefined]) {
-        // A last event without its blank line still counts, so the end of the body closes it.
-        parser.feed(slice ? decoder.decode(slice, { stream: true }) : `${decoder.decode()}\n\n`);
-        if (isEnd) {
-          options.onEnd?.();
-          void readToEnd(reader);
-        }
-        if (batch.length > 0) {
-          const ready = batch;
-          batch = [];
-          options.onBatch?.(ready);
-          yield ready;
-        }
-        if (oversize) throw new RelayError("upstream_error", "Upstream sent an event that is too large to be real.");
-        if (isEnd) return;
-      }
-      if (done) return;
-    }
-  } finally {
-    clearTimeout(silence);
-    if (!isEnd) reader.cancel().catch(() => {});
-  }
+/** Events in batches of one network read each: one await serves many events. */
+export interface EventBatches {
+  /** The next batch; undefined at the end. Throws RelayError. */
+  next(): Promise<WireEvent[] | undefined>;
+  /** Lets upstream go. A `next` that waits ends. */
+  cancel(): void;
 }
 
-function* slicesOf(bytes: Uint8Array): Iterable<Uint8Array> {
-  for (let start = 0; start < bytes.length; start += SLICE_BYTES) yield bytes.subarray(start, start + SLICE_BYTES);
+/**
+ * Upstream bytes → events. Ends with the terminal event or the body; a body that breaks off throws
+ * `upstream_stream_truncated`, silence throws `upstream_timeout`, both after all events that came before.
+ */
+export class EventReader implements EventBatches {
+  readonly #options: ReadOptions;
+  readonly #reader: ByteReader;
+  readonly #decoder = new TextDecoder();
+  readonly #cutter: EventCutter;
+  readonly #silence: Silence | undefined;
+  /** Of the last network read, what has not been taken apart. */
+  #bytes: Uint8Array | undefined;
+  #isWaiting = false;
+  #isSilent = false;
+  /** Upstream has said all. */
+  #hasEnded = false;
+  #isOver = false;
+
+  constructor(body: ReadableStream<Uint8Array>, options: ReadOptions = {}) {
+    this.#options = options;
+    this.#reader = body.getReader();
+    this.#cutter = new EventCutter({
+      onIgnored: options.onIgnored,
+      onNotable: (event) => {
+        options.onNotable?.(event);
+        // After an `error` event the reply's own end may follow.
+        if (isTerminal(event.type) && event.type !== "error") this.#hasEnded = true;
+      },
+    });
+    if (options.idleTimeoutMs !== undefined)
+      this.#silence = new Silence(options.idleTimeoutMs, () => this.#fallSilent());
+  }
+
+  async next(): Promise<WireEvent[] | undefined> {
+    while (!this.#isOver) {
+      const batch = this.#take(this.#bytes ?? (await this.#read()));
+      if (batch.length > 0) return batch;
+      if (this.#cutter.isOversize) {
+        this.cancel();
+        throw new RelayError("upstream_error", "Upstream sent an event that is too large to be real.");
+      }
+    }
+    return undefined;
+  }
+
+  cancel(): void {
+    if (this.#isOver) return;
+    this.#close();
+    this.#reader.cancel().catch(() => {});
+  }
+
+  /** The next bytes of the body; undefined at its end. */
+  async #read(): Promise<Uint8Array | undefined> {
+    this.#isWaiting = true;
+    this.#silence?.break();
+    try {
+      const { value } = await this.#reader.read();
+      this.#isWaiting = false;
+      if (!this.#isSilent) return value;
+    } catch (thrown) {
+      this.cancel();
+      throw thrown instanceof RelayError || isAbort(thrown) ? thrown : truncated(thrown);
+    }
+    this.#close();
+    throw silentUpstream(this.#options.idleTimeoutMs ?? 0);
+  }
+
+  /** The events in the next slice of what was read; none are left at the body's end. */
+  #take(bytes: Uint8Array | undefined): WireEvent[] {
+    if (this.#isOver) return [];
+    const isLong = bytes !== undefined && bytes.length > SLICE_BYTES;
+    const slice = isLong ? bytes.subarray(0, SLICE_BYTES) : bytes;
+    this.#bytes = isLong ? bytes.subarray(SLICE_BYTES) : undefined;
+    // A last event without its blank line still counts, so the end of the body closes it.
+    const text = slice ? this.#decoder.decode(slice, { stream: true }) : `${this.#decoder.decode()}\n\n`;
+    const batch = this.#cutter.feed(text);
+    if (this.#hasEnded || !slice) this.#close();
+    if (this.#hasEnded) {
+      this.#options.onEnd?.();
+      void readToEnd(this.#reader);
+    }
+    if (batch.length > 0) this.#options.onBatch?.(batch);
+    return batch;
+  }
+
+  #close(): void {
+    this.#isOver = true;
+    this.#silence?.stop();
+  }
+
+  #fallSilent(): void {
+    // Between reads it is the client that takes its time.
+    if (!this.#isWaiting) return;
+    this.#isSilent = true;
+    // Wakes the pending read, which then says why.
+    this.#reader.cancel().catch(() => {});
+  }
 }
 
 interface ByteReader {
@@ -116,15 +146,6 @@ async function readToEnd(reader: ByteReader): Promise<void> {
     // Nobody waits for these bytes.
   } finally {
     clearTimeout(timer);
-  }
-}
-
-async function read(reader: ByteReader): Promise<{ done: boolean; value?: Uint8Array | undefined }> {
-  try {
-    return await reader.read();
-  } catch (error) {
-    if (error instanceof RelayError || isAbort(error)) throw error;
-    throw truncated(error);
   }
 }
 

@@ -1,55 +1,61 @@
 import { failureOf, truncated } from "../codex/failure.ts";
 import { isPreamble, type WireEvent } from "../codex/wire-event.ts";
-
-type Batches = AsyncGenerator<WireEvent[], void, undefined>;
+import type { EventBatches } from "./events.ts";
 
 /** A batch already read, or one still under way when holding ended. */
-type Held = IteratorResult<WireEvent[], void> | Promise<IteratorResult<WireEvent[], void>>;
+type Held = WireEvent[] | Promise<WireEvent[] | undefined>;
 
 /**
  * Reads until the first event that matters, so that a failure inside a 200 can still be retried or get its true
  * status, and returns all batches from the first on. Gives up holding after `holdMs`: a model that thinks long must not
  * leave the client without an answer. Throws RelayError when the reply begins with a failure or ends before output.
  */
-export async function afterFirstOutput(events: Batches, holdMs: number, now: () => number): Promise<Batches> {
+export async function afterFirstOutput(events: EventBatches, holdMs: number, now: () => number): Promise<EventBatches> {
   const held: Held[] = [];
   const deadline = Promise.withResolvers<"held">();
   const timer = setTimeout(() => deadline.resolve("held"), holdMs);
   try {
     for (;;) {
       const next = events.next();
-      const result = await Promise.race([next, deadline.promise]);
-      if (result === "held") {
+      const batch = await Promise.race([next, deadline.promise]);
+      if (batch === "held") {
         // Whoever reads on gets its failure; a client that leaves first must not leave it to nobody.
         next.catch(() => {});
-        return chain([...held, next], events);
+        return new Resumed([...held, next], events);
       }
       // Nothing came that mattered: still time for a true status.
-      if (result.done) throw truncated();
-      held.push(result);
-      const decisive = result.value.find((event) => !isPreamble(event.type));
+      if (!batch) throw truncated();
+      held.push(batch);
+      const decisive = batch.find((event) => !isPreamble(event.type));
       const failure = decisive && failureOf(decisive, now());
       if (failure) {
-        await events.return();
+        events.cancel();
         throw failure;
       }
-      if (decisive) return chain(held, events);
+      if (decisive) return new Resumed(held, events);
     }
   } finally {
     clearTimeout(timer);
   }
 }
 
-async function* chain(held: Held[], rest: Batches): Batches {
-  try {
-    // Taken out one by one: this lives as long as the reply, and what was handed on must not.
-    for (let batch = held.shift(); batch; batch = held.shift()) {
-      const result = await batch;
-      if (result.done) return;
-      yield result.value;
-    }
-    yield* rest;
-  } finally {
-    await rest.return();
+/** What was held, and then the rest. */
+class Resumed implements EventBatches {
+  readonly #held: Held[];
+  readonly #rest: EventBatches;
+
+  constructor(held: Held[], rest: EventBatches) {
+    this.#held = held;
+    this.#rest = rest;
+  }
+
+  /** Taken out one by one: this lives as long as the reply, and what was handed on must not. */
+  next(): Promise<WireEvent[] | undefined> {
+    const held = this.#held.shift();
+    return held ? Promise.resolve(held) : this.#rest.next();
+  }
+
+  cancel(): void {
+    this.#rest.cancel();
   }
 }

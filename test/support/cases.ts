@@ -8,7 +8,7 @@ import type { WireEvent } from "../../src/codex/wire-event.ts";
 import { RelayError } from "../../src/lib/errors.ts";
 import { DIALECTS } from "../../src/protocols/index.ts";
 import type { Context, Protocol, ReasoningMode } from "../../src/protocols/protocol.ts";
-import { readEvents } from "../../src/upstream/events.ts";
+import { EventReader } from "../../src/upstream/events.ts";
 
 const SPOKEN = await Promise.all(
   DIALECTS.map(async (dialect) => ({ route: dialect.paths[0] ?? "", protocol: await dialect.load() })),
@@ -91,7 +91,8 @@ export function cut(tape: Uint8Array, places: readonly number[]): ReadableStream
 
 export async function eventsOf(tape: Uint8Array, places: readonly number[] = []): Promise<WireEvent[]> {
   const events: WireEvent[] = [];
-  for await (const batch of readEvents(cut(tape, places))) events.push(...batch);
+  const batches = new EventReader(cut(tape, places));
+  for (let batch = await batches.next(); batch; batch = await batches.next()) events.push(...batch);
   return events;
 }
 

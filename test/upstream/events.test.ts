@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readEvents } from "../../src/upstream/events.ts";
+import { EventReader, type EventBatches } from "../../src/upstream/events.ts";
 
 function body(...chunks: (string | Uint8Array)[]): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
@@ -12,8 +12,13 @@ function body(...chunks: (string | Uint8Array)[]): ReadableStream<Uint8Array> {
 }
 
 async function all(stream: ReadableStream<Uint8Array>) {
-  const found: string[] = [];
-  for await (const batch of readEvents(stream)) found.push(...batch.map((event) => event.data));
+  return (await batchesOf(new EventReader(stream))).flat();
+}
+
+/** The data of all events, by batch. */
+async function batchesOf(events: EventBatches): Promise<string[][]> {
+  const found: string[][] = [];
+  for (let batch = await events.next(); batch; batch = await events.next()) found.push(batch.map(({ data }) => data));
   return found;
 }
 
@@ -41,25 +46,25 @@ test("two data lines are one event", async () => {
 
 test("what is no event is passed over and counted", async () => {
   let ignored = 0;
-  const stream = readEvents(body(`data: [DONE]\n\ndata: {broken\n\ndata: 5\n\ndata: ${B}\n\n`), {
+  const stream = new EventReader(body(`data: [DONE]\n\ndata: {broken\n\ndata: 5\n\ndata: ${B}\n\n`), {
     onIgnored: () => (ignored += 1),
   });
   const batch = await stream.next();
-  expect(batch.value?.map((event) => event.type)).toEqual(["keepalive"]);
+  expect(batch?.map((event) => event.type)).toEqual(["keepalive"]);
   expect(ignored).toBe(3);
 });
 
 test("the data's own type wins over the event line", async () => {
-  const batches = readEvents(body(`event: response.completed\ndata: ${B}\n\n`));
-  expect((await batches.next()).value?.[0]?.type).toBe("keepalive");
+  const batches = new EventReader(body(`event: response.completed\ndata: ${B}\n\n`));
+  expect((await batches.next())?.[0]?.type).toBe("keepalive");
 });
 
 test("silence ends the reply with a timeout, after what had come", async () => {
   const stream = new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(new TextEncoder().encode(`data: ${B}\n\n`)),
   });
-  const batches = readEvents(stream, { idleTimeoutMs: 20 });
-  expect((await batches.next()).value).toHaveLength(1);
+  const batches = new EventReader(stream, { idleTimeoutMs: 20 });
+  expect(await batches.next()).toHaveLength(1);
   await expect(batches.next()).rejects.toMatchObject({ code: "upstream_timeout", status: 504 });
 });
 
@@ -69,16 +74,19 @@ test("a client that takes its time is not a silent upstream, which is still noti
       for (const _ of [1, 2]) controller.enqueue(new TextEncoder().encode(`data: ${B}\n\n`));
     },
   });
-  const batches = readEvents(stream, { idleTimeoutMs: 20 });
-  expect((await batches.next()).value).toHaveLength(1);
+  const batches = new EventReader(stream, { idleTimeoutMs: 20 });
+  expect(await batches.next()).toHaveLength(1);
   await Bun.sleep(60);
-  expect((await batches.next()).value).toHaveLength(1);
+  expect(await batches.next()).toHaveLength(1);
   await expect(batches.next()).rejects.toMatchObject({ code: "upstream_timeout" });
 });
 
 test("a body that breaks off is an error, not an end", async () => {
   const stream = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new TypeError("reset")) });
-  await expect(readEvents(stream).next()).rejects.toMatchObject({ code: "upstream_stream_truncated", status: 502 });
+  await expect(new EventReader(stream).next()).rejects.toMatchObject({
+    code: "upstream_stream_truncated",
+    status: 502,
+  });
 });
 
 test("leaving early lets go of the body", async () => {
@@ -89,18 +97,16 @@ test("leaving early lets go of the body", async () => {
       isCancelled = true;
     },
   });
-  for await (const batch of readEvents(stream)) {
-    expect(batch.length).toBeGreaterThan(0);
-    break;
-  }
+  const events = new EventReader(stream);
+  expect(await events.next()).not.toBeEmpty();
+  events.cancel();
   expect(isCancelled).toBe(true);
 });
 
 test("a large network read is taken apart bit by bit, as its reader asks for more", async () => {
   const frame = `data: ${A}\n\n`;
   const frames = 40_000;
-  const sizes: number[] = [];
-  for await (const batch of readEvents(body(frame.repeat(frames)))) sizes.push(batch.length);
+  const sizes = (await batchesOf(new EventReader(body(frame.repeat(frames))))).map(({ length }) => length);
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(frames);
   expect(Math.max(...sizes)).toBeLessThan(frames / 20);
 });
@@ -125,12 +131,8 @@ test("after the last event the rest of the body is read, and nothing of it is pa
     },
   });
   let hasEnded = false;
-  const found: string[] = [];
-  for await (const batch of readEvents(stream, { onEnd: () => (hasEnded = true) })) {
-    found.push(...batch.map((event) => event.data));
-    break;
-  }
-  expect(found).toEqual([END]);
+  const events = new EventReader(stream, { onEnd: () => (hasEnded = true) });
+  expect((await events.next())?.map(({ data }) => data)).toEqual([END]);
   expect(hasEnded).toBe(true);
   await ended.promise;
   expect(isReadToEnd).toBe(true);

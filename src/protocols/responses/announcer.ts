@@ -21,7 +21,7 @@ export class Announcer {
   /** The event's frame after the announcements that it needs; "" when it is said already or has to wait. */
   frames(wire: WireEvent): string {
     const { event } = wire;
-    const frame = eventFrame(wire.type, wire.data);
+    const frame = wire.frame;
     if (!("output_index" in event) || typeof event.output_index !== "number") return frame;
     const index: number = event.output_index;
     if (event.type === "response.output_item.added") {

@@ -1,4 +1,5 @@
 import { foldQuietly, ResponseAccumulator } from "../../codex/accumulate.ts";
+import type { DeltaRun } from "../../codex/delta-run.ts";
 import { failureOf, truncated } from "../../codex/failure.ts";
 import type { CodexEvent, ResponseObject } from "../../codex/schema.ts";
 import { responseOf } from "../../codex/trusted.ts";
@@ -21,8 +22,8 @@ export class VerbatimStream implements ClientStream {
   isDone = false;
 
   onEvent(wire: WireEvent): string {
-    this.isDone = isTerminal(wire.type) && wire.type !== "error";
-    return eventFrame(wire.type, wire.data);
+    if (!wire.isBulk) this.isDone = isTerminal(wire.type) && wire.type !== "error";
+    return wire.frame;
   }
 
   /** The CLI recognises a stream without a terminal event and asks again by itself. */
@@ -47,11 +48,12 @@ export class SafeStream implements ClientStream {
   readonly #context: Context;
   readonly #accumulator = new ResponseAccumulator();
   readonly #announcer = new Announcer();
-  /** What the data of the last delta's item and part contains. */
-  #lastItem = "";
-  #lastPart = "";
-  /** Deltas of items that are not done yet, kept unparsed: only a stream without `done` events needs them again. */
-  #undone: WireEvent[] = [];
+  /** Of the last delta, if it was sent as it came. */
+  #run: DeltaRun | undefined;
+  /** Deltas of items that are not done yet, by item, unparsed: only a stream without `done` events needs them again. */
+  readonly #undone = new Map<string | undefined, WireEvent[]>();
+  /** Those of the last delta's item. */
+  #undoneOfItem: WireEvent[] = [];
   /** Of the `response.created` that was sent. */
   #id: string | undefined;
 
@@ -63,6 +65,7 @@ export class SafeStream implements ClientStream {
   /** An event that is mangled is lost, no more; without its end the reply was cut off. */
   onEvent(wire: WireEvent): string {
     try {
+      if (wire.isBulk) return this.#delta(wire);
       return isTerminal(wire.type) ? this.#terminal(wire) : this.#ordinary(wire);
     } catch (thrown) {
       if (thrown instanceof RelayError) throw thrown;
@@ -96,32 +99,33 @@ export class SafeStream implements ClientStream {
     const isCreated = wire.type === "response.created";
     if (isCreated && this.#id === undefined && response.id) {
       this.#id = response.id;
-      return eventFrame(wire.type, wire.data);
+      return wire.frame;
     }
     const head = this.#preamble(response);
-    return isCreated || response.id !== this.#id ? head : head + eventFrame(wire.type, wire.data);
+    return isCreated || response.id !== this.#id ? head : head + wire.frame;
   }
 
   /** Deltas are most of the traffic: the one that continues the last part passes without being parsed. */
   #delta(wire: WireEvent): string {
-    this.#undone.push(wire);
-    if (this.#lastItem !== "" && wire.data.includes(this.#lastItem) && wire.data.includes(this.#lastPart)) {
-      return eventFrame(wire.type, wire.data);
+    if (wire.run && wire.run === this.#run) {
+      this.#undoneOfItem.push(wire);
+      return wire.frame;
     }
-    const { event } = wire;
+    const id = itemIdOf(wire.event);
     const frames = this.#preamble() + this.#announcer.frames(wire);
-    const isShown = frames.endsWith(eventFrame(wire.type, wire.data));
-    const itemId = "item_id" in event && event.item_id ? event.item_id : undefined;
-    this.#lastItem = itemId === undefined || !isShown ? "" : `"item_id":${JSON.stringify(itemId)}`;
-    this.#lastPart = partMark(event);
+    this.#run = frames.endsWith(wire.frame) ? wire.run : undefined;
+    this.#undoneOfItem = this.#undone.get(id) ?? [];
+    this.#undone.set(id, this.#undoneOfItem);
+    this.#undoneOfItem.push(wire);
     return frames;
   }
 
   /** What a `done` event says replaces the deltas before it. */
   #forgetDeltas(event: CodexEvent): void {
-    const id = event.type === "response.output_item.done" ? event.item.id : "item_id" in event ? event.item_id : "";
-    const mark = `"item_id":${JSON.stringify(id ?? "")}`;
-    this.#undone = this.#undone.filter((delta) => !delta.data.includes(mark));
+    const id = itemIdOf(event);
+    if (id === undefined) return;
+    this.#undone.delete(id);
+    this.#run = undefined;
   }
 
   #preamble(known: ResponseObject = {}): string {
@@ -138,7 +142,7 @@ export class SafeStream implements ClientStream {
     if (failure && wire.type !== "response.failed") return this.onFailure(failure);
     const { event } = wire;
     const head = this.#preamble(responseOf(event));
-    for (const delta of this.#undone) foldQuietly(this.#accumulator, delta);
+    for (const delta of [...this.#undone.values()].flat()) foldQuietly(this.#accumulator, delta);
     this.#accumulator.onEvent(wire);
     const response = { ...this.#accumulator.toResponse(), id: this.#id };
     const whole = completeResponse(response, this.#request, this.#context);
@@ -154,8 +158,8 @@ function endOf({ status }: ResponseObject): string {
   return status === "failed" || status === "incomplete" ? status : "completed";
 }
 
-/** What the data of every delta of a part contains beside the item's id. */
-function partMark(event: CodexEvent): string {
-  if ("summary_index" in event) return `"summary_index":${String(event.summary_index)}`;
-  return "content_index" in event ? `"content_index":${String(event.content_index)}` : "";
+/** Of the item that an event speaks of; undefined when it does not say. */
+function itemIdOf(event: CodexEvent): string | undefined {
+  if (event.type === "response.output_item.done") return event.item.id || undefined;
+  return "item_id" in event && typeof event.item_id === "string" && event.item_id !== "" ? event.item_id : undefined;
 }
