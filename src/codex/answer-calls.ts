@@ -1,4 +1,5 @@
 import type { OutputItem } from "./schema.ts";
+import { Told } from "./told.ts";
 import { textOf } from "./trusted.ts";
 
 /** A tool call of an answer. One object for all that is told of it. */
@@ -16,7 +17,7 @@ interface Call extends AnswerCall {
   /** Arguments or input that came with the announcement; only needed when nothing else comes. */
   readonly announced: string;
   /** Arguments or input told so far. */
-  told: string;
+  readonly told: Told;
   /** All of it is told: a delta that comes after is a repetition. */
   isWhole: boolean;
   isEnded: boolean;
@@ -51,7 +52,7 @@ export class AnswerCalls {
       name: item.name ?? "",
       isCustom: item.type === "custom_tool_call",
       announced: wholeOf(item),
-      told: "",
+      told: new Told(),
       isWhole: false,
       isEnded: false,
     };
@@ -109,20 +110,21 @@ export class AnswerCalls {
 
   #end(call: Call): void {
     // Clients parse arguments as JSON, which an empty string is not.
-    if (call.told === "" && !call.isCustom) this.#tell(call, "{}");
+    if (call.told.length === 0 && !call.isCustom) this.#tell(call, "{}");
     call.isEnded = true;
     this.#sink.callEnd(call);
   }
 
   #rest(call: Call, whole: string): void {
-    if (whole === "" || !whole.startsWith(call.told)) return;
-    this.#tell(call, whole.slice(call.told.length));
+    const rest = whole === "" ? undefined : call.told.restOf(whole);
+    if (rest === undefined) return;
+    this.#tell(call, rest);
     call.isWhole = true;
   }
 
   #tell(call: Call, text: string): void {
     if (text === "" || call.isEnded) return;
-    call.told += text;
+    call.told.add(text);
     this.#sink.callDelta(call, text);
   }
 }

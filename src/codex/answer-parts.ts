@@ -1,3 +1,4 @@
+import { Told } from "./told.ts";
 import { textOf } from "./trusted.ts";
 
 /** A part of an output item: of its text, its summary or its reasoning. One object for all events that speak of it. */
@@ -10,7 +11,7 @@ export interface AnswerPart {
 
 interface Part extends AnswerPart {
   readonly kind: string;
-  told: string;
+  readonly told: Told;
   /** All of it is told: a delta that comes after is a repetition. */
   isWhole: boolean;
 }
@@ -37,28 +38,26 @@ export class AnswerParts {
   grow(of: AnswerPart, text: string): string {
     const part = of as Part;
     if (!text || part.isWhole) return "";
-    part.told += text;
+    part.told.add(text);
     return text;
   }
 
   /** What of the whole has not been told; nothing when something else was told. */
   rest(of: AnswerPart, whole: string): string {
-    const { told } = of as Part;
-    const text = textOf(whole);
-    return text.startsWith(told) ? text.slice(told.length) : "";
+    return (of as Part).told.restOf(textOf(whole)) ?? "";
   }
 
   /** All of `whole` is told. */
   close(of: AnswerPart, whole: string): void {
     const part = of as Part;
-    if (part.told !== "" && part.told === textOf(whole)) part.isWhole = true;
+    if (part.told.length > 0 && part.told.restOf(textOf(whole)) === "") part.isWhole = true;
   }
 
   #of(slot: number, kind: string, position: number): Part {
     const last = this.#last;
     if (last?.slot === slot && last.kind === kind && last.position === position) return last;
     const key = `${slot}/${kind}/${position}`;
-    const part = this.#byKey.get(key) ?? { slot, kind, position, told: "", isWhole: false };
+    const part = this.#byKey.get(key) ?? { slot, kind, position, told: new Told(), isWhole: false };
     this.#byKey.set(key, part);
     this.#last = part;
     return part;
