@@ -17,8 +17,9 @@ export const BULK: ReadonlySet<string> = new Set([
 const OPENING =
   /^event: ([a-z_.]+)\ndata: (\{"type":"\1"(?:,"(?:sequence_number|output_index|content_index|summary_index)":\d+|,"item_id":"[^"\\\n]*")*,"delta":")/;
 
-/** What may stand behind the delta, and the end of the frame. */
-const CLOSING = /(?:,"sequence_number":\d+|,"logprobs":\[\]|,"obfuscation":"\w*")*\}\n\n/y;
+/** What may stand behind the delta, its number and padding and whatever is as plain, and the end of the frame. */
+const CLOSING =
+  /(?:,"(?!type"|delta"|item_id"|output_index"|content_index"|summary_index")\w+":(?:\d+|null|\[\]|"[^"\\\n]*"))*\}\n\n/y;
 
 const NUMBER = '"sequence_number":';
 const BACKSLASH = 0x5c;

@@ -28,7 +28,7 @@ test.each([
   ["quotes", '{"type":"T","item_id":"msg_1","output_index":2,"content_index":0,"delta":"a\\"b\\\\"}', 'a\\"b\\\\'],
   [
     "what upstream puts behind it",
-    '{"type":"T","item_id":"msg_1","output_index":2,"content_index":0,"delta":"x","logprobs":[],"obfuscation":"aB3","sequence_number":17}',
+    '{"type":"T","item_id":"msg_1","output_index":2,"content_index":0,"delta":"x","logprobs":[],"obfuscation":"aB3/+=","sequence_number":17,"news":null}',
     "x",
   ],
 ])("%s belongs to it", (_what, json, delta) => {

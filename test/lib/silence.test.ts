@@ -1,0 +1,38 @@
+import { afterEach, beforeEach, expect, jest, test } from "bun:test";
+import { Silence } from "../../src/lib/silence.ts";
+
+beforeEach(() => void jest.useFakeTimers());
+afterEach(() => void jest.useRealTimers());
+
+/** How often silence was told of so far. */
+function heard(limitMs: number) {
+  const seen = { times: 0 };
+  return { seen, silence: new Silence(limitMs, () => (seen.times += 1)) };
+}
+
+test("silence is told of again and again, until somebody stops listening", () => {
+  const { seen, silence } = heard(100);
+  jest.advanceTimersByTime(99);
+  expect(seen.times).toBe(0);
+  jest.advanceTimersByTime(1);
+  expect(seen.times).toBe(1);
+  jest.advanceTimersByTime(200);
+  expect(seen.times).toBe(3);
+  silence.stop();
+  jest.advanceTimersByTime(1000);
+  expect(seen.times).toBe(3);
+});
+
+test("a sign of life puts it off by the whole limit", () => {
+  const { seen, silence } = heard(100);
+  for (let sign = 0; sign < 5; sign += 1) {
+    jest.advanceTimersByTime(60);
+    silence.break();
+  }
+  expect(seen.times).toBe(0);
+  jest.advanceTimersByTime(99);
+  expect(seen.times).toBe(0);
+  jest.advanceTimersByTime(1);
+  expect(seen.times).toBe(1);
+  silence.stop();
+});
