@@ -96,8 +96,9 @@ function mendSchema(schema: unknown, at: string, mended: string[], depth: number
     const mendedValue = mendKeyword(keyword, value, `${at}.${keyword}`, mended, depth);
     if (mendedValue !== value) changes[keyword] = mendedValue;
   }
-  if (isList(schema) && schema["items"] === undefined) {
-    mended.push(`${at}.items`);
+  if (isList(schema) && { ...schema, ...changes }["items"] === undefined) {
+    // Else it was there, is no schema and has been noted.
+    if (!("items" in changes)) mended.push(`${at}.items`);
     changes["items"] = {};
   }
   if (Object.keys(changes).length === 0) return schema;

@@ -29,6 +29,12 @@ describe("a keyword that the backend does not take goes, from its tool alone", (
     ["types that do not exist", { a: { type: "any" } }, { a: {} }, ["properties.a.type"]],
     ["arrays of nothing", { a: { type: "array" } }, { a: { type: "array", items: {} } }, ["properties.a.items"]],
     [
+      "arrays of null",
+      { a: { type: "array", items: null } },
+      { a: { type: "array", items: {} } },
+      ["properties.a.items"],
+    ],
+    [
       "tuples",
       { a: { type: "array", items: [{ type: "string" }, { type: "number" }] } },
       { a: { type: "array", items: { anyOf: [{ type: "string" }, { type: "number" }] } } },
