@@ -37,9 +37,10 @@ export class AnswerParts {
   /** Takes a piece in; returns what of it is news, all or nothing. */
   grow(of: AnswerPart, text: string): string {
     const part = of as Part;
-    if (!text || part.isWhole) return "";
-    part.told.add(text);
-    return text;
+    const piece = textOf(text);
+    if (piece === "" || part.isWhole) return "";
+    part.told.add(piece);
+    return piece;
   }
 
   /** What of the whole has not been told; nothing when something else was told. */

@@ -35,8 +35,8 @@ export interface DeltaPlace {
 }
 
 /**
- * Deltas of one part of an answer, one after the other. All that differs between them is their text and their number,
- * so that only the first has to be parsed: they are most of the traffic.
+ * Deltas of one part of an answer, one after the other. All that matters and differs between them is their text, so that
+ * only the first has to be parsed: they are most of the traffic.
  */
 export class DeltaRun {
   /** What their events have in common; its `delta` is empty. */
@@ -56,11 +56,13 @@ export class DeltaRun {
   static from(frame: string): DeltaRun | undefined {
     const [opening, type, data] = OPENING.exec(frame) ?? [];
     if (opening === undefined || type === undefined || data === undefined || !BULK.has(type)) return undefined;
-    const event = parseJson(`${data}"}`);
-    if (!isObject(event)) return undefined;
+    const first = parseJson(`${data}"}`);
+    if (!isObject(first)) return undefined;
+    const { sequence_number: _number, ...shared } = first;
+    const event = shared as CodexEvent;
     const numberAt = opening.indexOf(NUMBER) + NUMBER.length;
-    if (numberAt < NUMBER.length) return new DeltaRun(event as CodexEvent, opening, undefined);
-    return new DeltaRun(event as CodexEvent, opening.slice(0, numberAt), opening.slice(skipDigits(opening, numberAt)));
+    if (numberAt < NUMBER.length) return new DeltaRun(event, opening, undefined);
+    return new DeltaRun(event, opening.slice(0, numberAt), opening.slice(skipDigits(opening, numberAt)));
   }
 
   /** Of the delta whose frame begins at `at`; undefined when that is no delta of this run, or not all of it is there. */
@@ -74,7 +76,10 @@ export class DeltaRun {
     }
     const to = endOfString(text, from);
     CLOSING.lastIndex = to + 1;
-    return to >= 0 && CLOSING.test(text) ? { from, to, end: CLOSING.lastIndex } : undefined;
+    if (to < 0 || !CLOSING.test(text)) return undefined;
+    const end = CLOSING.lastIndex;
+    // A line break inside would have ended the line, whatever comes then.
+    return text.indexOf("\n", from) === end - 2 ? { from, to, end } : undefined;
   }
 }
 

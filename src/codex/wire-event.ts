@@ -12,11 +12,12 @@ const DATA_LINE = "\ndata: ";
 /** One upstream event: its type and text at once, its parsed form only if somebody asks. */
 export class WireEvent {
   readonly type: string;
-  /** One of the many deltas: nobody has read more of it than its type. */
+  /** One of the many deltas, which nobody has parsed yet. */
   readonly isBulk: boolean;
   /** Of a delta: two with the same run are of the same part of the answer. */
   readonly run: DeltaRun | undefined;
   #data: string | undefined;
+  /** As upstream wrote it; undefined where only the data is known. */
   #frame: string | undefined;
   /** Of a run's delta, as JSON without its quotes. */
   #delta: string | undefined;
@@ -70,11 +71,11 @@ export class WireEvent {
 
   /** The event as a stream has it: `event:` line, `data:` line, blank line. */
   get frame(): string {
-    return (this.#frame ??= eventFrame(this.type, this.#data ?? ""));
+    return this.#frame ?? eventFrame(this.type, this.data);
   }
 
   /**
-   * The parsed event; of a run's deltas without number and padding. Trusted rather than validated: deltas are most of
+   * The parsed event; of a run's deltas the text and whose it is, and no more. Trusted rather than validated: deltas are most of
    * the traffic and a strict schema would refuse tomorrow's fields. A test holds the schema against every recorded
    * event. Throws SyntaxError on broken JSON.
    */

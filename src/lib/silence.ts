@@ -1,34 +1,35 @@
 /**
- * Tells of silence, again and again. A sign of life costs a look at the clock and no timer, as there may be thousands
- * of them a second.
+ * Tells of silence. A sign of life costs a look at the clock and no timer, as there may be thousands of them a second.
  */
 export class Silence {
   readonly #limitMs: number;
   readonly #onSilent: () => void;
   #lastMs = performance.now();
-  #timer: Timer;
+  #timer: Timer | undefined;
+  #isStopped = false;
 
-  /** `onSilent` is called after every `limitMs` without a sign of life. */
+  /** `onSilent` is called once after `limitMs` without a sign of life, and again only if one has come meanwhile. */
   constructor(limitMs: number, onSilent: () => void) {
     this.#limitMs = limitMs;
     this.#onSilent = onSilent;
     this.#timer = setTimeout(this.#look, limitMs);
   }
 
-  /** Something is heard. */
+  /** A sign of life. */
   break(): void {
     this.#lastMs = performance.now();
+    if (this.#timer === undefined && !this.#isStopped) this.#timer = setTimeout(this.#look, this.#limitMs);
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
   }
 
   readonly #look = (): void => {
     const quietMs = performance.now() - this.#lastMs;
     const isSilent = quietMs >= this.#limitMs;
-    if (isSilent) this.#lastMs = performance.now();
-    this.#timer = setTimeout(this.#look, isSilent ? this.#limitMs : this.#limitMs - quietMs);
+    this.#timer = isSilent ? undefined : setTimeout(this.#look, this.#limitMs - quietMs);
     if (isSilent) this.#onSilent();
   };
 }

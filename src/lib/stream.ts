@@ -24,8 +24,12 @@ export function toBodyStream(source: FrameSource, keepAlive: KeepAlive): Readabl
     start(controller) {
       if (keepAlive.frame === "") return;
       silence = new Silence(keepAlive.everyMs, () => {
+        const { desiredSize } = controller;
+        // The stream has failed.
+        if (desiredSize === null) return;
         // A reader that is behind has bytes to read already.
-        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(keepAlive.frame);
+        if (desiredSize > 0) controller.enqueue(keepAlive.frame);
+        silence?.break();
       });
     },
     async pull(controller) {

@@ -48,7 +48,7 @@ export interface ReplyObserver {
 /** A reply that has begun well: its first event that matters is no failure, or none came for `holdMs`. */
 export interface UpstreamReply {
   readonly headers: Headers;
-  /** Batches of one network read each. Cancel it (or abort the signal) to let upstream go. */
+  /** Whoever stops reading before the end cancels it: an abort of the signal wakes only those who read. */
   readonly events: EventBatches;
   /** Fields that the backend refused and that were left out on a second try. */
   readonly dropped: readonly string[];

@@ -8,7 +8,7 @@ const MAX_EVENT_CHARACTERS = 64 * 1024 * 1024;
 /** An event as upstream writes it. */
 const FRAME = /event: [^\n]*\ndata: ([^\n]*)\n\n/y;
 
-export interface CutterOptions {
+interface CutterOptions {
   /** Called for every data field that is no event (`[DONE]`, broken JSON). */
   readonly onIgnored?: (() => void) | undefined;
   /** Called with every event but the many deltas; it is returned all the same. */
@@ -37,11 +37,12 @@ export class EventCutter {
 
   /** The events that end in this piece of the stream. */
   feed(piece: string): WireEvent[] {
-    this.#events = [];
     if (this.#parser) this.#parser.feed(piece);
     else if (this.#rest !== "" && !piece.includes("\n") && !piece.includes("\r")) this.#wait(this.#rest + piece);
     else this.#cut(this.#rest + piece);
-    return this.#events;
+    const events = this.#events;
+    this.#events = [];
+    return events;
   }
 
   #cut(text: string): void {
@@ -101,9 +102,16 @@ export class EventCutter {
   }
 }
 
-/** True for what may become an event in upstream's form: two lines, of which the second may have ended. */
+/** True for what may become an event in upstream's form. */
 function isBegun(rest: string): boolean {
   const first = rest.indexOf("\n");
-  const second = first < 0 ? -1 : rest.indexOf("\n", first + 1);
-  return second < 0 || (second > first + 1 && second === rest.length - 1);
+  if (!begins(rest, "event: ") || first < 0) return begins(rest, "event: ");
+  const second = rest.indexOf("\n", first + 1);
+  const isWhole = second < 0 || (second > first + 1 && second === rest.length - 1);
+  return isWhole && begins(rest.slice(first + 1), "data: ");
+}
+
+/** True for text that begins with the word, and for a beginning of the word. */
+function begins(text: string, word: string): boolean {
+  return text.startsWith(word) || word.startsWith(text);
 }

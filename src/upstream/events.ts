@@ -25,7 +25,7 @@ export interface ReadOptions {
   readonly onEnd?: () => void;
 }
 
-/** Events in batches of one network read each: one await serves many events. */
+/** Events in batches of one network read each, or of a slice of a large one: one await serves many events. */
 export interface EventBatches {
   /** The next batch; undefined at the end. Throws RelayError. */
   next(): Promise<WireEvent[] | undefined>;
@@ -108,7 +108,7 @@ export class EventReader implements EventBatches {
     this.#bytes = isLong ? bytes.subarray(SLICE_BYTES) : undefined;
     // A last event without its blank line still counts, so the end of the body closes it.
     const text = slice ? this.#decoder.decode(slice, { stream: true }) : `${this.#decoder.decode()}\n\n`;
-    const batch = this.#cutter.feed(text);
+    const batch = this.#cut(text);
     if (this.#hasEnded || !slice) this.#close();
     if (this.#hasEnded) {
       this.#options.onEnd?.();
@@ -118,8 +118,19 @@ export class EventReader implements EventBatches {
     return batch;
   }
 
+  /** Whoever is told of events may throw: then there is nobody to read for. */
+  #cut(text: string): WireEvent[] {
+    try {
+      return this.#cutter.feed(text);
+    } catch (thrown) {
+      this.cancel();
+      throw thrown;
+    }
+  }
+
   #close(): void {
     this.#isOver = true;
+    this.#bytes = undefined;
     this.#silence?.stop();
   }
 

@@ -42,6 +42,14 @@ describe("text is told once, whichever event brings it", () => {
     expect(read(...events, completed).told).toEqual(["Hi", "(stop)"]);
   });
 
+  test.each([
+    [5, "5 apples"],
+    [["x"], '["x"] it is'],
+  ])("a delta that is no text (%p) counts as what is shown of it", (given, text) => {
+    const odd = { ...delta(""), delta: given };
+    expect(read(odd, { ...textDone, text }, completed).told.join("")).toBe(`${text}(stop)`);
+  });
+
   test("a refusal is text here", () => {
     expect(read({ type: "response.refusal.done", ...at, refusal: "No." }, completed).told).toEqual(["No.", "(stop)"]);
   });

@@ -57,6 +57,14 @@ test.each([
   expect(found(first, frame(json.replace('"T"', `"${TYPE}"`)))).toBeUndefined();
 });
 
+test.each(["abc\ndata: def", "abc\n\nevent: keepalive\ndata: x"])(
+  "nor does a line break, which ends the line: %p",
+  (text) => {
+    const whole = first.replace("Hi", text);
+    expect(found(first, whole)).toBeUndefined();
+  },
+);
+
 test("a frame that has not come to its end is none yet", () => {
   for (let end = 0; end < first.length; end += 1) expect(found(first, first.slice(0, end))).toBeUndefined();
 });

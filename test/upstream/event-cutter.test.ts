@@ -71,6 +71,13 @@ test("deltas of one part are one run, and an unfinished event is never put toget
   expect(pieces.flatMap((piece) => cutter.feed(piece)).map(({ data }) => data === long)).toEqual([true]);
 });
 
+test.each([": ", "note: ", "event: x\nnote: "])("what begins with %p is passed over, however long it is", (begin) => {
+  const cutter = new EventCutter();
+  cutter.feed(begin);
+  for (let fed = 0; fed < 65; fed += 1) cutter.feed("x".repeat(1024 * 1024));
+  expect(cutter.feed(`\n\n${NEXT}`).map(({ data }) => data)).toEqual([KEEPALIVE]);
+});
+
 test("an event without end is too large to be real", () => {
   const cutter = new EventCutter();
   const piece = "x".repeat(1024 * 1024);

@@ -89,6 +89,23 @@ test("a body that breaks off is an error, not an end", async () => {
   });
 });
 
+test("so does whoever is told of an event and cannot bear it", async () => {
+  let isCancelled = false;
+  const stream = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.enqueue(new TextEncoder().encode(`data: ${B}\n\n`)),
+    cancel: () => {
+      isCancelled = true;
+    },
+  });
+  const onNotable = () => {
+    throw new Error("no");
+  };
+  const events = new EventReader(stream, { idleTimeoutMs: 60_000, onNotable });
+  await expect(events.next()).rejects.toThrow("no");
+  expect(isCancelled).toBe(true);
+  expect(await events.next()).toBeUndefined();
+});
+
 test("leaving early lets go of the body", async () => {
   let isCancelled = false;
   const stream = new ReadableStream<Uint8Array>({

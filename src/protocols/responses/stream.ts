@@ -1,7 +1,7 @@
 import { foldQuietly, ResponseAccumulator } from "../../codex/accumulate.ts";
 import type { DeltaRun } from "../../codex/delta-run.ts";
 import { failureOf, truncated } from "../../codex/failure.ts";
-import type { CodexEvent, ResponseObject } from "../../codex/schema.ts";
+import type { CodexEvent, OutputItem, ResponseObject } from "../../codex/schema.ts";
 import { responseOf } from "../../codex/trusted.ts";
 import { isTerminal, type WireEvent } from "../../codex/wire-event.ts";
 import { RelayError } from "../../lib/errors.ts";
@@ -50,8 +50,8 @@ export class SafeStream implements ClientStream {
   readonly #announcer = new Announcer();
   /** Of the last delta, if it was sent as it came. */
   #run: DeltaRun | undefined;
-  /** Deltas of items that are not done yet, by item, unparsed: only a stream without `done` events needs them again. */
-  readonly #undone = new Map<string | undefined, WireEvent[]>();
+  /** Deltas of items that are not done yet, by item: only a stream without `done` events needs them again. */
+  readonly #undone = new Map<number | string | undefined, WireEvent[]>();
   /** Those of the last delta's item. */
   #undoneOfItem: WireEvent[] = [];
   /** Of the `response.created` that was sent. */
@@ -111,20 +111,20 @@ export class SafeStream implements ClientStream {
       this.#undoneOfItem.push(wire);
       return wire.frame;
     }
-    const id = itemIdOf(wire.event);
+    const item = itemOf(wire.event);
     const frames = this.#preamble() + this.#announcer.frames(wire);
     this.#run = frames.endsWith(wire.frame) ? wire.run : undefined;
-    this.#undoneOfItem = this.#undone.get(id) ?? [];
-    this.#undone.set(id, this.#undoneOfItem);
+    this.#undoneOfItem = this.#undone.get(item) ?? [];
+    this.#undone.set(item, this.#undoneOfItem);
     this.#undoneOfItem.push(wire);
     return frames;
   }
 
   /** What a `done` event says replaces the deltas before it. */
   #forgetDeltas(event: CodexEvent): void {
-    const id = itemIdOf(event);
-    if (id === undefined) return;
-    this.#undone.delete(id);
+    const item = itemOf(event);
+    if (item === undefined) return;
+    this.#undone.delete(item);
     this.#run = undefined;
   }
 
@@ -158,8 +158,9 @@ function endOf({ status }: ResponseObject): string {
   return status === "failed" || status === "incomplete" ? status : "completed";
 }
 
-/** Of the item that an event speaks of; undefined when it does not say. */
-function itemIdOf(event: CodexEvent): string | undefined {
-  if (event.type === "response.output_item.done") return event.item.id || undefined;
-  return "item_id" in event && typeof event.item_id === "string" && event.item_id !== "" ? event.item_id : undefined;
+/** The item that an event speaks of, by its position or else its id; undefined when it does not say. */
+function itemOf(event: CodexEvent): number | string | undefined {
+  if ("output_index" in event && typeof event.output_index === "number") return event.output_index;
+  const id = "item" in event ? (event.item as OutputItem).id : "item_id" in event ? event.item_id : undefined;
+  return typeof id === "string" && id !== "" ? id : undefined;
 }

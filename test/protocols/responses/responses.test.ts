@@ -327,6 +327,13 @@ describe("a streamed reply", () => {
     expect(frames.at(-1)?.response?.["output"]).toEqual([message]);
   });
 
+  test.each([{ item_id: "" }, { item_id: undefined }, {}])("has it once, whatever its item is called: %p", (name) => {
+    const of = (event: object) => ({ output_index: 0, content_index: 0, item_id: "msg_1", ...event, ...name });
+    const done = of({ type: "response.output_text.done", text: "Hi" });
+    const frames = stream([created, of(delta("H")), of(delta("i")), done, completed]);
+    expect(frames.at(-1)?.response?.["output"]).toMatchObject([{ content: [{ text: "Hi" }] }]);
+  });
+
   test("that fails first begins with response.created all the same", () => {
     const frames = stream([
       {
