@@ -75,9 +75,9 @@ export class WireEvent {
   }
 
   /**
-   * The parsed event; of a run's deltas the text and whose it is, and no more. Trusted rather than validated: deltas are most of
-   * the traffic and a strict schema would refuse tomorrow's fields. A test holds the schema against every recorded
-   * event. Throws SyntaxError on broken JSON.
+   * The parsed event; of a run's deltas the text and whose it is, and no more. Trusted rather than validated: deltas are
+   * most of the traffic and a strict schema would refuse tomorrow's fields. A test holds the schema against every
+   * recorded event. Throws SyntaxError on broken JSON.
    */
   get event(): CodexEvent {
     return (this.#parsed ??= this.run ? this.#runEvent(this.run) : (JSON.parse(this.data) as CodexEvent));

@@ -249,7 +249,6 @@ export function frameSource(
   let isOver = false;
   const fail = (thrown: unknown) => {
     isOver = true;
-    reply.events.cancel();
     const error = toRelayError(thrown);
     record.fail(error);
     return stream.onFailure(error, record.requestId);
@@ -275,8 +274,8 @@ export function frameSource(
         if (stream.isDone) record.complete();
         return frames;
       } catch (thrown) {
-        if (!life.signal.aborted) return frames + fail(thrown);
         reply.events.cancel();
+        if (!life.signal.aborted) return frames + fail(thrown);
         // When the client has left nobody is to be told; when the relay stops, the client is.
         const { reason } = life.signal as { reason: unknown };
         return reason instanceof RelayError ? frames + fail(reason) : undefined;

@@ -16,9 +16,9 @@ interface CutterOptions {
 }
 
 /**
- * Text of a stream → its events. Upstream writes each as one `event:` line, one `data:` line and a blank one. Looking
- * for just that takes a tenth of the time of reading all that the standard allows; at the first sight of anything else
- * the standard's parser takes over, for the rest of the stream.
+ * Text of a stream → its events. Upstream writes each as one `event:` line, one `data:` line and a blank one: looking
+ * for just that is less work than reading all that the standard allows, and tells deltas of one part from others. At the
+ * first sight of anything else the standard's parser takes over, for the rest of the stream.
  */
 export class EventCutter {
   /** An event was too large to be real; nothing more comes. */
