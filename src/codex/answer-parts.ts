@@ -45,13 +45,14 @@ export class AnswerParts {
 
   /** What of the whole has not been told; nothing when something else was told. */
   rest(of: AnswerPart, whole: string): string {
-    return (of as Part).told.restOf(textOf(whole)) ?? "";
+    const { told, isWhole } = of as Part;
+    return isWhole ? "" : (told.restOf(textOf(whole)) ?? "");
   }
 
   /** All of `whole` is told. */
   close(of: AnswerPart, whole: string): void {
     const part = of as Part;
-    if (part.told.length > 0 && part.told.restOf(textOf(whole)) === "") part.isWhole = true;
+    if (!part.isWhole && part.told.length > 0 && part.told.restOf(textOf(whole)) === "") part.isWhole = true;
   }
 
   #of(slot: number, kind: string, position: number): Part {
