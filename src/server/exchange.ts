@@ -10,6 +10,7 @@ import { toBodyStream } from "../lib/stream.ts";
 import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exchange.ts";
 import type { Context } from "../protocols/protocol.ts";
 import type { UpstreamReply } from "../upstream/client.ts";
+import { readBatches } from "../upstream/events.ts";
 import { isForm, parseBody, parseForm, readBody } from "./body.ts";
 import {
   contextOf,
@@ -138,19 +139,14 @@ class Asking {
 /** All of a response that nobody streams. Throws RelayError when it failed or was cut off. */
 async function wholeResponse(reply: UpstreamReply, nowMs: number): Promise<JsonObject> {
   const accumulator = new ResponseAccumulator();
-  try {
-    while (!accumulator.isComplete) {
-      const batch = await reply.events.next();
-      if (!batch) break;
-      for (const event of batch) {
-        const failure = failureOf(event, nowMs);
-        if (failure) throw failure;
-        foldQuietly(accumulator, event);
-      }
+  await readBatches(reply.events, (batch) => {
+    for (const event of batch) {
+      const failure = failureOf(event, nowMs);
+      if (failure) throw failure;
+      foldQuietly(accumulator, event);
     }
-  } finally {
-    reply.events.cancel();
-  }
+    return accumulator.isComplete;
+  });
   const response = accumulator.toResponse();
   if (!response) throw truncated();
   return response;

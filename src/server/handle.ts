@@ -8,6 +8,7 @@ import type { Log } from "../lib/log.ts";
 import { toBodyStream, type FrameSource } from "../lib/stream.ts";
 import type { Aside, ClientStream, Context, ErrorVoice, Protocol, Translation } from "../protocols/protocol.ts";
 import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
+import { readBatches } from "../upstream/events.ts";
 import { parseBody, readBody } from "./body.ts";
 import type { Visitor } from "./gate.ts";
 import type { Life } from "./life.ts";
@@ -75,20 +76,18 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
   }
   const answer = protocol.openBody(parsed, context);
   try {
-    while (!answer.isDone) {
-      const batch = await reply.events.next();
-      if (!batch) break;
+    await readBatches(reply.events, (batch) => {
       for (const event of batch) {
         answer.onEvent(event);
         // What comes behind the end is no part of the answer, also in the same read.
-        if (answer.isDone) break;
+        if (answer.isDone) return true;
       }
-    }
+      return false;
+    });
     const whole = jsonReply(answer.toBody(), 200, headers);
     record.complete();
     return whole;
   } finally {
-    reply.events.cancel();
     life.end();
   }
 }

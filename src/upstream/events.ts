@@ -34,6 +34,21 @@ export interface EventBatches {
 }
 
 /**
+ * Reads batches until one was the last that is wanted (`onBatch` says true) or there are no more, and lets upstream go.
+ * Throws what reading or `onBatch` throws.
+ */
+export async function readBatches(
+  events: EventBatches,
+  onBatch: (batch: readonly WireEvent[]) => boolean,
+): Promise<void> {
+  try {
+    for (let batch = await events.next(); batch; batch = await events.next()) if (onBatch(batch)) return;
+  } finally {
+    events.cancel();
+  }
+}
+
+/**
  * Upstream bytes → events. Ends with the terminal event or the body; a body that breaks off throws
  * `upstream_stream_truncated`, silence throws `upstream_timeout`, both after all events that came before.
  */

@@ -10,12 +10,17 @@ function heard(limitMs: number) {
   return { seen, silence: new Silence(limitMs, () => (seen.times += 1)) };
 }
 
-test("silence is told of once, and again after a sign of life", () => {
-  const { seen, silence } = heard(100);
-  jest.advanceTimersByTime(99);
+/** The first time is after `limitMs` from now, not a millisecond before. */
+function expectAfter(limitMs: number, seen: { readonly times: number }): void {
+  jest.advanceTimersByTime(limitMs - 1);
   expect(seen.times).toBe(0);
   jest.advanceTimersByTime(1);
   expect(seen.times).toBe(1);
+}
+
+test("silence is told of once, and again after a sign of life", () => {
+  const { seen, silence } = heard(100);
+  expectAfter(100, seen);
   jest.advanceTimersByTime(1000);
   expect(seen.times).toBe(1);
   silence.break();
@@ -39,9 +44,6 @@ test("a sign of life puts it off by the whole limit", () => {
     silence.break();
   }
   expect(seen.times).toBe(0);
-  jest.advanceTimersByTime(99);
-  expect(seen.times).toBe(0);
-  jest.advanceTimersByTime(1);
-  expect(seen.times).toBe(1);
+  expectAfter(100, seen);
   silence.stop();
 });

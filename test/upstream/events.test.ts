@@ -89,35 +89,35 @@ test("a body that breaks off is an error, not an end", async () => {
   });
 });
 
-test("so does whoever is told of an event and cannot bear it", async () => {
-  let isCancelled = false;
+/** A body that has always more to say, and whether it was let go. */
+function endless() {
+  const seen = { isCancelled: false };
   const stream = new ReadableStream<Uint8Array>({
     pull: (controller) => controller.enqueue(new TextEncoder().encode(`data: ${B}\n\n`)),
     cancel: () => {
-      isCancelled = true;
+      seen.isCancelled = true;
     },
   });
+  return { seen, stream };
+}
+
+test("leaving early lets go of the body", async () => {
+  const { seen, stream } = endless();
+  const events = new EventReader(stream);
+  expect(await events.next()).not.toBeEmpty();
+  events.cancel();
+  expect(seen.isCancelled).toBe(true);
+});
+
+test("so does whoever is told of an event and cannot bear it", async () => {
+  const { seen, stream } = endless();
   const onNotable = () => {
     throw new Error("no");
   };
   const events = new EventReader(stream, { idleTimeoutMs: 60_000, onNotable });
   await expect(events.next()).rejects.toThrow("no");
-  expect(isCancelled).toBe(true);
+  expect(seen.isCancelled).toBe(true);
   expect(await events.next()).toBeUndefined();
-});
-
-test("leaving early lets go of the body", async () => {
-  let isCancelled = false;
-  const stream = new ReadableStream<Uint8Array>({
-    pull: (controller) => controller.enqueue(new TextEncoder().encode(`data: ${B}\n\n`)),
-    cancel: () => {
-      isCancelled = true;
-    },
-  });
-  const events = new EventReader(stream);
-  expect(await events.next()).not.toBeEmpty();
-  events.cancel();
-  expect(isCancelled).toBe(true);
 });
 
 test("a large network read is taken apart bit by bit, as its reader asks for more", async () => {

@@ -142,7 +142,7 @@ export class SafeStream implements ClientStream {
     if (failure && wire.type !== "response.failed") return this.onFailure(failure);
     const { event } = wire;
     const head = this.#preamble(responseOf(event));
-    for (const delta of [...this.#undone.values()].flat()) foldQuietly(this.#accumulator, delta);
+    for (const deltas of this.#undone.values()) for (const delta of deltas) foldQuietly(this.#accumulator, delta);
     this.#accumulator.onEvent(wire);
     const response = { ...this.#accumulator.toResponse(), id: this.#id };
     const whole = completeResponse(response, this.#request, this.#context);
