@@ -15,24 +15,24 @@ ARG TARGETARCH
 ARG COMMIT=
 ARG REPOSITORY=
 RUN case "$TARGETARCH" in amd64) target=linux-x64 ;; arm64) target=linux-arm64 ;; *) target=linux-$TARGETARCH ;; esac; \
-    CODEX_RELAY_COMMIT=$COMMIT CODEX_RELAY_REPOSITORY=$REPOSITORY \
-      "$(sh test/get-bun.sh)" build.ts --target "$target" --out /out/codex-relay \
+    PLANSOCKET_COMMIT=$COMMIT PLANSOCKET_REPOSITORY=$REPOSITORY \
+      "$(sh test/get-bun.sh)" build.ts --target "$target" --out /out/plansocket \
     && mkdir /out/codex /out/state
 
 FROM ${BASE_IMAGE}
-COPY --from=build /out/codex-relay /usr/local/bin/codex-relay
+COPY --from=build /out/plansocket /usr/local/bin/plansocket
 # Volumes that are empty take over the owner of the folder that they cover.
 COPY --from=build --chown=65532:65532 /out/codex /codex
 COPY --from=build --chown=65532:65532 /out/state /state
 # The mark makes HOST and PORT count. Loopback inside a container can be reached by nobody, so it listens everywhere,
-# and that is why it does not start without CODEX_RELAY_API_KEY.
-ENV CODEX_RELAY_CONTAINER=1 \
+# and that is why it does not start without PLANSOCKET_API_KEY.
+ENV PLANSOCKET_CONTAINER=1 \
     HOST=0.0.0.0 \
     PORT=8787 \
     CODEX_HOME=/codex \
-    CODEX_RELAY_STATE_DIR=/state
+    PLANSOCKET_STATE_DIR=/state
 USER 65532:65532
 EXPOSE 8787
-HEALTHCHECK --interval=30s --timeout=5s --start-period=5s --retries=3 CMD ["/usr/local/bin/codex-relay", "health"]
-ENTRYPOINT ["/usr/local/bin/codex-relay"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=5s --retries=3 CMD ["/usr/local/bin/plansocket", "health"]
+ENTRYPOINT ["/usr/local/bin/plansocket"]
 CMD ["serve"]

@@ -1,7 +1,7 @@
 /**
- * `bun run build` writes dist/codex-relay for this platform; `--target NAME` builds one release archive and `--all`
- * every file of a release; `--out FILE` writes the executable itself there. CODEX_RELAY_REPOSITORY and
- * CODEX_RELAY_COMMIT say where it is built from, for forks and where there is no git.
+ * `bun run build` writes dist/plansocket for this platform; `--target NAME` builds one release archive and `--all`
+ * every file of a release; `--out FILE` writes the executable itself there. PLANSOCKET_REPOSITORY and
+ * PLANSOCKET_COMMIT say where it is built from, for forks and where there is no git.
  */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -30,7 +30,7 @@ const argv = process.argv.slice(2);
 const valueOf = (flag: string) => (argv.includes(flag) ? argv[argv.indexOf(flag) + 1] : undefined);
 
 mkdirSync(dist, { recursive: true });
-const repository = process.env["CODEX_RELAY_REPOSITORY"] || manifest.repository;
+const repository = process.env["PLANSOCKET_REPOSITORY"] || manifest.repository;
 const target = valueOf("--target");
 const out = valueOf("--out");
 if (argv.includes("--all")) await buildAll();
@@ -38,7 +38,7 @@ else if (target !== undefined && !(target in TARGETS)) {
   console.error(`Unknown target '${target}'. Targets: ${Object.keys(TARGETS).join(", ")}.`);
   process.exit(2);
 } else if (target === undefined || out !== undefined) {
-  console.log(await build(target as Target | undefined, out ?? join(dist, "codex-relay")));
+  console.log(await build(target as Target | undefined, out ?? join(dist, "plansocket")));
 } else console.log(await archive(target as Target));
 
 /** Everything that a release offers for download. */
@@ -68,8 +68,8 @@ async function archive(name: Target): Promise<string> {
   const folder = join(dist, name);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const executable = await build(name, join(folder, name.startsWith("windows") ? "codex-relay.exe" : "codex-relay"));
-  const path = join(dist, `codex-relay-${name}.tar.gz`);
+  const executable = await build(name, join(folder, name.startsWith("windows") ? "plansocket.exe" : "plansocket"));
+  const path = join(dist, `plansocket-${name}.tar.gz`);
   run(["tar", "-czf", path, "-C", folder, basename(executable)]);
   rmSync(folder, { recursive: true, force: true });
   return path;
@@ -87,9 +87,9 @@ async function build(name: Target | undefined, outfile: string): Promise<string>
     splitting: true,
     sourcemap: "inline",
     define: {
-      CODEX_RELAY_COMMIT: JSON.stringify(commit()),
-      CODEX_RELAY_TARGET: JSON.stringify(name ?? thisPlatform()),
-      CODEX_RELAY_REPOSITORY: JSON.stringify(repository),
+      PLANSOCKET_COMMIT: JSON.stringify(commit()),
+      PLANSOCKET_TARGET: JSON.stringify(name ?? thisPlatform()),
+      PLANSOCKET_REPOSITORY: JSON.stringify(repository),
     },
     compile: {
       ...(name === undefined ? {} : { target: TARGETS[name].bun, executablePath: runtime(name) }),
@@ -113,7 +113,7 @@ async function build(name: Target | undefined, outfile: string): Promise<string>
 
 /** Bun's executable for a platform, fetched once from npm. */
 function runtime(name: Target): string {
-  const cache = join(homedir(), ".cache", "codex-relay", `bun-${Bun.version}`, name);
+  const cache = join(homedir(), ".cache", "plansocket", `bun-${Bun.version}`, name);
   const executable = join(cache, "package", "bin", name.startsWith("windows") ? "bun.exe" : "bun");
   if (existsSync(executable)) return executable;
   mkdirSync(cache, { recursive: true });
@@ -146,11 +146,11 @@ function thisPlatform(): string {
 
 /** The commit being built; "" outside a checkout and without git. */
 function commit(): string {
-  const given = process.env["CODEX_RELAY_COMMIT"];
+  const given = process.env["PLANSOCKET_COMMIT"];
   if (given) return given.slice(0, 7);
   if (Bun.which("git") === null) return "";
   const { stdout, exitCode } = Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: root, stderr: "ignore" });
   return exitCode === 0 ? stdout.toString().trim() : "";
 }
 
-console.error(`codex-relay ${manifest.version}, Bun ${Bun.version}`);
+console.error(`plansocket ${manifest.version}, Bun ${Bun.version}`);

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs codex-relay. Piped from the network it fetches the release for this platform and verifies its checksum;
+# Installs plansocket. Piped from the network it fetches the release for this platform and verifies its checksum;
 # inside a checkout it builds from source. What follows the options is given to the installed program:
 #   sh install.sh demo
 set -eu
 
-name=codex-relay
-releases=${CODEX_RELAY_RELEASES_URL:-https://github.com/codex-relay/codex-relay/releases}
-prefix=${CODEX_RELAY_PREFIX:-${HOME:-}/.local}
+name=plansocket
+releases=${PLANSOCKET_RELEASES_URL:-https://github.com/plansocket/plansocket/releases}
+prefix=${PLANSOCKET_PREFIX:-${HOME:-}/.local}
 version=latest
 uninstall=no
 

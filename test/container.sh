@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 passed=0 failed=0 skipped=0
 work=$(mktemp -d) || exit 1
-name=codex-relay-test-$$
+name=plansocket-test-$$
 image=${CONTAINER_IMAGE:-$name}
 key=test-key-$$
 started=
@@ -90,7 +90,7 @@ confined() {
   # shellcheck disable=SC2016 # the inner shell expands
   inner='mount --bind "$root" "$root" && mount --bind "$codex" "$root/codex" && mount --bind "$state" "$root/state" &&
     mount --bind /proc "$root/proc" && mount --rbind /dev "$root/dev" && mount -o remount,bind,ro "$root" || exit 125
-    exec env -i $environment setpriv --no-new-privs chroot --userspec="$user" "$root" /usr/local/bin/codex-relay "$@"'
+    exec env -i $environment setpriv --no-new-privs chroot --userspec="$user" "$root" /usr/local/bin/plansocket "$@"'
   root=$work/root state=$work/state environment="PATH=$PATH $(image_environment) $settings"
   export root codex state user environment
   exec unshare --mount sh -c "$inner" sh "$@"
@@ -99,7 +99,7 @@ image_environment() { sed -n '/^ENV /,/[^\\]$/{s/^ENV//;s/\\$//;p;}' Dockerfile 
 
 # A second command beside the one that stays.
 inside() {
-  if [ -n "$engine" ]; then $engine exec "$name" /usr/local/bin/codex-relay "$@"; else (confined "$@"); fi
+  if [ -n "$engine" ]; then $engine exec "$name" /usr/local/bin/plansocket "$@"; else (confined "$@"); fi
 }
 
 # Ends what stays, as an engine does; its exit code.
@@ -177,8 +177,8 @@ if [ -n "$engine" ]; then
 elif [ "$(uname -s)" = Linux ] && [ "$(id -u)" -eq 0 ] && unshare --mount true 2>/dev/null && bun=$(sh test/get-bun.sh); then
   skip "the image itself" "neither docker nor podman runs here; its files are tried without it"
   mkdir -p "$work/root/usr/local/bin" "$work/root/codex" "$work/root/state" "$work/root/tmp" "$work/root/proc" "$work/root/dev"
-  check "the executable is built" "$bun" build.ts --out "$work/root/usr/local/bin/codex-relay"
-  for library in $(ldd "$work/root/usr/local/bin/codex-relay" | grep -o '/[^ ]*'); do
+  check "the executable is built" "$bun" build.ts --out "$work/root/usr/local/bin/plansocket"
+  for library in $(ldd "$work/root/usr/local/bin/plansocket" | grep -o '/[^ ]*'); do
     mkdir -p "$work/root$(dirname "$library")"
     cp -L "$library" "$work/root$library"
   done
@@ -195,10 +195,10 @@ relay_port=$((port + 2))
 
 check "it runs with a read-only root and no rights" once --version
 check "without a key it does not start, and says why" fails_with 1 "needs an API key" once
-settings="HOST=nowhere.invalid CODEX_RELAY_API_KEY=$key"
+settings="HOST=nowhere.invalid PLANSOCKET_API_KEY=$key"
 check "HOST is honoured" fails_with 1 "nowhere.invalid" once
 
-settings="CODEX_RELAY_API_KEY=$key PORT=$port"
+settings="PLANSOCKET_API_KEY=$key PORT=$port"
 begin demo --backend-port "$backend"
 check "PORT is honoured, and health finds it" eventually inside health
 check "health says no where nothing listens" fails_with 1 "Nothing listens" inside health --port "$relay_port"
@@ -231,7 +231,7 @@ fi
 # It stays, as the login service and backend of the relays below.
 standin_name=$name standin_pid=$pid name=$name-relay
 issuer=http://127.0.0.1:$backend
-upstream="CODEX_RELAY_ISSUER=$issuer CODEX_RELAY_BASE_URL=$issuer/backend-api/codex"
+upstream="PLANSOCKET_ISSUER=$issuer PLANSOCKET_BASE_URL=$issuer/backend-api/codex"
 
 # Signs in with a device code, as its owner would: the page is opened with curl. Data goes to $work/tokens.
 sign_in() {
@@ -257,7 +257,7 @@ if [ "$(id -u)" -eq 0 ]; then user=4711:4711; else user=$(id -u):$(id -g); fi
 chown "$user" "$codex"
 check "with --user, a folder of the host's serves as well" sign_in
 check "and what is in it stays that user's" owner_and_mode_are "${user%:*}" 600 "$codex/auth.json"
-settings="$upstream CODEX_RELAY_API_KEY=$key PORT=$relay_port"
+settings="$upstream PLANSOCKET_API_KEY=$key PORT=$relay_port"
 begin serve
 check "a relay serves with it" eventually status_is 200 "http://127.0.0.1:$relay_port/ready"
 finish
@@ -266,7 +266,7 @@ settings=$upstream
 codex=$work/codex user=65532:65532
 check "tokens for a sidecar are printed" sign_in --print
 token=$(sed -n 's/.*"refresh_token": *"\([^"]*\)".*/\1/p' "$work/tokens")
-settings="$upstream CODEX_RELAY_API_KEY=$key PORT=$relay_port OPENAI_REFRESH_TOKEN=$token"
+settings="$upstream PLANSOCKET_API_KEY=$key PORT=$relay_port OPENAI_REFRESH_TOKEN=$token"
 for life in first second; do
   begin serve
   check "in its $life life a sidecar has a login that works" eventually status_is 200 "http://127.0.0.1:$relay_port/ready"

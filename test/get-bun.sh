@@ -13,7 +13,7 @@ command -v npm >/dev/null 2>&1 || {
   exit 1
 }
 
-cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/codex-relay/bun-$version
+cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/plansocket/bun-$version
 if [ ! -x "$cache/node_modules/.bin/bun" ] || ! "$cache/node_modules/.bin/bun" --version >/dev/null 2>&1; then
   echo "Getting Bun $version from npm …" >&2
   mkdir -p "$cache" || exit 1

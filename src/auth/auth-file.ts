@@ -40,12 +40,12 @@ const Shape = z.looseObject({
   last_refresh: z.string().nullish(),
 });
 
-const LOGIN = "Run `codex-relay login` (or `codex login`).";
+const LOGIN = "Run `plansocket login` (or `codex login`).";
 
 /** The Codex CLI's own file: shared with it, so read anew whenever it changes and written with care. */
 export class AuthFile implements CredentialSource {
   readonly name: string;
-  readonly remedy = "Run `codex-relay login` (or `codex login`) to sign in again.";
+  readonly remedy = "Run `plansocket login` (or `codex login`) to sign in again.";
   readonly #path: string;
   readonly #sleep: (ms: number) => Promise<void>;
 
@@ -164,7 +164,7 @@ export class AuthFile implements CredentialSource {
 
   readonly lockPath = async (): Promise<string> => {
     const target = await realpath(this.#path).catch(() => this.#path);
-    return `${target}.codex-relay.lock`;
+    return `${target}.plansocket.lock`;
   };
 
   /** The file's object and the text that it was; undefined when there is no file. */
@@ -189,7 +189,7 @@ export class AuthFile implements CredentialSource {
   async #refuseOddities(): Promise<void> {
     const facts = await stat(this.#path).catch(() => undefined);
     if (!facts || facts.isDirectory()) return;
-    if (!facts.isFile()) throw this.#unusable(`${this.name} is no file.`, "Remove it and run `codex-relay login`.");
+    if (!facts.isFile()) throw this.#unusable(`${this.name} is no file.`, "Remove it and run `plansocket login`.");
     if (facts.size <= MAX_BYTES) return;
     throw this.#unusable(`${this.name} is too large to hold a login (${Math.ceil(facts.size / 2 ** 20)} MiB).`);
   }
@@ -197,7 +197,7 @@ export class AuthFile implements CredentialSource {
   #unreadable(error: unknown): undefined {
     const { code } = error as { code?: string };
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    if (code === "EISDIR") throw this.#unusable(`${this.name} is a folder.`, "Remove it and run `codex-relay login`.");
+    if (code === "EISDIR") throw this.#unusable(`${this.name} is a folder.`, "Remove it and run `plansocket login`.");
     if (code === "EACCES" || code === "EPERM") {
       throw this.#unusable(
         `${this.name} may not be read by this user.`,
@@ -215,7 +215,7 @@ export class AuthFile implements CredentialSource {
     if (!/^[ \t]*cli_auth_credentials_store\s*=\s*["'](keyring|auto|ephemeral)["']/m.test(config)) return;
     throw this.#unusable(
       "The Codex CLI keeps its login in the system's keyring, which the relay cannot read.",
-      'Set cli_auth_credentials_store = "file" in config.toml and run `codex login` again, or `codex-relay login`.',
+      'Set cli_auth_credentials_store = "file" in config.toml and run `codex login` again, or `plansocket login`.',
     );
   }
 

@@ -85,7 +85,7 @@ function refusedByOwner(error: string, description: string): RelayError {
   }
   const reason = plain(description) || plain(error);
   return new RelayError("login_failed", `The sign-in was refused: ${reason}.`, {
-    hint: "Run `codex-relay login` again; nothing was changed.",
+    hint: "Run `plansocket login` again; nothing was changed.",
   });
 }
 

@@ -29,11 +29,11 @@ export async function exchangeCode(
       code_verifier: grant.verifier,
     },
   });
-  if (reply.status !== 200) throw refusalOf(reply, "the sign-in's code", "Run `codex-relay login` again.");
+  if (reply.status !== 200) throw refusalOf(reply, "the sign-in's code", "Run `plansocket login` again.");
   const tokens = Reply.safeParse(reply.body);
   if (!tokens.success) {
     throw new RelayError("login_failed", "The login service answered without a full set of tokens.", {
-      hint: "Run `codex-relay login` again.",
+      hint: "Run `plansocket login` again.",
     });
   }
   const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken } = tokens.data;

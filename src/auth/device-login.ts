@@ -45,14 +45,14 @@ export async function requestDeviceCode(service: LoginService, nowMs: number): P
   });
   if (reply.status === 404) {
     throw new RelayError("login_failed", "Signing in with a device code is not enabled for this account.", {
-      hint: "Enable it in ChatGPT's settings under Security, or use `codex-relay login --no-browser`.",
+      hint: "Enable it in ChatGPT's settings under Security, or use `plansocket login --no-browser`.",
     });
   }
-  if (reply.status !== 200) throw refusalOf(reply, "the request for a code", "Try again, or use `codex-relay login`.");
+  if (reply.status !== 200) throw refusalOf(reply, "the request for a code", "Try again, or use `plansocket login`.");
   const parsed = CodeReply.safeParse(reply.body);
   if (!parsed.success || parsed.data.code === undefined) {
     throw new RelayError("login_failed", "The login service answered without a device code.", {
-      hint: "Try again, or use `codex-relay login`.",
+      hint: "Try again, or use `plansocket login`.",
     });
   }
   const { device_auth_id: deviceAuthId, code, interval, expires_at: expiresAt } = parsed.data;
@@ -76,7 +76,7 @@ export async function awaitDevice(service: LoginService, device: DeviceCode, wai
     const leftMs = device.expiresAtMs - wait.now();
     if (leftMs <= 0) {
       throw new RelayError("login_failed", "The code was not entered in time.", {
-        hint: "Run `codex-relay login --device` again.",
+        hint: "Run `plansocket login --device` again.",
       });
     }
     const reply = await postToService(service, url, { json }).catch((error: unknown) => {
@@ -89,7 +89,7 @@ export async function awaitDevice(service: LoginService, device: DeviceCode, wai
       if (reply.status === 200) return redeem(service, reply.body);
       // Either means that nobody has typed the code yet. A page of something in between means neither.
       const isPending = (reply.status === 403 || reply.status === 404) && !/^\s*</.test(reply.text);
-      if (!isPending) throw refusalOf(reply, "the code", "Run `codex-relay login --device` again.");
+      if (!isPending) throw refusalOf(reply, "the code", "Run `plansocket login --device` again.");
     }
     wait.onWait?.(leftMs);
     await wait.sleep(Math.min(device.intervalMs, leftMs));
@@ -101,7 +101,7 @@ function redeem(service: LoginService, body: unknown): Promise<IssuedTokens> {
   const approval = Approval.safeParse(body);
   if (!approval.success) {
     throw new RelayError("login_failed", "The login service approved the code but sent nothing to redeem.", {
-      hint: "Run `codex-relay login --device` again.",
+      hint: "Run `plansocket login --device` again.",
     });
   }
   return exchangeCode(service, {

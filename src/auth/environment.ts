@@ -14,7 +14,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** An auth file like the Codex CLI's, so that it is one when the environment is gone. */
 const Kept = z.looseObject({
   /** SHA-256 of the token that the environment brought: another one there is a new login and wins. */
-  codex_relay_origin: z.string(),
+  plansocket_origin: z.string(),
   tokens: z.looseObject({
     id_token: z.string().optional(),
     access_token: z.string().optional(),
@@ -99,7 +99,7 @@ export class EnvironmentTokens implements CredentialSource {
         account_id: old?.accountId,
       },
       last_refresh: new Date(nowMs).toISOString(),
-      codex_relay_origin: this.#origin,
+      plansocket_origin: this.#origin,
     } satisfies Kept;
     const path = await this.#placeToWrite();
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -110,14 +110,14 @@ export class EnvironmentTokens implements CredentialSource {
   readonly lockPath = async (): Promise<string> => {
     const [path] = this.#places;
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    return `${path}.codex-relay.lock`;
+    return `${path}.plansocket.lock`;
   };
 
   /** The newest that was kept of this very login. */
   async #kept(): Promise<Kept | undefined> {
     const all = await Promise.all(this.#places.map(async (place) => Kept.safeParse(await read(place)).data));
     return all
-      .filter((kept) => kept?.codex_relay_origin === this.#origin)
+      .filter((kept) => kept?.plansocket_origin === this.#origin)
       .toSorted((a, b) => Date.parse(b?.last_refresh ?? "") - Date.parse(a?.last_refresh ?? ""))[0];
   }
 
@@ -125,7 +125,7 @@ export class EnvironmentTokens implements CredentialSource {
   async #placeToWrite(): Promise<string> {
     for (const place of this.#places) {
       const there = await read(place);
-      const origin = Kept.safeParse(there).data?.codex_relay_origin;
+      const origin = Kept.safeParse(there).data?.plansocket_origin;
       const isOurs = origin === this.#origin || (place === this.#named && origin !== undefined);
       if (there === undefined || isOurs) return place;
     }

@@ -172,7 +172,7 @@ export class CredentialKeeper implements CredentialProvider {
     this.#held = undefined;
     const places = this.#options.sources.map((source) => source.name).join(" or ");
     throw new RelayError("codex_auth_required", `There is no login in ${places}.`, {
-      hint: "Run `codex-relay login` (or `codex login`, if you have the Codex CLI).",
+      hint: "Run `plansocket login` (or `codex login`, if you have the Codex CLI).",
     });
   }
 

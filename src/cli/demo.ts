@@ -53,7 +53,7 @@ export const demo = defineCommand({
 });
 
 function introduce(url: string, backend: string): void {
-  say(`codex-relay demo listens on ${url}: no login is used and nothing leaves this machine`);
+  say(`plansocket demo listens on ${url}: no login is used and nothing leaves this machine`);
   say(`  base URL  ${url}/v1`);
   say("  API key   any text");
   say(`  backend   ${backend} (built in; its answers are made up)`);

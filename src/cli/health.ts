@@ -27,11 +27,11 @@ export const health = defineCommand({
     const egress = openEgress(settings.proxy, process.env);
     const url = flags.own["url"] === undefined ? ownUrl(settings) : relayUrl(flags.own["url"]);
     const alive = await ask(egress, `${url}/health`);
-    if (alive.body?.["name"] !== "codex-relay") throw stranger(url, alive);
+    if (alive.body?.["name"] !== "plansocket") throw stranger(url, alive);
     const ready = flags.own["ready"] === true ? await ask(egress, `${url}/ready`) : undefined;
     if (ready && ready.status !== 200) throw notReady(ready);
     if (flags.own["json"]) print(JSON.stringify({ url, ...alive.body, ...ready?.body }, undefined, 2));
-    else print(`codex-relay ${String(alive.body["version"])} answers on ${url}`);
+    else print(`plansocket ${String(alive.body["version"])} answers on ${url}`);
     return 0;
   },
 });
@@ -59,7 +59,7 @@ async function ask(egress: Egress, url: string): Promise<Reply> {
     }
     throw new RelayError("upstream_unreachable", `Nothing listens on ${origin}.`, {
       cause: error,
-      hint: "Start the relay with `codex-relay serve`, or name another with --url.",
+      hint: "Start the relay with `plansocket serve`, or name another with --url.",
     });
   }
 }
@@ -78,7 +78,7 @@ function stranger(url: string, { status, body }: Reply): RelayError {
       hint: "Ask it under a loopback name, or start it with --allow-host.",
     });
   }
-  return new RelayError("upstream_error", `${url} answers with status ${status}, but it is no codex-relay.`, {
+  return new RelayError("upstream_error", `${url} answers with status ${status}, but it is no plansocket.`, {
     hint: "Name the relay's own address with --url.",
   });
 }
@@ -86,6 +86,6 @@ function stranger(url: string, { status, body }: Reply): RelayError {
 function notReady({ status, body }: Reply): RelayError {
   const reason = nonEmptyString(body?.["reason"]) ?? `status ${status}`;
   return new RelayError("codex_auth_required", `The relay answers, but is not ready (${reason}).`, {
-    hint: "Run `codex-relay doctor` beside it.",
+    hint: "Run `plansocket doctor` beside it.",
   });
 }

@@ -21,7 +21,7 @@ export const logs = defineCommand({
     const { places } = await openDesk(flags.settings);
     if (!existsSync(places.logFile)) {
       throw new RelayError("nothing_there", `There is no log at ${places.logFile}.`, {
-        hint: "`codex-relay start` begins one.",
+        hint: "`plansocket start` begins one.",
       });
     }
     const { text, cursor } = await lastLines(places.logFile, count);

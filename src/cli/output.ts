@@ -6,12 +6,12 @@ import { RelayError } from "../lib/errors.ts";
  */
 export function printFailure(error: unknown): number {
   if (error instanceof RelayError) {
-    process.stderr.write(`codex-relay: ${error.message}\n${error.hint === undefined ? "" : `  ${error.hint}\n`}`);
+    process.stderr.write(`plansocket: ${error.message}\n${error.hint === undefined ? "" : `  ${error.hint}\n`}`);
     return error.code === "usage" ? 2 : 1;
   }
   const text = error instanceof Error ? error.message : String(error);
   process.stderr.write(
-    `codex-relay: ${text}\n  This is a bug in the relay; please report it with the command you ran.\n`,
+    `plansocket: ${text}\n  This is a bug in the relay; please report it with the command you ran.\n`,
   );
   return 1;
 }

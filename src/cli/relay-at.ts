@@ -17,7 +17,7 @@ export async function relayAt(url: string): Promise<RelayFacts | undefined> {
       signal: AbortSignal.timeout(PROBE_MS),
     });
     const body: unknown = await reply.json();
-    if (!isObject(body) || body["name"] !== "codex-relay") return undefined;
+    if (!isObject(body) || body["name"] !== "plansocket") return undefined;
     return {
       instance: nonEmptyString(body["instance"]) ?? "",
       version: nonEmptyString(body["version"]) ?? "",

@@ -57,7 +57,7 @@ function loginOf(
   throw new RelayError(
     "start_failed",
     `The relay was started with a login from the environment, and ${state.login_variables.join(" and ")} is not set here.`,
-    { hint: "Set it again, or `codex-relay stop` and `codex-relay start` to use the login file." },
+    { hint: "Set it again, or `plansocket stop` and `plansocket start` to use the login file." },
   );
 }
 

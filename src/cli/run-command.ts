@@ -32,7 +32,7 @@ export const run = defineCommand({
     const env = { ...process.env };
     const path = findCommand(command, env);
     if (typeof path === "number") {
-      say(`codex-relay: ${command}: ${path === EXIT_NOT_FOUND ? "command not found" : "not executable"}`);
+      say(`plansocket: ${command}: ${path === EXIT_NOT_FOUND ? "command not found" : "not executable"}`);
       say(path === EXIT_NOT_FOUND ? "  Is it installed, and on the PATH?" : `  Try \`chmod +x ${command}\`.`);
       return path;
     }
@@ -53,7 +53,7 @@ function split(argv: readonly string[]): { flags: ParsedFlags; command: string; 
   const [command, ...args] = at < 0 ? [] : argv.slice(at + 1);
   if (command === undefined) {
     const given = at < 0 && argv.length > 0 ? argv.join(" ").slice(0, 80) : "COMMAND …";
-    throw new RelayError("usage", "Which command?", { hint: `Write codex-relay run -- ${given}` });
+    throw new RelayError("usage", "Which command?", { hint: `Write plansocket run -- ${given}` });
   }
   return { flags: parseFlags(argv.slice(0, at), OWN), command, args };
 }
@@ -78,7 +78,7 @@ async function withRelay(
     return await act({
       ...addressOf(relay.url, wiring.settings.apiKey),
       ...models,
-      folder: () => (folder ??= mkdtempSync(join(tmpdir(), "codex-relay-run-"))),
+      folder: () => (folder ??= mkdtempSync(join(tmpdir(), "plansocket-run-"))),
     });
   } finally {
     await relay.stop();

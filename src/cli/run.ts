@@ -17,7 +17,7 @@ export interface Habits {
 export function runUntilStopped(relay: RunningRelay, log: Log, { reload, settle }: Habits): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   // Only a relay in the background or of a service was given a log file.
-  if (process.env["CODEX_RELAY_LOG_FILE"]) {
+  if (process.env["PLANSOCKET_LOG_FILE"]) {
     void import("./background/child.ts").then((module) => module.settleDown(relay, log, process.env));
   }
   let isStopping = false;

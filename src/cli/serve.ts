@@ -24,11 +24,11 @@ export const serve = defineCommand({
 /** What its owner wants to know first: where it is, who may use it, whose plan it spends. */
 async function introduce(wiring: Wiring, url: string): Promise<void> {
   const { settings, origins } = wiring;
-  say(`codex-relay listens on ${url}`);
+  say(`plansocket listens on ${url}`);
   say(`  base URL  ${url}/v1`);
   say(`  API key   ${settings.apiKey === undefined ? "none asked for (any text will do)" : "required"}`);
   if (origins.apiKey === "--api-key") {
-    say("            a key on the command line can be seen by other users; CODEX_RELAY_API_KEY cannot");
+    say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");
   }
   try {
     const { kind, email, plan, source } = await wiring.credentials.describe();

@@ -50,7 +50,7 @@ function clientIn(argv: readonly string[]): { name: string; client: ClientSetup;
   const index = known >= 0 ? known : argv[0]?.startsWith("-") === false ? 0 : -1;
   const name = argv[index];
   if (name === undefined) {
-    throw new RelayError("usage", "Which client?", { hint: `codex-relay setup CLIENT; clients: ${names.join(", ")}.` });
+    throw new RelayError("usage", "Which client?", { hint: `plansocket setup CLIENT; clients: ${names.join(", ")}.` });
   }
   const client = CLIENTS[name];
   if (!client) {
@@ -85,7 +85,7 @@ async function write(name: string, client: ClientSetup, journal: SetupJournal, f
     await journal.apply(changes);
     if (target.hasKey) await warnOfReaders(changes);
     say(`${client.title} is set up for ${target.origin}.`);
-    say(`Copies of files as they were: ${journal.folder}. To go back: codex-relay setup ${name} --undo`);
+    say(`Copies of files as they were: ${journal.folder}. To go back: plansocket setup ${name} --undo`);
   } else if (plan.files.length > 0) say(`${client.title} is set up already; nothing changes.`);
   for (const line of plan.next) say(line);
   return 0;

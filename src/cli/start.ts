@@ -28,20 +28,20 @@ export const start = defineCommand({
       const seen = await look(state);
       if (seen.kind === "silent") {
         throw new RelayError("start_failed", `The relay of the last start (pid ${seen.pid}) does not answer.`, {
-          hint: "It may be finishing its last requests. `codex-relay restart` ends it and starts another.",
+          hint: "It may be finishing its last requests. `plansocket restart` ends it and starts another.",
         });
       }
       const given = givenBy(desk.loaded, flags.settings, desk.env);
       if (seen.kind === "running" && state) {
-        say(`codex-relay already runs on ${seen.url} (pid ${seen.pid}).`);
+        say(`plansocket already runs on ${seen.url} (pid ${seen.pid}).`);
         if (state.command !== command) {
           throw new RelayError("start_failed", `It was started ${command === "demo" ? "without" : "with"} --demo.`, {
-            hint: "`codex-relay stop` ends it.",
+            hint: "`plansocket stop` ends it.",
           });
         }
         if (asksNothingNew(flags.settings, given, await givenBefore(desk, state))) return 0;
         throw new RelayError("start_failed", "It runs with other settings than these.", {
-          hint: "`codex-relay restart` with the new flags changes it.",
+          hint: "`plansocket restart` with the new flags changes it.",
         });
       }
       return begin(desk, command, given);

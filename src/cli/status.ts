@@ -54,18 +54,18 @@ function asJson({ state, places }: Desk, seen: Sight, details: Details | undefin
 async function show(desk: Desk, seen: Sight, details: Details | undefined): Promise<void> {
   const { places, state } = desk;
   if (seen.kind === "silent") {
-    print(`codex-relay does not answer (pid ${seen.pid}): it finishes its last requests, or hangs.`);
-    say("`codex-relay logs` may say more; `codex-relay stop` ends it.");
+    print(`plansocket does not answer (pid ${seen.pid}): it finishes its last requests, or hangs.`);
+    say("`plansocket logs` may say more; `plansocket stop` ends it.");
     return;
   }
   if (seen.kind === "stopped") {
-    print("codex-relay does not run in the background.");
+    print("plansocket does not run in the background.");
     for (const line of await remarks(desk)) say(line);
     return;
   }
   const { url, pid, relay } = seen;
   const isDemo = state?.command === "demo";
-  print(`codex-relay ${isDemo ? "demo " : ""}runs on ${url} (pid ${pid}), up ${span(relay.uptimeMs)}.`);
+  print(`plansocket ${isDemo ? "demo " : ""}runs on ${url} (pid ${pid}), up ${span(relay.uptimeMs)}.`);
   if (!details) return;
   print(`  version   ${relay.version}`);
   print(`  log       ${tilde(places.logFile)}`);
@@ -81,7 +81,7 @@ async function remarks(desk: Desk): Promise<string[]> {
   const pid = state?.pid ?? (await pidIn(places.pidFile));
   // A relay that ended in order takes its pid file with it.
   if ((await pidIn(places.pidFile)) !== undefined) {
-    lines.push(`The one started last (pid ${pid}) ended by itself; \`codex-relay logs\` may say why.`);
+    lines.push(`The one started last (pid ${pid}) ended by itself; \`plansocket logs\` may say why.`);
   }
   const given: Given = await givenBefore(desk, state).catch(() => ({}));
   const { loaded } = await seenByRelay(desk, given, state?.environment ?? otherVariables(desk.env));
@@ -90,10 +90,10 @@ async function remarks(desk: Desk): Promise<string[]> {
   if (port !== 0 && (await relayAt(url))) {
     const owner = portOwner(port);
     const who = owner ? ` (pid ${owner.pid})` : "";
-    return [...lines, `A codex-relay that was not started by \`codex-relay start\` answers on ${url}${who}.`];
+    return [...lines, `A plansocket that was not started by \`plansocket start\` answers on ${url}${who}.`];
   }
   return [
     ...lines,
-    `Start it with \`codex-relay ${state ? "restart` (the settings of last time) or `codex-relay start" : "start"}\`.`,
+    `Start it with \`plansocket ${state ? "restart` (the settings of last time) or `plansocket start" : "start"}\`.`,
   ];
 }

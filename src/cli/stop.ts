@@ -29,9 +29,9 @@ export const stop = defineCommand({
 });
 
 function words(how: End): string {
-  if (how === "was not running") return "codex-relay was not running in the background.";
-  if (how === "finished") return "codex-relay has stopped.";
-  return `codex-relay has stopped; requests that were still running were ${how === "cut" ? "cut" : "lost"}.`;
+  if (how === "was not running") return "plansocket was not running in the background.";
+  if (how === "finished") return "plansocket has stopped.";
+  return `plansocket has stopped; requests that were still running were ${how === "cut" ? "cut" : "lost"}.`;
 }
 
 function limitOf(text: string | true | undefined): number {

@@ -49,7 +49,7 @@ async function look(wiring: Wiring): Promise<Seen> {
   const { body, limits } = await wiring.upstream.usage(AbortSignal.timeout(TIMEOUT_MS));
   if (!limits) {
     throw new RelayError("upstream_error", "The backend answered without the plan's windows.", {
-      hint: "Look at ChatGPT's settings under Usage; `codex-relay doctor` checks the rest.",
+      hint: "Look at ChatGPT's settings under Usage; `plansocket doctor` checks the rest.",
     });
   }
   const said = isObject(body) ? nonEmptyString(body["email"]) : undefined;

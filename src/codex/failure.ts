@@ -230,7 +230,7 @@ function classify(
   if (status === 401) {
     return make("upstream_unauthorized", message, {
       wireCode: "invalid_api_key",
-      hint: "Run `codex-relay login` (or `codex login`) to sign in again.",
+      hint: "Run `plansocket login` (or `codex login`) to sign in again.",
     });
   }
   if (status === 403) {

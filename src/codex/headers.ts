@@ -4,7 +4,7 @@ export interface ClientIdentity {
   readonly clientVersion: string;
   /** As in `Linux 6.1; x86_64`. */
   readonly platform: string;
-  /** `codex-relay/0.1.0`. */
+  /** `plansocket/0.1.0`. */
   readonly product: string;
 }
 

@@ -4,7 +4,7 @@ import { nearest } from "../lib/nearest.ts";
 import { configFile } from "./paths.ts";
 import { SETTINGS, type Setting, type SettingName, type Settings } from "./settings.ts";
 
-/** Where a value came from: `--port`, `CODEX_RELAY_PORT`, `config.json` or `default`. */
+/** Where a value came from: `--port`, `PLANSOCKET_PORT`, `config.json` or `default`. */
 export type Origins = Readonly<Record<SettingName, string>>;
 
 export interface Loaded {
@@ -18,7 +18,7 @@ export type FlagValues = Readonly<Partial<Record<SettingName, string | true | re
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Set by the container image, and nowhere else. */
-export const CONTAINER_MARK = "CODEX_RELAY_CONTAINER";
+export const CONTAINER_MARK = "PLANSOCKET_CONTAINER";
 
 /** Flag › environment › config file › default. Throws `usage` naming the place of the first bad value. */
 export async function loadSettings(flags: FlagValues, env: Environment): Promise<Loaded> {

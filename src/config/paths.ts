@@ -3,15 +3,15 @@ import { homeFolder } from "../lib/home.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** `~/.config/codex-relay/config.json`, or below XDG_CONFIG_HOME. */
+/** `~/.config/plansocket/config.json`, or below XDG_CONFIG_HOME. */
 export function configFile(env: Environment): string {
-  return join(env["XDG_CONFIG_HOME"] || join(home(env), ".config"), "codex-relay", "config.json");
+  return join(env["XDG_CONFIG_HOME"] || join(home(env), ".config"), "plansocket", "config.json");
 }
 
-/** `~/.local/state/codex-relay`, or below XDG_STATE_HOME; LOCALAPPDATA on Windows. */
+/** `~/.local/state/plansocket`, or below XDG_STATE_HOME; LOCALAPPDATA on Windows. */
 export function stateFolder(env: Environment): string {
   const base = env["XDG_STATE_HOME"] || env["LOCALAPPDATA"] || join(home(env), ".local", "state");
-  return join(base, "codex-relay");
+  return join(base, "plansocket");
 }
 
 /** Home of the Codex CLI: CODEX_HOME or `~/.codex`. */

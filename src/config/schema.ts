@@ -6,7 +6,7 @@ export function configSchema(): object {
   const properties = Object.values<Setting>(SETTINGS).map((setting) => [setting.key, propertyOf(setting)] as const);
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
-    title: "codex-relay settings",
+    title: "plansocket settings",
     type: "object",
     properties: { $schema: { type: "string" }, ...Object.fromEntries(properties) },
     additionalProperties: false,

@@ -104,7 +104,7 @@ export const SETTINGS = {
   host: {
     key: "host",
     flags: ["--host"],
-    env: ["CODEX_RELAY_HOST", "CODEX_PROXY_HOST"],
+    env: ["PLANSOCKET_HOST", "CODEX_PROXY_HOST"],
     containerEnv: ["HOST"],
     schema: host,
     default: "127.0.0.1",
@@ -114,7 +114,7 @@ export const SETTINGS = {
   port: {
     key: "port",
     flags: ["--port", "-p"],
-    env: ["CODEX_RELAY_PORT", "CODEX_PROXY_PORT"],
+    env: ["PLANSOCKET_PORT", "CODEX_PROXY_PORT"],
     containerEnv: ["PORT"],
     schema: port,
     default: 8787,
@@ -133,7 +133,7 @@ export const SETTINGS = {
   apiKey: {
     key: "api_key",
     flags: ["--api-key"],
-    env: ["CODEX_RELAY_API_KEY", "CODEX_PROXY_API_KEY", "PROXY_API_KEY"],
+    env: ["PLANSOCKET_API_KEY", "CODEX_PROXY_API_KEY", "PROXY_API_KEY"],
     schema: text,
     default: undefined,
     value: "KEY",
@@ -143,7 +143,7 @@ export const SETTINGS = {
   proxy: {
     key: "proxy",
     flags: ["--proxy"],
-    env: ["CODEX_RELAY_PROXY", "CODEX_API_PROXY_HTTPS_PROXY", "HTTPS_PROXY", "https_proxy"],
+    env: ["PLANSOCKET_PROXY", "CODEX_API_PROXY_HTTPS_PROXY", "HTTPS_PROXY", "https_proxy"],
     schema: proxy,
     default: undefined,
     value: "URL",
@@ -153,7 +153,7 @@ export const SETTINGS = {
   logLevel: {
     key: "log_level",
     flags: ["--log-level"],
-    env: ["CODEX_RELAY_LOG_LEVEL", "CODEX_PROXY_LOG_LEVEL"],
+    env: ["PLANSOCKET_LOG_LEVEL", "CODEX_PROXY_LOG_LEVEL"],
     schema: wordChoice(["debug", "info", "warn", "error", "silent"], { warning: "warn" }),
     default: "info",
     value: "LEVEL",
@@ -162,7 +162,7 @@ export const SETTINGS = {
   logFormat: {
     key: "log_format",
     flags: ["--log-format"],
-    env: ["CODEX_RELAY_LOG_FORMAT"],
+    env: ["PLANSOCKET_LOG_FORMAT"],
     schema: wordChoice(["pretty", "json"], { text: "pretty" }),
     default: undefined,
     defaultText: "pretty on a terminal, else json",
@@ -172,7 +172,7 @@ export const SETTINGS = {
   instructions: {
     key: "instructions",
     flags: ["--instructions"],
-    env: ["CODEX_RELAY_INSTRUCTIONS"],
+    env: ["PLANSOCKET_INSTRUCTIONS"],
     schema: text,
     default: undefined,
     value: "TEXT",
@@ -181,7 +181,7 @@ export const SETTINGS = {
   models: {
     key: "models",
     flags: ["--models"],
-    env: ["CODEX_RELAY_MODELS", "CODEX_MODELS"],
+    env: ["PLANSOCKET_MODELS", "CODEX_MODELS"],
     schema: list,
     default: undefined,
     defaultText: "the account's own list",
@@ -192,7 +192,7 @@ export const SETTINGS = {
   claudeModels: {
     key: "claude_models",
     flags: ["--claude-models"],
-    env: ["CODEX_RELAY_CLAUDE_MODELS"],
+    env: ["PLANSOCKET_CLAUDE_MODELS"],
     schema: aliases,
     default: {},
     defaultText: "picked from the account's list",
@@ -202,7 +202,7 @@ export const SETTINGS = {
   baseUrl: {
     key: "base_url",
     flags: ["--base-url"],
-    env: ["CODEX_RELAY_BASE_URL", "CODEX_BASE_URL"],
+    env: ["PLANSOCKET_BASE_URL", "CODEX_BASE_URL"],
     schema: url,
     default: "https://chatgpt.com/backend-api/codex",
     value: "URL",
@@ -211,7 +211,7 @@ export const SETTINGS = {
   responsesPath: {
     key: "responses_path",
     flags: ["--responses-path"],
-    env: ["CODEX_RELAY_RESPONSES_PATH", "CODEX_RESPONSES_PATH"],
+    env: ["PLANSOCKET_RESPONSES_PATH", "CODEX_RESPONSES_PATH"],
     schema: text.refine((value) => value.startsWith("/"), "must begin with /"),
     default: "/responses",
     value: "PATH",
@@ -220,7 +220,7 @@ export const SETTINGS = {
   openaiBaseUrl: {
     key: "openai_base_url",
     flags: ["--openai-base-url"],
-    env: ["CODEX_RELAY_OPENAI_BASE_URL", "OPENAI_BASE_URL_UPSTREAM"],
+    env: ["PLANSOCKET_OPENAI_BASE_URL", "OPENAI_BASE_URL_UPSTREAM"],
     schema: url,
     default: "https://api.openai.com/v1",
     value: "URL",
@@ -229,7 +229,7 @@ export const SETTINGS = {
   authFile: {
     key: "auth_file",
     flags: ["--auth-file"],
-    env: ["CODEX_RELAY_AUTH_FILE"],
+    env: ["PLANSOCKET_AUTH_FILE"],
     schema: text,
     default: undefined,
     defaultText: "auth.json in CODEX_HOME or ~/.codex",
@@ -239,7 +239,7 @@ export const SETTINGS = {
   reasoning: {
     key: "reasoning",
     flags: ["--reasoning"],
-    env: ["CODEX_RELAY_REASONING"],
+    env: ["PLANSOCKET_REASONING"],
     schema: choice(["both", "reasoning_content", "reasoning", "think-tags", "none"]),
     default: "both",
     value: "MODE",
@@ -248,7 +248,7 @@ export const SETTINGS = {
   strict: {
     key: "strict",
     flags: ["--strict"],
-    env: ["CODEX_RELAY_STRICT"],
+    env: ["PLANSOCKET_STRICT"],
     schema: toggle,
     default: false,
     help: "refuse fields that would otherwise be dropped and named in a header",
@@ -256,7 +256,7 @@ export const SETTINGS = {
   corsOrigins: {
     key: "cors_origin",
     flags: ["--cors-origin"],
-    env: ["CODEX_RELAY_CORS_ORIGIN"],
+    env: ["PLANSOCKET_CORS_ORIGIN"],
     schema: list,
     default: [],
     value: "ORIGIN",
@@ -266,7 +266,7 @@ export const SETTINGS = {
   allowHosts: {
     key: "allow_host",
     flags: ["--allow-host"],
-    env: ["CODEX_RELAY_ALLOW_HOST"],
+    env: ["PLANSOCKET_ALLOW_HOST"],
     schema: list,
     default: [],
     value: "NAME",
@@ -276,7 +276,7 @@ export const SETTINGS = {
   clientVersion: {
     key: "client_version",
     flags: ["--client-version"],
-    env: ["CODEX_RELAY_CLIENT_VERSION"],
+    env: ["PLANSOCKET_CLIENT_VERSION"],
     schema: text,
     default: undefined,
     defaultText: "that of the Codex CLI here, else the newest known",
@@ -286,7 +286,7 @@ export const SETTINGS = {
   lite: {
     key: "lite",
     flags: ["--lite"],
-    env: ["CODEX_RELAY_LITE"],
+    env: ["PLANSOCKET_LITE"],
     schema: lite,
     default: { default: "auto", models: {} },
     defaultText: "auto",
@@ -296,7 +296,7 @@ export const SETTINGS = {
   maxBodyMib: {
     key: "max_body_mib",
     flags: ["--max-body-mib"],
-    env: ["CODEX_RELAY_MAX_BODY_MIB"],
+    env: ["PLANSOCKET_MAX_BODY_MIB"],
     schema: number(z.number().positive().max(1024)),
     default: 64,
     value: "MIB",
@@ -305,7 +305,7 @@ export const SETTINGS = {
   maxRequests: {
     key: "max_requests",
     flags: ["--max-requests"],
-    env: ["CODEX_RELAY_MAX_REQUESTS"],
+    env: ["PLANSOCKET_MAX_REQUESTS"],
     schema: number(z.number().int().min(1).max(100_000)),
     default: 2000,
     value: "N",
@@ -314,7 +314,7 @@ export const SETTINGS = {
   stopAt: {
     key: "stop_at",
     flags: ["--stop-at"],
-    env: ["CODEX_RELAY_STOP_AT"],
+    env: ["PLANSOCKET_STOP_AT"],
     schema: z.preprocess(
       (value) => (typeof value === "string" ? value.replace(/\s*%$/, "") : value),
       number(z.number().min(1).max(100)),
@@ -326,7 +326,7 @@ export const SETTINGS = {
   firstByteTimeout: {
     key: "first_byte_timeout",
     flags: ["--first-byte-timeout"],
-    env: ["CODEX_RELAY_FIRST_BYTE_TIMEOUT"],
+    env: ["PLANSOCKET_FIRST_BYTE_TIMEOUT"],
     schema: seconds,
     default: 60,
     value: "SECONDS",
@@ -335,7 +335,7 @@ export const SETTINGS = {
   idleTimeout: {
     key: "idle_timeout",
     flags: ["--idle-timeout"],
-    env: ["CODEX_RELAY_IDLE_TIMEOUT"],
+    env: ["PLANSOCKET_IDLE_TIMEOUT"],
     schema: seconds,
     default: 300,
     value: "SECONDS",
@@ -344,7 +344,7 @@ export const SETTINGS = {
   keepAlive: {
     key: "keep_alive",
     flags: ["--keep-alive"],
-    env: ["CODEX_RELAY_KEEP_ALIVE"],
+    env: ["PLANSOCKET_KEEP_ALIVE"],
     schema: seconds,
     default: 15,
     value: "SECONDS",
@@ -353,37 +353,37 @@ export const SETTINGS = {
   stateDir: {
     key: "state_dir",
     flags: ["--state-dir"],
-    env: ["CODEX_RELAY_STATE_DIR"],
+    env: ["PLANSOCKET_STATE_DIR"],
     schema: text,
     default: undefined,
-    defaultText: "codex-relay in XDG_STATE_HOME or ~/.local/state",
+    defaultText: "plansocket in XDG_STATE_HOME or ~/.local/state",
     value: "FOLDER",
     help: "where rotated environment tokens, setup's copies and the background relay's files are kept",
   },
   pidFile: {
     key: "pid_file",
     flags: ["--pid-file"],
-    env: ["CODEX_RELAY_PID_FILE"],
+    env: ["PLANSOCKET_PID_FILE"],
     schema: text,
     default: undefined,
-    defaultText: "codex-relay.pid in the state folder",
+    defaultText: "plansocket.pid in the state folder",
     value: "FILE",
     help: "process id of the background relay",
   },
   logFile: {
     key: "log_file",
     flags: ["--log-file"],
-    env: ["CODEX_RELAY_LOG_FILE"],
+    env: ["PLANSOCKET_LOG_FILE"],
     schema: text,
     default: undefined,
-    defaultText: "codex-relay.log in the state folder",
+    defaultText: "plansocket.log in the state folder",
     value: "FILE",
     help: "log of the background relay; rotated at 10 MiB, three older ones stay",
   },
   stateFile: {
     key: "state_file",
     flags: ["--state-file"],
-    env: ["CODEX_RELAY_STATE_FILE"],
+    env: ["PLANSOCKET_STATE_FILE"],
     schema: text,
     default: undefined,
     defaultText: "background.json in the state folder",
@@ -393,7 +393,7 @@ export const SETTINGS = {
   releasesUrl: {
     key: "releases_url",
     flags: [],
-    env: ["CODEX_RELAY_RELEASES_URL"],
+    env: ["PLANSOCKET_RELEASES_URL"],
     schema: url,
     default: `${REPOSITORY}/releases`,
     value: "URL",
@@ -422,7 +422,7 @@ export const SETTINGS = {
   issuer: {
     key: "issuer",
     flags: [],
-    env: ["CODEX_RELAY_ISSUER"],
+    env: ["PLANSOCKET_ISSUER"],
     schema: url,
     default: "https://auth.openai.com",
     value: "URL",

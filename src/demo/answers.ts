@@ -6,7 +6,7 @@ import { type Output, pieces } from "./output.ts";
 import { callOf, callsFor } from "./tools.ts";
 import { readWishes } from "./wishes.ts";
 
-const SIGNATURE = "I am codex-relay's built-in stand-in; no real model was asked.";
+const SIGNATURE = "I am plansocket's built-in stand-in; no real model was asked.";
 
 /** What the stand-in answers: calls of the client's tools, or text that tells what arrived. */
 export function answer(body: JsonObject): Output[] {
@@ -86,7 +86,7 @@ function* manyPieces(count: number): Generator<string> {
 
 function structuredText(body: JsonObject): string | undefined {
   const format = asObject(asObject(body["text"])["format"]);
-  if (format["type"] === "json_object") return JSON.stringify({ answer: "example", from: "codex-relay stand-in" });
+  if (format["type"] === "json_object") return JSON.stringify({ answer: "example", from: "plansocket stand-in" });
   if (format["type"] !== "json_schema") return undefined;
   return JSON.stringify(exampleFor(format["schema"], { withOptional: true }));
 }

@@ -210,8 +210,8 @@ const DEVICE_FORM = '<form method="post"><input name="user_code" autofocus><butt
 
 function page(text: string, form: string, status = 200): Response {
   const html =
-    '<!doctype html><meta charset="utf-8"><title>codex-relay stand-in</title>' +
+    '<!doctype html><meta charset="utf-8"><title>plansocket stand-in</title>' +
     '<body style="font:16px system-ui;max-width:32em;margin:4em auto">' +
-    `<h1>codex-relay stand-in</h1><p>This is a stand-in on your own machine, not OpenAI.</p><p>${text}</p>${form}`;
+    `<h1>plansocket stand-in</h1><p>This is a stand-in on your own machine, not OpenAI.</p><p>${text}</p>${form}`;
   return new Response(html, { status, headers: { "content-type": "text/html; charset=utf-8" } });
 }

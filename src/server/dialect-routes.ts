@@ -61,7 +61,7 @@ function orPublicApi(publicApi: PublicApi, dialect: Spoken, path: string, answer
     if (dialect.isOpenai) return publicApi.forward(admitted, path);
     throw new RelayError("not_implemented", `${path} needs a ChatGPT login; the login in use is an API key.`, {
       shouldRetry: false,
-      hint: "Run `codex-relay login`.",
+      hint: "Run `plansocket login`.",
     });
   };
 }

@@ -115,7 +115,7 @@ export function corsHeaders(visitor: Pick<Visitor, "origin">): Record<string, st
   return {
     "access-control-allow-origin": visitor.origin,
     "access-control-expose-headers":
-      "x-request-id, request-id, x-codex-relay-adjusted, x-codex-relay-model, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests",
+      "x-request-id, request-id, x-plansocket-adjusted, x-plansocket-model, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests",
     vary: "Origin",
   };
 }

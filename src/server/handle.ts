@@ -227,7 +227,7 @@ export function replyHeaders(
     ...requestIdHeaders(protocol, requestId),
     ...clientHeaders(reply.headers),
     ...translation.headers,
-    ...(adjusted.length > 0 ? { "x-codex-relay-adjusted": headerText(adjusted) } : {}),
+    ...(adjusted.length > 0 ? { "x-plansocket-adjusted": headerText(adjusted) } : {}),
   };
 }
 

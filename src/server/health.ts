@@ -47,7 +47,7 @@ export function openRoutes({ instance, credentials, metrics, now, moment }: Vita
 function health(instance: Instance, nowMs: number): Response {
   return jsonReply({
     status: "ok",
-    name: "codex-relay",
+    name: "plansocket",
     version: VERSION,
     instance: instance.id,
     uptime_seconds: Math.floor((nowMs - instance.startedAtMs) / 1000),

@@ -80,18 +80,18 @@ export class Metrics {
     return [
       buildText(),
       metricText(
-        "codex_relay_requests_total",
+        "plansocket_requests_total",
         "counter",
         "Requests that have ended, by what the client was told.",
         this.#requests.samples(),
       ),
-      this.#latency.toText("codex_relay_request_duration_seconds", "From a request to the end of its reply."),
-      this.#firstToken.toText("codex_relay_time_to_first_token_seconds", "From a request to the first output."),
-      metricText("codex_relay_tokens_total", "counter", "Tokens as upstream counts them.", this.#tokens.samples()),
-      metricText("codex_relay_requests_in_flight", "gauge", "Requests being answered.", moment.requestsInFlight),
-      metricText("codex_relay_open_streams", "gauge", "Streamed replies being sent.", moment.openStreams),
+      this.#latency.toText("plansocket_request_duration_seconds", "From a request to the end of its reply."),
+      this.#firstToken.toText("plansocket_time_to_first_token_seconds", "From a request to the first output."),
+      metricText("plansocket_tokens_total", "counter", "Tokens as upstream counts them.", this.#tokens.samples()),
+      metricText("plansocket_requests_in_flight", "gauge", "Requests being answered.", moment.requestsInFlight),
+      metricText("plansocket_open_streams", "gauge", "Streamed replies being sent.", moment.openStreams),
       metricText(
-        "codex_relay_clients_gone_total",
+        "plansocket_clients_gone_total",
         "counter",
         "Requests whose client left before the end.",
         this.#clientsGone,
@@ -112,7 +112,7 @@ export class Metrics {
 
 function buildText(): string {
   const labels = { name: NAME, version: VERSION, bun: Bun.version };
-  return metricText("codex_relay_build_info", "gauge", "The build that runs; always 1.", [{ labels, value: 1 }]);
+  return metricText("plansocket_build_info", "gauge", "The build that runs; always 1.", [{ labels, value: 1 }]);
 }
 
 function upstreamText({ upstream, refreshes }: Moment): string {
@@ -121,10 +121,10 @@ function upstreamText({ upstream, refreshes }: Moment): string {
   const retries = "Requests sent to upstream once more.";
   const drift = "Upstream events of types that the relay does not know.";
   return [
-    metricText("codex_relay_upstream_retries_total", "counter", retries, upstream.retries),
-    metricText("codex_relay_token_refreshes_total", "counter", "Renewals of the login.", renewals),
-    metricText("codex_relay_unknown_events_total", "counter", drift, unknown),
-    metricText("codex_relay_ignored_data_total", "counter", "Upstream data that was no event.", upstream.ignoredData),
+    metricText("plansocket_upstream_retries_total", "counter", retries, upstream.retries),
+    metricText("plansocket_token_refreshes_total", "counter", "Renewals of the login.", renewals),
+    metricText("plansocket_unknown_events_total", "counter", drift, unknown),
+    metricText("plansocket_ignored_data_total", "counter", "Upstream data that was no event.", upstream.ignoredData),
   ].join("");
 }
 
@@ -136,8 +136,8 @@ function planText({ plan }: Moment): string {
   );
   const end = "When a window of the plan ends, in Unix time.";
   return [
-    metricText("codex_relay_plan_used_ratio", "gauge", "How much of a window of the plan is used; 1 is all.", used),
-    metricText("codex_relay_plan_reset_timestamp_seconds", "gauge", end, resets),
+    metricText("plansocket_plan_used_ratio", "gauge", "How much of a window of the plan is used; 1 is all.", used),
+    metricText("plansocket_plan_reset_timestamp_seconds", "gauge", end, resets),
   ].join("");
 }
 

@@ -11,7 +11,7 @@ export interface RelayOptions {
   readonly allowHosts: readonly string[];
   /** Web origins that may call from a browser, as `https://app.example`; `*` allows all. */
   readonly corsOrigins: readonly string[];
-  /** Refuse fields that would be dropped instead of naming them in `x-codex-relay-adjusted`. */
+  /** Refuse fields that would be dropped instead of naming them in `x-plansocket-adjusted`. */
   readonly strict: boolean;
   readonly reasoning: ReasoningMode;
   /** System text for requests that bring none. */

@@ -67,7 +67,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
 function assertGuarded(options: RelayOptions): void {
   if (isLoopbackName(options.host) || options.apiKey !== undefined) return;
   throw new RelayError("start_failed", `Listening on ${options.host} needs an API key: others could spend your plan.`, {
-    hint: "Set --api-key (or CODEX_RELAY_API_KEY), or listen on 127.0.0.1.",
+    hint: "Set --api-key (or PLANSOCKET_API_KEY), or listen on 127.0.0.1.",
   });
 }
 

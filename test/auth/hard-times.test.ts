@@ -27,7 +27,7 @@ let lines: string[];
 let nowMs: number;
 
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-hard-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-hard-"));
   file = join(home, "auth.json");
   server = startTokenServer("rt_0");
   lines = [];
@@ -280,7 +280,7 @@ test("nothing is spent any more once the process is ending", async () => {
   login(ending(-1), "rt_0");
   const held = keeper();
   // Another process is at it; so this one has not begun to spend when it is told to end.
-  const release = await takeLock(`${file}.codex-relay.lock`);
+  const release = await takeLock(`${file}.plansocket.lock`);
   const renewing = failure(held.current());
   await held.settle();
   await release();

@@ -31,7 +31,7 @@ let lines: string[];
 let nowMs: number;
 
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-auth-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-auth-"));
   file = join(home, "auth.json");
   server = startTokenServer("rt_old");
   lines = [];
@@ -244,7 +244,7 @@ describe("races with other programs", () => {
   test("a lock left by a dead process does not block", async () => {
     login({ access: expiring(-1) });
     const dead = Bun.spawnSync(["true"]).pid;
-    writeFileSync(`${file}.codex-relay.lock`, `${dead} x`);
+    writeFileSync(`${file}.plansocket.lock`, `${dead} x`);
     await keeper().current();
     expect(server.asked).toHaveLength(1);
     expect(readdirSync(home)).toEqual(["auth.json"]);

@@ -170,12 +170,12 @@ describe("signing in with a browser", () => {
     [
       "error=access_denied&error_description=The+user+said+no.",
       "The sign-in was refused: The user said no.",
-      "Run `codex-relay login` again; nothing was changed.",
+      "Run `plansocket login` again; nothing was changed.",
     ],
     [
       "error=server_error",
       "The sign-in was refused: server_error.",
-      "Run `codex-relay login` again; nothing was changed.",
+      "Run `plansocket login` again; nothing was changed.",
     ],
   ])("the owner is told when the service says %s", async (query, message, hint) => {
     const login = begin();
@@ -372,7 +372,7 @@ describe("signing in with a device code", () => {
     const error = await failing(awaitDevice(answering(403, {}), { ...device, expiresAtMs: Date.now() - 1 }, wait));
     expect([error.message, error.hint]).toEqual([
       "The code was not entered in time.",
-      "Run `codex-relay login --device` again.",
+      "Run `plansocket login --device` again.",
     ]);
   });
 

@@ -11,7 +11,7 @@ let home: string;
 let file: string;
 let server: TokenServer;
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-processes-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-processes-"));
   file = join(home, "auth.json");
   server = startTokenServer("rt_old");
   const tokens = {

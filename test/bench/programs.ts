@@ -39,7 +39,7 @@ export async function startBackend(): Promise<Backend> {
 
 /** Starts the executable with nothing of the user's in reach. */
 export async function startRelay(binary: string, baseUrl: string, flags: readonly string[] = []): Promise<Program> {
-  const home = mkdtempSync(join(tmpdir(), "codex-relay-bench-"));
+  const home = mkdtempSync(join(tmpdir(), "plansocket-bench-"));
   const tokens = { access_token: TOKEN, id_token: TOKEN, account_id: ACCOUNT };
   writeFileSync(join(home, "auth.json"), JSON.stringify({ auth_mode: "chatgpt", tokens }));
   const port = freePort();
@@ -49,7 +49,7 @@ export async function startRelay(binary: string, baseUrl: string, flags: readonl
       PATH: process.env["PATH"] ?? "",
       HOME: home,
       CODEX_HOME: home,
-      CODEX_RELAY_BASE_URL: baseUrl,
+      PLANSOCKET_BASE_URL: baseUrl,
     },
     stdout: "ignore",
     stderr: "ignore",

@@ -24,7 +24,7 @@ const HELP = `bun run bench [OPTIONS]
   --rounds N      rounds to take medians of (3)
   --json          results as JSON, with every round
   --svg DIR       curves as SVG files in DIR
-  --binary FILE   the executable (else CODEX_RELAY_BINARY, else dist/codex-relay, built when missing)
+  --binary FILE   the executable (else PLANSOCKET_BINARY, else dist/plansocket, built when missing)
 
 Rows
 ${ROWS.map(({ name, about }) => `  ${name.padEnd(14)}${about}`).join("\n")}
@@ -96,7 +96,7 @@ function chosen(names: string | undefined): readonly Row[] {
 
 function executable(): string {
   const root = join(import.meta.dir, "../..");
-  const binary = flags.binary ?? process.env["CODEX_RELAY_BINARY"] ?? join(root, "dist/codex-relay");
+  const binary = flags.binary ?? process.env["PLANSOCKET_BINARY"] ?? join(root, "dist/plansocket");
   if (existsSync(binary)) return binary;
   const build = Bun.spawnSync([process.execPath, "build.ts", "--out", binary], {
     cwd: root,

@@ -27,8 +27,8 @@ afterAll(() => binary.remove());
 let home: string;
 let stateDir: string;
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-background-"));
-  stateDir = join(home, ".local/state/codex-relay");
+  home = mkdtempSync(join(tmpdir(), "plansocket-background-"));
+  stateDir = join(home, ".local/state/plansocket");
 });
 afterEach(async () => {
   await run(["stop", "--timeout", "0"]);
@@ -38,7 +38,7 @@ afterEach(async () => {
 const run = (args: string[], env: Record<string, string> = {}) => binary.run(home, args, env);
 const state = () => JSON.parse(readFileSync(join(stateDir, "background.json"), "utf8")) as Record<string, unknown>;
 const urlIn = (text: string) => /on (http:\/\/127\.0\.0\.1:\d+)/.exec(text)?.[1] ?? "";
-const pidOf = () => Number(readFileSync(join(stateDir, "codex-relay.pid"), "utf8"));
+const pidOf = () => Number(readFileSync(join(stateDir, "plansocket.pid"), "utf8"));
 const isGone = (pid: number) => processFacts(pid) === undefined;
 
 interface Status {
@@ -81,7 +81,7 @@ describe("a relay in the background", () => {
       process.kill(first.pid, "SIGKILL");
       await eventually(() => isGone(first.pid), 5000);
       const after = await run(["status"]);
-      expect(after).toMatchObject({ code: 1, out: "codex-relay does not run in the background.\n" });
+      expect(after).toMatchObject({ code: 1, out: "plansocket does not run in the background.\n" });
       expect(after.err).toContain(`The one started last (pid ${first.pid}) ended by itself`);
 
       const second = await started();
@@ -94,10 +94,10 @@ describe("a relay in the background", () => {
       expect((await fetch(`${urlIn(again.err)}/v1/models`)).status).toBe(200);
 
       const stopped = await run(["stop"]);
-      expect(stopped).toMatchObject({ code: 0, out: "", err: "codex-relay has stopped.\n" });
-      expect([isGone(third), existsSync(join(stateDir, "codex-relay.pid"))]).toEqual([true, false]);
+      expect(stopped).toMatchObject({ code: 0, out: "", err: "plansocket has stopped.\n" });
+      expect([isGone(third), existsSync(join(stateDir, "plansocket.pid"))]).toEqual([true, false]);
       expect(await status()).toMatchObject({ running: false, code: 1 });
-      expect(await run(["stop"])).toMatchObject({ code: 0, err: "codex-relay was not running in the background.\n" });
+      expect(await run(["stop"])).toMatchObject({ code: 0, err: "plansocket was not running in the background.\n" });
       // What ran last starts again also after a stop.
       expect((await run(["restart"])).code).toBe(0);
       expect((await status()).running).toBe(true);
@@ -112,8 +112,8 @@ describe("a relay in the background", () => {
       expect(all.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
       expect(new Set(all.map(({ err }) => urlIn(err))).size).toBe(1);
       expect(all.filter(({ err }) => err.includes("already runs on"))).toHaveLength(3);
-      const log = readFileSync(join(stateDir, "codex-relay.log"), "utf8");
-      expect(log.match(/codex-relay demo listens on/g)).toHaveLength(1);
+      const log = readFileSync(join(stateDir, "plansocket.log"), "utf8");
+      expect(log.match(/plansocket demo listens on/g)).toHaveLength(1);
     },
     SLOW_MS,
   );
@@ -121,21 +121,21 @@ describe("a relay in the background", () => {
   test(
     "a second start with other settings is told to restart, and restart takes new flags over the old ones",
     async () => {
-      const { pid } = await started(["--reasoning", "none"], { CODEX_RELAY_MAX_BODY_MIB: "3" });
+      const { pid } = await started(["--reasoning", "none"], { PLANSOCKET_MAX_BODY_MIB: "3" });
       expect(await run(["start", "--demo", "--reasoning", "none"])).toMatchObject({ code: 0 });
       const other = await run(["start", "--demo", "--reasoning", "both"]);
       expect(other.code).toBe(1);
-      expect(other.err).toContain("`codex-relay restart` with the new flags changes it.");
+      expect(other.err).toContain("`plansocket restart` with the new flags changes it.");
       expect(await run(["start"])).toMatchObject({ code: 1, err: expect.stringContaining("with --demo") });
       expect(pidOf()).toBe(pid);
 
       // The environment of this shell is not that of the start, and does not matter.
-      expect((await run(["restart", "--strict"], { CODEX_RELAY_REASONING: "reasoning" })).code).toBe(0);
+      expect((await run(["restart", "--strict"], { PLANSOCKET_REASONING: "reasoning" })).code).toBe(0);
       const { settings } = await status(["--verbose"]);
       expect(settings).toMatchObject({
         reasoning: { value: "none", origin: "--reasoning" },
         strict: { value: true, origin: "--strict" },
-        max_body_mib: { value: 3, origin: "CODEX_RELAY_MAX_BODY_MIB" },
+        max_body_mib: { value: 3, origin: "PLANSOCKET_MAX_BODY_MIB" },
         keep_alive: { value: 15, origin: "default" },
       });
     },
@@ -178,10 +178,10 @@ describe("a relay in the background", () => {
       await eventually(() => isGone(pid), 5000);
       const stranger = Bun.spawn(["sleep", "60"]);
       try {
-        writeFileSync(join(stateDir, "codex-relay.pid"), `${stranger.pid}\n`);
+        writeFileSync(join(stateDir, "plansocket.pid"), `${stranger.pid}\n`);
         writeFileSync(join(stateDir, "background.json"), JSON.stringify({ ...state(), pid: stranger.pid }));
         expect(await status()).toMatchObject({ running: false, state: "stopped" });
-        expect((await run(["stop"])).err).toBe("codex-relay was not running in the background.\n");
+        expect((await run(["stop"])).err).toBe("plansocket was not running in the background.\n");
         await started();
         await run(["stop"]);
         expect(stranger.exitCode).toBeNull();
@@ -199,14 +199,14 @@ describe("a relay in the background", () => {
       const { url } = await started();
       const whole = await ask(url, "deltas:100");
       const [stopped, text] = await Promise.all([run(["stop"]), whole.text()]);
-      expect(stopped.err).toBe("codex-relay has stopped.\n");
+      expect(stopped.err).toBe("plansocket has stopped.\n");
       expect(text).toEndWith("data: [DONE]\n\n");
 
       const other = await started();
       // Never ends by itself, however fast the machine is.
       const endless = await ask(other.url, "fault:stall");
       const [cut, rest] = await Promise.all([run(["stop", "--timeout", "0"]), endless.text().catch(() => "")]);
-      expect(cut.err).toBe("codex-relay has stopped; requests that were still running were cut.\n");
+      expect(cut.err).toBe("plansocket has stopped; requests that were still running were cut.\n");
       expect(rest).toContain('"code":"relay_stopping"');
       expect(rest).not.toContain('"finish_reason":"');
     },
@@ -249,7 +249,7 @@ describe("a start that fails", () => {
         const { code, err } = await run(["start", "--demo", "--port", String(taken.port)]);
         expect(code).toBe(1);
         expect(err).toMatch(
-          new RegExp(`^codex-relay: Port ${taken.port} on 127.0.0.1 is in use by \\S+ \\(pid ${process.pid}\\)`),
+          new RegExp(`^plansocket: Port ${taken.port} on 127.0.0.1 is in use by \\S+ \\(pid ${process.pid}\\)`),
         );
         expect(err).toContain("choose another port with --port");
       } finally {
@@ -258,8 +258,8 @@ describe("a start that fails", () => {
       const { url, pid } = await started();
       const { port } = new URL(url);
       const other = await run(["start", "--demo", "--port", port, "--state-dir", join(home, "other")]);
-      expect(other).toMatchObject({ code: 1, err: expect.stringContaining(`another codex-relay (pid ${pid})`) });
-      const elsewhere = await run(["status", "--state-dir", join(home, "other")], { CODEX_RELAY_PORT: port });
+      expect(other).toMatchObject({ code: 1, err: expect.stringContaining(`another plansocket (pid ${pid})`) });
+      const elsewhere = await run(["status", "--state-dir", join(home, "other")], { PLANSOCKET_PORT: port });
       expect(elsewhere).toMatchObject({ code: 1, err: expect.stringContaining(`answers on ${url} (pid ${pid})`) });
     },
     SLOW_MS,
@@ -271,10 +271,10 @@ describe("a start that fails", () => {
       const { code, err } = await run(["start", "--host", "0.0.0.0"]);
       expect(code).toBe(1);
       expect(err).toBe(
-        "codex-relay: Listening on 0.0.0.0 needs an API key: others could spend your plan.\n" +
-          "  Set --api-key (or CODEX_RELAY_API_KEY), or listen on 127.0.0.1.\n",
+        "plansocket: Listening on 0.0.0.0 needs an API key: others could spend your plan.\n" +
+          "  Set --api-key (or PLANSOCKET_API_KEY), or listen on 127.0.0.1.\n",
       );
-      expect(readdirSync(stateDir).toSorted()).toEqual(["codex-relay.log"]);
+      expect(readdirSync(stateDir).toSorted()).toEqual(["plansocket.log"]);
       expect(await run(["start", "--prot", "9"])).toMatchObject({ code: 2 });
     },
     SLOW_MS,
@@ -313,12 +313,12 @@ describe("files", () => {
       await run(["start", "--demo", "--port", "0", ...where, "--pid-file", at("pid"), "--log-file", at("log")]);
       expect(readdirSync(join(home, "elsewhere")).toSorted()).toEqual(["log", "pid", "state.json"]);
       expect(statSync(at("log")).mode & 0o777).toBe(0o600);
-      expect((await run(["logs", ...where])).out).toContain("codex-relay demo listens on");
+      expect((await run(["logs", ...where])).out).toContain("plansocket demo listens on");
       expect((await run(["logs", "-n", "1", ...where])).out.trimEnd().split("\n")).toHaveLength(1);
       expect((await run(["restart", ...where])).code).toBe(0);
-      expect((await run(["stop", ...where])).err).toBe("codex-relay has stopped.\n");
+      expect((await run(["stop", ...where])).err).toBe("plansocket has stopped.\n");
       expect(readdirSync(join(home, "elsewhere")).toSorted()).toEqual(["log", "state.json"]);
-      expect((await run(["logs"])).err).toContain("`codex-relay start` begins one.");
+      expect((await run(["logs"])).err).toContain("`plansocket start` begins one.");
     },
     SLOW_MS,
   );
@@ -336,7 +336,7 @@ describe("files", () => {
       // The next relay writes to the same log; which of its lines come first does not matter.
       const first = reader.read();
       await run(["restart"]);
-      expect(new TextDecoder().decode((await first).value)).toContain("codex-relay");
+      expect(new TextDecoder().decode((await first).value)).toContain("plansocket");
       following.kill("SIGINT");
       expect(await following.exited).toBe(0);
     },
@@ -347,7 +347,7 @@ describe("files", () => {
     "a log that has grown too large is put aside at the next start",
     async () => {
       mkdirSync(stateDir, { recursive: true });
-      const log = join(stateDir, "codex-relay.log");
+      const log = join(stateDir, "plansocket.log");
       writeFileSync(log, `${"x".repeat(10 * 1024 * 1024)}\n`);
       await started();
       expect([statSync(log).size < 10_000, statSync(`${log}.1`).size]).toEqual([true, 10 * 1024 * 1024 + 1]);

@@ -10,7 +10,7 @@ let built: ReturnType<typeof builtExecutable>;
 let binary: string;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "codex-relay-binary-"));
+  folder = mkdtempSync(join(tmpdir(), "plansocket-binary-"));
   built = builtExecutable();
   binary = built.path;
 }, BUILD_MS);
@@ -60,12 +60,12 @@ const ask = (url: string, content: string, stream = false) =>
 describe("the executable", () => {
   test("knows its version and its commands", () => {
     const version = run(["--version"]);
-    expect([version.code, version.out]).toEqual([0, expect.stringContaining(`codex-relay ${manifest.version}`)]);
+    expect([version.code, version.out]).toEqual([0, expect.stringContaining(`plansocket ${manifest.version}`)]);
     const help = run(["--help"]);
     expect([help.code, help.err]).toEqual([0, ""]);
     const commands = [...help.out.matchAll(/^ +(\w+) {4}/gm)].map((match) => match[1] ?? "");
     expect(commands).toEqual(expect.arrayContaining(["serve", "demo", "login", "doctor", "models"]));
-    for (const command of commands) expect(run([command, "--help"]).out).toContain(`USAGE codex-relay ${command}`);
+    for (const command of commands) expect(run([command, "--help"]).out).toContain(`USAGE plansocket ${command}`);
     expect(run(["serve", "--help"]).out).toContain("--api-key");
   });
 
@@ -74,9 +74,9 @@ describe("the executable", () => {
     [["serve", "--prot", "9"], 2, "Did you mean '--port'?"],
     [["serve", "--port", "x"], 2, "for --port"],
     [["serve", "--host", "0.0.0.0"], 1, "needs an API key"],
-    [["models"], 1, "codex-relay login"],
-    [["usage"], 1, "codex-relay login"],
-    [["whoami"], 1, "codex-relay login"],
+    [["models"], 1, "plansocket login"],
+    [["usage"], 1, "plansocket login"],
+    [["whoami"], 1, "plansocket login"],
     [[], 2, "COMMANDS"],
   ])("%j exits %i", (args, code, message) => {
     const result = run(args);
@@ -109,7 +109,7 @@ describe("the executable", () => {
   });
 
   test("serve says what it knows, also without a login", async () => {
-    const { child, said, url } = await serving(["serve"], { CODEX_RELAY_API_KEY: "hunter2" });
+    const { child, said, url } = await serving(["serve"], { PLANSOCKET_API_KEY: "hunter2" });
     expect((await fetch(`${url}/ready`)).status).toBe(503);
     expect((await fetch(`${url}/v1/models`)).status).toBe(401);
     child.kill("SIGTERM");
@@ -122,7 +122,7 @@ describe("the executable", () => {
   test("what lies in the folder that it is started in changes nothing", async () => {
     const trap = join(folder, "trap");
     mkdirSync(trap, { recursive: true });
-    writeFileSync(join(trap, ".env"), "CODEX_RELAY_API_KEY=from-dotenv\n");
+    writeFileSync(join(trap, ".env"), "PLANSOCKET_API_KEY=from-dotenv\n");
     writeFileSync(join(trap, "bunfig.toml"), 'preload = ["./evil.ts"]\n');
     writeFileSync(join(trap, "evil.ts"), 'import { writeFileSync } from "node:fs"; writeFileSync("owned", "");\n');
     const { child, url } = await serving(["demo"], {}, trap);
@@ -135,7 +135,7 @@ describe("the executable", () => {
   test("models prints data on stdout and nothing else there", () => {
     const { out, code } = run(["models", "--json"], {
       OPENAI_ACCESS_TOKEN: "x",
-      CODEX_RELAY_BASE_URL: "http://127.0.0.1:9",
+      PLANSOCKET_BASE_URL: "http://127.0.0.1:9",
     });
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ origin: "bundled", models: expect.arrayContaining([]) });

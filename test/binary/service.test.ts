@@ -13,13 +13,13 @@ pid=$(cat "$HOME/main.pid" 2>/dev/null)
 end() { [ -z "$pid" ] || { kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done; rm "$HOME/main.pid"; }; }
 case "$*" in
 "--user show --property=Version") echo Version=252 ;;
-"--user show --property=MainPID --value codex-relay.service") echo "\${pid:-0}" ;;
-"--user restart codex-relay.service")
+"--user show --property=MainPID --value plansocket.service") echo "\${pid:-0}" ;;
+"--user restart plansocket.service")
   end
-  set -a && . "$HOME/.config/codex-relay/service.env" && set +a
+  set -a && . "$HOME/.config/plansocket/service.env" && set +a
   "$PROGRAM" serve >"$HOME/journal" 2>&1 &
   echo $! >"$HOME/main.pid" ;;
-"--user disable --now codex-relay.service") end ;;
+"--user disable --now plansocket.service") end ;;
 esac
 `;
 
@@ -31,7 +31,7 @@ beforeAll(() => {
 }, SLOW_MS);
 afterAll(() => binary.remove());
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-service-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-service-"));
   mkdirSync(join(home, "bin"));
   tool("systemctl", SYSTEMCTL);
   tool("systemd-run", "#!/bin/sh\nexit 0\n");
@@ -45,8 +45,8 @@ afterEach(async () => {
 
 const run = (args: string[], env: Record<string, string> = {}) =>
   binary.run(home, ["service", ...args], { PATH: `${join(home, "bin")}:/usr/bin:/bin`, PROGRAM: binary.path, ...env });
-const unit = () => join(home, ".config/systemd/user/codex-relay.service");
-const settings = () => join(home, ".config/codex-relay/service.env");
+const unit = () => join(home, ".config/systemd/user/plansocket.service");
+const settings = () => join(home, ".config/plansocket/service.env");
 const asked = () => (existsSync(join(home, "asked")) ? readFileSync(join(home, "asked"), "utf8") : "");
 
 function tool(name: string, script: string): void {
@@ -65,19 +65,17 @@ describe.skipIf(process.platform !== "linux")("service", () => {
   test(
     "is installed, answers, is installed anew with other settings, and goes without a trace",
     async () => {
-      expect(await run(["status"])).toMatchObject({ code: 1, out: "There is no codex-relay service here.\n" });
+      expect(await run(["status"])).toMatchObject({ code: 1, out: "There is no plansocket service here.\n" });
       const { code, out, err } = await run(["install", "--port", port, "--api-key", 'hunter"2'], {
-        CODEX_RELAY_STRICT: "on",
+        PLANSOCKET_STRICT: "on",
       });
       expect([code, out]).toEqual([0, ""]);
-      expect(err).toContain(`The codex-relay service runs on http://127.0.0.1:${port}.`);
+      expect(err).toContain(`The plansocket service runs on http://127.0.0.1:${port}.`);
       expect(err).toContain("loginctl enable-linger");
-      expect(asked()).toContain(
-        "daemon-reload\n--user enable codex-relay.service\n--user restart codex-relay.service\n",
-      );
+      expect(asked()).toContain("daemon-reload\n--user enable plansocket.service\n--user restart plansocket.service\n");
 
       expect(statSync(settings()).mode & 0o777).toBe(0o600);
-      expect(readFileSync(settings(), "utf8")).toContain('CODEX_RELAY_STRICT="on"');
+      expect(readFileSync(settings(), "utf8")).toContain('PLANSOCKET_STRICT="on"');
       expect(readFileSync(unit(), "utf8")).toContain(`EnvironmentFile=${settings()}\n`);
       expect(readFileSync(unit(), "utf8") + err).not.toContain("hunter");
       const models = (key: string) =>
@@ -94,13 +92,13 @@ describe.skipIf(process.platform !== "linux")("service", () => {
       expect((await models("x")).status).toBe(200);
 
       const plan = await run(["uninstall", "--dry-run"]);
-      expect(plan.out).toStartWith("systemctl --user disable --now codex-relay.service && rm ");
+      expect(plan.out).toStartWith("systemctl --user disable --now plansocket.service && rm ");
       expect(existsSync(unit())).toBe(true);
       expect(await run(["uninstall"])).toMatchObject({ code: 0 });
       expect([existsSync(unit()), existsSync(settings())]).toEqual([false, false]);
-      expect(asked()).toEndWith("daemon-reload\n--user reset-failed codex-relay.service\n");
+      expect(asked()).toEndWith("daemon-reload\n--user reset-failed plansocket.service\n");
       expect(await models("x").catch(() => "gone")).toBe("gone");
-      expect(await run(["uninstall"])).toMatchObject({ code: 0, err: "There is no codex-relay service here.\n" });
+      expect(await run(["uninstall"])).toMatchObject({ code: 0, err: "There is no plansocket service here.\n" });
     },
     SLOW_MS,
   );
@@ -110,8 +108,8 @@ describe.skipIf(process.platform !== "linux")("service", () => {
     expect(code).toBe(0);
     expect(out).toContain(`# ${unit()} (mode 644)\n[Unit]\n`);
     expect(out).toContain(`# ${settings()} (mode 600)\n`);
-    expect(out).toContain('CODEX_RELAY_API_KEY="(secret)"');
-    expect(out).toEndWith("systemctl --user restart codex-relay.service\n");
+    expect(out).toContain('PLANSOCKET_API_KEY="(secret)"');
+    expect(out).toEndWith("systemctl --user restart plansocket.service\n");
     expect(out).not.toContain("hunter2");
     expect([existsSync(unit()), existsSync(settings()), asked().includes("enable")]).toEqual([false, false, false]);
   });
@@ -137,9 +135,9 @@ describe.skipIf(process.platform !== "linux")("service", () => {
     const { code, err } = await run(["install", "--port", port]);
     expect(code).toBe(1);
     expect(err).toBe(
-      "codex-relay: `systemctl --user enable codex-relay.service` failed: Access denied\n" +
-        "  Once that is mended, run: systemctl --user enable codex-relay.service && " +
-        "systemctl --user restart codex-relay.service\n",
+      "plansocket: `systemctl --user enable plansocket.service` failed: Access denied\n" +
+        "  Once that is mended, run: systemctl --user enable plansocket.service && " +
+        "systemctl --user restart plansocket.service\n",
     );
   });
 

@@ -11,8 +11,8 @@ let file: string;
 beforeEach(() => {
   backend = startDemoBackend();
   home = new CommandHome({
-    CODEX_RELAY_ISSUER: backend.issuer,
-    CODEX_RELAY_BASE_URL: backend.baseUrl,
+    PLANSOCKET_ISSUER: backend.issuer,
+    PLANSOCKET_BASE_URL: backend.baseUrl,
     CODEX_REVOKE_TOKEN_URL_OVERRIDE: backend.revokeUrl,
   });
   file = join(home.path, ".codex/auth.json");
@@ -94,7 +94,7 @@ describe("login", () => {
     expect(refused).toMatchObject({
       code: 2,
       err:
-        "codex-relay: ~/.codex/auth.json already holds a login (old@example.com, plan plus), which the Codex CLI " +
+        "plansocket: ~/.codex/auth.json already holds a login (old@example.com, plan plus), which the Codex CLI " +
         "shares. Replace it? Nobody can answer here: this is no terminal.\n  Add --force to say yes.\n",
     });
     expect(readFileSync(file, "utf8")).toBe(before);
@@ -125,7 +125,7 @@ describe("login", () => {
     await approve(command);
     const { code, err } = await command.ended;
     expect(code).toBe(1);
-    expect(err).toContain("codex-relay: The login could not be written to ~/wall/auth.json (");
+    expect(err).toContain("plansocket: The login could not be written to ~/wall/auth.json (");
     expect(err).toEndWith("  Make its folder writable, or choose another place with --auth-file.\n");
     expectNoSecret(err);
   });
@@ -141,9 +141,9 @@ describe("login", () => {
   });
 
   test("an unreachable service is named", async () => {
-    const { code, err } = await home.run(["login", "--device"], { CODEX_RELAY_ISSUER: "http://127.0.0.1:9" });
+    const { code, err } = await home.run(["login", "--device"], { PLANSOCKET_ISSUER: "http://127.0.0.1:9" });
     expect(code).toBe(1);
-    expect(err).toMatch(/^codex-relay: 127\.0\.0\.1:9 could not be reached \(\w+\)\.\n {2}Check your network; behind/);
+    expect(err).toMatch(/^plansocket: 127\.0\.0\.1:9 could not be reached \(\w+\)\.\n {2}Check your network; behind/);
   });
 });
 
@@ -153,7 +153,7 @@ describe("logout", () => {
     const { code, err } = await home.run(["logout"]);
     expect([code, err]).toEqual([
       2,
-      "codex-relay: ~/.codex/auth.json (dev@example.com, plan pro) is the Codex CLI's login too. Sign out of both? " +
+      "plansocket: ~/.codex/auth.json (dev@example.com, plan pro) is the Codex CLI's login too. Sign out of both? " +
         "Nobody can answer here: this is no terminal.\n  Add --yes to say yes.\n",
     ]);
     expect(existsSync(file)).toBe(true);
@@ -270,8 +270,8 @@ describe("whoami", () => {
       code: 1,
       out: "",
       err:
-        "codex-relay: There is no login in environment or ~/.codex/auth.json.\n" +
-        "  Run `codex-relay login` (or `codex login`, if you have the Codex CLI).\n",
+        "plansocket: There is no login in environment or ~/.codex/auth.json.\n" +
+        "  Run `plansocket login` (or `codex login`, if you have the Codex CLI).\n",
     });
   });
 

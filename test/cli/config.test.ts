@@ -9,7 +9,7 @@ let file: string;
 let running: RunningCommand | undefined;
 beforeEach(() => {
   home = new CommandHome();
-  file = join(home.path, ".config/codex-relay/config.json");
+  file = join(home.path, ".config/plansocket/config.json");
 });
 afterEach(async () => {
   running?.kill("SIGKILL");
@@ -27,7 +27,7 @@ describe("config", () => {
   test("path says where the file would be", async () => {
     expect(await home.run(["config", "path"])).toEqual({ code: 0, out: `${file}\n`, err: "" });
     const elsewhere = await home.run(["config", "path"], { XDG_CONFIG_HOME: "/etc/xdg" });
-    expect(elsewhere.out).toBe("/etc/xdg/codex-relay/config.json\n");
+    expect(elsewhere.out).toBe("/etc/xdg/plansocket/config.json\n");
   });
 
   test("print shows each setting with where it came from, and no secret", async () => {
@@ -56,10 +56,10 @@ describe("config", () => {
   });
 
   test("print --json is for scripts", async () => {
-    const { out } = await home.run(["config", "print", "--json"], { CODEX_RELAY_API_KEY: "hunter3" });
+    const { out } = await home.run(["config", "print", "--json"], { PLANSOCKET_API_KEY: "hunter3" });
     expect(JSON.parse(out)).toMatchObject({
       port: { value: 8787, origin: "default" },
-      api_key: { value: "(set)", origin: "CODEX_RELAY_API_KEY" },
+      api_key: { value: "(set)", origin: "PLANSOCKET_API_KEY" },
       instructions: { value: null, origin: "default" },
     });
     expect(out).not.toContain("hunter3");
@@ -218,7 +218,7 @@ describe("SIGHUP", () => {
 
 test("a relay that logs texts says so at its start, and logs no token", async () => {
   const relay = home.start(["demo", "--port", "0", "--log-format", "json", "--debug"], {
-    CODEX_RELAY_API_KEY: "owner-key",
+    PLANSOCKET_API_KEY: "owner-key",
   });
   running = relay;
   const [, url = ""] = await relay.says(/listens on (http:\S+):/);

@@ -62,13 +62,13 @@ describe("a healthy machine", () => {
 });
 
 describe("the login", () => {
-  const login = "Run `codex-relay login` (or `codex login`).";
+  const login = "Run `plansocket login` (or `codex login`).";
   test.each<[string, () => void, string, string]>([
     [
       "is missing",
       () => {},
       "There is no login in environment or ~/.codex/auth.json.",
-      "Run `codex-relay login` (or `codex login`, if you have the Codex CLI).",
+      "Run `plansocket login` (or `codex login`, if you have the Codex CLI).",
     ],
     ["is half-written", () => patient.writeLogin('{"auth_mode":"chat'), "~/.codex/auth.json is not valid JSON.", login],
     ["is empty", () => patient.writeLogin(""), "~/.codex/auth.json is not valid JSON.", login],
@@ -89,19 +89,19 @@ describe("the login", () => {
       "is a folder",
       () => mkdirSync(patient.file),
       "~/.codex/auth.json is a folder.",
-      "Remove it and run `codex-relay login`.",
+      "Remove it and run `plansocket login`.",
     ],
     [
       "is a link that leads nowhere",
       () => symlinkSync("/nowhere/auth.json", patient.file),
       "/.codex/auth.json is a link that leads nowhere.",
-      "Remove the link, or run `codex-relay login`.",
+      "Remove the link, or run `plansocket login`.",
     ],
     [
       "is in the keyring",
       () => writeFileSync(join(dirname(patient.file), "config.toml"), 'cli_auth_credentials_store = "keyring"'),
       "The Codex CLI keeps its login in the system's keyring, which the relay cannot read.",
-      'Set cli_auth_credentials_store = "file" in config.toml and run `codex login` again, or `codex-relay login`.',
+      'Set cli_auth_credentials_store = "file" in config.toml and run `codex login` again, or `plansocket login`.',
     ],
   ])("%s", async (_case, prepare, summary, fix) => {
     prepare();
@@ -142,7 +142,7 @@ describe("the login", () => {
     });
     expect((await patient.examine()).find("login")).toMatchObject({
       status: "warn",
-      fix: "Run `codex-relay login` again.",
+      fix: "Run `plansocket login` again.",
     });
   });
 
@@ -170,7 +170,7 @@ describe("an ended token", () => {
     expect(patient.backend.counts.refreshes).toBe(1);
   });
 
-  const again = "Run `codex-relay login` (or `codex login`) to sign in again.";
+  const again = "Run `plansocket login` (or `codex login`) to sign in again.";
   const later = "The login itself is still good; try again in a moment.";
   test.each<[keyof typeof TOKEN_FAULTS, string, string]>([
     ["refresh_token_expired", "The login has expired.", again],
@@ -207,7 +207,7 @@ describe("an ended token", () => {
 
   test("meets a login service that is away", async () => {
     patient.writeLogin(expired());
-    const { find } = await patient.examine([], { CODEX_RELAY_ISSUER: "http://127.0.0.1:9" });
+    const { find } = await patient.examine([], { PLANSOCKET_ISSUER: "http://127.0.0.1:9" });
     expect(find("sign-in")).toMatchObject({
       status: "fail",
       summary: "127.0.0.1:9 could not be reached (ECONNREFUSED).",
@@ -296,7 +296,7 @@ describe("the network", () => {
       json,
       "backend",
       "The login could not be renewed.",
-      "Run `codex-relay login` (or `codex login`) to sign in again.",
+      "Run `plansocket login` (or `codex login`) to sign in again.",
     ],
   ])("%s", async (_case, status, body, headers, id, summary, fix, severity = "fail") => {
     patient.writeLogin({ ...expired(), tokens: { ...expired().tokens, access_token: jwt({ exp: 4_000_000_000 }) } });
@@ -334,7 +334,7 @@ describe("the network", () => {
     const server = answering(200, "{}", { date });
     try {
       expect(
-        (await patient.examine(["--base-url", server.url], { CODEX_RELAY_ISSUER: new URL(server.url).origin })).find(
+        (await patient.examine(["--base-url", server.url], { PLANSOCKET_ISSUER: new URL(server.url).origin })).find(
           "clock",
         ),
       ).toMatchObject({
@@ -363,7 +363,7 @@ describe("the network", () => {
     const inspected = startDemoBackend({ tls });
     try {
       patient.writeLogin(inspected.issueLogin().authJson);
-      const env = { CODEX_RELAY_BASE_URL: inspected.baseUrl, CODEX_RELAY_ISSUER: inspected.issuer };
+      const env = { PLANSOCKET_BASE_URL: inspected.baseUrl, PLANSOCKET_ISSUER: inspected.issuer };
       const { find } = await patient.examine([], env);
       for (const id of ["sign-in", "backend"]) {
         expect(find(id)).toMatchObject({
@@ -379,7 +379,7 @@ describe("the network", () => {
   });
 
   /** Loopback never goes through a proxy, so a name outside it is asked for; the proxy answers before it is looked up. */
-  const outside = { CODEX_RELAY_BASE_URL: "https://backend.invalid/backend-api/codex" };
+  const outside = { PLANSOCKET_BASE_URL: "https://backend.invalid/backend-api/codex" };
   test.each([
     ["asks for credentials", 407, "(ERR_PROXY_TUNNEL 407)", "The proxy asks for credentials; write them into its URL"],
     ["does not lead there", 502, "(ERR_PROXY_TUNNEL 502)", "The proxy answers but does not lead there; ask whoever"],
@@ -450,7 +450,7 @@ describe("this machine", () => {
     const { code, find } = await patient.examine(["--port", port ?? ""]);
     expect([code, find("port")?.summary]).toEqual([
       0,
-      expect.stringMatching(/^a codex-relay \S+ already serves on port \d+( \(pid \d+\))?, up /),
+      expect.stringMatching(/^a plansocket \S+ already serves on port \d+( \(pid \d+\))?, up /),
     ]);
     relay.kill();
     await relay.ended;
@@ -468,8 +468,8 @@ describe("this machine", () => {
   });
 
   test("has settings that cannot be", async () => {
-    mkdirSync(join(patient.home.path, ".config/codex-relay"), { recursive: true });
-    writeFileSync(join(patient.home.path, ".config/codex-relay/config.json"), '{"prot":1}');
+    mkdirSync(join(patient.home.path, ".config/plansocket"), { recursive: true });
+    writeFileSync(join(patient.home.path, ".config/plansocket/config.json"), '{"prot":1}');
     const { code, checks } = await patient.examine();
     expect([code, checks]).toEqual([
       1,
@@ -501,12 +501,12 @@ describe("--live", () => {
 
   test("tries a relay that is running, with its key", async () => {
     patient.writeLogin();
-    const relay = patient.home.start(["serve", "--port", "0"], { CODEX_RELAY_API_KEY: "k3y" });
+    const relay = patient.home.start(["serve", "--port", "0"], { PLANSOCKET_API_KEY: "k3y" });
     const [, url] = await relay.says(/listens on (\S+)/);
-    const good = await patient.examine(["--live", "--url", `${url}/v1`], { CODEX_RELAY_API_KEY: "k3y" });
+    const good = await patient.examine(["--live", "--url", `${url}/v1`], { PLANSOCKET_API_KEY: "k3y" });
     expect(good.code).toBe(0);
     expect(good.find("key")?.summary).toMatch(/^the right key is let in, none is not \(\d+ ms\)$/);
-    const bad = await patient.examine(["--live", "--url", url ?? ""], { CODEX_RELAY_API_KEY: "other" });
+    const bad = await patient.examine(["--live", "--url", url ?? ""], { PLANSOCKET_API_KEY: "other" });
     expect(bad.find("key")).toMatchObject({
       status: "fail",
       summary: "The relay does not take this key.",
@@ -520,7 +520,7 @@ describe("--live", () => {
         id: "health",
         status: "fail",
         summary: `${new URL(url ?? "").host} could not be reached (ECONNREFUSED).`,
-        fix: "Start it with `codex-relay serve`, or check the address after --url.",
+        fix: "Start it with `plansocket serve`, or check the address after --url.",
       },
     ]);
   });

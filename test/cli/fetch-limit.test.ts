@@ -26,7 +26,7 @@ test("more requests than fetch lets out by default reach the backend together, a
   });
   const command = home.start(["serve", "--port", "0", "--max-requests", String(many)], {
     OPENAI_ACCESS_TOKEN: "t",
-    CODEX_RELAY_BASE_URL: backend.baseUrl,
+    PLANSOCKET_BASE_URL: backend.baseUrl,
   });
   const sockets: Socket[] = [];
   try {

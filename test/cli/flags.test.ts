@@ -47,7 +47,7 @@ describe("a command", () => {
   test.each([[["serve", "--version"]], [["models", "--json", "--version"]], [["--version"]]])(
     "%j says the version",
     async (argv) => {
-      expect(await home.run(argv)).toMatchObject({ code: 0, out: expect.stringMatching(/^codex-relay \d/), err: "" });
+      expect(await home.run(argv)).toMatchObject({ code: 0, out: expect.stringMatching(/^plansocket \d/), err: "" });
     },
   );
 

@@ -23,20 +23,20 @@ test("a relay that answers is 0, by flag, environment or address, and needs no k
     [["--url", `${relay.url}/v1/`], {}],
     [["--port", port], {}],
     [["--host", "0.0.0.0", "--port", port], {}],
-    [[], { CODEX_RELAY_PORT: port }],
-    [[], { CODEX_RELAY_CONTAINER: "1", HOST: "0.0.0.0", PORT: port }],
+    [[], { PLANSOCKET_PORT: port }],
+    [[], { PLANSOCKET_CONTAINER: "1", HOST: "0.0.0.0", PORT: port }],
     // A proxy has no part in it.
     [["--port", port], { HTTP_PROXY: "http://127.0.0.1:9", HTTPS_PROXY: "http://127.0.0.1:9" }],
   ] as const) {
     const { code, out, err } = await home.run(["health", ...args], env);
-    expect([code, out, err]).toEqual([0, expect.stringMatching(/^codex-relay \S+ answers on http:\/\/\S+\n$/), ""]);
+    expect([code, out, err]).toEqual([0, expect.stringMatching(/^plansocket \S+ answers on http:\/\/\S+\n$/), ""]);
   }
 });
 
 test("--json is the relay's own answer", async () => {
   const { code, out } = await home.run(["health", "--port", String(relay.port), "--ready", "--json"]);
   expect(code).toBe(0);
-  expect(JSON.parse(out)).toMatchObject({ url: relay.url, name: "codex-relay", instance: relay.instanceId });
+  expect(JSON.parse(out)).toMatchObject({ url: relay.url, name: "plansocket", instance: relay.instanceId });
   expect(JSON.parse(out)).toMatchObject({ status: "ready", mode: "chatgpt" });
 });
 
@@ -48,10 +48,10 @@ test("plain PORT outside the image is not looked at", async () => {
 test("nobody there, and somebody else there, are 1", async () => {
   const stranger = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => Response.json({ status: "ok" }) });
   const other = await home.run(["health", "--port", String(stranger.port)]);
-  expect([other.code, other.err]).toEqual([1, expect.stringContaining("is no codex-relay")]);
+  expect([other.code, other.err]).toEqual([1, expect.stringContaining("is no plansocket")]);
   await stranger.stop(true);
   const nobody = await home.run(["health", "--port", String(stranger.port)]);
-  expect([nobody.code, nobody.err, nobody.out]).toEqual([1, expect.stringContaining("codex-relay serve"), ""]);
+  expect([nobody.code, nobody.err, nobody.out]).toEqual([1, expect.stringContaining("plansocket serve"), ""]);
 });
 
 test("--ready is 1 while there is no login", async () => {

@@ -85,7 +85,7 @@ test.each([
   [["run", "claude", "-p", "hi"], 2, "Which command?", "run -- claude -p hi"],
   [["run", "--demoo", "--", "sh"], 2, "Unknown flag '--demoo'.", "--demo"],
   [["run", "--demo", "--model", "gpt-none", "--", "sh"], 2, "'gpt-none' does not exist", "gpt-6.1-sol"],
-  [["run", "--", "sh", "-c", "echo started"], 1, "There is no login", "codex-relay login"],
+  [["run", "--", "sh", "-c", "echo started"], 1, "There is no login", "plansocket login"],
 ])("%j fails in plain words", async (args, code, message, hint) => {
   writeFileSync(join(home.path, "plain"), "");
   const ended = await home.run(args);
@@ -97,23 +97,23 @@ test.each([
 test("--help after -- is the command's own", async () => {
   const env = program("client", 'echo "$@"');
   expect((await home.run(["run", "--demo", "--", "client", "--help"], env)).out).toBe("--help\n");
-  expect((await home.run(["run", "--help"])).out).toContain("codex-relay run");
+  expect((await home.run(["run", "--help"])).out).toContain("plansocket run");
 });
 
 test("codex keeps its home and gets a provider by flags, its key by a variable", async () => {
-  const env = program("codex", 'printf "%s\\n" "$@"; echo "$CODEX_RELAY_RUN_KEY" | wc -c');
+  const env = program("codex", 'printf "%s\\n" "$@"; echo "$PLANSOCKET_RUN_KEY" | wc -c');
   const { out } = await home.run(["run", "--demo", "--", "codex", "exec", "hi there"], env);
   expect(out.replace(/:\d+\//, ":PORT/").split("\n")).toEqual([
     "-c",
-    'model_provider="codex-relay"',
+    'model_provider="plansocket"',
     "-c",
-    'model_providers.codex-relay.name="codex-relay"',
+    'model_providers.plansocket.name="plansocket"',
     "-c",
-    'model_providers.codex-relay.base_url="http://127.0.0.1:PORT/v1"',
+    'model_providers.plansocket.base_url="http://127.0.0.1:PORT/v1"',
     "-c",
-    'model_providers.codex-relay.wire_api="responses"',
+    'model_providers.plansocket.wire_api="responses"',
     "-c",
-    'model_providers.codex-relay.env_key="CODEX_RELAY_RUN_KEY"',
+    'model_providers.plansocket.env_key="PLANSOCKET_RUN_KEY"',
     "exec",
     "hi there",
     "33",
@@ -139,8 +139,8 @@ test("opencode gets its provider beside what the variable already said", async (
   });
   expect(JSON.parse(out)).toMatchObject({
     ...given,
-    model: "codex-relay/gpt-6.1-sol",
-    provider: { "codex-relay": { options: { apiKey: "{env:CODEX_RELAY_RUN_KEY}" } } },
+    model: "plansocket/gpt-6.1-sol",
+    provider: { plansocket: { options: { apiKey: "{env:PLANSOCKET_RUN_KEY}" } } },
   });
 });
 
@@ -154,9 +154,9 @@ test("what is made for a command in a temporary folder is gone with it", async (
   expect(JSON.parse(out.slice(11))).toMatchObject({ lastUsedProvider: "openai-compatible" });
   const pi = program("pi", 'echo "$@"; cat "$2"');
   const said = await home.run(["run", "--demo", "--", "pi", "--model", "gpt-5.5", "hello"], pi);
-  expect(said.out).toMatch(/--extension \S+\/codex-relay\.js --provider codex-relay --model gpt-5\.5 hello\n/);
-  expect(said.out).toContain('pi.registerProvider("codex-relay"');
-  expect(said.out).toContain('"apiKey":"CODEX_RELAY_RUN_KEY"');
+  expect(said.out).toMatch(/--extension \S+\/plansocket\.js --provider plansocket --model gpt-5\.5 hello\n/);
+  expect(said.out).toContain('pi.registerProvider("plansocket"');
+  expect(said.out).toContain('"apiKey":"PLANSOCKET_RUN_KEY"');
   expect((await home.run(["run", "--demo", "--", "pi", "list"], pi)).out).toStartWith("list\n");
   expect(readdirSync(folder)).toEqual([]);
   expect(existsSync(join(home.path, ".pi"))).toBe(false);

@@ -43,9 +43,9 @@ test.each([
       return Response.json({ access_token: jwt({ exp: 4_000_000_000 }), refresh_token: "rt_next" });
     });
     const serve = home.start(["serve", "--port", "0"], {
-      CODEX_RELAY_BASE_URL: backend.baseUrl,
+      PLANSOCKET_BASE_URL: backend.baseUrl,
       CODEX_REFRESH_TOKEN_URL_OVERRIDE: service.url,
-      CODEX_RELAY_LOG_LEVEL: "debug",
+      PLANSOCKET_LOG_LEVEL: "debug",
     });
     const [, url] = await serve.says(/listens on (\S+)/);
     await serve.says(/models {4}gpt/);
@@ -85,7 +85,7 @@ test.each([
     });
     login(jwt({ exp: 1_000_000_000 }));
     const running = home.start(command, {
-      CODEX_RELAY_BASE_URL: backend.baseUrl,
+      PLANSOCKET_BASE_URL: backend.baseUrl,
       CODEX_REFRESH_TOKEN_URL_OVERRIDE: service.url,
     });
     await arrived.promise;

@@ -109,7 +109,7 @@ test.each([
   [["--every", "1"], {}, 2, "Bad value '1' for --every.", "at least 5"],
   [["--every"], {}, 2, "--every needs a value.", "--every VALUE"],
   [[], { OPENAI_ACCESS_TOKEN: "dead" }, 1, "The access token has expired", "OPENAI_REFRESH_TOKEN"],
-  [[], { CODEX_RELAY_BASE_URL: "http://127.0.0.1:9" }, 1, "127.0.0.1:9 could not be reached", "Check your network"],
+  [[], { PLANSOCKET_BASE_URL: "http://127.0.0.1:9" }, 1, "127.0.0.1:9 could not be reached", "Check your network"],
 ])("usage %j with %j fails in plain words", async (args, env, code, message, hint) => {
   const ended = await demo.home.run(["usage", ...args], env);
   expect([ended.code, ended.out]).toEqual([code, ""]);

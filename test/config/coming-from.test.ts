@@ -27,7 +27,7 @@ afterEach(async () => {
 async function serve(args: readonly string[], env: Record<string, string>): Promise<string> {
   const { accessToken, accountId } = backend.issueLogin();
   running = home.start(["serve", ...args], {
-    CODEX_RELAY_BASE_URL: backend.baseUrl,
+    PLANSOCKET_BASE_URL: backend.baseUrl,
     OPENAI_ACCESS_TOKEN: accessToken,
     OPENAI_CHATGPT_ACCOUNT_ID: accountId,
     ...env,
@@ -139,13 +139,13 @@ describe("codex-sub-proxy", () => {
   test("as a sidecar with nothing but variables", async () => {
     const { refreshToken, accessToken, accountId } = backend.issueLogin();
     const url = await serve([], {
-      CODEX_RELAY_PORT: "0",
+      PLANSOCKET_PORT: "0",
       PROXY_API_KEY: "choose-a-key",
       OPENAI_REFRESH_TOKEN: refreshToken,
       OPENAI_ACCESS_TOKEN: accessToken,
       OPENAI_EXPIRES_AT: String(Math.floor(Date.now() / 1000) + 3600),
       OPENAI_CHATGPT_ACCOUNT_ID: accountId,
-      CODEX_RELAY_BASE_URL: "",
+      PLANSOCKET_BASE_URL: "",
       CODEX_BASE_URL: backend.baseUrl,
       CODEX_MODELS: "gpt-5.5",
     });

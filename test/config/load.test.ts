@@ -9,7 +9,7 @@ import { defaultText, SETTINGS, type Setting, type SettingName } from "../../src
 
 let home: string;
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-config-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-config-"));
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
@@ -94,7 +94,7 @@ describe("a bad value", () => {
   test.each([
     [{ port: "abc" }, {}, "Bad value 'abc' for --port"],
     [{ port: "70000" }, {}, "--port"],
-    [{}, { CODEX_RELAY_PORT: "-1" }, "CODEX_RELAY_PORT"],
+    [{}, { PLANSOCKET_PORT: "-1" }, "PLANSOCKET_PORT"],
     [{ logLevel: "loud" }, {}, "--log-level"],
     [{ addr: "nowhere" }, {}, "--addr"],
     [{ addr: "127.0.0.1:99999" }, {}, "port above 65535"],
@@ -116,7 +116,7 @@ describe("a bad value", () => {
   });
 
   test("never shows a secret", async () => {
-    const error: unknown = await loadSettings({}, env({ CODEX_RELAY_PROXY: "user:hunter2@p" })).catch(
+    const error: unknown = await loadSettings({}, env({ PLANSOCKET_PROXY: "user:hunter2@p" })).catch(
       (thrown: unknown) => thrown,
     );
     expect(String(error)).not.toContain("hunter2");
@@ -142,7 +142,7 @@ describe("a bad value", () => {
   });
 
   test("an empty variable counts as none", async () => {
-    expect((await loadSettings({}, env({ CODEX_RELAY_PORT: "" }))).settings.port).toBe(8787);
+    expect((await loadSettings({}, env({ PLANSOCKET_PORT: "" }))).settings.port).toBe(8787);
   });
 });
 
@@ -153,7 +153,7 @@ test("addr in the file gives way to what is said at the start", async () => {
   expect(await addr({})).toEqual({ host: "10.0.0.1", port: 80 });
   expect(await addr({ port: "81" })).toEqual({ host: "10.0.0.1", port: 81 });
   expect(await addr({}, { CODEX_PROXY_HOST: "::1" })).toEqual({ host: "::1", port: 80 });
-  expect(await addr({ addr: "127.0.0.1:1" }, { CODEX_RELAY_PORT: "2" })).toEqual({ host: "127.0.0.1", port: 1 });
+  expect(await addr({ addr: "127.0.0.1:1" }, { PLANSOCKET_PORT: "2" })).toEqual({ host: "127.0.0.1", port: 1 });
 });
 
 test("an IPv6 address may be written as in a URL", async () => {
@@ -163,20 +163,20 @@ test("an IPv6 address may be written as in a URL", async () => {
 test("HOST and PORT count in the container image only, after every other name", async () => {
   const platform = { HOST: "0.0.0.0", PORT: "9" };
   expect((await loadSettings({}, env(platform))).settings).toMatchObject({ host: "127.0.0.1", port: 8787 });
-  const inside = await loadSettings({}, env({ ...platform, CODEX_RELAY_CONTAINER: "1" }));
+  const inside = await loadSettings({}, env({ ...platform, PLANSOCKET_CONTAINER: "1" }));
   expect(inside.settings).toMatchObject({ host: "0.0.0.0", port: 9 });
   expect(inside.origins).toMatchObject({ host: "HOST", port: "PORT" });
   const named = await loadSettings(
     { port: "11" },
-    env({ ...platform, CODEX_RELAY_CONTAINER: "1", CODEX_PROXY_HOST: "::" }),
+    env({ ...platform, PLANSOCKET_CONTAINER: "1", CODEX_PROXY_HOST: "::" }),
   );
   expect(named.settings).toMatchObject({ host: "::", port: 11 });
 });
 
 test("folders follow the environment", () => {
-  expect(configFile({ XDG_CONFIG_HOME: "/x" })).toBe("/x/codex-relay/config.json");
-  expect(stateFolder({ HOME: "/h" })).toBe("/h/.local/state/codex-relay");
-  expect(stateFolder({ XDG_STATE_HOME: "/s" })).toBe("/s/codex-relay");
+  expect(configFile({ XDG_CONFIG_HOME: "/x" })).toBe("/x/plansocket/config.json");
+  expect(stateFolder({ HOME: "/h" })).toBe("/h/.local/state/plansocket");
+  expect(stateFolder({ XDG_STATE_HOME: "/s" })).toBe("/s/plansocket");
   expect(codexHome({ HOME: "/h" })).toBe("/h/.codex");
   expect(codexHome({ HOME: "/h", CODEX_HOME: "/c" })).toBe("/c");
 });

@@ -43,8 +43,8 @@ describe.each(MODELS)("messages with %s", (model) => {
     expect(data.content.map(({ type }) => type)).toEqual(["text"]);
     expect(data.usage.output_tokens).toBeGreaterThan(0);
     expect(request_id).toBe(response.headers.get("x-request-id"));
-    expect(response.headers.get("x-codex-relay-model")).toBe(lastBody().model);
-    expect(response.headers.get("x-codex-relay-adjusted")).toBe("max_tokens");
+    expect(response.headers.get("x-plansocket-model")).toBe(lastBody().model);
+    expect(response.headers.get("x-plansocket-adjusted")).toBe("max_tokens");
   });
 
   test("streamed, event by event and through the helper", async () => {
@@ -233,7 +233,7 @@ test("an owner's own choice of models, by name and by family", async () => {
   const client = new Anthropic({ baseURL: relay.url, apiKey: "any" });
   const modelFor = async (model: string) => {
     const { response } = await client.messages.create({ model, max_tokens: 1, messages: hello }).withResponse();
-    return response.headers.get("x-codex-relay-model");
+    return response.headers.get("x-plansocket-model");
   };
   expect(await modelFor("claude-opus-4-8[1m]")).toBe("gpt-5.5");
   expect(await modelFor("claude-x")).toBe("gpt-6-sol");

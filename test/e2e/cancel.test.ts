@@ -48,7 +48,7 @@ test("a stop sequence lets go of upstream at once", async () => {
   expect(text).toContain('"content":"one "');
   expect(text).not.toContain("two");
   expect(text).toContain('"finish_reason":"stop"');
-  expect(reply.headers.get("x-codex-relay-adjusted")).toBe("stop");
+  expect(reply.headers.get("x-plansocket-adjusted")).toBe("stop");
   await eventually(() => isCancelled || backend.aborted() === 1, 1000);
 });
 

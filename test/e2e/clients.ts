@@ -55,7 +55,7 @@ const codexArgs = ({ way, model }: Task, settings: readonly string[]) => [
   "--skip-git-repo-check",
   "--dangerously-bypass-approvals-and-sandbox",
   ...["features.plugins", "features.apps", "analytics.enabled", ...settings].flatMap((name) => ["-c", `${name}=false`]),
-  ...(way === "setup" ? ["--profile", "codex-relay"] : ["-m", model]),
+  ...(way === "setup" ? ["--profile", "plansocket"] : ["-m", model]),
   PROMPT,
 ];
 
@@ -65,14 +65,14 @@ const CLIENTS: readonly Client[] = [
   {
     name: "codex",
     command: "codex",
-    args: (task) => codexArgs(task, ["model_providers.codex-relay.supports_websockets"]),
+    args: (task) => codexArgs(task, ["model_providers.plansocket.supports_websockets"]),
     ways: ["setup"],
     remark: ", over HTTP",
   },
   {
     name: "opencode",
     command: "opencode",
-    args: ({ model }) => ["run", "--model", `codex-relay/${model}`, PROMPT],
+    args: ({ model }) => ["run", "--model", `plansocket/${model}`, PROMPT],
     env: { OPENCODE_DISABLE_AUTOUPDATE: "1", OPENCODE_DISABLE_MODELS_FETCH: "1", OPENCODE_DISABLE_LSP_DOWNLOAD: "1" },
     files: { "opencode.json": JSON.stringify({ permission: { edit: "allow", bash: "allow" } }) },
   },
@@ -134,7 +134,7 @@ process.exit(totals.failed > 0 ? 1 : 0);
 /** What went wrong, or undefined. */
 async function tried(client: Client, path: string, task: Task): Promise<string | undefined> {
   // The path as processes see it, on which the end of those that stay behind depends.
-  const home = realpathSync(mkdtempSync(join(tmpdir(), "codex-relay-client-")));
+  const home = realpathSync(mkdtempSync(join(tmpdir(), "plansocket-client-")));
   const work = join(home, "work");
   mkdirSync(work);
   for (const [name, text] of Object.entries(client.files ?? {})) writeFileSync(join(work, name), text);
@@ -154,7 +154,7 @@ async function bySetup(client: Client, path: string, task: Task, env: Record<str
     const setup = ["setup", client.name, "--yes", "--model", task.model, "--port", port];
     const done = await finished([process.execPath, MAIN, ...setup], env, {
       ...loginOf(demo.backend),
-      CODEX_RELAY_API_KEY: KEY,
+      PLANSOCKET_API_KEY: KEY,
     });
     if (done.code !== 0) return `setup: ${done.said}`;
     return judge(client, demo.backend, await finished([path, ...client.args(task)], env), env);
@@ -177,7 +177,7 @@ async function byRun(client: Client, task: Task, env: Record<string, string>) {
 function loginOf(backend: DemoBackend): Record<string, string> {
   const { accessToken, accountId } = backend.issueLogin();
   return {
-    CODEX_RELAY_BASE_URL: backend.baseUrl,
+    PLANSOCKET_BASE_URL: backend.baseUrl,
     CODEX_REFRESH_TOKEN_URL_OVERRIDE: backend.tokenUrl,
     OPENAI_ACCESS_TOKEN: accessToken,
     OPENAI_CHATGPT_ACCOUNT_ID: accountId,

@@ -39,7 +39,7 @@ test("an effort in the name is one that the model has", async () => {
   const { response } = await openai.completions.create({ model: `${model}-max`, prompt: "hello" }).withResponse();
   const sent = demo.backend.requests.findLast(({ path }) => path.endsWith("/responses"))?.body;
   expect(sent).toMatchObject({ model, reasoning: { effort: "xhigh" } });
-  expect(response.headers.get("x-codex-relay-adjusted")).toBe("reasoning_effort");
+  expect(response.headers.get("x-plansocket-adjusted")).toBe("reasoning_effort");
 });
 
 test("a stop sequence ends it", async () => {

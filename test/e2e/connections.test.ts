@@ -74,7 +74,7 @@ test.each([
 test.skipIf(!Bun.which("openssl"))(
   "through an outbound proxy the next request takes the tunnel of the one before",
   async () => {
-    const folder = mkdtempSync(join(tmpdir(), "codex-relay-tunnel-"));
+    const folder = mkdtempSync(join(tmpdir(), "plansocket-tunnel-"));
     const tls = certificate(folder, ["chatgpt.com"]);
     const ca = readFileSync(tls.authority, "utf8");
     await using backend = startSlowEnder(tls);

@@ -122,7 +122,7 @@ test("fields that have no effect are named, and refused when the owner is strict
   await using backend = fakeCodex(says("ok"));
   await using relay = startTestRelay({ baseUrl: backend.baseUrl });
   const reply = await post(`${relay.url}/v1/messages`, body({ top_k: 3, temperature: 0 }));
-  expect(reply.headers.get("x-codex-relay-adjusted")).toBe("max_tokens, temperature, top_k");
+  expect(reply.headers.get("x-plansocket-adjusted")).toBe("max_tokens, temperature, top_k");
   await using strict = startTestRelay({ baseUrl: backend.baseUrl, relay: { strict: true } });
   expect((await post(`${strict.url}/v1/messages`, body())).status).toBe(200);
   const refused = await post(`${strict.url}/v1/messages`, body({ top_k: 3 }));

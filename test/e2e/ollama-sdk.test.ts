@@ -194,7 +194,7 @@ test("what was left out is named", async () => {
       raw: true,
     }),
   });
-  expect(reply.headers.get("x-codex-relay-adjusted")).toBe("options.temperature, raw");
+  expect(reply.headers.get("x-plansocket-adjusted")).toBe("options.temperature, raw");
   expect(reply.headers.get("content-type")).toBe("application/x-ndjson");
   await reply.text();
 });

@@ -22,7 +22,7 @@ test("audio.transcriptions.create in its forms", async () => {
     .create({ file: await sound(), model: "whisper-1", language: "en" })
     .withResponse();
   expect(json).toEqual({ text: SAID });
-  expect(response.headers.get("x-codex-relay-adjusted")).toBe("language, model");
+  expect(response.headers.get("x-plansocket-adjusted")).toBe("language, model");
   const text = await openai.audio.transcriptions.create({
     file: await sound(),
     model: "whisper-1",

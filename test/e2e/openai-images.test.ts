@@ -34,7 +34,7 @@ describe("images.generate", () => {
       .withResponse();
     expect(image.data?.map(({ b64_json: base64 }) => base64)).toEqual([TINY_PNG, TINY_PNG]);
     expect([image.size, image.quality, image.usage?.total_tokens]).toEqual(["1536x1024", "high", 210]);
-    expect(response.headers.get("x-codex-relay-adjusted")).toBe("user");
+    expect(response.headers.get("x-plansocket-adjusted")).toBe("user");
     expect(response.headers.get("x-request-id")).toBeTruthy();
     const asked = lastTo("/backend-api/codex/images/generations");
     expect(asked?.body).toEqual({
@@ -58,7 +58,7 @@ describe("images.generate", () => {
   test("leaves out what the backend refuses, and says so", async () => {
     demo.backend.scriptErrands({ kind: "http", status: 400, body: { detail: "Unsupported parameter: moderation" } });
     const { response } = await openai.images.generate({ prompt: "a red fox", moderation: "low" }).withResponse();
-    expect(response.headers.get("x-codex-relay-adjusted")).toBe("moderation");
+    expect(response.headers.get("x-plansocket-adjusted")).toBe("moderation");
     expect(lastTo("/backend-api/codex/images/generations")?.body).toEqual({
       prompt: "a red fox",
       model: "gpt-image-2",

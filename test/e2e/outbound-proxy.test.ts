@@ -19,15 +19,15 @@ describe.skipIf(!canRunProxy())("with a real outbound proxy", () => {
   let port: string;
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "codex-relay-outbound-"));
+    folder = mkdtempSync(join(tmpdir(), "plansocket-outbound-"));
     const tls = certificate(folder, [LOGIN, BACKEND]);
     backend = startDemoBackend({ tls });
     ({ port } = new URL(backend.origin));
     proxy = await startProxy([LOGIN, BACKEND]);
     home = new CommandHome(
       {
-        CODEX_RELAY_ISSUER: `https://${LOGIN}:${port}`,
-        CODEX_RELAY_BASE_URL: `https://${BACKEND}:${port}/backend-api/codex`,
+        PLANSOCKET_ISSUER: `https://${LOGIN}:${port}`,
+        PLANSOCKET_BASE_URL: `https://${BACKEND}:${port}/backend-api/codex`,
         NODE_EXTRA_CA_CERTS: tls.authority,
         HTTPS_PROXY: proxy.url,
       },
@@ -123,7 +123,7 @@ describe.skipIf(!canRunProxy())("with a real outbound proxy", () => {
       for (const args of [["login", "--device"], ["usage"]]) {
         const access = backend.issueLogin().accessToken;
         const env = { HTTPS_PROXY: url(), ...(args[0] === "login" ? {} : { OPENAI_ACCESS_TOKEN: access }) };
-        const { err, out } = await home.run(args, { ...env, CODEX_RELAY_LOG_LEVEL: "debug" });
+        const { err, out } = await home.run(args, { ...env, PLANSOCKET_LOG_LEVEL: "debug" });
         expect(err + out).toContain(`through the proxy http://127.0.0.1:${new URL(url()).port} (${reason})`);
         expect(err).toContain(cure);
         expect(err + out).not.toMatch(/s3cret|wrong-word|somebody/);

@@ -86,9 +86,9 @@ describe("a field that the backend no longer takes", () => {
     const body = chatBody({ service_tier: "priority" });
     const first = await post(`${relay.url}/v1/chat/completions`, body);
     expect(first.status).toBe(200);
-    expect(first.headers.get("x-codex-relay-adjusted")).toBe("service_tier");
+    expect(first.headers.get("x-plansocket-adjusted")).toBe("service_tier");
     const second = await post(`${relay.url}/v1/chat/completions`, body);
-    expect(second.headers.get("x-codex-relay-adjusted")).toBe("service_tier");
+    expect(second.headers.get("x-plansocket-adjusted")).toBe("service_tier");
     expect(backend.bodies.map((sent) => "service_tier" in sent)).toEqual([true, false, false]);
   });
 

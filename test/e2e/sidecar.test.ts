@@ -23,7 +23,7 @@ async function live(args: readonly string[], use: (ask: () => Promise<number>) =
 }
 
 test.each([
-  ["the state folder", [], ".local/state/codex-relay/environment-login.json"],
+  ["the state folder", [], ".local/state/plansocket/environment-login.json"],
   ["a named auth file", ["--auth-file", "tokens/auth.json"], "tokens/auth.json"],
   ["a named state folder", ["--state-dir", "kept"], "kept/environment-login.json"],
 ])("three restarts across two rotations, with %s", async (_place, args, kept) => {

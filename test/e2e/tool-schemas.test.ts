@@ -79,7 +79,7 @@ describe.each(["gpt-5.5", "gpt-6-sol"])("with %s", (model) => {
     const reply = await post(demo.relay.url + path, { model, ...body });
     expect(reply.status).toBe(200);
     await reply.text();
-    const adjusted = reply.headers.get("x-codex-relay-adjusted")?.split(", ") ?? [];
+    const adjusted = reply.headers.get("x-plansocket-adjusted")?.split(", ") ?? [];
     expect(adjusted).toEqual(expect.arrayContaining(LOST.map((keyword) => `tools[1].parameters.${keyword}`)));
     const [kept, mended] = toolsSent();
     expect(kept?.["parameters"]).toMatchObject(good);
@@ -98,7 +98,7 @@ test("a strict tool that leaves something open is strict no longer, in Messages 
     tools: [{ name: "good", input_schema: good, strict: true }],
   });
   expect(reply.status).toBe(200);
-  expect(reply.headers.get("x-codex-relay-adjusted")).toBe("max_tokens, tools[0].strict");
+  expect(reply.headers.get("x-plansocket-adjusted")).toBe("max_tokens, tools[0].strict");
   const sent = demo.backend.requests.findLast(({ path }) => path.endsWith("/responses"))?.body;
   expect(sent).toMatchObject({ tools: [{ name: "good", strict: false }] });
 });
@@ -164,10 +164,10 @@ describe("what the backend refuses unexpectedly", () => {
     const ask = () => post(relay.url + path, { model: "gpt-5.5", ...body });
     const first = await ask();
     expect(first.status).toBe(200);
-    expect(first.headers.get("x-codex-relay-adjusted")).toContain("tools[0].parameters.minLength");
+    expect(first.headers.get("x-plansocket-adjusted")).toContain("tools[0].parameters.minLength");
     expect(parametersSent(backend)).toEqual([good, plain]);
     const second = await ask();
-    expect(second.headers.get("x-codex-relay-adjusted")).toContain("tools[0].parameters.minLength");
+    expect(second.headers.get("x-plansocket-adjusted")).toContain("tools[0].parameters.minLength");
     expect(parametersSent(backend)).toEqual([good, plain, plain]);
   });
 

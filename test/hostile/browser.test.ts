@@ -92,7 +92,7 @@ interface Outcome {
 
 /** Opens the page at `pageHost` and lets it attack the relay under the name `targetHost`; what it could read. */
 async function attack(pageHost: string, targetHost: string): Promise<Outcome> {
-  const folder = mkdtempSync(join(tmpdir(), "codex-relay-browser-"));
+  const folder = mkdtempSync(join(tmpdir(), "plansocket-browser-"));
   const reported = Promise.withResolvers<Outcome>();
   const pages = Bun.serve({
     hostname: "127.0.0.1",

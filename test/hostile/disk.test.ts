@@ -47,7 +47,7 @@ beforeAll(async () => {
 afterAll(() => account.close());
 
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-disk-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-disk-"));
   file = join(home, "auth.json");
   nowMs = 1_800_000_000_000;
   service = new LoginService({ lifeMs: 60 * MINUTE, now: () => nowMs });

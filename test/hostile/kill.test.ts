@@ -47,7 +47,7 @@ describe("a renewal", () => {
   let home: string;
   let file: string;
   beforeEach(() => {
-    home = mkdtempSync(join(tmpdir(), "codex-relay-kill-"));
+    home = mkdtempSync(join(tmpdir(), "plansocket-kill-"));
     file = join(home, "auth.json");
   });
   afterEach(() => rmSync(home, { recursive: true, force: true }));
@@ -104,7 +104,7 @@ describe("a renewal", () => {
 test(
   "a process that renews again and again keeps nothing open",
   async () => {
-    const home = mkdtempSync(join(tmpdir(), "codex-relay-kill-"));
+    const home = mkdtempSync(join(tmpdir(), "plansocket-kill-"));
     const service = new LoginService({ lifeMs: 3_600_000, now: Date.now });
     const server = serveLogins(service);
     const file = join(home, "auth.json");
@@ -149,7 +149,7 @@ describe("a process of its own", () => {
       const backend = fakeCodex(says("Hello"));
       const file = join(home.path, ".codex/auth.json");
       mkdirSync(join(home.path, ".codex"), { mode: 0o700 });
-      const env = { CODEX_RELAY_BASE_URL: backend.baseUrl, CODEX_REFRESH_TOKEN_URL_OVERRIDE: server.url };
+      const env = { PLANSOCKET_BASE_URL: backend.baseUrl, CODEX_REFRESH_TOKEN_URL_OVERRIDE: server.url };
       try {
         for (let run = 0; run < Math.max(3, runs / 5); run += 1) {
           writeFileSync(file, service.endedLogin(), { mode: 0o600 });
@@ -185,7 +185,7 @@ describe("a process of its own", () => {
         account.tried(2);
         await eventually(() => processesOf(home.path).length === 0, HANG_MS);
       }
-      expect(existsSync(join(home.path, ".local/state/codex-relay/codex-relay.pid"))).toBe(false);
+      expect(existsSync(join(home.path, ".local/state/plansocket/plansocket.pid"))).toBe(false);
     },
     10 * HANG_MS,
   );
@@ -234,7 +234,7 @@ describe("a process of its own", () => {
   }
 
   const isAnnounced = () => {
-    const file = join(home.path, ".local/state/codex-relay/background.json");
+    const file = join(home.path, ".local/state/plansocket/background.json");
     return existsSync(file) && readFileSync(file, "utf8").includes('"url"');
   };
 });

@@ -291,7 +291,7 @@ test(
 test(
   "a gigabyte from somebody without a key costs no memory",
   async () => {
-    rig = await Rig.start([], () => ({ CODEX_RELAY_API_KEY: "the-key" }));
+    rig = await Rig.start([], () => ({ PLANSOCKET_API_KEY: "the-key" }));
     const before = rig.holding();
     let most = before.rssMb;
     const { promise: said, resolve } = Promise.withResolvers<string>();

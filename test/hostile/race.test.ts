@@ -46,7 +46,7 @@ beforeAll(() => {
 });
 afterAll(() => account.close());
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-race-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-race-"));
   file = join(home, "auth.json");
   random = randomOf(seed);
   time = new SimulatedTime(random);

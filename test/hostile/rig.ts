@@ -36,20 +36,20 @@ export class Rig {
     void this.#listen(parts.rest);
   }
 
-  /** `serve` from source, or the executable that CODEX_RELAY_BINARY names, with these flags. */
+  /** `serve` from source, or the executable that PLANSOCKET_BINARY names, with these flags. */
   static async start(
     flags: readonly string[] = [],
     env: (login: Login) => Readonly<Record<string, string>> = () => {
       return {};
     },
   ): Promise<Rig> {
-    const home = mkdtempSync(join(tmpdir(), "codex-relay-rig-"));
+    const home = mkdtempSync(join(tmpdir(), "plansocket-rig-"));
     const backend = Bun.spawn([process.execPath, join(import.meta.dir, "backend.ts")], {
       stdout: "pipe",
       stderr: "inherit",
     });
     const login = JSON.parse(await until(linesOf(backend.stdout), /^\{.*\}$/m).then(({ match }) => match[0])) as Login;
-    const executable = process.env["CODEX_RELAY_BINARY"];
+    const executable = process.env["PLANSOCKET_BINARY"];
     const program = executable === undefined ? [process.execPath, join(root, "src/main.ts")] : [executable];
     const relay = Bun.spawn([...program, "serve", "--port", "0", ...flags], {
       cwd: home,
@@ -57,7 +57,7 @@ export class Rig {
         PATH: process.env["PATH"] ?? "",
         HOME: home,
         CODEX_HOME: join(home, "none"),
-        CODEX_RELAY_BASE_URL: login.baseUrl,
+        PLANSOCKET_BASE_URL: login.baseUrl,
         OPENAI_ACCESS_TOKEN: login.accessToken,
         OPENAI_CHATGPT_ACCOUNT_ID: login.accountId,
         ...env(login),

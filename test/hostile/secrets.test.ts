@@ -16,11 +16,11 @@ afterEach(() => rig.stop());
 
 const start = (...flags: string[]) =>
   Rig.start(flags, ({ refreshToken, tokenUrl }) => ({
-    CODEX_RELAY_API_KEY: KEY,
+    PLANSOCKET_API_KEY: KEY,
     OPENAI_REFRESH_TOKEN: refreshToken,
     CODEX_REFRESH_TOKEN_URL_OVERRIDE: tokenUrl,
     // Loopback never uses it, but the relay knows it.
-    CODEX_RELAY_PROXY: `http://somebody:${PROXY_PASSWORD}@127.0.0.1:9`,
+    PLANSOCKET_PROXY: `http://somebody:${PROXY_PASSWORD}@127.0.0.1:9`,
   }));
 
 /** Everything that anybody is told: replies of all kinds, good and bad, with their headers. */

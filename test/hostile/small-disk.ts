@@ -9,7 +9,7 @@ export interface Disk extends Disposable {
 /** True where this user may mount file systems. */
 export const canMount = ((): boolean => {
   if (process.getuid?.() !== 0 || process.platform !== "linux") return false;
-  const folder = mkdtempSync(join(tmpdir(), "codex-relay-mount-"));
+  const folder = mkdtempSync(join(tmpdir(), "plansocket-mount-"));
   try {
     using _ = mountDisk(join(folder, "disk"), "size=16k");
     return true;

@@ -42,7 +42,7 @@ interface Scene {
 let scene: Scene | undefined;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "codex-relay-way-"));
+  folder = mkdtempSync(join(tmpdir(), "plansocket-way-"));
   if (hasOpenssl) tls = certified("known", [NAME], ["127.0.0.1"]);
   const { relay } = build({ way: "straight" });
   for (const client of CLIENTS) expect(await ask(relay, client)).toMatchObject(FINE);

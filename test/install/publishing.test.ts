@@ -14,7 +14,7 @@ const digestOf = (target: string) => new Bun.CryptoHasher("sha256").update(targe
 
 let folder: string;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "codex-relay-publishing-"));
+  folder = mkdtempSync(join(tmpdir(), "plansocket-publishing-"));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -25,7 +25,7 @@ function run(command: string[]) {
 
 function render(targets: readonly string[]) {
   const sums = join(folder, "SHA256SUMS");
-  const lines = ["linux-x64-musl", ...targets].map((target) => `${digestOf(target)}  codex-relay-${target}.tar.gz\n`);
+  const lines = ["linux-x64-musl", ...targets].map((target) => `${digestOf(target)}  plansocket-${target}.tar.gz\n`);
   writeFileSync(sums, lines.join(""));
   return run(["sh", join(root, ".github/homebrew/render.sh"), REPOSITORY, "v1.2.3", sums]);
 }
@@ -48,7 +48,7 @@ class Formula
   end
 end
 load ARGV[0]
-abort "no install" unless CodexRelay.method_defined?(:install)
+abort "no install" unless Plansocket.method_defined?(:install)
 `;
 
 describe("the Homebrew formula", () => {
@@ -58,13 +58,13 @@ describe("the Homebrew formula", () => {
     expect(out).not.toContain("@");
     for (const target of PLATFORMS) {
       expect(out).toContain(
-        `url "${REPOSITORY}/releases/download/v1.2.3/codex-relay-${target}.tar.gz"\n      sha256 "${digestOf(target)}"`,
+        `url "${REPOSITORY}/releases/download/v1.2.3/plansocket-${target}.tar.gz"\n      sha256 "${digestOf(target)}"`,
       );
     }
   });
 
   test.skipIf(Bun.which("ruby") === null)("is Ruby, and gives each system its own archive", () => {
-    const formula = join(folder, "codex-relay.rb");
+    const formula = join(folder, "plansocket.rb");
     writeFileSync(formula, render(PLATFORMS).out);
     writeFileSync(join(folder, "homebrew.rb"), HOMEBREW);
     expect(run(["ruby", "-wc", formula])).toEqual({ code: 0, out: "Syntax OK\n", err: "" });
@@ -81,7 +81,7 @@ describe("the Homebrew formula", () => {
       expect(code).toBe(0);
       expect(out.match(/^(url|sha256|version) .*$/gm)).toEqual([
         "version 1.2.3",
-        `url ${REPOSITORY}/releases/download/v1.2.3/codex-relay-${target}.tar.gz`,
+        `url ${REPOSITORY}/releases/download/v1.2.3/plansocket-${target}.tar.gz`,
         `sha256 ${digestOf(target)}`,
       ]);
     }
@@ -89,7 +89,7 @@ describe("the Homebrew formula", () => {
 
   test("is not made from a release that lacks a platform", () => {
     const { code, err } = render(PLATFORMS.slice(1));
-    expect([code, err]).toEqual([1, expect.stringContaining("no checksum for codex-relay-linux-x64.tar.gz")]);
+    expect([code, err]).toEqual([1, expect.stringContaining("no checksum for plansocket-linux-x64.tar.gz")]);
     expect(run(["sh", join(root, ".github/homebrew/render.sh")]).code).toBe(2);
   });
 });
@@ -149,7 +149,7 @@ describe("README's container", () => {
 
   test("in compose is confined as the script proves it, and published to this machine only", async () => {
     const compose = Bun.YAML.parse(await block("yaml")) as { services: Record<string, unknown>; volumes: object };
-    expect(compose.services["codex-relay"]).toMatchObject({
+    expect(compose.services["plansocket"]).toMatchObject({
       read_only: true,
       cap_drop: ["ALL"],
       security_opt: ["no-new-privileges:true"],
@@ -166,14 +166,14 @@ describe("README's container", () => {
       ...Object.values<Setting>(SETTINGS).flatMap(({ env }) => env),
       "OPENAI_REFRESH_TOKEN",
     ];
-    expect(names).toContain("CODEX_RELAY_API_KEY");
+    expect(names).toContain("PLANSOCKET_API_KEY");
     for (const name of names)
       expect([name, known.includes(name) || compose.includes(`\${${name}:-`)]).toEqual([name, true]);
   });
 
   test("has the folders, the port and the user that the Dockerfile gives it", async () => {
     const dockerfile = await Bun.file(join(root, "Dockerfile")).text();
-    for (const line of ["PORT=8787", "CODEX_HOME=/codex", "CODEX_RELAY_STATE_DIR=/state", "USER 65532:65532"]) {
+    for (const line of ["PORT=8787", "CODEX_HOME=/codex", "PLANSOCKET_STATE_DIR=/state", "USER 65532:65532"]) {
       expect(dockerfile).toContain(line);
     }
   });

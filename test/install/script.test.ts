@@ -22,7 +22,7 @@ const script = readFileSync(join(root, "install.sh"), "utf8");
 let home: string;
 let releases: Releases;
 beforeEach(async () => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-install-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-install-"));
   mkdirSync(join(home, "tmp"));
   releases = await startReleases();
 });
@@ -31,7 +31,7 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-const target = () => join(home, ".local/bin/codex-relay");
+const target = () => join(home, ".local/bin/plansocket");
 
 /** Piped into sh, as from the network; in a process group of its own, like a command on a terminal. */
 function start(args: string[] = [], more: Record<string, string> = {}, shell: string[] = ["sh"]) {
@@ -41,7 +41,7 @@ function start(args: string[] = [], more: Record<string, string> = {}, shell: st
       HOME: home,
       TMPDIR: join(home, "tmp"),
       PATH: process.env["PATH"] ?? "",
-      CODEX_RELAY_RELEASES_URL: releases.url,
+      PLANSOCKET_RELEASES_URL: releases.url,
       ...more,
     },
     stdin: new Blob([script]),
@@ -67,7 +67,7 @@ function installed(path = target()): string {
 /** Nothing but the program lies where it was put, and nothing in the folder for temporary files. */
 function expectNoLeftovers() {
   const bin = join(home, ".local/bin");
-  expect(existsSync(bin) ? readdirSync(bin) : []).toEqual(existsSync(target()) ? ["codex-relay"] : []);
+  expect(existsSync(bin) ? readdirSync(bin) : []).toEqual(existsSync(target()) ? ["plansocket"] : []);
   expect(readdirSync(join(home, "tmp"))).toEqual([]);
 }
 
@@ -99,13 +99,13 @@ describe("a release is installed", () => {
     releases.publish("1.2.3");
     const { code, err, out } = await install();
     expect([code, out]).toEqual([0, ""]);
-    expect(err).toContain(`Installed codex-relay 1.2.3 (abc1234) to ${target()}`);
+    expect(err).toContain(`Installed plansocket 1.2.3 (abc1234) to ${target()}`);
     expect(err).toContain(`export PATH="${join(home, ".local/bin")}:$PATH"`);
-    expect(err).toContain("Next: codex-relay serve");
-    expect(installed()).toBe("codex-relay 1.2.3 (abc1234)");
+    expect(err).toContain("Next: plansocket serve");
+    expect(installed()).toBe("plansocket 1.2.3 (abc1234)");
     expect(releases.asked).toEqual([
       "/releases/latest/download/SHA256SUMS",
-      `/releases/latest/download/codex-relay-${THIS_PLATFORM}.tar.gz`,
+      `/releases/latest/download/plansocket-${THIS_PLATFORM}.tar.gz`,
     ]);
     expectNoLeftovers();
   });
@@ -122,7 +122,7 @@ describe("a release is installed", () => {
     const prefix = join(home, "a folder");
     const { code, out } = await install(["--prefix", prefix, "--version", version, "demo", "--port", "0"]);
     expect([code, out]).toEqual([0, "ran demo --port 0\n"]);
-    expect(installed(join(prefix, "bin/codex-relay"))).toContain("1.0.0");
+    expect(installed(join(prefix, "bin/plansocket"))).toContain("1.0.0");
     expect(releases.asked.every((path) => path.startsWith("/releases/download/v1.0.0/"))).toBe(true);
     expectNoLeftovers();
   });
@@ -159,7 +159,7 @@ describe("nothing is installed, and an older version stays", () => {
   test.each([
     ["changed", "the checksum of"],
     ["cut", "broke off"],
-    ["empty", "does not hold codex-relay"],
+    ["empty", "does not hold plansocket"],
   ] as const)("after an archive that was %s", async (fault, message) => {
     releases.publish("2.0.0", { fault });
     const { code, err } = await install();
@@ -185,7 +185,7 @@ describe("nothing is installed, and an older version stays", () => {
   });
 
   test("without a network, and for a version that does not exist", async () => {
-    const offline = await install([], { CODEX_RELAY_RELEASES_URL: "http://127.0.0.1:9" });
+    const offline = await install([], { PLANSOCKET_RELEASES_URL: "http://127.0.0.1:9" });
     expect([offline.code, offline.err]).toEqual([1, expect.stringContaining("could not be fetched")]);
     const unknown = await install(["--version", "9.9.9"]);
     expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining("check the network and the version")]);
@@ -252,7 +252,7 @@ describe("the build for the machine", () => {
       sysctl: "echo 0",
     });
     const { code, err } = await install([], { PATH });
-    expect([code, err]).toEqual([0, expect.stringContaining(`codex-relay-${platform}.tar.gz`)]);
+    expect([code, err]).toEqual([0, expect.stringContaining(`plansocket-${platform}.tar.gz`)]);
   });
 
   test("is the one for Apple silicon also under Rosetta", async () => {
@@ -312,9 +312,9 @@ describe("with the real executable", () => {
       const url = /listens on (http:\/\/[^\s:]+:\d+)/.exec(said)?.[1];
       releases.publish("99.0.0");
       const { code, err } = await install();
-      expect([code, err]).toEqual([0, expect.stringContaining(`It replaces codex-relay ${manifest.version}`)]);
+      expect([code, err]).toEqual([0, expect.stringContaining(`It replaces plansocket ${manifest.version}`)]);
       expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ version: manifest.version });
-      expect(installed()).toBe("codex-relay 99.0.0 (abc1234)");
+      expect(installed()).toBe("plansocket 99.0.0 (abc1234)");
       relay.kill("SIGTERM");
       expect(await relay.exited).toBe(0);
       expectNoLeftovers();
@@ -337,7 +337,7 @@ describe("with the real executable", () => {
       });
       const [code, out] = await Promise.all([child.exited, new Response(child.stdout).text()]);
       expect([code, out]).toEqual([0, expect.stringContaining(manifest.version)]);
-      expect(existsSync(join(home, "built/bin/codex-relay"))).toBe(true);
+      expect(existsSync(join(home, "built/bin/plansocket"))).toBe(true);
     },
     BUILD_MS,
   );

@@ -30,7 +30,7 @@ let home: string;
 let bin: string;
 let releases: Releases;
 beforeEach(async () => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-update-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-update-"));
   bin = join(home, "bin");
   mkdirSync(bin);
   copyFileSync(built.path, program());
@@ -42,12 +42,12 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-const program = () => join(bin, "codex-relay");
+const program = () => join(bin, "plansocket");
 
 async function run(args: string[], more: Record<string, string> = {}, wrapper: string[] = [], path = program()) {
   const child = Bun.spawn([...wrapper, path, ...args], {
     cwd: home,
-    env: { HOME: home, PATH: process.env["PATH"] ?? "", CODEX_RELAY_RELEASES_URL: releases.url, ...more },
+    env: { HOME: home, PATH: process.env["PATH"] ?? "", PLANSOCKET_RELEASES_URL: releases.url, ...more },
     stdout: "pipe",
     stderr: "pipe",
   });
@@ -60,13 +60,13 @@ const versionThere = () => Bun.spawnSync([program(), "--version"]).stdout.toStri
 /** The old program is in place, works, and nothing lies beside it. */
 function expectOldOne() {
   expect(versionThere()).toContain(manifest.version);
-  expect(readdirSync(bin)).toEqual(["codex-relay"]);
+  expect(readdirSync(bin)).toEqual(["plansocket"]);
 }
 
 describe("--check", () => {
   test.each([
-    ["99.0.0", 10, "codex-relay 99.0.0 is out"],
-    ["v99.0.0", 10, "codex-relay 99.0.0 is out"],
+    ["99.0.0", 10, "plansocket 99.0.0 is out"],
+    ["v99.0.0", 10, "plansocket 99.0.0 is out"],
     [manifest.version, 0, "is up to date"],
     ["0.0.1", 0, "is up to date"],
     // Comes before the release of the same number.
@@ -93,19 +93,19 @@ describe("--check", () => {
 
   test("also works where the program cannot be replaced", async () => {
     releases.publish("99.0.0");
-    const source = new CommandHome({ CODEX_RELAY_RELEASES_URL: releases.url });
+    const source = new CommandHome({ PLANSOCKET_RELEASES_URL: releases.url });
     expect((await source.run(["update", "--check"])).code).toBe(10);
     source.remove();
-    expect((await run(["update", "--check"], { CODEX_RELAY_CONTAINER: "1" })).code).toBe(10);
+    expect((await run(["update", "--check"], { PLANSOCKET_CONTAINER: "1" })).code).toBe(10);
   });
 
   test("what is no version is not taken for one", async () => {
     releases.publish("<html>Sign in to the network</html>");
     const { code, err } = await run(["update", "--check"]);
     expect([code, err]).toEqual([1, expect.stringContaining("does not hold a version")]);
-    const none = await run(["update", "--check"], { CODEX_RELAY_RELEASES_URL: `${releases.url}/other` });
+    const none = await run(["update", "--check"], { PLANSOCKET_RELEASES_URL: `${releases.url}/other` });
     expect([none.code, none.err]).toEqual([1, expect.stringContaining("There is no such release")]);
-    const offline = await run(["update", "--check"], { CODEX_RELAY_RELEASES_URL: "http://127.0.0.1:9" });
+    const offline = await run(["update", "--check"], { PLANSOCKET_RELEASES_URL: "http://127.0.0.1:9" });
     expect([offline.code, offline.err]).toEqual([1, expect.stringContaining("could not be reached")]);
   });
 });
@@ -116,14 +116,14 @@ describe("an update", () => {
     const before = statSync(program()).ino;
     const { code, out, err } = await run(["update"]);
     expect([code, out]).toEqual([0, `Updated ${program()} from ${manifest.version} to 99.0.0.\n`]);
-    expect(err).toContain(`Fetching codex-relay 99.0.0 for ${THIS_PLATFORM}`);
-    expect(versionThere()).toBe("codex-relay 99.0.0 (abc1234)\n");
+    expect(err).toContain(`Fetching plansocket 99.0.0 for ${THIS_PLATFORM}`);
+    expect(versionThere()).toBe("plansocket 99.0.0 (abc1234)\n");
     expect(statSync(program()).mode & 0o777).toBe(0o751);
     expect(statSync(program()).ino).not.toBe(before);
-    expect(readdirSync(bin)).toEqual(["codex-relay"]);
+    expect(readdirSync(bin)).toEqual(["plansocket"]);
     expect(releases.asked.slice(1)).toEqual([
       "/releases/download/v99.0.0/SHA256SUMS",
-      `/releases/download/v99.0.0/codex-relay-${THIS_PLATFORM}.tar.gz`,
+      `/releases/download/v99.0.0/plansocket-${THIS_PLATFORM}.tar.gz`,
     ]);
   });
 
@@ -152,7 +152,7 @@ describe("an update", () => {
   test("is none when this is the newest", async () => {
     releases.publish(manifest.version);
     const { code, out } = await run(["update"]);
-    expect([code, out]).toEqual([0, `codex-relay ${manifest.version} is up to date.\n`]);
+    expect([code, out]).toEqual([0, `plansocket ${manifest.version} is up to date.\n`]);
     expectOldOne();
   });
 
@@ -161,8 +161,8 @@ describe("an update", () => {
     const proxy = await startProxy(["releases.example"]);
     const { port } = new URL(releases.url);
     const result = await run(["update"], {
-      CODEX_RELAY_RELEASES_URL: `http://releases.example:${port}/releases`,
-      CODEX_RELAY_PROXY: proxy.url,
+      PLANSOCKET_RELEASES_URL: `http://releases.example:${port}/releases`,
+      PLANSOCKET_PROXY: proxy.url,
     });
     await proxy.stop();
     // The name exists for the proxy alone.
@@ -174,7 +174,7 @@ describe("the old executable stays", () => {
   test.each([
     ["changed", "checksum"],
     ["cut", "broke off"],
-    ["empty", "does not hold codex-relay"],
+    ["empty", "does not hold plansocket"],
   ] as const)("after an archive that was %s", async (fault, message) => {
     releases.publish("99.0.0", { fault });
     const { code, out, err } = await run(["update"]);
@@ -185,7 +185,7 @@ describe("the old executable stays", () => {
   test("when the update is ended in the middle of the download", async () => {
     releases.publish("99.0.0", { fault: "stall" });
     const child = Bun.spawn([program(), "update"], {
-      env: { HOME: home, CODEX_RELAY_RELEASES_URL: releases.url },
+      env: { HOME: home, PLANSOCKET_RELEASES_URL: releases.url },
       stderr: "ignore",
     });
     await releases.stalled;
@@ -196,7 +196,7 @@ describe("the old executable stays", () => {
 
   test.each([
     ["does not start", "#!/bin/sh\nexit 127\n"],
-    ["is another version than it was said to be", "#!/bin/sh\necho codex-relay 98.0.0\n"],
+    ["is another version than it was said to be", "#!/bin/sh\necho plansocket 98.0.0\n"],
   ])("when the new one %s", async (_how, text) => {
     releases.publish("99.0.0", { program: text });
     const { code, err } = await run(["update"]);
@@ -230,21 +230,21 @@ describe("the old executable stays", () => {
 
   test("in a container, and in Homebrew's folder", async () => {
     releases.publish("99.0.0");
-    const image = await run(["update"], { CODEX_RELAY_CONTAINER: "1" });
+    const image = await run(["update"], { PLANSOCKET_CONTAINER: "1" });
     expect([image.code, image.err]).toEqual([1, expect.stringContaining("Pull the newer image.")]);
-    const cellar = join(home, "Cellar/codex-relay/1/bin");
+    const cellar = join(home, "Cellar/plansocket/1/bin");
     mkdirSync(cellar, { recursive: true });
-    copyFileSync(program(), join(cellar, "codex-relay"));
-    symlinkSync(join(cellar, "codex-relay"), join(home, "linked"));
+    copyFileSync(program(), join(cellar, "plansocket"));
+    symlinkSync(join(cellar, "plansocket"), join(home, "linked"));
     const brewed = await run(["update"], {}, [], join(home, "linked"));
-    expect([brewed.code, brewed.err]).toEqual([1, expect.stringContaining("Run `brew upgrade codex-relay`.")]);
+    expect([brewed.code, brewed.err]).toEqual([1, expect.stringContaining("Run `brew upgrade plansocket`.")]);
     expect(releases.asked).toEqual([]);
-    expect(existsSync(join(cellar, "codex-relay"))).toBe(true);
+    expect(existsSync(join(cellar, "plansocket"))).toBe(true);
     expectOldOne();
   });
 
   test("from source", async () => {
-    const source = new CommandHome({ CODEX_RELAY_RELEASES_URL: releases.url });
+    const source = new CommandHome({ PLANSOCKET_RELEASES_URL: releases.url });
     const { code, err } = await source.run(["update"]);
     source.remove();
     expect([code, err]).toEqual([1, expect.stringContaining("git pull")]);
@@ -252,16 +252,16 @@ describe("the old executable stays", () => {
 });
 
 test.each([
-  ["/opt/homebrew/Cellar/codex-relay/1.0.0/bin/codex-relay", "Homebrew"],
-  ["/home/linuxbrew/.linuxbrew/Cellar/codex-relay/1.0.0/bin/codex-relay", "Homebrew"],
-  ["/nix/store/abc-codex-relay/bin/codex-relay", "Nix"],
-  ["/usr/bin/codex-relay", "system's package manager"],
-  ["/usr/lib/codex-relay/codex-relay", "system's package manager"],
+  ["/opt/homebrew/Cellar/plansocket/1.0.0/bin/plansocket", "Homebrew"],
+  ["/home/linuxbrew/.linuxbrew/Cellar/plansocket/1.0.0/bin/plansocket", "Homebrew"],
+  ["/nix/store/abc-plansocket/bin/plansocket", "Nix"],
+  ["/usr/bin/plansocket", "system's package manager"],
+  ["/usr/lib/plansocket/plansocket", "system's package manager"],
 ])("%s belongs to %s", (path, owner) => {
   expect(() => refuseManaged(path)).toThrow(owner);
 });
 
-test.each([["/home/dev/.local/bin/codex-relay"], ["/usr/local/bin/codex-relay"], ["/opt/codex-relay"]])(
+test.each([["/home/dev/.local/bin/plansocket"], ["/usr/local/bin/plansocket"], ["/opt/plansocket"]])(
   "%s belongs to its user",
   (path) => {
     expect(() => refuseManaged(path)).not.toThrow();

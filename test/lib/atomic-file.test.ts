@@ -19,7 +19,7 @@ import { overwrite, writeAtomically } from "../../src/lib/atomic-file.ts";
 let home: string;
 let file: string;
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-atomic-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-atomic-"));
   file = join(home, "secret.json");
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
@@ -142,7 +142,7 @@ const unmount = (place: string) => void Bun.spawnSync(["umount", "--lazy", place
 
 const canMount = ((): boolean => {
   if (process.getuid?.() !== 0 || process.platform !== "linux") return false;
-  const place = mkdtempSync(join(tmpdir(), "codex-relay-mount-"));
+  const place = mkdtempSync(join(tmpdir(), "plansocket-mount-"));
   const isMounted = mount(place);
   if (isMounted) unmount(place);
   rmSync(place, { recursive: true });

@@ -10,7 +10,7 @@ let home: string;
 let path: string;
 let nowMs: number;
 beforeEach(() => {
-  home = mkdtempSync(join(tmpdir(), "codex-relay-lock-"));
+  home = mkdtempSync(join(tmpdir(), "plansocket-lock-"));
   path = join(home, "lock");
   nowMs = 0;
 });

@@ -52,7 +52,7 @@ describe.skipIf(!Bun.which("openssl"))("a certificate", () => {
   let trusted: string;
   let server: ReturnType<typeof Bun.serve>;
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "codex-relay-unreachable-"));
+    folder = mkdtempSync(join(tmpdir(), "plansocket-unreachable-"));
     const { cert, key, authority } = certificate(folder, ["other.example"]);
     trusted = readFileSync(authority, "utf8");
     server = Bun.serve({ hostname: "127.0.0.1", port: 0, tls: { cert, key }, fetch: () => new Response() });

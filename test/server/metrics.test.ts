@@ -166,7 +166,7 @@ describe("as JSON", () => {
     const credentials: CredentialProvider = { ...fixedCredentials(), refreshes: { ok: 2, failed: 1 } };
     const { json, text } = setUp([answer], { credentials });
     expect(await json()).toMatchObject({ token_refreshes: { ok: 2, failed: 1 } });
-    expect(values(await text(), "codex_relay_token_refreshes_total")).toEqual({
+    expect(values(await text(), "plansocket_token_refreshes_total")).toEqual({
       'result="ok"': 2,
       'result="failed"': 1,
     });
@@ -180,7 +180,7 @@ describe("for Prometheus", () => {
     await (await post(`${relay.url}/responses`, { model: "gpt-5.5", input: "hi" })).text();
     await fetch(`${v1}/who/knows/${"x".repeat(100)}`);
     await fetch(`${v1}/models`);
-    const shown = values(await text(), "codex_relay_requests_total");
+    const shown = values(await text(), "plansocket_requests_total");
     expect(shown).toMatchObject({
       'route="/v1/chat/completions",dialect="chat",status="200",code=""': 1,
       'route="/v1/models",dialect="none",status="200",code=""': 1,
@@ -198,13 +198,13 @@ describe("for Prometheus", () => {
     const { v1, text } = setUp([answer], { elapsed: () => clock.shift() ?? 0 });
     await ask(v1);
     const shown = await text();
-    const buckets = values(shown, "codex_relay_request_duration_seconds_bucket");
+    const buckets = values(shown, "plansocket_request_duration_seconds_bucket");
     expect(buckets['dialect="chat",le="0.5"']).toBe(0);
     expect(buckets['dialect="chat",le="1"']).toBe(1);
     expect(buckets['dialect="chat",le="+Inf"']).toBe(1);
-    expect(values(shown, "codex_relay_request_duration_seconds_sum")).toEqual({ 'dialect="chat"': 0.7 });
-    expect(values(shown, "codex_relay_request_duration_seconds_count")).toEqual({ 'dialect="chat"': 1 });
-    expect(values(shown, "codex_relay_time_to_first_token_seconds_sum")).toEqual({ 'dialect="chat"': 0.04 });
+    expect(values(shown, "plansocket_request_duration_seconds_sum")).toEqual({ 'dialect="chat"': 0.7 });
+    expect(values(shown, "plansocket_request_duration_seconds_count")).toEqual({ 'dialect="chat"': 1 });
+    expect(values(shown, "plansocket_time_to_first_token_seconds_sum")).toEqual({ 'dialect="chat"': 0.04 });
   });
 
   test("labels only models that exist", async () => {
@@ -214,11 +214,11 @@ describe("for Prometheus", () => {
     await ask(v1, { model: "mine" });
     const { v1: offline, text: offlineText } = setUp([answer], { upstream: { responsesPath: "/responses" } });
     await ask(offline, { model: "hidden-one" });
-    expect(values(await text(), "codex_relay_tokens_total")).toMatchObject({
+    expect(values(await text(), "plansocket_tokens_total")).toMatchObject({
       'model="gpt-5.5",kind="input"': 100,
       'model="mine",kind="output"': 7,
     });
-    expect(values(await offlineText(), "codex_relay_tokens_total")).toMatchObject({
+    expect(values(await offlineText(), "plansocket_tokens_total")).toMatchObject({
       'model="hidden-one",kind="cached"': 64,
     });
   });
@@ -230,7 +230,7 @@ describe("for Prometheus", () => {
       const body = { model: `invented-${round}`, input: [], stream: true, store: false };
       await (await post(`${v1}/responses`, body, { originator: "codex_cli_rs" })).text();
     }
-    const models = Object.keys(values(await text(), "codex_relay_tokens_total")).map((labels) => labels.split(",")[0]);
+    const models = Object.keys(values(await text(), "plansocket_tokens_total")).map((labels) => labels.split(",")[0]);
     expect(new Set(models)).toEqual(new Set(['model="other"']));
   });
 
@@ -238,11 +238,11 @@ describe("for Prometheus", () => {
     const { v1, text } = setUp([answer]);
     await ask(v1);
     const shown = await text();
-    expect(values(shown, "codex_relay_plan_used_ratio")).toEqual({
+    expect(values(shown, "plansocket_plan_used_ratio")).toEqual({
       'meter="codex",window="primary"': 0.125,
       'meter="codex",window="secondary"': 0.34,
     });
-    expect(values(shown, "codex_relay_plan_reset_timestamp_seconds")).toEqual({
+    expect(values(shown, "plansocket_plan_reset_timestamp_seconds")).toEqual({
       'meter="codex",window="primary"': 1_800_000_000,
     });
   });
@@ -258,7 +258,7 @@ describe("for Prometheus", () => {
     for (const path of ["/metrics", "/metrics/prometheus"]) {
       const reply = await fetch(`${relay.url}${path}`, { headers: { accept: "*/*" } });
       expect(reply.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
-      expect(await reply.text()).toContain("codex_relay_build_info{");
+      expect(await reply.text()).toContain("plansocket_build_info{");
     }
   });
 

@@ -10,14 +10,14 @@ export interface Ran {
   readonly err: string;
 }
 
-/** The executable, built once for a test file, or the one that CODEX_RELAY_BINARY names. */
+/** The executable, built once for a test file, or the one that PLANSOCKET_BINARY names. */
 export class Binary {
   readonly path: string;
-  readonly #folder = mkdtempSync(join(tmpdir(), "codex-relay-built-"));
+  readonly #folder = mkdtempSync(join(tmpdir(), "plansocket-built-"));
 
   constructor() {
-    const given = process.env["CODEX_RELAY_BINARY"];
-    this.path = given ?? join(this.#folder, "codex-relay");
+    const given = process.env["PLANSOCKET_BINARY"];
+    this.path = given ?? join(this.#folder, "plansocket");
     if (given !== undefined) return;
     const built = Bun.spawnSync([process.execPath, "build.ts", "--out", this.path], { cwd: root });
     if (built.exitCode !== 0) throw new Error(built.stderr.toString());

@@ -23,7 +23,7 @@ export interface RunningCommand {
 
 /** A home of its own for commands that are run from source. */
 export class CommandHome {
-  readonly path = mkdtempSync(join(tmpdir(), "codex-relay-home-"));
+  readonly path = mkdtempSync(join(tmpdir(), "plansocket-home-"));
   readonly #env: Readonly<Record<string, string>>;
   readonly #wrapper: readonly string[];
 

@@ -19,7 +19,7 @@ export function demoHome(
   beforeEach(() => {
     backend = startDemoBackend();
     home = new CommandHome({
-      CODEX_RELAY_BASE_URL: backend.baseUrl,
+      PLANSOCKET_BASE_URL: backend.baseUrl,
       CODEX_REFRESH_TOKEN_URL_OVERRIDE: backend.tokenUrl,
       ...tokensOf(backend.issueLogin()),
     });

@@ -44,10 +44,10 @@ class Patient {
   enter(): void {
     this.backend = startDemoBackend();
     this.home = new CommandHome({
-      CODEX_RELAY_ISSUER: this.backend.issuer,
-      CODEX_RELAY_BASE_URL: this.backend.baseUrl,
-      CODEX_RELAY_OPENAI_BASE_URL: this.backend.openaiBaseUrl,
-      CODEX_RELAY_PORT: "0",
+      PLANSOCKET_ISSUER: this.backend.issuer,
+      PLANSOCKET_BASE_URL: this.backend.baseUrl,
+      PLANSOCKET_OPENAI_BASE_URL: this.backend.openaiBaseUrl,
+      PLANSOCKET_PORT: "0",
     });
     this.file = join(this.home.path, ".codex/auth.json");
     this.#issued = [];

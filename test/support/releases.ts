@@ -9,7 +9,7 @@ import { join } from "node:path";
 export type ArchiveFault = "cut" | "stall" | "changed" | "empty";
 
 export interface Releases {
-  /** For CODEX_RELAY_RELEASES_URL. */
+  /** For PLANSOCKET_RELEASES_URL. */
   readonly url: string;
   /** Paths in the order in which they were asked for. */
   readonly asked: string[];
@@ -25,11 +25,11 @@ export const THIS_PLATFORM = `${process.platform}-${process.arch}`;
 
 /** A shell script that passes for the executable of a version. */
 export const programOf = (version: string) =>
-  `#!/bin/sh\n[ "$1" = --version ] && echo "codex-relay ${version} (abc1234)" && exit\necho "ran $*"\n`;
+  `#!/bin/sh\n[ "$1" = --version ] && echo "plansocket ${version} (abc1234)" && exit\necho "ran $*"\n`;
 
 /** A release server on a free port of 127.0.0.1, in the layout of a repository's releases. */
 export async function startReleases(): Promise<Releases> {
-  const folder = mkdtempSync(join(tmpdir(), "codex-relay-releases-"));
+  const folder = mkdtempSync(join(tmpdir(), "plansocket-releases-"));
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const faults = new Map<string, ArchiveFault>();
   const asked: string[] = [];
@@ -71,8 +71,8 @@ export async function startReleases(): Promise<Releases> {
     publish(version, { targets = [THIS_PLATFORM], fault, program = programOf(version) } = {}) {
       const sums: string[] = [];
       for (const target of targets) {
-        const name = `codex-relay-${target}.tar.gz`;
-        const archive = pack(folder, fault === "empty" ? "another-file" : "codex-relay", program);
+        const name = `plansocket-${target}.tar.gz`;
+        const archive = pack(folder, fault === "empty" ? "another-file" : "plansocket", program);
         sums.push(`${new Bun.CryptoHasher("sha256").update(archive).digest("hex")}  ${name}`);
         if (fault === "changed") archive[archive.length - 5] = (archive.at(-5) ?? 0) ^ 1;
         put(version, name, archive, fault);

@@ -45,8 +45,8 @@ export function filesOf(tree: Tree): Tree {
 
 /** A home in which clients are set up without starting a process for each. */
 export class SetupHome {
-  readonly path = mkdtempSync(join(tmpdir(), "codex-relay-setup-"));
-  readonly #state = mkdtempSync(join(tmpdir(), "codex-relay-state-"));
+  readonly path = mkdtempSync(join(tmpdir(), "plansocket-setup-"));
+  readonly #state = mkdtempSync(join(tmpdir(), "plansocket-state-"));
 
   write(files: Tree): void {
     for (const [name, text] of Object.entries(files)) {

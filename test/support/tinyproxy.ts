@@ -28,7 +28,7 @@ export function withHosts(folder: string, names: readonly string[]): string[] {
 
 /** Listens on a free port of 127.0.0.1 and wants a password. */
 export async function startProxy(names: readonly string[]): Promise<Proxy> {
-  const folder = mkdtempSync(join(tmpdir(), "codex-relay-proxy-"));
+  const folder = mkdtempSync(join(tmpdir(), "plansocket-proxy-"));
   const port = freePort();
   const log = join(folder, "log");
   writeFileSync(log, "");

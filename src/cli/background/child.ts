@@ -10,7 +10,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a relay in the background owes to `start`, `status` and `logs`; nothing for one in the foreground. */
 export async function settleDown(relay: RunningRelay, log: Log, env: Environment): Promise<void> {
-  const { CODEX_RELAY_LOG_FILE: logFile, CODEX_RELAY_STATE_FILE: stateFile, CODEX_RELAY_PID_FILE: pidFile } = env;
+  const { PLANSOCKET_LOG_FILE: logFile, PLANSOCKET_STATE_FILE: stateFile, PLANSOCKET_PID_FILE: pidFile } = env;
   if (logFile) keepLogSmall(logFile);
   if (env[BACKGROUND_VARIABLE] !== relay.instanceId || !stateFile || !pidFile) return;
   process.once("exit", () => removeOwnPid(pidFile));

@@ -9,7 +9,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export type Given = Readonly<Partial<Record<SettingName, { readonly value: string; readonly origin: string }>>>;
 
 /** Says to the child that it runs in the background, and which instance it is. */
-export const BACKGROUND_VARIABLE = "CODEX_RELAY_BACKGROUND";
+export const BACKGROUND_VARIABLE = "PLANSOCKET_BACKGROUND";
 
 /** Not settings of the relay, but they change what it does; a restart from another shell has to keep them. */
 const OTHER_VARIABLES = {

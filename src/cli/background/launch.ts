@@ -76,10 +76,10 @@ export function childEnvironment(
     ...plan.other,
     ...fetchLimit(plan.maxRequests),
     ...variablesOf(plan.given),
-    CODEX_RELAY_STATE_DIR: places.stateDir,
-    CODEX_RELAY_STATE_FILE: places.stateFile,
-    CODEX_RELAY_PID_FILE: places.pidFile,
-    CODEX_RELAY_LOG_FILE: places.logFile,
+    PLANSOCKET_STATE_DIR: places.stateDir,
+    PLANSOCKET_STATE_FILE: places.stateFile,
+    PLANSOCKET_PID_FILE: places.pidFile,
+    PLANSOCKET_LOG_FILE: places.logFile,
   };
 }
 
@@ -120,13 +120,12 @@ async function answering(child: Bun.Subprocess, instance: string, places: Places
 
 /** The relay's own last words, in the form in which `serve` would have said them. */
 function whyEnded(child: Bun.Subprocess, text: string, places: Places): RelayError {
-  const [, message, hint] = /^codex-relay: (.+)\n(?: {2}(.+)\n)?/m.exec(text) ?? [];
+  const [, message, hint] = /^plansocket: (.+)\n(?: {2}(.+)\n)?/m.exec(text) ?? [];
   if (message !== undefined) return new RelayError("start_failed", message, hint === undefined ? {} : { hint });
   const how = child.signalCode === null ? `exit code ${child.exitCode}` : `signal ${child.signalCode}`;
   const tail = text.trimEnd().split("\n").slice(-TAIL_LINES).join("\n  ");
   return new RelayError("start_failed", `The relay ended right after its start (${how}).`, {
-    hint:
-      tail === "" ? "`codex-relay serve` runs it where you can see it." : `${tail}\n  The log is ${places.logFile}.`,
+    hint: tail === "" ? "`plansocket serve` runs it where you can see it." : `${tail}\n  The log is ${places.logFile}.`,
   });
 }
 

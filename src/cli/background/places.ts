@@ -26,8 +26,8 @@ export function placesOf(
   return {
     stateDir,
     stateFile,
-    pidFile: pick("pidFile", kept.pid_file, "codex-relay.pid"),
-    logFile: pick("logFile", kept.log_file, "codex-relay.log"),
+    pidFile: pick("pidFile", kept.pid_file, "plansocket.pid"),
+    logFile: pick("logFile", kept.log_file, "plansocket.log"),
     secretFile: `${stateFile.replace(/\.json$/, "")}.secrets.json`,
     lockFile: `${stateFile}.lock`,
   };

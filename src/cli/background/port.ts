@@ -18,7 +18,7 @@ export async function assertFree({ host, port }: Address): Promise<void> {
     const owner = portOwner(port);
     const isRelay = (await relayAt(`http://${host.includes(":") ? `[${host}]` : host}:${port}`)) !== undefined;
     const pid = owner === undefined ? "" : ` (pid ${owner.pid})`;
-    const who = isRelay ? `another codex-relay${pid}` : owner === undefined ? "another program" : `${owner.name}${pid}`;
+    const who = isRelay ? `another plansocket${pid}` : owner === undefined ? "another program" : `${owner.name}${pid}`;
     throw new RelayError("start_failed", `Port ${port} on ${host} is in use by ${who}.`, {
       hint: `Stop ${isRelay ? "it" : "that program"}, or choose another port with --port.`,
       cause: error,

@@ -61,7 +61,7 @@ export async function savedSettings(state: State, places: Places): Promise<Given
     if (!isSetting(name)) continue;
     if (value === undefined) {
       throw new RelayError("start_failed", `The value of ${origin} is missing in ${places.secretFile}.`, {
-        hint: `Give it again: \`codex-relay start ${SETTINGS[name].flags[0] ?? ""} …\`.`,
+        hint: `Give it again: \`plansocket start ${SETTINGS[name].flags[0] ?? ""} …\`.`,
       });
     }
     given[name] = { value, origin };

@@ -7,14 +7,14 @@ import type { Places } from "./places.ts";
 
 /** What its owner wants to know of a relay that has just gone to the background. */
 export function introduce(started: Started, { settings, origins }: Loaded, places: Places): void {
-  say(`codex-relay runs in the background on ${started.url} (pid ${started.pid})`);
+  say(`plansocket runs in the background on ${started.url} (pid ${started.pid})`);
   say(`  base URL  ${reachable(started.url)}/v1`);
   say(`  API key   ${settings.apiKey === undefined ? "none asked for (any text will do)" : "required"}`);
   if (origins.apiKey === "--api-key") {
-    say("            a key on the command line can be seen by other users; CODEX_RELAY_API_KEY cannot");
+    say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");
   }
   say(`  log       ${tilde(places.logFile)}`);
-  say("`codex-relay status` shows it, `codex-relay logs -f` follows it, `codex-relay stop` ends it.");
+  say("`plansocket status` shows it, `plansocket logs -f` follows it, `plansocket stop` ends it.");
 }
 
 /** A path as people write it. */

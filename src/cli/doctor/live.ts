@@ -87,9 +87,9 @@ const QUESTIONS: readonly Question[] = [
 async function health(target: Target, signal: AbortSignal): Promise<Outcome> {
   const { status, raw } = await call(target, "/health", undefined, signal);
   const body = parseJson(raw);
-  if (status === 200 && isObject(body) && body["name"] === "codex-relay") return ok(`${target.url} is alive`);
+  if (status === 200 && isObject(body) && body["name"] === "plansocket") return ok(`${target.url} is alive`);
   if (status === 403) return refused(status, raw);
-  return fail(`${target.url} answers ${status}, and not as a codex-relay.`, "Check the address after --url.");
+  return fail(`${target.url} answers ${status}, and not as a plansocket.`, "Check the address after --url.");
 }
 
 async function keyCheck(target: Target, signal: AbortSignal): Promise<Outcome> {
@@ -106,7 +106,7 @@ async function models(target: Target, listed: { models?: string[] }, signal: Abo
   const data = isObject(body) && Array.isArray(body["data"]) ? body["data"] : [];
   listed.models = data.flatMap((entry) => (isObject(entry) ? (nonEmptyString(entry["id"]) ?? []) : []));
   if (listed.models.length > 0) return ok(`${listed.models.length} listed`, { models: listed.models });
-  return fail("The list of models is empty.", "Leave --models, or see `codex-relay models`.");
+  return fail("The list of models is empty.", "Leave --models, or see `plansocket models`.");
 }
 
 async function ask(target: Target, question: Question, model: string, signal: AbortSignal): Promise<Outcome> {
@@ -130,11 +130,11 @@ function refused(status: number, raw: string): Outcome {
 
 function fixFor(reason: string): string {
   if (/usage_limit|insufficient_quota|\b429\b/.test(reason)) {
-    return "Wait until it ends; `codex-relay usage` shows how full the plan is.";
+    return "Wait until it ends; `plansocket usage` shows how full the plan is.";
   }
-  if (/auth|\b401\b/.test(reason)) return "Run `codex-relay login` (or `codex login`) to sign in again.";
+  if (/auth|\b401\b/.test(reason)) return "Run `plansocket login` (or `codex login`) to sign in again.";
   if (/host_not_allowed/.test(reason)) return "Start that relay with --allow-host and this name.";
-  return "Try again in a moment; `codex-relay doctor` on the relay's machine looks further.";
+  return "Try again in a moment; `plansocket doctor` on the relay's machine looks further.";
 }
 
 async function call(
@@ -159,7 +159,7 @@ async function call(
     if (signal.aborted) throw error;
     const isRefused = (error as { code?: string }).code === "ECONNREFUSED";
     const { message, hint } = unreachable(error, new URL(target.url).host, undefined);
-    const fix = isRefused ? "Start it with `codex-relay serve`, or check the address after --url." : hint;
+    const fix = isRefused ? "Start it with `plansocket serve`, or check the address after --url." : hint;
     throw new RelayError("upstream_unreachable", message, { hint: fix ?? "", cause: error });
   }
 }

@@ -17,7 +17,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function versionCheck(clientVersion: string): Outcome {
   const commit = COMMIT === "" ? "" : ` (${COMMIT})`;
   const system = `${platform()} ${release()} ${arch()}`;
-  return ok(`codex-relay ${VERSION}${commit}, speaks as Codex CLI ${clientVersion}, Bun ${Bun.version}, ${system}`, {
+  return ok(`plansocket ${VERSION}${commit}, speaks as Codex CLI ${clientVersion}, Bun ${Bun.version}, ${system}`, {
     version: VERSION,
     client_version: clientVersion,
     bun: Bun.version,
@@ -74,7 +74,7 @@ async function takenBy(host: string, port: number): Promise<Outcome> {
   const detail = { pid: owner?.pid ?? null, name: owner?.name ?? null, is_relay: relay !== undefined };
   if (relay) {
     const pid = owner === undefined ? "" : ` (pid ${owner.pid})`;
-    const line = `a codex-relay ${relay.version} already serves on port ${port}${pid}, up ${span(relay.uptimeMs)}`;
+    const line = `a plansocket ${relay.version} already serves on port ${port}${pid}, up ${span(relay.uptimeMs)}`;
     return ok(line, detail);
   }
   const who = owner === undefined ? "another program" : `${owner.name} (pid ${owner.pid})`;

@@ -26,7 +26,7 @@ export async function loginCheck(wiring: Wiring, authFile: string): Promise<Outc
   if (facts.accountId === undefined) {
     return warn(
       `${who || "A ChatGPT login"} (${place}) does not say which account it is for.`,
-      isEnvironment(facts) ? "Set OPENAI_CHATGPT_ACCOUNT_ID." : "Run `codex-relay login` again.",
+      isEnvironment(facts) ? "Set OPENAI_CHATGPT_ACCOUNT_ID." : "Run `plansocket login` again.",
       detail,
     );
   }
@@ -47,10 +47,10 @@ function pathFault(authFile: string): RelayError | undefined {
   try {
     const isLink = lstatSync(authFile, { throwIfNoEntry: false })?.isSymbolicLink() === true;
     if (!isLink || statSync(authFile, { throwIfNoEntry: false })) return undefined;
-    return fault(`${authFile} is a link that leads nowhere.`, "Remove the link, or run `codex-relay login`.");
+    return fault(`${authFile} is a link that leads nowhere.`, "Remove the link, or run `plansocket login`.");
   } catch (error) {
     const { code } = error as { code?: string };
-    if (code === "ELOOP") return fault(`${authFile} is a link to itself.`, "Remove it and run `codex-relay login`.");
+    if (code === "ELOOP") return fault(`${authFile} is a link to itself.`, "Remove it and run `plansocket login`.");
     if (code !== "EACCES" && code !== "EPERM") return undefined;
     const folder = dirname(authFile);
     return fault(`${folder} may not be entered by this user.`, `Run \`chmod 700 ${folder}\` as its owner.`);
@@ -102,7 +102,7 @@ function keptTokens(folder: string): Outcome {
 /** The folder of an auth file that was named, unless that holds a login of somebody else's. */
 function placeToKeep({ settings }: Wiring, authFile: string): string | undefined {
   if (settings.authFile === undefined) return undefined;
-  return !existsSync(authFile) || holds(authFile, '"codex_relay_origin"') ? dirname(authFile) : undefined;
+  return !existsSync(authFile) || holds(authFile, '"plansocket_origin"') ? dirname(authFile) : undefined;
 }
 
 function holds(file: string, words: string): boolean {
@@ -159,7 +159,7 @@ export async function tokenCheck(wiring: Wiring, facts: LoginFacts, clock: Clock
 function unspent(facts: LoginFacts, nowMs: number): Outcome {
   const line = tokenLine(facts, nowMs);
   if (facts.canRenew || isEnvironment(facts)) return ok(line, tokenDetail(facts));
-  return warn(line, "Run `codex-relay login` before it ends.", tokenDetail(facts));
+  return warn(line, "Run `plansocket login` before it ends.", tokenDetail(facts));
 }
 
 async function renewed(wiring: Wiring, before: LoginFacts, nowMs: number): Promise<Outcome> {
@@ -169,7 +169,7 @@ async function renewed(wiring: Wiring, before: LoginFacts, nowMs: number): Promi
   } catch (thrown) {
     const { message, hint } = toRelayError(thrown);
     const ended = endedAgoMs > 0 ? `It ended ${span(endedAgoMs)} ago. ` : "";
-    return fail(`${ended}${message}`, hint ?? "Run `codex-relay login`.", tokenDetail(before));
+    return fail(`${ended}${message}`, hint ?? "Run `plansocket login`.", tokenDetail(before));
   }
   const after = await wiring.credentials.describe();
   const line = tokenLine(after, nowMs);
@@ -181,7 +181,7 @@ async function renewed(wiring: Wiring, before: LoginFacts, nowMs: number): Promi
   // The keeper goes on with a token that still works; its owner should know before it does not.
   return after.canRenew
     ? warn(`${line}, but could not be renewed just now`, "Try again in a moment.", tokenDetail(after))
-    : warn(line, "Run `codex-relay login` before it ends.", tokenDetail(after));
+    : warn(line, "Run `plansocket login` before it ends.", tokenDetail(after));
 }
 
 function tokenLine(facts: LoginFacts, nowMs: number): string {

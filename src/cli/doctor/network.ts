@@ -178,10 +178,10 @@ function backendFix({ origins }: Wiring, thrown: unknown): string | undefined {
     return "The workspace of this login is switched off: ask its administrator, or sign in with another account.";
   }
   if (code === "quota_exceeded" && wireCode !== "usage_not_included") {
-    return "Wait until the window resets; `codex-relay usage` shows it.";
+    return "Wait until the window resets; `plansocket usage` shows it.";
   }
   if (code === "access_denied" || code === "quota_exceeded")
-    return "Sign in with an account that may use Codex: `codex-relay login`.";
+    return "Sign in with an account that may use Codex: `plansocket login`.";
   return origins.baseUrl !== "default" && /not found|web page/i.test(message)
     ? `Check the address that ${origins.baseUrl} gives.`
     : undefined;

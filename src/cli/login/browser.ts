@@ -150,5 +150,5 @@ async function close(server: Bun.Server<undefined>): Promise<void> {
 }
 
 function failure(message: string): RelayError {
-  return new RelayError("login_failed", message, { hint: "Run `codex-relay login` again." });
+  return new RelayError("login_failed", message, { hint: "Run `plansocket login` again." });
 }

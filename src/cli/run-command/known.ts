@@ -22,7 +22,7 @@ export interface Adapted {
 type Adapt = (args: readonly string[], session: Session, env: Readonly<Record<string, string | undefined>>) => Adapted;
 
 /** Name of the variable that carries the key where a command line or a file would show it to others. */
-const KEY_VARIABLE = "CODEX_RELAY_RUN_KEY";
+const KEY_VARIABLE = "PLANSOCKET_RUN_KEY";
 
 /** Commands for which the general variables are not enough. */
 const KNOWN: Readonly<Record<string, Adapt>> = {
@@ -60,7 +60,7 @@ const KNOWN: Readonly<Record<string, Adapt>> = {
   /** An extension registers the provider, so that pi keeps its own folder. */
   pi: (args, session) => {
     if (PI_COMMANDS.has(args[0] ?? "")) return { args, env: {} };
-    const path = join(session.folder(), "codex-relay.js");
+    const path = join(session.folder(), "plansocket.js");
     const provider = piProvider({ ...session, key: KEY_VARIABLE });
     const source = `export default (pi) => pi.registerProvider(${JSON.stringify(PROVIDER)}, ${JSON.stringify(provider)});\n`;
     writeFileSync(path, source, { mode: 0o600 });

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 /** Variables as an environment file that systemd and a shell read alike. */
 export function toEnvFile(variables: Readonly<Record<string, string>>): string {
   const lines = Object.entries(variables).map(([name, value]) => `${name}="${value.replace(/["\\`$]/g, "\\$&")}"\n`);
-  return `# Settings of the codex-relay service; \`codex-relay service install\` writes them anew.\n${lines.join("")}`;
+  return `# Settings of the plansocket service; \`plansocket service install\` writes them anew.\n${lines.join("")}`;
 }
 
 /** Variables of a file that `toEnvFile` wrote; none when there is no such file. */

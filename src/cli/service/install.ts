@@ -77,7 +77,7 @@ function envFileOf(
   plan: ServicePlan,
   variables: Readonly<Record<string, string>>,
 ): ServiceFile {
-  const all = { ...variables, ...(manager.logsToFile === true ? { CODEX_RELAY_LOG_FILE: plan.logFile } : {}) };
+  const all = { ...variables, ...(manager.logsToFile === true ? { PLANSOCKET_LOG_FILE: plan.logFile } : {}) };
   return { path: plan.envFile, content: toEnvFile(all), mode: 0o600 };
 }
 
@@ -92,8 +92,8 @@ async function saveAsStart(desk: Desk, given: Given): Promise<void> {
   await alone(desk, async (state) => {
     const seen = await look(state);
     if (seen.kind !== "stopped") {
-      throw new RelayError("service_failed", `codex-relay already runs in the background (pid ${seen.pid}).`, {
-        hint: "Run `codex-relay stop` first.",
+      throw new RelayError("service_failed", `plansocket already runs in the background (pid ${seen.pid}).`, {
+        hint: "Run `plansocket stop` first.",
       });
     }
     await saveState(places.stateFile, {
@@ -120,7 +120,7 @@ async function answering(manager: ServiceManager, plan: ServicePlan): Promise<vo
   while (performance.now() < deadline) {
     const { url, relay } = await installed(plan.variables);
     if (relay || (manager.keepsState === true && (await relayAt(url)) !== undefined)) {
-      say(`The codex-relay service runs on ${url}.`);
+      say(`The plansocket service runs on ${url}.`);
       say(`  ${manager.name.padEnd(20)} ${tilde(manager.file)}`);
       if (manager.keepsState !== true) say(`  ${"settings (private)".padEnd(20)} ${tilde(plan.envFile)}`);
       say(`  ${"log".padEnd(20)} ${manager.logHint(plan)}`);
@@ -130,7 +130,7 @@ async function answering(manager: ServiceManager, plan: ServicePlan): Promise<vo
     await Bun.sleep(POLL_MS);
   }
   throw new RelayError("service_failed", "The service is installed, but it does not answer.", {
-    hint: `Its log says why: \`${manager.logHint(plan)}\`. \`codex-relay service uninstall\` takes it away again.`,
+    hint: `Its log says why: \`${manager.logHint(plan)}\`. \`plansocket service uninstall\` takes it away again.`,
   });
 }
 

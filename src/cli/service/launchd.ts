@@ -3,13 +3,13 @@ import type { ServiceManager } from "./manager.ts";
 import type { ServicePlan } from "./plan.ts";
 import { escapeXml } from "./xml.ts";
 
-const LABEL = "io.github.codex-relay";
+const LABEL = "io.github.plansocket";
 
 /**
  * launchd reads no environment file, and its own entries would put keys into the description: so a shell reads the file
  * and becomes the relay. It opens the log itself, for appending, which rotation needs.
  */
-const SCRIPT = 'set -a && . "$1" && shift && exec "$@" serve 2>>"$CODEX_RELAY_LOG_FILE"';
+const SCRIPT = 'set -a && . "$1" && shift && exec "$@" serve 2>>"$PLANSOCKET_LOG_FILE"';
 
 /** A launchd agent of the user `uid`. */
 export function launchd(home: string, uid: number): ServiceManager {
@@ -36,7 +36,7 @@ export function launchd(home: string, uid: number): ServiceManager {
 
 /** The agent's property list. */
 export function plistText(plan: ServicePlan): string {
-  const words = ["/bin/sh", "-c", SCRIPT, "codex-relay", plan.envFile, ...plan.command];
+  const words = ["/bin/sh", "-c", SCRIPT, "plansocket", plan.envFile, ...plan.command];
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">

@@ -30,7 +30,7 @@ export interface ServiceManager {
   readonly pid?: readonly string[];
   /** Its log is a file of ours, which the relay keeps small itself. */
   readonly logsToFile?: boolean;
-  /** It can hand over no settings: they go where those of `codex-relay start` are. */
+  /** It can hand over no settings: they go where those of `plansocket start` are. */
   readonly keepsState?: boolean;
   /** The command that shows its log. */
   logHint(plan: Pick<ServicePlan, "logFile">): string;

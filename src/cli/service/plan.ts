@@ -38,7 +38,7 @@ export function servicePlan(loaded: Loaded, given: Given, instance: string, env:
       ...otherVariables(env),
       ...fetchLimit(loaded.settings.maxRequests),
       ...variablesOf(given),
-      CODEX_RELAY_STATE_DIR: places.stateDir,
+      PLANSOCKET_STATE_DIR: places.stateDir,
       // /health shows it, so that install and status know this service from another relay on its port.
       [BACKGROUND_VARIABLE]: instance,
     },

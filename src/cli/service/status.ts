@@ -30,14 +30,14 @@ export async function showService(desk: Desk, isJson: boolean): Promise<number> 
     };
     print(JSON.stringify(facts, undefined, 2));
   } else if (!isInstalled) {
-    print("There is no codex-relay service here.");
-    say("`codex-relay service install` makes one.");
+    print("There is no plansocket service here.");
+    say("`plansocket service install` makes one.");
   } else if (relay) {
     const number = pid === undefined ? "" : ` (pid ${pid})`;
-    print(`The codex-relay service runs on ${url}${number}, up ${span(relay.uptimeMs)}.`);
+    print(`The plansocket service runs on ${url}${number}, up ${span(relay.uptimeMs)}.`);
     print(`  ${manager.name}  ${tilde(manager.file)}`);
   } else {
-    print(`The codex-relay service does not answer on ${url}.`);
+    print(`The plansocket service does not answer on ${url}.`);
     say(`Its log may say why: \`${manager.logHint(desk.places)}\`.`);
   }
   return relay ? 0 : 1;

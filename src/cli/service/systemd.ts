@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { ServiceManager, Step } from "./manager.ts";
 import type { ServicePlan } from "./plan.ts";
 
-const UNIT = "codex-relay.service";
+const UNIT = "plansocket.service";
 const own = (...words: string[]): Step => ({ command: ["systemctl", "--user", ...words] });
 
 /** What needs a file system of the service's own. */
@@ -37,7 +37,7 @@ export function systemd(configHome: string, hasSandbox: boolean): ServiceManager
 /** The unit. Everything that a user may set is in the environment file. */
 export function unitText(plan: ServicePlan, hasSandbox: boolean): string {
   return `[Unit]
-Description=codex-relay, LLM APIs on a ChatGPT plan
+Description=plansocket, LLM APIs on a ChatGPT plan
 StartLimitIntervalSec=60
 StartLimitBurst=5
 

@@ -3,7 +3,7 @@ import type { ServiceManager } from "./manager.ts";
 import type { ServicePlan } from "./plan.ts";
 import { escapeXml } from "./xml.ts";
 
-const NAME = "codex-relay";
+const NAME = "plansocket";
 
 /** A scheduled task of Windows that starts the background relay at log-on with the settings in its state file. */
 export function scheduledTask(stateDir: string, user: string): ServiceManager {
@@ -20,8 +20,8 @@ export function scheduledTask(stateDir: string, user: string): ServiceManager {
     uninstall: [{ command: ["schtasks", "/Delete", "/TN", NAME, "/F"] }],
     afterRemoval: [],
     keepsState: true,
-    logHint: () => "codex-relay logs",
-    remark: "It starts when you log on, as `codex-relay start` would; status, logs and stop work on it.",
+    logHint: () => "plansocket logs",
+    remark: "It starts when you log on, as `plansocket start` would; status, logs and stop work on it.",
   };
 }
 
@@ -32,7 +32,7 @@ export function taskText(plan: ServicePlan, user: string): string {
   return `<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo>
-    <Description>codex-relay, LLM APIs on a ChatGPT plan</Description>
+    <Description>plansocket, LLM APIs on a ChatGPT plan</Description>
   </RegistrationInfo>
   <Triggers>
     <LogonTrigger>

@@ -13,7 +13,7 @@ export async function uninstall(desk: Desk, isDryRun: boolean): Promise<number> 
   const manager = managerHere(desk);
   const files = [manager.file, envFilePath(desk.env)].filter((path) => existsSync(path));
   if (files.length === 0) {
-    say("There is no codex-relay service here.");
+    say("There is no plansocket service here.");
     return 0;
   }
   if (isDryRun) {
@@ -26,7 +26,7 @@ export async function uninstall(desk: Desk, isDryRun: boolean): Promise<number> 
     await alone(desk, (state) => end(state, desk.places, STOP_LIMIT_MS), { isEnding: true });
   for (const path of files) await rm(path, { force: true });
   if (isHere) await runSteps(manager.afterRemoval);
-  say(`The codex-relay service is removed: ${files.map(tilde).join(", ")}.`);
+  say(`The plansocket service is removed: ${files.map(tilde).join(", ")}.`);
   if (!isHere) say(`Where the system has loaded it, also run: ${commandLine(manager.uninstall)}`);
   return 0;
 }

@@ -55,7 +55,7 @@ export interface ClientSetup {
 }
 
 /** Name of the relay where a client keeps several providers. */
-export const PROVIDER = "codex-relay";
+export const PROVIDER = "plansocket";
 
 /** Room that clients keep for an answer; the backend has no such limit to read it from. */
 export const OUTPUT_TOKENS = 32_000;

@@ -77,7 +77,7 @@ async function download(
     throw new RelayError("update_failed", `${url} answered with status ${response.status}.`, {
       hint:
         response.status === 404
-          ? "There is no such release, or CODEX_RELAY_RELEASES_URL names another place."
+          ? "There is no such release, or PLANSOCKET_RELEASES_URL names another place."
           : "Nothing was changed; try again later.",
     });
   } catch (error) {

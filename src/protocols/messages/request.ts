@@ -52,7 +52,7 @@ export function toCodex(request: MessagesRequest, context: Context): Translation
     body,
     dropped: [...droppedFields(request), ...dropped].toSorted(),
     changed: [...(changed === undefined ? [] : [changed]), ...emulated(request)],
-    headers: { "x-codex-relay-model": model.slug },
+    headers: { "x-plansocket-model": model.slug },
   };
 }
 

@@ -5,7 +5,7 @@ import type { MessagesRequest } from "./schema.ts";
  * Marks what the relay put into a `signature` or `data`. A conversation may have begun with another model, whose
  * signatures the backend could not read.
  */
-const MARK = "codex-relay.1.";
+const MARK = "plansocket.1.";
 
 /** Encrypted reasoning in the form that clients carry from turn to turn without looking at it. */
 export function seal(encrypted: string): string {

@@ -33,7 +33,7 @@ test("what flags and environment say arrives the same by environment alone", asy
     instructions: "two\nlines, with 'quotes' and \"more\"",
     authFile: "auth.json",
   };
-  const env = { HTTPS_PROXY: "http://u:p@proxy:1", PROXY_API_KEY: "k", CODEX_RELAY_STRICT: "off" };
+  const env = { HTTPS_PROXY: "http://u:p@proxy:1", PROXY_API_KEY: "k", PLANSOCKET_STRICT: "off" };
   const first = await loadSettings(flags, { HOME, ...env });
   const variables = variablesOf(await given(flags, env));
   const second = await loadSettings({}, { HOME, ...variables });
@@ -62,7 +62,7 @@ test("nothing of the caller's environment sets the relay by accident", () => {
     CODEX_HOME: "/c",
     HTTPS_PROXY: "http://p:1",
   };
-  expect(neutral({ ...env, CODEX_RELAY_BACKGROUND: "x" })).toEqual({ PATH: "/bin", OPENAI_ACCESS_TOKEN: "t" });
+  expect(neutral({ ...env, PLANSOCKET_BACKGROUND: "x" })).toEqual({ PATH: "/bin", OPENAI_ACCESS_TOKEN: "t" });
   expect(otherVariables({ ...env, NO_PROXY: "a" })).toEqual({ CODEX_HOME: "/c", NO_PROXY: "a" });
 });
 
@@ -72,7 +72,7 @@ test("Bun's limit on requests is lifted only where the relay's own is above it",
 });
 
 test("the state file holds no secret, and is missed when a secret is gone", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "codex-relay-state-"));
+  const folder = mkdtempSync(join(tmpdir(), "plansocket-state-"));
   try {
     const loaded = await loadSettings({ stateDir: folder }, { HOME });
     const places = placesOf(loaded, { HOME });
@@ -105,15 +105,15 @@ test("the state file holds no secret, and is missed when a secret is gone", asyn
 test("places are absolute, and those of the last start hold until others are asked for", async () => {
   const at = async (flags: FlagValues, kept = {}) => placesOf(await loadSettings(flags, { HOME }), { HOME }, kept);
   expect(await at({})).toEqual({
-    stateDir: "/nowhere/.local/state/codex-relay",
-    stateFile: "/nowhere/.local/state/codex-relay/background.json",
-    pidFile: "/nowhere/.local/state/codex-relay/codex-relay.pid",
-    logFile: "/nowhere/.local/state/codex-relay/codex-relay.log",
-    secretFile: "/nowhere/.local/state/codex-relay/background.secrets.json",
-    lockFile: "/nowhere/.local/state/codex-relay/background.json.lock",
+    stateDir: "/nowhere/.local/state/plansocket",
+    stateFile: "/nowhere/.local/state/plansocket/background.json",
+    pidFile: "/nowhere/.local/state/plansocket/plansocket.pid",
+    logFile: "/nowhere/.local/state/plansocket/plansocket.log",
+    secretFile: "/nowhere/.local/state/plansocket/background.secrets.json",
+    lockFile: "/nowhere/.local/state/plansocket/background.json.lock",
   });
   expect(await at({ stateDir: "x", stateFile: "y/z" })).toMatchObject({
-    pidFile: resolve("x/codex-relay.pid"),
+    pidFile: resolve("x/plansocket.pid"),
     secretFile: resolve("y/z.secrets.json"),
   });
   expect((await at({}, { log_file: "/kept.log" })).logFile).toBe("/kept.log");

@@ -25,7 +25,7 @@ test.each([
     const { code, err } = await home.run(["start", "--demo", "--port", "0", flag, folder]);
     expect([code, err]).toEqual([1, expect.stringMatching(/folder could not be written \(E[A-Z]+\)\.\n {2}Make room/)]);
     expect(processesOf(home.path)).toEqual([]);
-    expect(existsSync(join(home.path, ".local/state/codex-relay/codex-relay.pid"))).toBe(false);
+    expect(existsSync(join(home.path, ".local/state/plansocket/plansocket.pid"))).toBe(false);
   },
   60_000,
 );

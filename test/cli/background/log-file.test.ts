@@ -17,7 +17,7 @@ import { eventually } from "../../support/relay.ts";
 let folder: string;
 let log: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "codex-relay-log-"));
+  folder = mkdtempSync(join(tmpdir(), "plansocket-log-"));
   log = join(folder, "relay.log");
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));

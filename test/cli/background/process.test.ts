@@ -38,7 +38,7 @@ test("a process keeps its mark, another has another, one that is gone has none",
 });
 
 test.skipIf(process.platform !== "linux")("a process that has ended but was not collected is gone", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "codex-relay-zombie-"));
+  const folder = mkdtempSync(join(tmpdir(), "plansocket-zombie-"));
   const pidFile = join(folder, "pid");
   // The shell's child ends; what the shell becomes does not know that it has one.
   const parent = Bun.spawn(["sh", "-c", 'sleep 0.05 & echo $! > "$0"; exec sleep 60', pidFile]);

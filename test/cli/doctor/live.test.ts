@@ -20,7 +20,7 @@ async function withRelay<Result>(
     port: 0,
     async fetch(request) {
       const { pathname } = new URL(request.url);
-      if (pathname === "/health") return Response.json({ name: "codex-relay" });
+      if (pathname === "/health") return Response.json({ name: "plansocket" });
       if (pathname === "/v1/models") return Response.json({ data: models.map((id) => ({ id })) });
       return answer(pathname, (await request.json()) as Record<string, unknown>);
     },
@@ -80,19 +80,19 @@ test.each<[string, () => Response, string, string]>([
     "the plan is used up",
     refusing(429, { code: "usage_limit_reached", message: "The usage limit has been reached." }),
     "429: The usage limit has been reached.",
-    "Wait until it ends; `codex-relay usage` shows how full the plan is.",
+    "Wait until it ends; `plansocket usage` shows how full the plan is.",
   ],
   [
     "the login died",
     refusing(401, { code: "codex_auth_required", message: "The login was revoked." }),
     "401: The login was revoked.",
-    "Run `codex-relay login` (or `codex login`) to sign in again.",
+    "Run `plansocket login` (or `codex login`) to sign in again.",
   ],
   [
     "a web page came",
     () => new Response("<html>\n<h1>Bad gateway", { status: 502 }),
     "502: <html> <h1>Bad gateway",
-    "Try again in a moment; `codex-relay doctor` on the relay's machine looks further.",
+    "Try again in a moment; `plansocket doctor` on the relay's machine looks further.",
   ],
   ["nothing came", () => new Response("{}"), "gpt-5.5 answered without any text.", "Try again in a moment."],
 ])("%s", async (_case, answer, summary, fix) => {
@@ -109,7 +109,7 @@ test("another program at that address, or a relay that lists no model", async ()
     {
       id: "health",
       status: "fail",
-      summary: `http://127.0.0.1:${other.port} answers 200, and not as a codex-relay.`,
+      summary: `http://127.0.0.1:${other.port} answers 200, and not as a plansocket.`,
       fix: "Check the address after --url.",
     },
   ]);
@@ -127,7 +127,7 @@ test("--url alone costs nothing: it is refused", async () => {
   expect([code, out, err]).toEqual([
     2,
     "",
-    "codex-relay: --url belongs to --live, which costs a little of the plan.\n  Add --live to try that relay.\n",
+    "plansocket: --url belongs to --live, which costs a little of the plan.\n  Add --live to try that relay.\n",
   ]);
 });
 

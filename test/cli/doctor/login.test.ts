@@ -14,7 +14,7 @@ describe("the way to the file", () => {
       id: "login",
       status: "fail",
       summary: `${patient.file} is a link to itself.`,
-      fix: "Remove it and run `codex-relay login`.",
+      fix: "Remove it and run `plansocket login`.",
     });
   });
 
@@ -105,7 +105,7 @@ describe("a renewed login could not be kept", () => {
 });
 
 describe("a token that is about to end", () => {
-  const again = "Run `codex-relay login` before it ends.";
+  const again = "Run `plansocket login` before it ends.";
 
   test("is renewed like for a request", async () => {
     patient.writeLogin(patient.backend.issueLogin({ expiresInMs: 3 * MINUTE_MS }).authJson);
@@ -174,7 +174,7 @@ test("a refresh token is not spent because of a wrong clock", async () => {
     },
   });
   const host = `127.0.0.1:${service.port}`;
-  const { code, find } = await patient.examine([], { CODEX_RELAY_ISSUER: `http://${host}` });
+  const { code, find } = await patient.examine([], { PLANSOCKET_ISSUER: `http://${host}` });
   await service.stop(true);
   expect(code).toBe(1);
   expect(find("token")).toEqual({
@@ -211,7 +211,7 @@ test("the facts are there for scripts", async () => {
 
 test("settings that are set are named by their place", async () => {
   patient.writeLogin();
-  const folder = join(patient.home.path, ".config/codex-relay");
+  const folder = join(patient.home.path, ".config/plansocket");
   rmSync(folder, { recursive: true, force: true });
   await Bun.write(join(folder, "config.json"), '{"strict":true}');
   const { find, detail } = await patient.examine(["--stop-at", "90"]);

@@ -18,11 +18,11 @@ async function withServer<Result>(
   }
 }
 
-const OUTSIDE = { CODEX_RELAY_BASE_URL: "https://backend.invalid/backend-api/codex" };
+const OUTSIDE = { PLANSOCKET_BASE_URL: "https://backend.invalid/backend-api/codex" };
 const later = "Try again in a moment.";
 
 describe("what the backend says", () => {
-  const relogin = "Run `codex-relay login` (or `codex login`) to sign in again.";
+  const relogin = "Run `plansocket login` (or `codex login`) to sign in again.";
   const limit = { type: "usage_limit_reached", message: "The usage limit has been reached", plan_type: "plus" };
   test.each<[string, number, object, string, string]>([
     [
@@ -30,7 +30,7 @@ describe("what the backend says", () => {
       429,
       { error: { ...limit, resets_in_seconds: 13_872 } },
       "The usage limit has been reached (plan plus, resets in 3 h 52 min).",
-      "Wait until the window resets; `codex-relay usage` shows it.",
+      "Wait until the window resets; `plansocket usage` shows it.",
     ],
     [
       "a workspace that is switched off",
@@ -44,14 +44,14 @@ describe("what the backend says", () => {
       403,
       { error: { code: "usage_not_included", message: "Not in this plan." } },
       "Not in this plan.",
-      "Sign in with an account that may use Codex: `codex-relay login`.",
+      "Sign in with an account that may use Codex: `plansocket login`.",
     ],
     [
       "no access",
       403,
       { detail: "Forbidden" },
       "Forbidden",
-      "Sign in with an account that may use Codex: `codex-relay login`.",
+      "Sign in with an account that may use Codex: `plansocket login`.",
     ],
     ["nothing at this address", 404, { detail: "Not Found" }, "Not Found", "Check the address that --base-url gives."],
     ["an outage", 502, { detail: "Bad gateway" }, "Bad gateway", later],
@@ -92,7 +92,7 @@ describe("what the backend says", () => {
     await withServer(
       () => Response.json({ error }, { status: 429 }),
       async (origin) => {
-        const { find } = await patient.examine([], { CODEX_RELAY_OPENAI_BASE_URL: `${origin}/v1` });
+        const { find } = await patient.examine([], { PLANSOCKET_OPENAI_BASE_URL: `${origin}/v1` });
         expect(find("backend")).toMatchObject({ status: "fail", summary: "You exceeded your current quota." });
         expect(find("clock")?.status).toBe("ok");
       },
@@ -128,7 +128,7 @@ describe("the login service", () => {
   ])("%s", async (_case, answer, status, summary, fix) => {
     patient.writeLogin();
     await withServer(answer, async (origin, host) => {
-      const { code, find } = await patient.examine([], { CODEX_RELAY_ISSUER: origin });
+      const { code, find } = await patient.examine([], { PLANSOCKET_ISSUER: origin });
       expect(find("sign-in")).toEqual({ id: "sign-in", status, summary: summary.replace("HOST", host), fix });
       expect(code).toBe(status === "fail" ? 1 : 0);
     });
@@ -146,7 +146,7 @@ describe("the login service", () => {
       return Response.json({ models: [{ slug: "gpt-5.5" }] });
     };
     await withServer(answer, async (origin) => {
-      const env = { CODEX_RELAY_ISSUER: origin, CODEX_RELAY_BASE_URL: `${origin}/backend-api/codex` };
+      const env = { PLANSOCKET_ISSUER: origin, PLANSOCKET_BASE_URL: `${origin}/backend-api/codex` };
       expect((await patient.examine([], env)).code).toBe(0);
     });
     expect(asked.toSorted()).toEqual(["/", "/backend-api/codex/models"]);
@@ -268,10 +268,10 @@ describe("the port", () => {
   test("is taken by something that says odd things about itself", async () => {
     patient.writeLogin();
     await withServer(
-      () => Response.json({ name: "codex-relay", version: "1\u001b]0;x\u0007\n✓ all is well" }),
+      () => Response.json({ name: "plansocket", version: "1\u001b]0;x\u0007\n✓ all is well" }),
       async (origin) => {
         const { find } = await patient.examine(["--port", new URL(origin).port]);
-        expect(find("port")?.summary).toMatch(/^a codex-relay 1 \]0;x ✓ all is well already serves on port \d+/);
+        expect(find("port")?.summary).toMatch(/^a plansocket 1 \]0;x ✓ all is well already serves on port \d+/);
       },
     );
   });
@@ -281,7 +281,7 @@ test("an ended login meets a region that is not served", async () => {
   patient.writeLogin(expired());
   const region = () => Response.json({ error: { code: "unsupported_country_region_territory" } }, { status: 403 });
   await withServer(region, async (origin) => {
-    const { find } = await patient.examine([], { CODEX_RELAY_ISSUER: origin });
+    const { find } = await patient.examine([], { PLANSOCKET_ISSUER: origin });
     expect(find("token")?.summary).toEndWith(
       "The login service does not serve your region; set --proxy if your network leaves elsewhere.",
     );

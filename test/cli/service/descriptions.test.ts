@@ -11,24 +11,24 @@ import { scheduledTask, taskText } from "../../../src/cli/service/task.ts";
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "codex-relay-service-"));
+  folder = mkdtempSync(join(tmpdir(), "plansocket-service-"));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const plan = (over: Partial<ServicePlan> = {}): ServicePlan => ({
   command: ["/bin/true"],
-  envFile: "/home/dev/.config/codex-relay/service.env",
-  variables: { CODEX_RELAY_API_KEY: "hunter2" },
-  stateDir: "/home/dev/.local/state/codex-relay",
-  stateFile: "/home/dev/.local/state/codex-relay/background.json",
-  logFile: "/home/dev/.local/state/codex-relay/codex-relay.log",
-  writableFolders: ["/home/dev/.local/state/codex-relay", "/home/dev/.codex"],
+  envFile: "/home/dev/.config/plansocket/service.env",
+  variables: { PLANSOCKET_API_KEY: "hunter2" },
+  stateDir: "/home/dev/.local/state/plansocket",
+  stateFile: "/home/dev/.local/state/plansocket/background.json",
+  logFile: "/home/dev/.local/state/plansocket/plansocket.log",
+  writableFolders: ["/home/dev/.local/state/plansocket", "/home/dev/.codex"],
   ...over,
 });
 
 /** Paths with everything that has a meaning to somebody. */
 const ODD = plan({
-  command: ['/opt/it\'s 100% "$HOME" & <co>/codex-relay', "/src/main.ts"],
+  command: ['/opt/it\'s 100% "$HOME" & <co>/plansocket', "/src/main.ts"],
   envFile: "/home/a b/100%/service.env",
   writableFolders: ["/home/a b/.codex", "/srv/100%"],
 });
@@ -64,7 +64,7 @@ describe("the systemd unit", () => {
     ["without a file system of its own", plan(), false],
     ["with odd paths", { ...ODD, command: ["/bin/true", ...ODD.command] }, true],
   ])("is good in systemd's own eyes: %s", (_name, of, hasSandbox) => {
-    const path = join(folder, "codex-relay.service");
+    const path = join(folder, "plansocket.service");
     writeFileSync(path, unitText(of, hasSandbox));
     const { exitCode, stderr } = Bun.spawnSync(["systemd-analyze", "--user", "verify", path], {
       env: { PATH: process.env["PATH"] ?? "", HOME: folder, XDG_RUNTIME_DIR: folder },
@@ -73,7 +73,7 @@ describe("the systemd unit", () => {
   });
 
   test.skipIf(!Bun.which("systemd-analyze"))("and a mistake in it would be seen", () => {
-    const path = join(folder, "codex-relay.service");
+    const path = join(folder, "plansocket.service");
     writeFileSync(path, unitText(plan(), true).replace("ProtectSystem=strict", "ProtectSystem=strictly"));
     const { stderr } = Bun.spawnSync(["systemd-analyze", "--user", "verify", path], {
       env: { PATH: process.env["PATH"] ?? "", HOME: folder, XDG_RUNTIME_DIR: folder },
@@ -83,7 +83,7 @@ describe("the systemd unit", () => {
 
   test("writes nothing but state and login, and lets JavaScript be compiled", () => {
     const text = unitText(plan(), true);
-    expect(text).toContain('ReadWritePaths="/home/dev/.local/state/codex-relay" "/home/dev/.codex"\n');
+    expect(text).toContain('ReadWritePaths="/home/dev/.local/state/plansocket" "/home/dev/.codex"\n');
     for (const line of ["NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=read-only", "PrivateTmp=yes"]) {
       expect(text).toContain(`\n${line}\n`);
     }
@@ -92,13 +92,13 @@ describe("the systemd unit", () => {
     expect(plain).not.toMatch(/^(Protect|ReadWrite|PrivateTmp)/m);
     expect(plain).toContain("\nNoNewPrivileges=yes\n");
     // Its own folder for temporary files would hide the program.
-    expect(unitText(plan({ command: ["/tmp/build/codex-relay"] }), true)).not.toContain("PrivateTmp");
+    expect(unitText(plan({ command: ["/tmp/build/plansocket"] }), true)).not.toContain("PrivateTmp");
   });
 
   test("takes odd paths literally", () => {
     const text = unitText(ODD, true);
     expect(text).toContain(
-      'ExecStart="/opt/it\'s 100%% \\"$$HOME\\" & <co>/codex-relay" "/src/main.ts" "serve"\n' +
+      'ExecStart="/opt/it\'s 100%% \\"$$HOME\\" & <co>/plansocket" "/src/main.ts" "serve"\n' +
         "EnvironmentFile=/home/a b/100%%/service.env\n",
     );
     expect(text).toContain('ReadWritePaths="/home/a b/.codex" "/srv/100%%"\n');
@@ -110,8 +110,8 @@ describe("the launchd agent", () => {
     const program = "import json, plistlib, sys; print(json.dumps(plistlib.load(sys.stdin.buffer)))";
     const { stdout } = Bun.spawnSync(["python3", "-c", program], { stdin: new Blob([plistText(ODD)]) });
     expect(JSON.parse(stdout.toString())).toMatchObject({
-      Label: "io.github.codex-relay",
-      ProgramArguments: ["/bin/sh", "-c", expect.any(String), "codex-relay", ODD.envFile, ...ODD.command],
+      Label: "io.github.plansocket",
+      ProgramArguments: ["/bin/sh", "-c", expect.any(String), "plansocket", ODD.envFile, ...ODD.command],
       RunAtLoad: true,
       KeepAlive: { SuccessfulExit: false },
       Umask: 0o077,
@@ -122,8 +122,8 @@ describe("the launchd agent", () => {
     const envFile = join(folder, "service.env");
     const log = join(folder, "a log");
     const program = join(folder, "program's");
-    writeFileSync(envFile, toEnvFile({ CODEX_RELAY_API_KEY: "k $1", CODEX_RELAY_LOG_FILE: log }));
-    writeFileSync(program, '#!/bin/sh\necho "$CODEX_RELAY_API_KEY $*"; echo said >&2\n', { mode: 0o755 });
+    writeFileSync(envFile, toEnvFile({ PLANSOCKET_API_KEY: "k $1", PLANSOCKET_LOG_FILE: log }));
+    writeFileSync(program, '#!/bin/sh\necho "$PLANSOCKET_API_KEY $*"; echo said >&2\n', { mode: 0o755 });
     writeFileSync(log, "before\n");
     const words = [
       ...plistText(plan({ command: [program, "main.ts"], envFile })).matchAll(/^ {4}<string>(.*)<\/string>$/gm),
@@ -161,9 +161,9 @@ test("no description holds a key", () => {
 
 test("commands are told as they can be typed", () => {
   expect(commandLine(systemd("/home/dev/.config", true).install)).toBe(
-    "systemctl --user daemon-reload && systemctl --user enable codex-relay.service && systemctl --user restart codex-relay.service",
+    "systemctl --user daemon-reload && systemctl --user enable plansocket.service && systemctl --user restart plansocket.service",
   );
   expect(commandLine(launchd("/Users/R D", 501).install.slice(2))).toBe(
-    "launchctl bootstrap gui/501 '/Users/R D/Library/LaunchAgents/io.github.codex-relay.plist'",
+    "launchctl bootstrap gui/501 '/Users/R D/Library/LaunchAgents/io.github.plansocket.plist'",
   );
 });

@@ -14,15 +14,15 @@ test("--dry-run shows every file before and after, and writes none", async () =>
     [
       "--- (new file)",
       `+++ ${at(".codex/config.toml")}`,
-      "+ [model_providers.codex-relay]",
-      '+ name = "codex-relay"',
+      "+ [model_providers.plansocket]",
+      '+ name = "plansocket"',
       '+ base_url = "http://127.0.0.1:9000/v1"',
       '+ wire_api = "responses"',
       "+ supports_websockets = true",
       "--- (new file)",
-      `+++ ${at(".codex/codex-relay.config.toml")}`,
+      `+++ ${at(".codex/plansocket.config.toml")}`,
       '+ model = "gpt-6.1-sol"',
-      '+ model_provider = "codex-relay"',
+      '+ model_provider = "plansocket"',
       "",
     ].join("\n"),
   );
@@ -33,7 +33,7 @@ test("keys in a preview are masked, those of others too, and unchanged parts are
   mkdirSync(at(".qwen"));
   const others = Array.from({ length: 9 }, (_, index) => `  "x${index}": ${index},`).join("\n");
   writeFileSync(at(".qwen/settings.json"), `{\n${others}\n  "apiKey": "sk-mine"\n}\n`);
-  const { out } = await demo.home.run(["setup", "qwen-code", "--dry-run"], { CODEX_RELAY_API_KEY: "relay-secret" });
+  const { out } = await demo.home.run(["setup", "qwen-code", "--dry-run"], { PLANSOCKET_API_KEY: "relay-secret" });
   expect(out).not.toContain("sk-mine");
   expect(out).not.toContain("relay-secret");
   expect(out).toContain('-   "apiKey": "••••"');
@@ -47,7 +47,7 @@ test("a script has to say yes beforehand, and then both ways work", async () => 
   expect([refused.code, existsSync(at(".claude"))]).toEqual([2, false]);
   expect(refused.err).toContain("Add --yes to say yes.");
   const done = await demo.home.run(["setup", "--yes", "claude-code", "--model", "gpt-5.5-high"], {
-    CODEX_RELAY_API_KEY: "relay-secret",
+    PLANSOCKET_API_KEY: "relay-secret",
   });
   expect(done.code).toBe(0);
   expect(done.err).toContain("--undo");
@@ -60,7 +60,7 @@ test("a script has to say yes beforehand, and then both ways work", async () => 
     ANTHROPIC_DEFAULT_HAIKU_MODEL: "gpt-6-luna",
   });
   const again = await demo.home.run(["setup", "claude-code", "--model", "gpt-5.5-high"], {
-    CODEX_RELAY_API_KEY: "relay-secret",
+    PLANSOCKET_API_KEY: "relay-secret",
   });
   expect([again.code, again.out]).toEqual([0, ""]);
   expect(again.err).toContain("set up already");
@@ -71,9 +71,9 @@ test("a script has to say yes beforehand, and then both ways work", async () => 
 
 test("a key in a file that others can read is told", async () => {
   writeFileSync(at(".aider.conf.yml"), "dark-mode: true\n", { mode: 0o644 });
-  const open = await demo.home.run(["setup", "aider", "--yes"], { CODEX_RELAY_API_KEY: "relay-secret" });
+  const open = await demo.home.run(["setup", "aider", "--yes"], { PLANSOCKET_API_KEY: "relay-secret" });
   expect(open.err).toContain(".aider.conf.yml can be read by others (mode 644)");
-  const closed = await demo.home.run(["setup", "pi", "--yes"], { CODEX_RELAY_API_KEY: "relay-secret" });
+  const closed = await demo.home.run(["setup", "pi", "--yes"], { PLANSOCKET_API_KEY: "relay-secret" });
   expect(closed.err).not.toContain("can be read by others");
 });
 
@@ -113,7 +113,7 @@ test.each([
 
 test("without the backend the list that is known serves, and it is said so", async () => {
   const { code, err } = await demo.home.run(["setup", "codex", "--dry-run"], {
-    CODEX_RELAY_BASE_URL: "http://127.0.0.1:9",
+    PLANSOCKET_BASE_URL: "http://127.0.0.1:9",
   });
   expect([code, err]).toEqual([
     0,
@@ -126,7 +126,7 @@ test.each([
   ["fish", "set -gx OPENAI_API_KEY 'a\\'b $c'\n"],
   ["powershell", "$env:OPENAI_API_KEY = 'a''b $c'\n"],
 ])("`setup env` prints nothing but what %s takes in", async (shell, line) => {
-  const { code, out, err } = await demo.home.run(["setup", "env", "--shell", shell], { CODEX_RELAY_API_KEY: "a'b $c" });
+  const { code, out, err } = await demo.home.run(["setup", "env", "--shell", shell], { PLANSOCKET_API_KEY: "a'b $c" });
   expect([code, err]).toEqual([0, ""]);
   expect(out).toContain(line);
   expect(out.trimEnd().split("\n")).toHaveLength(7);

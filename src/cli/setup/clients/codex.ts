@@ -5,7 +5,7 @@ import { editToml, readToml, type TomlValue } from "../formats/toml-edit.ts";
 import { inFolder } from "../place.ts";
 
 /**
- * The Codex CLI gets a provider in config.toml and a profile of its own in `codex-relay.config.toml`, which it lays
+ * The Codex CLI gets a provider in config.toml and a profile of its own in `plansocket.config.toml`, which it lays
  * over config.toml with `--profile`. Its default provider stays, and its login is none of this command's business.
  */
 export const codex: ClientSetup = {

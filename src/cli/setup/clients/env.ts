@@ -10,7 +10,7 @@ const SHELLS: Readonly<Record<string, (name: string, value: string) => string>> 
   powershell: (name, value) => `$env:${name} = '${value.replaceAll("'", "''")}'`,
 };
 
-/** Prints what a shell can take in at once, as in `eval "$(codex-relay setup env)"`. */
+/** Prints what a shell can take in at once, as in `eval "$(plansocket setup env)"`. */
 export const env: ClientSetup = {
   title: "environment variables",
   usesModels: false,
