@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
-import { Upload } from "../src/codex/errand.ts";
+import { Upload } from "../src/codex/wire/endpoint-call.ts";
 import { RelayError } from "../src/lib/errors.ts";
 import type { Exchange } from "../src/protocols/exchange.ts";
 import { contextOf, eventsOf } from "./support/cases.ts";

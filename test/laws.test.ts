@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { CodexEvent } from "../src/codex/schema.ts";
-import type { WireEvent } from "../src/codex/wire-event.ts";
+import { CodexEvent } from "../src/codex/wire/schema.ts";
+import type { WireEvent } from "../src/codex/wire/event.ts";
 import { RelayError } from "../src/lib/errors.ts";
 import { isObject, parseJson } from "../src/lib/json.ts";
 import { contextOf, eventsOf, loadCases, streamed, whole, type Case } from "./support/cases.ts";

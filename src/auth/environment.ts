@@ -5,7 +5,7 @@ import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import { nonEmptyString, parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
-import { momentOf } from "../lib/moment.ts";
+import { validEpochMs } from "../lib/epoch.ts";
 import { isWritable } from "../lib/writable.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
 
@@ -162,5 +162,5 @@ function tokensOf(environment: Environment): Tokens | undefined {
 function momentMs(text: string | undefined): number | undefined {
   const value = Number(text ?? "");
   if (!Number.isFinite(value) || value <= 0) return undefined;
-  return momentOf(value < 1e11 ? value * 1000 : value);
+  return validEpochMs(value < 1e11 ? value * 1000 : value);
 }

@@ -21,7 +21,7 @@ export interface OpenCredentialsOptions {
   readonly log: Log;
   readonly now?: () => number;
   readonly sleep?: (ms: number) => Promise<void>;
-  /** Told when a refresh token is about to be spent, with when that is over. */
+  /** SentText when a refresh token is about to be spent, with when that is over. */
   readonly onSpending?: (spending: Promise<unknown>) => void;
 }
 

@@ -1,5 +1,5 @@
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../lib/json.ts";
-import { momentOf } from "../lib/moment.ts";
+import { validEpochMs } from "../lib/epoch.ts";
 
 /** What the relay reads out of a token. Tokens are not verified: that is the backend's business. */
 export interface Claims {
@@ -43,5 +43,5 @@ function objectAt(object: JsonObject, key: string): JsonObject {
 
 /** Tokens count in seconds. */
 function momentMs(value: unknown): number | undefined {
-  return typeof value === "number" ? momentOf(value * 1000) : undefined;
+  return typeof value === "number" ? validEpochMs(value * 1000) : undefined;
 }

@@ -3,7 +3,7 @@ import type { Log } from "../lib/log.ts";
 import { takeLock } from "../lib/lock-file.ts";
 import type { CredentialProvider, Credentials, RefreshCounts } from "./credentials.ts";
 import { readClaims } from "./jwt.ts";
-import { Lineage } from "./lineage.ts";
+import { TokenHistory } from "./token-history.ts";
 import type { AuthFetch } from "./login-service.ts";
 import { refreshTokens, RefreshFailure, type RefreshReason } from "./oauth.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
@@ -29,7 +29,7 @@ export interface KeeperOptions {
   readonly log: Log;
   readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
-  /** Told when a refresh token is about to be spent; the promise ends, well or badly, when all is done with it. */
+  /** SentText when a refresh token is about to be spent; the promise ends, well or badly, when all is done with it. */
   readonly onSpending: (spending: Promise<unknown>) => void;
 }
 
@@ -81,7 +81,7 @@ export class CredentialKeeper implements CredentialProvider {
   /** One save at a time: a slow retry must not write over the tokens of a later refresh. */
   #saving: Promise<void> | undefined;
   /** What became of the tokens that were spent here. */
-  readonly #lineage = new Lineage();
+  readonly #lineage = new TokenHistory();
   /** From spending a token until what it gave is saved, or could not be. */
   #spending: Promise<unknown> | undefined;
   /** The process is about to end: nothing is spent any more. */
@@ -186,7 +186,7 @@ export class CredentialKeeper implements CredentialProvider {
     if (login.kind === "api-key") return login;
     const { refreshToken } = login.tokens;
     if (this.#unsaved?.replaces !== refreshToken) {
-      const heir = this.#lineage.heirOf(login.tokens);
+      const heir = this.#lineage.successorOf(login.tokens);
       this.#unsaved = heir && { source, replaces: refreshToken ?? "", ...heir, triedAtMs: undefined };
     }
     const unsaved = this.#unsaved;

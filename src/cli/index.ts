@@ -3,76 +3,79 @@ import { RelayError } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
 import { COMMIT, NAME, VERSION } from "../version.ts";
 import { plainUnlessTerminal, printFailure } from "./output.ts";
-import { spendingOver } from "./spending.ts";
+import { deferredWorkOver } from "./defer-signals.ts";
 
 /** One sentence for each command; its code is loaded only when it runs. */
 const COMMANDS: Readonly<Record<string, { readonly about: string; readonly load: () => Promise<CommandDef> }>> = {
-  serve: { about: "run the relay in the foreground", load: () => import("./serve.ts").then((module) => module.serve) },
+  serve: {
+    about: "run the relay in the foreground",
+    load: () => import("./commands/serve.ts").then((module) => module.serve),
+  },
   demo: {
     about: "run it against a built-in stand-in backend: no login, no network",
-    load: () => import("./demo.ts").then((module) => module.demo),
+    load: () => import("./commands/demo.ts").then((module) => module.demo),
   },
   start: {
     about: "run it in the background",
-    load: () => import("./start.ts").then((module) => module.start),
+    load: () => import("./commands/start.ts").then((module) => module.start),
   },
-  stop: { about: "stop the background relay", load: () => import("./stop.ts").then((module) => module.stop) },
+  stop: { about: "stop the background relay", load: () => import("./commands/stop.ts").then((module) => module.stop) },
   restart: {
     about: "start the background relay anew, with the settings of the last start",
-    load: () => import("./restart.ts").then((module) => module.restart),
+    load: () => import("./commands/restart.ts").then((module) => module.restart),
   },
   status: {
     about: "show whether the background relay runs",
-    load: () => import("./status.ts").then((module) => module.status),
+    load: () => import("./commands/status.ts").then((module) => module.status),
   },
   logs: {
     about: "show the log of the background relay",
-    load: () => import("./logs.ts").then((module) => module.logs),
+    load: () => import("./commands/logs.ts").then((module) => module.logs),
   },
   service: {
     about: "have the system start it at login: service install, uninstall, status",
-    load: () => import("./service.ts").then((module) => module.service),
+    load: () => import("./commands/service.ts").then((module) => module.service),
   },
-  login: { about: "sign in with ChatGPT", load: () => import("./login.ts").then((module) => module.login) },
+  login: { about: "sign in with ChatGPT", load: () => import("./commands/login.ts").then((module) => module.login) },
   logout: {
     about: "end the login and remove its file",
-    load: () => import("./logout.ts").then((module) => module.logout),
+    load: () => import("./commands/logout.ts").then((module) => module.logout),
   },
   whoami: {
     about: "show whose login is used",
-    load: () => import("./whoami.ts").then((module) => module.whoami),
+    load: () => import("./commands/whoami.ts").then((module) => module.whoami),
   },
   usage: {
     about: "show how much of the plan is used, and when it resets",
-    load: () => import("./usage.ts").then((module) => module.usage),
+    load: () => import("./commands/usage.ts").then((module) => module.usage),
   },
   doctor: {
     about: "check login, network, backend and port, and say how to mend them",
-    load: () => import("./doctor.ts").then((module) => module.doctor),
+    load: () => import("./commands/doctor.ts").then((module) => module.doctor),
   },
   health: {
     about: "say whether a relay answers, by the exit code",
-    load: () => import("./health.ts").then((module) => module.health),
+    load: () => import("./commands/health.ts").then((module) => module.health),
   },
   update: {
     about: "replace this executable by the newest release",
-    load: () => import("./update.ts").then((module) => module.update),
+    load: () => import("./commands/update.ts").then((module) => module.update),
   },
   config: {
     about: "show the settings, check their file, or print its schema",
-    load: () => import("./config.ts").then((module) => module.config),
+    load: () => import("./commands/config.ts").then((module) => module.config),
   },
   models: {
     about: "list the models of the account",
-    load: () => import("./models.ts").then((module) => module.models),
+    load: () => import("./commands/models.ts").then((module) => module.models),
   },
   setup: {
     about: "write a client's own configuration, or undo that",
-    load: () => import("./setup.ts").then((module) => module.setup),
+    load: () => import("./commands/setup.ts").then((module) => module.setup),
   },
   run: {
     about: "run a command with a relay of its own: run -- COMMAND …",
-    load: () => import("./run-command.ts").then((module) => module.run),
+    load: () => import("./commands/run.ts").then((module) => module.run),
   },
 };
 
@@ -108,7 +111,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return printFailure(error);
   } finally {
-    await spendingOver();
+    await deferredWorkOver();
   }
 }
 

@@ -2,10 +2,10 @@ import { SETTINGS, type SettingName } from "../config/settings.ts";
 import { toRelayError } from "../lib/errors.ts";
 import type { RunningRelay } from "../server/serve.ts";
 import { warnOfText } from "./log.ts";
-import { liveUpstreamOptions, relayOptions, secretsOf, type Wiring } from "./wire.ts";
+import { liveUpstreamOptions, relayOptions, secretsOf, type Services } from "./services.ts";
 
 /** Reads the settings again and takes over what may change. Whatever is wrong with them is told, and changes nothing. */
-export function reloader(wiring: Wiring, relay: Pick<RunningRelay, "reconfigure">): () => void {
+export function reloader(wiring: Services, relay: Pick<RunningRelay, "reconfigure">): () => void {
   let { settings } = wiring;
   let last = Promise.resolve();
   const read = async () => {

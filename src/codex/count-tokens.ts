@@ -1,6 +1,6 @@
 import { isObject } from "../lib/json.ts";
 import { tokenCounter } from "../lib/tokens.ts";
-import type { CodexRequest } from "./schema.ts";
+import type { CodexRequest } from "./wire/schema.ts";
 
 /** What cannot be counted as text, in tokens; the public API's own figures for usual sizes. */
 const PER_IMAGE = 1000;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isObject } from "../lib/json.ts";
-import { momentOf } from "../lib/moment.ts";
+import { validEpochMs } from "../lib/epoch.ts";
 
 /** One window of a plan: it fills with use and empties at once when it ends. */
 export interface PlanWindow {
@@ -239,8 +239,8 @@ function mainFirst(meters: readonly PlanMeter[]): PlanMeter[] {
 
 /** The moment if it is given, else the wait. Either may be empty or 0, which says nothing. */
 function resetOf(atS: number | undefined, afterS: number | undefined, nowMs: number): number | undefined {
-  if (atS) return momentOf(atS * 1000);
-  return afterS === undefined ? undefined : momentOf(nowMs + afterS * 1000);
+  if (atS) return validEpochMs(atS * 1000);
+  return afterS === undefined ? undefined : validEpochMs(nowMs + afterS * 1000);
 }
 
 function idOf(name: string): string {

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../lib/json.ts";
 import { roughJsonLength } from "../lib/large-json.ts";
-import type { InputItem } from "./schema.ts";
+import type { InputItem } from "./wire/schema.ts";
 
 const MAX_RESPONSES = 256;
 /** A turn with images is a few MB; this bounds a long-lived relay. Counted in characters of JSON. */

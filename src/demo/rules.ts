@@ -1,4 +1,4 @@
-import { LITE_HEADER } from "../codex/lite.ts";
+import { LITE_HEADER } from "../codex/request/lite.ts";
 import { findModel, type ModelCatalogue, type ModelInfo } from "../codex/models.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { isOlder, minimumVersion } from "./catalogue.ts";

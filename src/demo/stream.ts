@@ -29,7 +29,7 @@ export interface StreamShape {
   readonly end?: { readonly after: number; readonly how: "destroy" | "close" | "stall" };
 }
 
-/** Told once, when the reply is over. */
+/** SentText once, when the reply is over. */
 export type OnEnd = (wasAborted: boolean) => void;
 
 /** Enough to keep the socket busy, little enough to notice soon that the client has left. */

@@ -1,4 +1,4 @@
-import { Silence } from "./silence.ts";
+import { IdleTimer } from "./idle-timer.ts";
 
 export interface FrameSource {
   /** The next frames to send, joined; "" when there is nothing to send yet; undefined at the end. Never throws. */
@@ -19,32 +19,32 @@ export interface KeepAlive {
  * writes it to the socket as UTF-8 by itself, and a copy in bytes for every event is saved.
  */
 export function toBodyStream(source: FrameSource, keepAlive: KeepAlive): ReadableStream<string> {
-  let silence: Silence | undefined;
+  let idleTimer: IdleTimer | undefined;
   return new ReadableStream<string>({
     start(controller) {
       if (keepAlive.frame === "") return;
-      silence = new Silence(keepAlive.everyMs, () => {
+      idleTimer = new IdleTimer(keepAlive.everyMs, () => {
         const { desiredSize } = controller;
         // The stream has failed.
         if (desiredSize === null) return;
         // A reader that is behind has bytes to read already.
         if (desiredSize > 0) controller.enqueue(keepAlive.frame);
-        silence?.break();
+        idleTimer?.touch();
       });
     },
     async pull(controller) {
       let frames = await source.next();
       while (frames === "") frames = await source.next();
       if (frames === undefined) {
-        silence?.stop();
+        idleTimer?.stop();
         controller.close();
         return;
       }
       controller.enqueue(frames);
-      silence?.break();
+      idleTimer?.touch();
     },
     cancel() {
-      silence?.stop();
+      idleTimer?.stop();
       source.cancel();
     },
   });

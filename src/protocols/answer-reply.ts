@@ -1,5 +1,5 @@
-import type { AnswerReader } from "../codex/answer.ts";
-import type { WireEvent } from "../codex/wire-event.ts";
+import type { AnswerReader } from "../codex/output/answer.ts";
+import type { WireEvent } from "../codex/wire/event.ts";
 import type { RelayError } from "../lib/errors.ts";
 import type { ClientBody, ClientStream } from "./protocol.ts";
 

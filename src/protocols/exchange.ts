@@ -1,9 +1,9 @@
-import type { Errand } from "../codex/errand.ts";
+import type { EndpointCall } from "../codex/wire/endpoint-call.ts";
 import type { JsonObject } from "../lib/json.ts";
-import type { ClientStream, Context, ErrorVoice, Spoken, Translation } from "./protocol.ts";
+import type { ClientStream, Context, ErrorFormat, ProtocolEntry, Translation } from "./protocol.ts";
 
 /** One step of a dialogue with the backend: one of its other endpoints, or a whole response. */
-export type Step = { readonly errand: Errand } | { readonly translation: Translation };
+export type Step = { readonly errand: EndpointCall } | { readonly translation: Translation };
 
 /** What the client gets: JSON, or a text of another type. */
 export type Answer = { readonly json: object } | { readonly text: string; readonly contentType: string };
@@ -30,7 +30,7 @@ export interface Exchange {
 }
 
 /** A dialect of requests that other endpoints of the backend answer. Pure, like every Protocol. */
-export interface ExchangeProtocol<Request = unknown> extends ErrorVoice {
+export interface ExchangeProtocol<Request = unknown> extends ErrorFormat {
   readonly name: string;
   /** Bodies come as multipart forms: `{name: text | Upload}`, a list where a name comes again or ends in `[]`. */
   readonly takesForms: "always" | "also" | "never";
@@ -41,6 +41,6 @@ export interface ExchangeProtocol<Request = unknown> extends ErrorVoice {
 }
 
 /** The same before anybody speaks it. */
-export interface ExchangeDialect extends Spoken {
+export interface ExchangeDialect extends ProtocolEntry {
   load(): Promise<ExchangeProtocol>;
 }

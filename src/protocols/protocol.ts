@@ -1,8 +1,8 @@
-import type { CodexRequest } from "../codex/schema.ts";
+import type { CodexRequest } from "../codex/wire/schema.ts";
 import type { ModelCatalogue } from "../codex/models.ts";
-import type { ReasoningMemory } from "../codex/reasoning-memory.ts";
+import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
-import type { WireEvent } from "../codex/wire-event.ts";
+import type { WireEvent } from "../codex/wire/event.ts";
 import type { RelayError } from "../lib/errors.ts";
 
 /** How reasoning text reaches Chat Completions clients, which have no official field for it. */
@@ -22,7 +22,7 @@ export interface Context {
   readonly models: ModelCatalogue;
   /** Model names of other vendors, or families of them, and the models that the owner gave them. */
   readonly modelAliases: Readonly<Record<string, string>>;
-  readonly memory: ReasoningMemory;
+  readonly memory: ReasoningStore;
   /** Finished responses that their clients may refer to. */
   readonly responses: ResponseStore;
   /** Tells clients with different keys apart in derived cache keys; "" without a key. Never the key itself. */
@@ -68,7 +68,7 @@ export interface ClientBody {
 }
 
 /** How a dialect says no. */
-export interface ErrorVoice {
+export interface ErrorFormat {
   /** Error body; headers come from the error itself. `requestId` is the one in the reply's header. */
   toError(error: RelayError, requestId: string): unknown;
   /** The status, where the dialect has another one for it than the error itself. */
@@ -77,28 +77,28 @@ export interface ErrorVoice {
   readonly requestIdHeader?: string;
 }
 
-export type Aside = `${"GET" | "POST"} /${string}`;
+export type ExtraRoute = `${"GET" | "POST"} /${string}`;
 
 /** What the server knows of a dialect before anybody speaks it; the rest is loaded with the first request. */
-export interface Spoken {
+export interface ProtocolEntry {
   readonly name: string;
   /** Full paths, with the `/v1` prefix; the server also answers without it. */
   readonly paths: readonly string[];
   /** Method and path, as in `GET /api/tags`, of what the dialect answers by itself, without the backend. */
-  readonly asides?: readonly Aside[];
+  readonly asides?: readonly ExtraRoute[];
   /** One of OpenAI's own: with an API-key login its requests go to the public API as they are. */
   readonly isOpenai: boolean;
   /** True when a request's headers or path name the dialect, for routes that it shares with others or does not have. */
   isSpokenBy?(headers: Headers, path: string): boolean;
-  load(): Promise<ErrorVoice>;
+  load(): Promise<ErrorFormat>;
 }
 
-export interface Dialect extends Spoken {
+export interface Dialect extends ProtocolEntry {
   load(): Promise<Protocol>;
 }
 
 /** A dialect that clients speak. Pure: no clock, no network, no disk, no randomness. */
-export interface Protocol<Request = unknown> extends ErrorVoice {
+export interface Protocol<Request = unknown> extends ErrorFormat {
   readonly name: string;
   /** Body from outside → request. Throws RelayError with `param`. */
   parse(body: unknown): Request;

@@ -1,4 +1,4 @@
-import type { Usage } from "../codex/schema.ts";
+import type { Usage } from "../codex/wire/schema.ts";
 
 /** What chat and text completions say of an answer's tokens. */
 export interface ChatUsage {

@@ -1,6 +1,6 @@
 import { RelayError } from "../lib/errors.ts";
 import { DIALECTS, EXCHANGES } from "../protocols/index.ts";
-import type { Spoken } from "../protocols/protocol.ts";
+import type { ProtocolEntry } from "../protocols/protocol.ts";
 import { handleExchange } from "./exchange.ts";
 import { handle, handleAside, type HandleDependencies } from "./handle.ts";
 import type { PublicApi } from "./public-api.ts";
@@ -55,7 +55,7 @@ function exchanges({ publicApi, handling }: DialectRoutesOptions): Route[] {
 }
 
 /** With an API-key login the public API answers for its own dialects, and nobody for the others. */
-function orPublicApi(publicApi: PublicApi, dialect: Spoken, path: string, answer: Handler): Handler {
+function orPublicApi(publicApi: PublicApi, dialect: ProtocolEntry, path: string, answer: Handler): Handler {
   return async (admitted) => {
     if (!(await publicApi.isLogin())) return answer(admitted);
     if (dialect.isOpenai) return publicApi.forward(admitted, path);

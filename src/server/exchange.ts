@@ -1,7 +1,7 @@
-import { foldQuietly, ResponseAccumulator } from "../codex/accumulate.ts";
-import { conversationId } from "../codex/conversation.ts";
-import { failureOf, truncated } from "../codex/failure.ts";
-import { codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/headers.ts";
+import { foldQuietly, ResponseAssembler } from "../codex/output/assemble.ts";
+import { conversationId } from "../codex/request/cache-key.ts";
+import { failureOf, truncated } from "../codex/wire/failure.ts";
+import { codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/wire/headers.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { writeJson } from "../lib/large-json.ts";
@@ -10,7 +10,7 @@ import { toBodyStream } from "../lib/stream.ts";
 import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exchange.ts";
 import type { Context } from "../protocols/protocol.ts";
 import type { UpstreamReply } from "../upstream/client.ts";
-import { readBatches } from "../upstream/events.ts";
+import { readBatches } from "../upstream/sse.ts";
 import { isForm, parseBody, parseForm, readBody } from "./body.ts";
 import {
   contextOf,
@@ -138,7 +138,7 @@ class Asking {
 
 /** All of a response that nobody streams. Throws RelayError when it failed or was cut off. */
 async function wholeResponse(reply: UpstreamReply, nowMs: number): Promise<JsonObject> {
-  const accumulator = new ResponseAccumulator();
+  const accumulator = new ResponseAssembler();
   await readBatches(reply.events, (batch) => {
     for (const event of batch) {
       const failure = failureOf(event, nowMs);

@@ -1,17 +1,17 @@
-import { conversationId, conversationKey } from "../codex/conversation.ts";
-import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/headers.ts";
-import type { ReasoningMemory } from "../codex/reasoning-memory.ts";
+import { conversationId, conversationKey } from "../codex/request/cache-key.ts";
+import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/wire/headers.ts";
+import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
-import { mendTools } from "../codex/tool-schema.ts";
+import { repairTools } from "../codex/request/schema/repair.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { toBodyStream, type FrameSource } from "../lib/stream.ts";
-import type { Aside, ClientStream, Context, ErrorVoice, Protocol, Translation } from "../protocols/protocol.ts";
+import type { ExtraRoute, ClientStream, Context, ErrorFormat, Protocol, Translation } from "../protocols/protocol.ts";
 import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
-import { readBatches } from "../upstream/events.ts";
+import { readBatches } from "../upstream/sse.ts";
 import { parseBody, readBody } from "./body.ts";
-import type { Visitor } from "./gate.ts";
-import type { Life } from "./life.ts";
+import type { Caller } from "./access.ts";
+import type { RequestLifetime } from "./lifetime.ts";
 import type { RelayOptions } from "./options.ts";
 import type { RequestRecord } from "./record.ts";
 import { jsonReply, requestIdHeaders, streamHeaders } from "./reply.ts";
@@ -20,7 +20,7 @@ import { jsonReply, requestIdHeaders, streamHeaders } from "./reply.ts";
 export interface HandleDependencies {
   readonly options: RelayOptions;
   readonly upstream: UpstreamClient;
-  readonly memory: ReasoningMemory;
+  readonly memory: ReasoningStore;
   readonly responses: ResponseStore;
   readonly log: Log;
   readonly now: () => number;
@@ -29,10 +29,10 @@ export interface HandleDependencies {
 /** A request that passed the gate. */
 export interface Admitted {
   readonly request: Request;
-  readonly visitor: Visitor;
+  readonly visitor: Caller;
   /** Hex characters unique to the request. */
   readonly id: string;
-  readonly life: Life;
+  readonly life: RequestLifetime;
   readonly record: RequestRecord;
   /** Lifts the limit on silence, which bounds slow senders, once the request is here: models may think for long. */
   readonly waitForever: () => void;
@@ -130,7 +130,7 @@ async function beginAsked(
 function mended(translation: Translation): Translation {
   const { body, dropped, verbatim } = translation;
   if (verbatim || !body.tools) return translation;
-  const { tools, mended: paths } = mendTools(body.tools);
+  const { tools, mended: paths } = repairTools(body.tools);
   return paths.length === 0
     ? translation
     : { ...translation, body: { ...body, tools }, dropped: [...dropped, ...paths] };
@@ -161,7 +161,7 @@ export async function sendUpstream(
 /** A question that the dialect answers without the backend. Throws RelayError. */
 export async function handleAside(
   protocol: Protocol,
-  aside: Aside,
+  aside: ExtraRoute,
   admitted: Admitted,
   deps: HandleDependencies,
 ): Promise<Response> {
@@ -197,7 +197,7 @@ export async function contextOf(admitted: Admitted, isCodex: boolean, deps: Hand
   };
 }
 
-/** Told in one refusal; tools may have thousands of faults. */
+/** SentText in one refusal; tools may have thousands of faults. */
 const MOST_NAMES = 20;
 
 /** With `--strict`, what would be dropped is refused. */
@@ -215,7 +215,7 @@ export function refuseDropped(translation: Pick<Translation, "dropped">): void {
 
 /** What the client is told beside the body: whose answer it is, how full the plan is, and what had to give. */
 export function replyHeaders(
-  protocol: ErrorVoice,
+  protocol: ErrorFormat,
   reply: Pick<UpstreamReply, "headers" | "dropped">,
   translation: Pick<Translation, "dropped" | "changed" | "headers">,
   id: string,

@@ -1,7 +1,7 @@
 import type { CredentialProvider } from "../auth/credentials.ts";
 import { toRelayError } from "../lib/errors.ts";
 import { VERSION } from "../version.ts";
-import type { Metrics, Moment } from "./metrics.ts";
+import type { Metrics, MetricsSnapshot } from "./metrics.ts";
 import { PROMETHEUS_TYPE } from "./prometheus.ts";
 import { jsonReply } from "./reply.ts";
 import type { Handler, Route } from "./routes.ts";
@@ -14,17 +14,17 @@ export interface Instance {
 }
 
 /** What the open routes tell about. */
-export interface Vitals {
+export interface HealthSources {
   readonly instance: Instance;
   readonly credentials: CredentialProvider;
   readonly metrics: Metrics;
   readonly now: () => number;
   /** `isTrusted` callers may know how full the plan is. */
-  readonly moment: (isTrusted: boolean) => Moment;
+  readonly moment: (isTrusted: boolean) => MetricsSnapshot;
 }
 
 /** Routes for whoever watches over the relay. They need no key and say nothing private. */
-export function openRoutes({ instance, credentials, metrics, now, moment }: Vitals): Route[] {
+export function openRoutes({ instance, credentials, metrics, now, moment }: HealthSources): Route[] {
   const alive: Handler = () => health(instance, now());
   const counters: Handler = ({ request, visitor }) => {
     const wantsJson = /\bapplication\/json\b/i.test(request.headers.get("accept") ?? "");

@@ -15,7 +15,7 @@ const CODES = 64;
 const TOKEN_KINDS = ["input", "cached", "output", "reasoning"] as const;
 
 /** What the relay around the counters knows at the moment of a scrape. */
-export interface Moment {
+export interface MetricsSnapshot {
   readonly startedAtMs: number;
   readonly nowMs: number;
   readonly requestsInFlight: number;
@@ -54,7 +54,7 @@ export class Metrics {
   }
 
   /** For scripts and `status`. */
-  toJson(moment: Moment): Record<string, unknown> {
+  toJson(moment: MetricsSnapshot): Record<string, unknown> {
     const errors = [...this.#errors.values()].reduce((sum, count) => sum + count, 0);
     return {
       version: VERSION,
@@ -76,7 +76,7 @@ export class Metrics {
   }
 
   /** For Prometheus. */
-  toText(moment: Moment): string {
+  toText(moment: MetricsSnapshot): string {
     return [
       buildText(),
       metricText(
@@ -115,7 +115,7 @@ function buildText(): string {
   return metricText("plansocket_build_info", "gauge", "The build that runs; always 1.", [{ labels, value: 1 }]);
 }
 
-function upstreamText({ upstream, refreshes }: Moment): string {
+function upstreamText({ upstream, refreshes }: MetricsSnapshot): string {
   const unknown = [...upstream.unknownEvents].map(([type, value]) => ({ labels: { type }, value }));
   const renewals = Object.entries(refreshes ?? {}).map(([result, value]) => ({ labels: { result }, value }));
   const retries = "Requests sent to upstream once more.";
@@ -128,7 +128,7 @@ function upstreamText({ upstream, refreshes }: Moment): string {
   ].join("");
 }
 
-function planText({ plan }: Moment): string {
+function planText({ plan }: MetricsSnapshot): string {
   const windows = plan ? planWindows(plan) : [];
   const used = windows.map(({ labels, window }) => ({ labels, value: window.usedPercent / 100 }));
   const resets = windows.flatMap(({ labels, window: { resetsAtMs } }) =>
@@ -142,7 +142,7 @@ function planText({ plan }: Moment): string {
 }
 
 /** Under the names that Prometheus' own client libraries use. */
-function processText({ startedAtMs }: Moment): string {
+function processText({ startedAtMs }: MetricsSnapshot): string {
   const { user, system } = process.cpuUsage();
   const start = "Start of the process, in Unix time.";
   return [
@@ -158,7 +158,7 @@ function knownModel(model: string | undefined, catalogue: ModelCatalogue | undef
   return findModel(catalogue, model) || catalogue.published?.includes(model) === true ? model : "other";
 }
 
-function uptime({ nowMs, startedAtMs }: Moment): number {
+function uptime({ nowMs, startedAtMs }: MetricsSnapshot): number {
   return Math.floor((nowMs - startedAtMs) / 1000);
 }
 

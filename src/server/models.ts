@@ -1,4 +1,4 @@
-import { codexClientHeaders } from "../codex/headers.ts";
+import { codexClientHeaders } from "../codex/wire/headers.ts";
 import { findModel, publishedModels, type ModelCatalogue } from "../codex/models.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { UpstreamClient } from "../upstream/client.ts";

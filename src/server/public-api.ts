@@ -1,8 +1,8 @@
-import { truncated } from "../codex/failure.ts";
+import { truncated } from "../codex/wire/failure.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
 import { readBody } from "./body.ts";
 import type { Admitted } from "./handle.ts";
-import type { Life } from "./life.ts";
+import type { RequestLifetime } from "./lifetime.ts";
 import { isNotOffered } from "./routes.ts";
 
 /** Paths that exist at the public API, whether or not the relay offers them for plan logins. */
@@ -52,7 +52,7 @@ export class PublicApi {
 }
 
 /** The bytes as they are, and the request's life to their end. */
-function untilEnd(body: ReadableStream<Uint8Array>, life: Life): ReadableStream<Uint8Array> {
+function untilEnd(body: ReadableStream<Uint8Array>, life: RequestLifetime): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {

@@ -1,14 +1,14 @@
-import { ResponseAccumulator, foldQuietly } from "../codex/accumulate.ts";
-import { failureOf } from "../codex/failure.ts";
-import type { Usage } from "../codex/schema.ts";
-import { isCall, responseOf, shortReason } from "../codex/trusted.ts";
-import { isTerminal, WireEvent } from "../codex/wire-event.ts";
+import { ResponseAssembler, foldQuietly } from "../codex/output/assemble.ts";
+import { failureOf } from "../codex/wire/failure.ts";
+import type { Usage } from "../codex/wire/schema.ts";
+import { isCall, responseOf, shortReason } from "../codex/wire/lenient.ts";
+import { isTerminal, WireEvent } from "../codex/wire/event.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject } from "../lib/json.ts";
 import type { Exchange } from "../protocols/exchange.ts";
 import type { Translation } from "../protocols/protocol.ts";
 import type { ReplyObserver } from "../upstream/client.ts";
-import type { Life } from "./life.ts";
+import type { RequestLifetime } from "./lifetime.ts";
 
 export interface RecordStart {
   /** Hex characters unique to the request. */
@@ -73,7 +73,7 @@ export class RequestRecord implements ReplyObserver {
   firstTokenMs: number | undefined;
   totalMs = 0;
   #asked: Translation["body"] | undefined;
-  #answer: ResponseAccumulator | undefined;
+  #answer: ResponseAssembler | undefined;
   #hasCalls = false;
 
   /** `elapsed` counts milliseconds and never goes back. */
@@ -95,7 +95,7 @@ export class RequestRecord implements ReplyObserver {
     this.adjusted = [...dropped, ...changed];
     if (!this.start.keepsText) return;
     this.#asked = sent;
-    this.#answer = new ResponseAccumulator();
+    this.#answer = new ResponseAssembler();
   }
 
   /** The same for what other endpoints of the backend are going to answer. */
@@ -137,7 +137,7 @@ export class RequestRecord implements ReplyObserver {
   }
 
   /** Nothing more will happen. `reason` is why a reply ended that was not whole. Later calls do nothing. */
-  end(life: Pick<Life, "hasClientLeft">, reason?: unknown): void {
+  end(life: Pick<RequestLifetime, "hasClientLeft">, reason?: unknown): void {
     if (this.#isTold) return;
     this.#isTold = true;
     this.totalMs = this.#elapsed() - this.#startedAtMs;

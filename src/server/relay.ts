@@ -1,20 +1,20 @@
 import type { Server } from "bun";
 import type { CredentialProvider } from "../auth/credentials.ts";
-import { isCodexClient } from "../codex/headers.ts";
-import { ReasoningMemory } from "../codex/reasoning-memory.ts";
+import { isCodexClient } from "../codex/wire/headers.ts";
+import { ReasoningStore } from "../codex/reasoning-store.ts";
 import { ResponseStore } from "../codex/response-store.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { DIALECTS, EXCHANGES } from "../protocols/index.ts";
-import type { ErrorVoice, Spoken } from "../protocols/protocol.ts";
+import type { ErrorFormat, ProtocolEntry } from "../protocols/protocol.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
-import { BodyRoom } from "./body-room.ts";
+import { BodyBudget } from "./body-budget.ts";
 import { dialectRoutes } from "./dialect-routes.ts";
-import { corsHeaders, Gate, preflightHeaders, refuseForms, type Visitor } from "./gate.ts";
+import { corsHeaders, Gate, preflightHeaders, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
 import { openRoutes, type Instance } from "./health.ts";
-import { Life } from "./life.ts";
-import { Metrics, type Moment } from "./metrics.ts";
+import { RequestLifetime } from "./lifetime.ts";
+import { Metrics, type MetricsSnapshot } from "./metrics.ts";
 import { modelRoutes } from "./models.ts";
 import type { RelayOptions } from "./options.ts";
 import { isPublicApiPath, PublicApi } from "./public-api.ts";
@@ -41,7 +41,7 @@ export interface RelayDependencies {
 /** What a request's answer needs of its route; `path` is undefined where none fits. */
 interface RouteFacts {
   readonly isOpen: boolean;
-  readonly dialect?: Spoken | undefined;
+  readonly dialect?: ProtocolEntry | undefined;
   readonly path: string | undefined;
 }
 
@@ -50,11 +50,11 @@ export class Relay {
   readonly log: Log;
   readonly instance: Instance;
   /** Lives of the requests in flight. */
-  readonly active = new Set<Life>();
+  readonly active = new Set<RequestLifetime>();
   readonly sockets: Sockets;
   readonly #deps: RelayDependencies;
   readonly #metrics = new Metrics();
-  readonly #room: BodyRoom;
+  readonly #room: BodyBudget;
   readonly #publicApi: PublicApi;
   readonly #now: () => number;
   readonly #elapsed: () => number;
@@ -71,12 +71,12 @@ export class Relay {
     this.#elapsed = deps.elapsed ?? (() => performance.now());
     this.#options = deps.options;
     this.#gate = new Gate(deps.options);
-    this.#room = new BodyRoom(() => BODIES_AT_ONCE * this.#options.maxBodyBytes);
+    this.#room = new BodyBudget(() => BODIES_AT_ONCE * this.#options.maxBodyBytes);
     this.#publicApi = new PublicApi(deps.upstream, () => this.#options.maxBodyBytes);
     this.#handling = {
       options: deps.options,
       upstream: deps.upstream,
-      memory: new ReasoningMemory(),
+      memory: new ReasoningStore(),
       responses: new ResponseStore(),
       log: deps.log,
       now: this.#now,
@@ -192,7 +192,7 @@ export class Relay {
       dialect: dialect?.name,
       isProbe: isOpen,
     });
-    const life: Life = new Life(request.signal, (reason) => {
+    const life: RequestLifetime = new RequestLifetime(request.signal, (reason) => {
       this.active.delete(life);
       if (life.isStreaming) record.end(life, reason);
     });
@@ -246,7 +246,7 @@ export class Relay {
     });
   }
 
-  #moment(isTrusted: boolean): Moment {
+  #moment(isTrusted: boolean): MetricsSnapshot {
     const { upstream, credentials } = this.#deps;
     return {
       startedAtMs: this.instance.startedAtMs,
@@ -260,7 +260,7 @@ export class Relay {
   }
 
   /** Counts a request until its life ends, and refuses the one too many: fetch would queue it in silence. */
-  #enter(life: Life): void {
+  #enter(life: RequestLifetime): void {
     if (this.active.size >= this.#options.maxRequests) {
       throw new RelayError("relay_busy", `The relay is already busy with ${this.active.size} requests.`, {
         retryAfterMs: 1000,
@@ -270,7 +270,7 @@ export class Relay {
     this.active.add(life);
   }
 
-  #refusal(thrown: unknown, admitted: Admitted, voice: ErrorVoice): Response {
+  #refusal(thrown: unknown, admitted: Admitted, voice: ErrorFormat): Response {
     admitted.life.end();
     const hasLeft = admitted.request.signal.aborted;
     const error = hasLeft
@@ -293,7 +293,7 @@ function isOpenai(route: Route): boolean {
   return route.dialect === undefined || route.dialect.isOpenai;
 }
 
-const STRANGER: Visitor = { clientId: "", isTrusted: false, origin: undefined, isBrowser: false };
+const STRANGER: Caller = { clientId: "", isTrusted: false, origin: undefined, isBrowser: false };
 
 function isRelayStop(reason: unknown): boolean {
   return reason instanceof RelayError && reason.code === "relay_stopping";

@@ -1,9 +1,9 @@
 import type { RelayError } from "../lib/errors.ts";
 import { openaiError } from "../lib/openai-error.ts";
-import type { ErrorVoice } from "../protocols/protocol.ts";
+import type { ErrorFormat } from "../protocols/protocol.ts";
 
 /** How the relay says no where no dialect is spoken: most clients read OpenAI's envelope. */
-export const COMMON_VOICE: ErrorVoice = { toError: openaiError };
+export const COMMON_VOICE: ErrorFormat = { toError: openaiError };
 
 /** JSON of any status. */
 export function jsonReply(body: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
@@ -19,7 +19,7 @@ export function jsonReply(body: unknown, status = 200, headers: Readonly<Record<
  */
 export function errorReply(
   error: RelayError,
-  voice: ErrorVoice,
+  voice: ErrorFormat,
   headers: Readonly<Record<string, string>>,
   isCodexClient = false,
 ): Response {
@@ -37,7 +37,7 @@ export function errorReply(
 
 /** The request id once more under the name that the dialect's SDKs know. */
 export function requestIdHeaders(
-  voice: Pick<ErrorVoice, "requestIdHeader">,
+  voice: Pick<ErrorFormat, "requestIdHeader">,
   headers: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const id = headers["x-request-id"];

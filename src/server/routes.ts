@@ -1,5 +1,5 @@
 import { DIALECTS } from "../protocols/index.ts";
-import type { Protocol, Spoken } from "../protocols/protocol.ts";
+import type { Protocol, ProtocolEntry } from "../protocols/protocol.ts";
 import type { Admitted } from "./handle.ts";
 
 export type Handler = (admitted: Admitted) => Promise<Response> | Response;
@@ -10,12 +10,12 @@ export interface Route {
   /** Open routes (health) need no key. */
   readonly isOpen: boolean;
   /** Set on routes of one dialect, which refuses in its own words there. */
-  readonly dialect?: Spoken;
+  readonly dialect?: ProtocolEntry;
   readonly methods: Readonly<Record<string, Handler>>;
 }
 
 /**
- * Families of the public APIs that the relay does not offer. Told apart from unknown paths, so that a client's author
+ * Families of the public APIs that the relay does not offer. SentText apart from unknown paths, so that a client's author
  * learns "not here" instead of looking for a typing error.
  */
 const NOT_OFFERED =

@@ -1,5 +1,5 @@
 import type { ResponseStore, StoredTurn } from "../codex/response-store.ts";
-import type { InputItem } from "../codex/schema.ts";
+import type { InputItem } from "../codex/wire/schema.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { PublicApi } from "./public-api.ts";
 import { jsonReply } from "./reply.ts";

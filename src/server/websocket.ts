@@ -1,24 +1,24 @@
 import type { ServerWebSocket } from "bun";
-import { isCodexClient } from "../codex/headers.ts";
-import { inputItems } from "../codex/request.ts";
-import type { InputItem } from "../codex/schema.ts";
+import { isCodexClient } from "../codex/wire/headers.ts";
+import { inputItems } from "../codex/request/build.ts";
+import type { InputItem } from "../codex/wire/schema.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import { parseJsonBytes } from "../lib/large-json.ts";
 import { openaiError } from "../lib/openai-error.ts";
 import type { FrameSource } from "../lib/stream.ts";
 import type { Protocol } from "../protocols/protocol.ts";
-import type { Visitor } from "./gate.ts";
+import type { Caller } from "./access.ts";
 import { begin, frameSource, type HandleDependencies } from "./handle.ts";
-import { Life } from "./life.ts";
+import { RequestLifetime } from "./lifetime.ts";
 import type { RequestRecord } from "./record.ts";
 
 /** What a socket needs of the relay around it. */
 export interface SocketDependencies {
   readonly handling: HandleDependencies;
   /** Counts a request in flight; throws `relay_busy`. */
-  readonly enter: (life: Life) => void;
-  readonly leave: (life: Life) => void;
+  readonly enter: (life: RequestLifetime) => void;
+  readonly leave: (life: RequestLifetime) => void;
   /** A page in the log for one request of the socket. */
   readonly open: (id: string) => RequestRecord;
   readonly newId: () => string;
@@ -29,7 +29,7 @@ export interface SocketVisit {
   /** Of the upgrade request. */
   readonly headers: Headers;
   readonly url: string;
-  readonly visitor: Visitor;
+  readonly visitor: Caller;
 }
 
 interface Conversation {
@@ -64,7 +64,7 @@ export class ResponsesSocket {
   readonly #openedAtMs: number;
   /** Whole conversations by the id of the response that they led to, oldest first. */
   readonly #conversations = new Map<string, Conversation>();
-  #life: Life | undefined;
+  #life: RequestLifetime | undefined;
   #isLeaving = false;
   #wake: PromiseWithResolvers<void> | undefined;
   /** Ties the requests of one turn to the same machine upstream. */
@@ -130,7 +130,7 @@ export class ResponsesSocket {
   }
 
   async #create(socket: Socket, body: JsonObject, frameLength: number): Promise<void> {
-    const life: Life = new Life(new AbortController().signal, () => this.#deps.leave(life));
+    const life: RequestLifetime = new RequestLifetime(new AbortController().signal, () => this.#deps.leave(life));
     const id = this.#deps.newId();
     const record = this.#deps.open(id);
     record.isStream = true;

@@ -1,11 +1,11 @@
 import { platform, arch, release } from "node:os";
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
-import { isEndpointRefused, type Errand } from "../codex/errand.ts";
-import { unsupportedParameter } from "../codex/failure.ts";
-import { conversationHeaders, identityHeaders } from "../codex/headers.ts";
+import { isEndpointRefused, type EndpointCall } from "../codex/wire/endpoint-call.ts";
+import { unsupportedParameter } from "../codex/wire/failure.ts";
+import { conversationHeaders, identityHeaders } from "../codex/wire/headers.ts";
 import type { PlanLimits } from "../codex/plan-limits.ts";
-import type { CodexRequest } from "../codex/schema.ts";
-import { isKnownEvent, type WireEvent } from "../codex/wire-event.ts";
+import type { CodexRequest } from "../codex/wire/schema.ts";
+import { isKnownEvent, type WireEvent } from "../codex/wire/event.ts";
 import { RelayError } from "../lib/errors.ts";
 import { parseJson, type JsonObject } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
@@ -13,17 +13,17 @@ import { NAME, VERSION } from "../version.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
 import { credentialHeaders } from "./credential-headers.ts";
 import type { Egress } from "./egress.ts";
-import { errandBody, errandHeaders, errandUrl, readAnswer } from "./errands.ts";
-import { EventReader, type EventBatches } from "./events.ts";
+import { errandBody, errandHeaders, errandUrl, readAnswer } from "./endpoint-calls.ts";
+import { EventReader, type EventBatches } from "./sse.ts";
 import { afterFirstOutput } from "./first-output.ts";
-import { Line } from "./line.ts";
+import { HttpTransport } from "./transport/http.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
-import { Persistence } from "./persistence.ts";
-import { ASIDE_TIMEOUT_MS, Questions } from "./questions.ts";
+import { Persistence } from "./retry.ts";
+import { ASIDE_TIMEOUT_MS, AccountApi } from "./account-api.ts";
 import { readRefusal } from "./refusal.ts";
-import { Tether } from "./tether.ts";
-import { Lessons, Wording } from "./wording.ts";
+import { LinkedAbort } from "./transport/linked-abort.ts";
+import { LearnedRejections, RequestEncoder } from "./request-encoder.ts";
 
 /** One request to the backend. */
 export interface UpstreamCall {
@@ -37,7 +37,7 @@ export interface UpstreamCall {
   readonly observer?: ReplyObserver;
 }
 
-/** Told of a reply's events as they come, also of attempts that are then repeated. Quick, and never throws. */
+/** SentText of a reply's events as they come, also of attempts that are then repeated. Quick, and never throws. */
 export interface ReplyObserver {
   /** Every event but the many deltas. */
   onNotable(event: WireEvent): void;
@@ -97,13 +97,13 @@ export class UpstreamClient {
   readonly counts: UpstreamCounts = { retries: 0, ignoredData: 0, unknownEvents: new Map() };
   #options: UpstreamOptions;
   readonly #credentials: CredentialProvider;
-  readonly #line: Line;
-  readonly #questions: Questions;
+  readonly #line: HttpTransport;
+  readonly #questions: AccountApi;
   readonly #log: Log;
   readonly #now: () => number;
   readonly #persistence: Persistence;
   readonly #identity: Record<string, string>;
-  readonly #lessons = new Lessons();
+  readonly #lessons = new LearnedRejections();
 
   constructor(dependencies: UpstreamDependencies) {
     this.#options = dependencies.options;
@@ -116,8 +116,8 @@ export class UpstreamClient {
       platform: `${platform()} ${release()}; ${arch()}`,
       product: `${NAME}/${VERSION}`,
     });
-    this.#line = new Line(dependencies.egress, this.#now);
-    this.#questions = new Questions({
+    this.#line = new HttpTransport(dependencies.egress, this.#now);
+    this.#questions = new AccountApi({
       credentials: this.#credentials,
       line: this.#line,
       identity: this.#identity,
@@ -151,7 +151,7 @@ export class UpstreamClient {
    * client has seen nothing twice. Throws RelayError; an abort of `signal` throws `client_closed`.
    */
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
-    const wording = new Wording(call, {
+    const encoder = new RequestEncoder(call, {
       lessons: this.#lessons,
       options: this.#options,
       catalogue: this.catalogue,
@@ -160,8 +160,8 @@ export class UpstreamClient {
     const credentials = await this.#credentials.current();
     await this.limits.admit(call.body.model, credentials.accountId);
     return this.#persistence.until(credentials, signal, {
-      attempt: (current) => this.#attempt(call, current, wording, signal),
-      cure: (error) => wording.cure(error),
+      attempt: (current) => this.#attempt(call, current, encoder, signal),
+      adapt: (error) => encoder.adapt(error),
       // A Codex client has its own retries; doubling them would only multiply the waiting.
       isRepeatable: () => !call.codexHeaders,
     });
@@ -171,14 +171,14 @@ export class UpstreamClient {
    * Runs one errand, with the same care as a request for a response. `codexHeaders` are those of a Codex client, whose
    * body goes as it is. Throws RelayError; an abort of `signal` throws `client_closed`.
    */
-  async run(errand: Errand, call: ErrandCall, signal: AbortSignal): Promise<ErrandReply> {
+  async run(errand: EndpointCall, call: ErrandCall, signal: AbortSignal): Promise<ErrandReply> {
     const { model, codexHeaders } = call;
     const dropped = new Set<string>();
     const credentials = await this.#credentials.current();
     await this.limits.admit(model, credentials.accountId);
     return this.#persistence.until(credentials, signal, {
       attempt: (current) => this.#attemptErrand(errand, call, current, dropped, signal),
-      cure: (error) => {
+      adapt: (error) => {
         const name = unsupportedParameter(error.message);
         if (codexHeaders || name === undefined || !(name in errand.body)) return false;
         if (errand.required.includes(name) || dropped.has(name)) return false;
@@ -192,12 +192,12 @@ export class UpstreamClient {
   async #attempt(
     call: UpstreamCall,
     credentials: Credentials,
-    wording: Wording,
+    encoder: RequestEncoder,
     signal: AbortSignal,
   ): Promise<UpstreamReply> {
     const url = `${this.#options.baseUrl}${this.#options.responsesPath}`;
-    const { body, headers } = await wording.put(url);
-    const tether = new Tether(signal);
+    const { body, headers } = await encoder.encode(url);
+    const linkedAbort = new LinkedAbort(signal);
     const response = await this.#line.fetch(
       url,
       {
@@ -213,20 +213,20 @@ export class UpstreamClient {
         },
         body,
       },
-      tether,
+      linkedAbort,
       this.#options.firstByteTimeoutMs,
     );
     this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
     this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
-    const events = this.#events(response, credentials.accountId, call.observer, tether);
+    const events = this.#events(response, credentials.accountId, call.observer, linkedAbort);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await afterFirstOutput(events, this.#options.holdMs, this.#now);
-    return { headers: response.headers, events: begun, dropped: [...wording.dropped] };
+    return { headers: response.headers, events: begun, dropped: [...encoder.dropped] };
   }
 
   async #attemptErrand(
-    errand: Errand,
+    errand: EndpointCall,
     { conversationId, codexHeaders }: ErrandCall,
     credentials: Credentials,
     dropped: ReadonlySet<string>,
@@ -239,7 +239,7 @@ export class UpstreamClient {
     const response = await this.#line.fetch(
       errandUrl(errand, baseUrl),
       { method: "POST", headers: { ...about, ...credentialHeaders(credentials), accept: "*/*", ...headers }, body },
-      new Tether(signal),
+      new LinkedAbort(signal),
       // The headers come with the whole answer: all of the work is done before.
       idleTimeoutMs,
     );
@@ -252,7 +252,7 @@ export class UpstreamClient {
     response: Response,
     accountId: string | undefined,
     observer: ReplyObserver | undefined,
-    tether: Tether,
+    linkedAbort: LinkedAbort,
   ): EventBatches {
     const contentType = response.headers.get("content-type") ?? "";
     if (!response.body || /json|html/.test(contentType)) {
@@ -269,7 +269,7 @@ export class UpstreamClient {
       },
       ...(observer ? { onBatch: (batch: readonly WireEvent[]) => observer.onBatch(batch) } : {}),
       // The request is over before its reply's last bytes are in.
-      onEnd: () => tether.release(),
+      onEnd: () => linkedAbort.release(),
     });
   }
 
@@ -291,7 +291,7 @@ export class UpstreamClient {
     return this.#line.fetch(
       `${this.#options.openaiBaseUrl}${request.path}`,
       { method: request.method, headers, ...(request.body ? { body: request.body } : {}) },
-      new Tether(signal),
+      new LinkedAbort(signal),
       // An answer that is not streamed sends its headers when all of it is there.
       this.#options.idleTimeoutMs,
     );

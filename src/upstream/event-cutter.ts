@@ -1,6 +1,6 @@
 import { createParser, type EventSourceParser } from "eventsource-parser";
-import { DeltaRun } from "../codex/delta-run.ts";
-import { WireEvent } from "../codex/wire-event.ts";
+import { DeltaRun } from "../codex/wire/delta-run.ts";
+import { WireEvent } from "../codex/wire/event.ts";
 
 /** One event may carry an image; beyond this the stream is broken. In characters. */
 const MAX_EVENT_CHARACTERS = 64 * 1024 * 1024;

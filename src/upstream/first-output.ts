@@ -1,6 +1,6 @@
-import { failureOf, truncated } from "../codex/failure.ts";
-import { isPreamble, type WireEvent } from "../codex/wire-event.ts";
-import type { EventBatches } from "./events.ts";
+import { failureOf, truncated } from "../codex/wire/failure.ts";
+import { isPreamble, type WireEvent } from "../codex/wire/event.ts";
+import type { EventBatches } from "./sse.ts";
 
 /** A batch already read, or one still under way when holding ended. */
 type Held = WireEvent[] | Promise<WireEvent[] | undefined>;

@@ -1,4 +1,4 @@
-import { httpFailure } from "../codex/failure.ts";
+import { httpFailure } from "../codex/wire/failure.ts";
 import type { RelayError } from "../lib/errors.ts";
 
 /** In characters; refusals of the backend are a few hundred. */

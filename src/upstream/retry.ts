@@ -1,23 +1,73 @@
-import type { RelayError } from "../lib/errors.ts";
+import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
+import { RelayError, toRelayError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import { retryWaitMs } from "./retry-wait.ts";
 
-/** Attempts after the first. The client has seen nothing yet, so repeating is safe. */
-const MAX_RETRIES = 3;
-const FIRST_WAIT_MS = 200;
-/** A longer wait is the client's to decide: it gets the error with `Retry-After` instead. */
-const LONGEST_WAIT_MS = 2000;
+export interface PersistenceOptions {
+  readonly credentials: CredentialProvider;
+  readonly log: Log;
+  readonly counts: { retries: number };
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly random?: () => number;
+}
 
-/**
- * How long to wait before asking again, or undefined to give up. Only failures that a moment may cure are repeated:
- * overload, server errors and a connection that was never made or died before any reply.
- * `attempt` counts from 0; `random` is in [0, 1) and spreads clients by ±10 %.
- */
-export function retryWaitMs(error: RelayError, attempt: number, random: number): number | undefined {
-  if (attempt >= MAX_RETRIES || error.shouldRetry === false) return undefined;
-  if (error.code !== "overloaded" && error.code !== "upstream_error" && error.code !== "upstream_unreachable") {
-    return undefined;
+/** What is tried, and what may be done about its failures. */
+export interface Trial<Reply> {
+  readonly attempt: (credentials: Credentials) => Promise<Reply>;
+  /** Changes what is asked so that the same refusal cannot come again; false when it cannot. */
+  readonly adapt: (error: RelayError) => boolean;
+  readonly isRepeatable: (error: RelayError) => boolean;
+}
+
+/** Tries until something comes of it: with another token, without what was refused, or after a wait. */
+export class Persistence {
+  readonly #options: PersistenceOptions;
+  readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly #random: () => number;
+
+  constructor(options: PersistenceOptions) {
+    this.#options = options;
+    this.#sleep = options.sleep ?? pause;
+    this.#random = options.random ?? Math.random;
   }
-  // An overload's wait is often the relay's own guess for clients; what an ailing server asks for is its own word.
-  const askedMs = error.code === "upstream_error" ? (error.retryAfterMs ?? 0) : 0;
-  if (askedMs > LONGEST_WAIT_MS) return undefined;
-  return Math.max(askedMs, Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt) * (0.9 + random * 0.2));
+
+  /** Throws the last RelayError when nothing more can be done; `client_closed` when `signal` ends it. */
+  async until<Reply>(credentials: Credentials, signal: AbortSignal, trial: Trial<Reply>): Promise<Reply> {
+    const { log, counts } = this.#options;
+    let current = credentials;
+    let recoveries = 0;
+    for (let retries = 0; ;) {
+      try {
+        return await trial.attempt(current);
+      } catch (thrown) {
+        if (signal.aborted) throw clientClosed(thrown);
+        const error = toRelayError(thrown);
+        if (error.code === "upstream_unauthorized" && recoveries < 2) {
+          recoveries += 1;
+          // First whatever the login holds by now, then a refreshed token.
+          current = await this.#options.credentials.recover(current, recoveries === 1 ? 1 : 2);
+          continue;
+        }
+        if (trial.adapt(error)) continue;
+        const waitMs = trial.isRepeatable(error) ? retryWaitMs(error, retries, this.#random()) : undefined;
+        if (waitMs === undefined) throw error;
+        retries += 1;
+        counts.retries += 1;
+        log.debug("Asking upstream again.", { code: error.code, retries, waitMs: Math.round(waitMs) });
+        await this.#sleep(waitMs, signal);
+        if (signal.aborted) throw clientClosed(signal.reason);
+      }
+    }
+  }
+}
+
+function clientClosed(cause: unknown): RelayError {
+  return new RelayError("client_closed", "The client closed the request.", { cause });
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  return promise;
 }

@@ -322,7 +322,7 @@ describe("a dead login", () => {
   });
 });
 
-describe("what is wrong with the file is said with its cure", () => {
+describe("what is wrong with the file is said with its fix", () => {
   test.each([
     ["no file", () => {}, "There is no login", "codex login"],
     ["a folder", () => mkdirSync(file), "is a folder", "Remove it"],

@@ -24,7 +24,7 @@ export interface Figure {
   readonly goal?: Goal;
 }
 
-/** What the relay is meant to reach. Told, never enforced: the machine may be busy. */
+/** What the relay is meant to reach. SentText, never enforced: the machine may be busy. */
 export interface Goal {
   readonly text: string;
   /** Of medians; `ratio` is the relay's to the pass-through's. */

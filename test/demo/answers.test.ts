@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { CodexEvent } from "../../src/codex/schema.ts";
+import { CodexEvent } from "../../src/codex/wire/schema.ts";
 import { answer } from "../../src/demo/answers.ts";
 import { FAULTS } from "../../src/demo/faults.ts";
 import type { Output } from "../../src/demo/output.ts";

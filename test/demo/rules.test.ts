@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { LITE_HEADER, toLite } from "../../src/codex/lite.ts";
-import type { CodexRequest } from "../../src/codex/schema.ts";
+import { LITE_HEADER, toLite } from "../../src/codex/request/lite.ts";
+import type { CodexRequest } from "../../src/codex/wire/schema.ts";
 import { DEMO_CATALOGUE } from "../../src/demo/catalogue.ts";
 import { findRefusal } from "../../src/demo/rules.ts";
 import type { JsonObject } from "../../src/lib/json.ts";

@@ -119,13 +119,13 @@ describe.skipIf(!canRunProxy())("with a real outbound proxy", () => {
     ["nobody there", () => "http://somebody:s3cret-word@127.0.0.1:9", "ECONNREFUSED", "and that it runs"],
   ])(
     "%s: the proxy is named, its password is not",
-    async (_case, url, reason, cure) => {
+    async (_case, url, reason, fix) => {
       for (const args of [["login", "--device"], ["usage"]]) {
         const access = backend.issueLogin().accessToken;
         const env = { HTTPS_PROXY: url(), ...(args[0] === "login" ? {} : { OPENAI_ACCESS_TOKEN: access }) };
         const { err, out } = await home.run(args, { ...env, PLANSOCKET_LOG_LEVEL: "debug" });
         expect(err + out).toContain(`through the proxy http://127.0.0.1:${new URL(url()).port} (${reason})`);
-        expect(err).toContain(cure);
+        expect(err).toContain(fix);
         expect(err + out).not.toMatch(/s3cret|wrong-word|somebody/);
       }
     },

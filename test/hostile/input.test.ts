@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Upload } from "../../src/codex/errand.ts";
+import { Upload } from "../../src/codex/wire/endpoint-call.ts";
 import { isObject, parseJson } from "../../src/lib/json.ts";
 import { loadCases } from "../support/cases.ts";
 import { loadExchangeCases, type ExchangeCase } from "../support/exchanges.ts";

@@ -1,16 +1,16 @@
 import { expect, test } from "bun:test";
-import type { CodexEvent } from "../../src/codex/schema.ts";
-import { WireEvent } from "../../src/codex/wire-event.ts";
+import type { CodexEvent } from "../../src/codex/wire/schema.ts";
+import { WireEvent } from "../../src/codex/wire/event.ts";
 import type { ClientStream } from "../../src/protocols/protocol.ts";
 import { frameSource } from "../../src/server/handle.ts";
-import { Life } from "../../src/server/life.ts";
+import { RequestLifetime } from "../../src/server/lifetime.ts";
 import { RequestRecord } from "../../src/server/record.ts";
 import { delta } from "../support/fake-codex.ts";
 
 const lifeAndRecord = () => {
   const start = { id: "1", method: "POST", route: "/x", path: "/x", dialect: "x", isProbe: false, keepsText: false };
   return {
-    life: new Life(new AbortController().signal, () => {}),
+    life: new RequestLifetime(new AbortController().signal, () => {}),
     record: new RequestRecord(
       start,
       () => 0,

@@ -2,13 +2,13 @@ import { readdirSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import bundled from "../../src/codex/bundled-models.json" with { type: "json" };
 import type { ModelCatalogue } from "../../src/codex/models.ts";
-import { ReasoningMemory } from "../../src/codex/reasoning-memory.ts";
+import { ReasoningStore } from "../../src/codex/reasoning-store.ts";
 import { ResponseStore } from "../../src/codex/response-store.ts";
-import type { WireEvent } from "../../src/codex/wire-event.ts";
+import type { WireEvent } from "../../src/codex/wire/event.ts";
 import { RelayError } from "../../src/lib/errors.ts";
 import { DIALECTS } from "../../src/protocols/index.ts";
 import type { Context, Protocol, ReasoningMode } from "../../src/protocols/protocol.ts";
-import { EventReader } from "../../src/upstream/events.ts";
+import { EventReader } from "../../src/upstream/sse.ts";
 
 const SPOKEN = await Promise.all(
   DIALECTS.map(async (dialect) => ({ route: dialect.paths[0] ?? "", protocol: await dialect.load() })),
@@ -58,7 +58,7 @@ export function loadCases(): Case[] {
 const MODELS: ModelCatalogue = { origin: "live", models: bundled.models };
 
 /** The same for every run, so that expected files stay the same. */
-export function contextOf(settings: Case["settings"], memory = new ReasoningMemory()): Context {
+export function contextOf(settings: Case["settings"], memory = new ReasoningStore()): Context {
   return {
     id: "0123456789abcdef",
     now: 1_700_000_000_000,

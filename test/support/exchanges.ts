@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { foldQuietly, ResponseAccumulator } from "../../src/codex/accumulate.ts";
-import { Upload } from "../../src/codex/errand.ts";
-import { failureOf, httpFailure, truncated } from "../../src/codex/failure.ts";
+import { foldQuietly, ResponseAssembler } from "../../src/codex/output/assemble.ts";
+import { Upload } from "../../src/codex/wire/endpoint-call.ts";
+import { failureOf, httpFailure, truncated } from "../../src/codex/wire/failure.ts";
 import { RelayError } from "../../src/lib/errors.ts";
 import { isObject, type JsonObject } from "../../src/lib/json.ts";
 import type { Answer, Exchange, ExchangeProtocol, Step } from "../../src/protocols/exchange.ts";
@@ -108,7 +108,7 @@ async function replyTo(reply: Reply | undefined, tape: Uint8Array): Promise<Json
     return httpFailure({ status, headers, text: JSON.stringify(body) }, 0);
   }
   if (!reply?.tape) throw new Error("the case has no reply for this step");
-  const accumulator = new ResponseAccumulator();
+  const accumulator = new ResponseAssembler();
   for (const event of await eventsOf(tape)) {
     const failure = failureOf(event, 0);
     if (failure) return failure;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { eventFrame } from "../../src/lib/sse.ts";
 import { EventCutter } from "../../src/upstream/event-cutter.ts";
-import { WireEvent } from "../../src/codex/wire-event.ts";
+import { WireEvent } from "../../src/codex/wire/event.ts";
 
 const delta = (text: string, part = 0) =>
   JSON.stringify({

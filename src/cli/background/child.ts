@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from "node:fs";
 import type { Log } from "../../lib/log.ts";
 import type { RunningRelay } from "../../server/serve.ts";
-import { BACKGROUND_VARIABLE } from "./given.ts";
+import { BACKGROUND_VARIABLE } from "./explicit-settings.ts";
 import { keepLogSmall } from "./log-file.ts";
 import { processFacts } from "./process.ts";
 import { loadState, saveState } from "./state.ts";

@@ -3,12 +3,12 @@ import { toRelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { SILENT_LOG } from "../../lib/log.ts";
 import { reachable } from "../relay-at.ts";
-import { asJson as planAsJson, drawing } from "../usage.ts";
-import { wire, type Wiring } from "../wire.ts";
-import { givenBefore, seenByRelay, type Desk } from "./desk.ts";
-import { isPath, type Given } from "./given.ts";
-import type { Sight } from "./sight.ts";
-import { tilde } from "./words.ts";
+import { asJson as planAsJson, drawing } from "../commands/usage.ts";
+import { wire, type Services } from "../services.ts";
+import { givenBefore, seenByRelay, type BackgroundContext } from "./context.ts";
+import { isPath, type Given } from "./explicit-settings.ts";
+import type { Probe } from "./probe.ts";
+import { tilde } from "./messages.ts";
 
 const METRICS_MS = 2000;
 /** The backend's word on the plan is worth a short wait, not a long one. */
@@ -26,7 +26,7 @@ export interface Details {
   readonly lines: readonly string[];
 }
 
-export async function detailsOf(desk: Desk, seen: Extract<Sight, { kind: "running" }>): Promise<Details> {
+export async function detailsOf(desk: BackgroundContext, seen: Extract<Probe, { kind: "running" }>): Promise<Details> {
   const given = await givenBefore(desk, desk.state);
   const { loaded, env } = await seenByRelay(desk, given);
   const metrics = metricsAt(seen.url, given.apiKey?.value ?? loaded.settings.apiKey);
@@ -47,8 +47,8 @@ export async function detailsOf(desk: Desk, seen: Extract<Sight, { kind: "runnin
 }
 
 function settingsOf(
-  settings: Wiring["settings"],
-  origins: Wiring["origins"],
+  settings: Services["settings"],
+  origins: Services["origins"],
   given: Given,
 ): Record<string, { value: unknown; origin: string }> {
   const all = Object.entries(SETTINGS) as [SettingName, Setting][];
@@ -90,7 +90,7 @@ function textOf(setting: Setting, value: unknown): string {
 }
 
 async function accountOf(
-  desk: Desk,
+  desk: BackgroundContext,
   env: Readonly<Record<string, string>>,
 ): Promise<Pick<Details, "login" | "plan" | "lines">> {
   const { state } = desk;
@@ -115,7 +115,7 @@ async function accountOf(
 }
 
 /** The plan's windows when the backend tells them now; their lack is no failure of the relay. */
-async function planOf(wiring: Wiring): Promise<{ plan: unknown; lines: string[] }> {
+async function planOf(wiring: Services): Promise<{ plan: unknown; lines: string[] }> {
   const { limits } = await wiring.upstream.usage(AbortSignal.timeout(PLAN_MS)).catch(() => ({ limits: undefined }));
   if (!limits) return { plan: null, lines: [] };
   const now = Date.now();

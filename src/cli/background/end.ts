@@ -1,7 +1,7 @@
 import { RelayError } from "../../lib/errors.ts";
-import type { Places } from "./places.ts";
+import type { Places } from "./paths.ts";
 import { hasEnded } from "./process.ts";
-import { forgetPid, look } from "./sight.ts";
+import { forgetPid, look } from "./probe.ts";
 import type { State } from "./state.ts";
 
 /** Longer than a relay lets running requests finish, so that it usually ends by itself. */

@@ -2,9 +2,16 @@ import { closeSync, openSync, statSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { relayAt } from "../relay-at.ts";
-import { BACKGROUND_VARIABLE, fetchLimit, loginVariables, neutral, variablesOf, type Given } from "./given.ts";
+import {
+  BACKGROUND_VARIABLE,
+  fetchLimit,
+  loginVariables,
+  neutral,
+  variablesOf,
+  type Given,
+} from "./explicit-settings.ts";
 import { rotateIfLarge, textAfter } from "./log-file.ts";
-import type { Places } from "./places.ts";
+import type { Places } from "./paths.ts";
 import { selfCommand } from "./process.ts";
 import { keepSettings, loadState, makeFolder, saveState, savedSettings, type State } from "./state.ts";
 

@@ -5,8 +5,8 @@ import { SETTINGS, type SettingName } from "../../config/settings.ts";
 import { writeAtomically } from "../../lib/atomic-file.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { parseJson } from "../../lib/json.ts";
-import { splitSecrets, type Given } from "./given.ts";
-import type { Places } from "./places.ts";
+import { splitSecrets, type Given } from "./explicit-settings.ts";
+import type { Places } from "./paths.ts";
 
 const Place = z.object({ value: z.string(), origin: z.string() });
 

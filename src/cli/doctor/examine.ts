@@ -3,7 +3,7 @@ import type { LoginFacts } from "../../auth/keeper.ts";
 import { codexHome, stateFolder } from "../../config/paths.ts";
 import { offlineCatalogue } from "../../upstream/catalogue.ts";
 import type { RunningRelay } from "../../server/serve.ts";
-import { listen, listenWithoutLogin, type Wiring } from "../wire.ts";
+import { listen, listenWithoutLogin, type Services } from "../services.ts";
 import { check, RENEWAL_MS, skip, type Finding, type Outcome } from "./finding.ts";
 import { gateCheck, portCheck, settingsCheck, versionCheck } from "./local.ts";
 import { loginCheck, storageCheck, tokenCheck, type ClockOff } from "./login.ts";
@@ -24,8 +24,8 @@ import {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Settings that cannot be used are a finding too. */
-export async function wiredOrFinding(load: () => Promise<Wiring>): Promise<Wiring | Finding> {
-  const loaded: { wiring?: Wiring } = {};
+export async function wiredOrFinding(load: () => Promise<Services>): Promise<Services | Finding> {
+  const loaded: { wiring?: Services } = {};
   const finding = await check("settings", async () => {
     loaded.wiring = await load();
     return settingsCheck(loaded.wiring, undefined);
@@ -38,7 +38,7 @@ export async function wiredOrFinding(load: () => Promise<Wiring>): Promise<Wirin
  * once: the whole takes as long as the slowest chain, not as their sum.
  */
 export async function* examine(
-  wiring: Wiring,
+  wiring: Services,
   env: Environment,
   unreadProxies: readonly string[],
 ): AsyncGenerator<Finding, void, undefined> {
@@ -66,7 +66,7 @@ export async function* examine(
 }
 
 /** Everything that asks somebody else, under way at once as far as one does not need the other. */
-function startRemote(wiring: Wiring, cacheFile: string, facts: LoginFacts | undefined) {
+function startRemote(wiring: Services, cacheFile: string, facts: LoginFacts | undefined) {
   const { settings } = wiring;
   const isApiKey = facts?.kind === "api-key";
   const tokenUrl = settings.tokenUrl ?? `${settings.issuer}/oauth/token`;
@@ -82,7 +82,7 @@ function startRemote(wiring: Wiring, cacheFile: string, facts: LoginFacts | unde
 
 /** A token that is good needs no news of the clock; before one is spent the clock is heard. */
 async function tokenFinding(
-  wiring: Wiring,
+  wiring: Services,
   facts: LoginFacts,
   service: Promise<Finding> | undefined,
   heard: readonly Heard[],
@@ -100,7 +100,7 @@ function clockOf([first]: readonly Heard[]): ClockOff | undefined {
 }
 
 async function backendFindings(
-  wiring: Wiring,
+  wiring: Services,
   cacheFile: string,
   facts: LoginFacts | undefined,
   token: Finding,
@@ -131,12 +131,12 @@ async function skipped(id: string, reason: string): Promise<Finding> {
 }
 
 /** The same relay as `serve` would be, on a port of its own and for this machine only. */
-export function ownRelay(wiring: Wiring): RunningRelay {
+export function ownRelay(wiring: Services): RunningRelay {
   return listen(onOwnPort(wiring));
 }
 
 /** Without a login: a relay asks for its models as soon as it starts, which may renew the login unseen. */
-async function tryGate(wiring: Wiring): Promise<Outcome> {
+async function tryGate(wiring: Services): Promise<Outcome> {
   const relay = listenWithoutLogin(onOwnPort(wiring));
   try {
     return await gateCheck(relay, wiring);
@@ -145,6 +145,6 @@ async function tryGate(wiring: Wiring): Promise<Outcome> {
   }
 }
 
-function onOwnPort(wiring: Wiring): Wiring {
+function onOwnPort(wiring: Services): Services {
   return { ...wiring, settings: { ...wiring.settings, addr: undefined, host: "127.0.0.1", port: 0 } };
 }

@@ -7,7 +7,7 @@ import { COMMIT, VERSION } from "../../version.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
 import { span } from "../time.ts";
-import type { Wiring } from "../wire.ts";
+import type { Services } from "../services.ts";
 import { fail, ok, warn, type Outcome } from "./finding.ts";
 
 const PROBE_MS = 2000;
@@ -26,7 +26,7 @@ export function versionCheck(clientVersion: string): Outcome {
 }
 
 /** Where the values come from that are not the defaults. */
-export function settingsCheck({ origins }: Wiring, env: Environment | undefined): Outcome {
+export function settingsCheck({ origins }: Services, env: Environment | undefined): Outcome {
   const set = Object.entries(origins).filter(([, origin]) => origin !== "default");
   const file = env === undefined ? undefined : configFile(env);
   const detail = { config_file: file !== undefined && existsSync(file) ? file : null, set: Object.fromEntries(set) };
@@ -35,7 +35,7 @@ export function settingsCheck({ origins }: Wiring, env: Environment | undefined)
 }
 
 /** Where `serve` would listen: free, or taken by whom. */
-export async function portCheck({ settings }: Wiring): Promise<Outcome> {
+export async function portCheck({ settings }: Services): Promise<Outcome> {
   const host = settings.addr?.host || settings.host;
   const port = settings.addr?.port ?? settings.port;
   if (!isLoopbackName(host) && settings.apiKey === undefined) {
@@ -82,7 +82,7 @@ async function takenBy(host: string, port: number): Promise<Outcome> {
 }
 
 /** The relay's own door, tried from outside: a page of another site must not come in, a local program must. */
-export async function gateCheck(relay: RunningRelay, { settings }: Wiring): Promise<Outcome> {
+export async function gateCheck(relay: RunningRelay, { settings }: Services): Promise<Outcome> {
   const status = async (path: string, headers: Record<string, string>) => {
     const reply = await fetch(`${relay.url}${path}`, { headers, signal: AbortSignal.timeout(PROBE_MS) });
     await reply.body?.cancel();

@@ -4,7 +4,7 @@ import type { LoginFacts } from "../../auth/keeper.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isWritable } from "../../lib/writable.ts";
 import { moment, span } from "../time.ts";
-import type { Wiring } from "../wire.ts";
+import type { Services } from "../services.ts";
 import { fail, ok, warn, type Detail, type Outcome } from "./finding.ts";
 
 /** The keeper renews this long before the end, whoever asks; until then a check spends nothing. */
@@ -15,7 +15,7 @@ const ALARMING_MS = 5 * 60_000;
 const isEnvironment = (facts: LoginFacts) => facts.source === "environment";
 
 /** Whose login it is, and where it lies. Throws what the login's own room says is wrong with it. */
-export async function loginCheck(wiring: Wiring, authFile: string): Promise<Outcome> {
+export async function loginCheck(wiring: Services, authFile: string): Promise<Outcome> {
   const facts = await wiring.credentials.describe().catch((thrown: unknown) => {
     throw pathFault(authFile) ?? thrown;
   });
@@ -58,7 +58,7 @@ function pathFault(authFile: string): RelayError | undefined {
 }
 
 /** Who else may read the file, and whether a renewed login can be kept. */
-export function storageCheck(facts: LoginFacts, wiring: Wiring, authFile: string, stateDir: string): Outcome {
+export function storageCheck(facts: LoginFacts, wiring: Services, authFile: string, stateDir: string): Outcome {
   if (isEnvironment(facts)) {
     return facts.canRenew
       ? keptTokens(placeToKeep(wiring, authFile) ?? stateDir)
@@ -100,7 +100,7 @@ function keptTokens(folder: string): Outcome {
 }
 
 /** The folder of an auth file that was named, unless that holds a login of somebody else's. */
-function placeToKeep({ settings }: Wiring, authFile: string): string | undefined {
+function placeToKeep({ settings }: Services, authFile: string): string | undefined {
   if (settings.authFile === undefined) return undefined;
   return !existsSync(authFile) || holds(authFile, '"plansocket_origin"') ? dirname(authFile) : undefined;
 }
@@ -139,7 +139,7 @@ export interface ClockOff {
  * How long the access token is good for. One that has ended, or is about to, is renewed now by the keeper, as the next
  * request would; not when only a wrong clock makes it look so.
  */
-export async function tokenCheck(wiring: Wiring, facts: LoginFacts, clock: ClockOff | undefined): Promise<Outcome> {
+export async function tokenCheck(wiring: Services, facts: LoginFacts, clock: ClockOff | undefined): Promise<Outcome> {
   if (facts.kind === "api-key") return ok("an API key does not end");
   const nowMs = Date.now();
   const { expiresAtMs } = facts;
@@ -162,7 +162,7 @@ function unspent(facts: LoginFacts, nowMs: number): Outcome {
   return warn(line, "Run `plansocket login` before it ends.", tokenDetail(facts));
 }
 
-async function renewed(wiring: Wiring, before: LoginFacts, nowMs: number): Promise<Outcome> {
+async function renewed(wiring: Services, before: LoginFacts, nowMs: number): Promise<Outcome> {
   const endedAgoMs = nowMs - (before.expiresAtMs ?? nowMs);
   try {
     await wiring.credentials.current();

@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { networkRefusal } from "../../auth/login-service.ts";
-import { httpFailure } from "../../codex/failure.ts";
+import { httpFailure } from "../../codex/wire/failure.ts";
 import { publishedModels, type ModelCatalogue } from "../../codex/models.ts";
 import { toRelayError } from "../../lib/errors.ts";
 import { isLoopbackName } from "../../lib/host.ts";
 import { parseJson } from "../../lib/json.ts";
 import { unreachable } from "../../lib/unreachable.ts";
 import { span } from "../time.ts";
-import type { Wiring } from "../wire.ts";
+import type { Services } from "../services.ts";
 import { fail, noAnswer, ok, skip, warn, type Outcome } from "./finding.ts";
 
 const ALARMING_MS = 60_000;
@@ -33,7 +33,7 @@ export function unreadProxyVariables(env: Readonly<Record<string, string | undef
 }
 
 /** Which way requests leave, and why. `unread` are proxy variables that have no effect here. */
-export function proxyCheck(wiring: Wiring, urls: readonly string[], unread: readonly string[]): Outcome {
+export function proxyCheck(wiring: Services, urls: readonly string[], unread: readonly string[]): Outcome {
   const ways = new Map<string, string[]>();
   for (const url of urls) {
     const { host } = new URL(url);
@@ -51,7 +51,7 @@ export function proxyCheck(wiring: Wiring, urls: readonly string[], unread: read
   );
 }
 
-function wayTo(wiring: Wiring, url: string): string {
+function wayTo(wiring: Services, url: string): string {
   const proxy = wiring.egress.proxyFor(url);
   if (proxy !== undefined) return `through ${proxy} (set by ${wiring.origins.proxy})`;
   if (wiring.settings.proxy === undefined) return "directly";
@@ -78,7 +78,7 @@ export function tlsCheck(file: string | undefined): Outcome {
 }
 
 /** Says that a host kept silent, and which way it was asked. */
-export function silence(wiring: Wiring, url: string): Outcome {
+export function silence(wiring: Services, url: string): Outcome {
   const proxy = wiring.egress.proxyFor(url);
   const { host } = new URL(url);
   return proxy === undefined
@@ -87,7 +87,7 @@ export function silence(wiring: Wiring, url: string): Outcome {
 }
 
 /** The login service can be reached. Nothing is asked of it that counts. */
-export async function serviceCheck(wiring: Wiring, url: string, hear: Hear, signal: AbortSignal): Promise<Outcome> {
+export async function serviceCheck(wiring: Services, url: string, hear: Hear, signal: AbortSignal): Promise<Outcome> {
   const { host, origin } = new URL(url);
   let response: Response;
   try {
@@ -144,7 +144,7 @@ export type Models = z.infer<typeof ModelList>["models"];
 
 /** The backend can be reached and takes the login. Asks for its models, and hands them to `found`. */
 export async function backendCheck(
-  wiring: Wiring,
+  wiring: Services,
   found: (models: Models) => void,
   hear: Hear,
   signal: AbortSignal,
@@ -171,7 +171,7 @@ export async function backendCheck(
 }
 
 /** What helps against refusals that bring no advice of their own. */
-function backendFix({ origins }: Wiring, thrown: unknown): string | undefined {
+function backendFix({ origins }: Services, thrown: unknown): string | undefined {
   const { code, hint, wireCode, message } = toRelayError(thrown);
   if (hint !== undefined) return undefined;
   if (wireCode === "deactivated_workspace") {
@@ -188,7 +188,7 @@ function backendFix({ origins }: Wiring, thrown: unknown): string | undefined {
 }
 
 /** The public API takes the key. */
-export async function publicApiCheck(wiring: Wiring, hear: Hear, signal: AbortSignal): Promise<Outcome> {
+export async function publicApiCheck(wiring: Services, hear: Hear, signal: AbortSignal): Promise<Outcome> {
   const { host } = new URL(wiring.settings.openaiBaseUrl);
   const call = { method: "GET", path: "/models", headers: new Headers(), body: undefined };
   const response = await wiring.upstream.forward(call, await wiring.credentials.current(), signal);
@@ -206,7 +206,7 @@ export async function publicApiCheck(wiring: Wiring, hear: Hear, signal: AbortSi
 }
 
 /** What the account has, and what the owner's own list asks for in vain. */
-export function modelsCheck(wiring: Wiring, models: Models): Outcome {
+export function modelsCheck(wiring: Services, models: Models): Outcome {
   const { upstreamOptions, origins } = wiring;
   const { clientVersion } = upstreamOptions;
   const current = "Set --client-version to that of a current Codex CLI.";

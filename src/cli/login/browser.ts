@@ -2,7 +2,7 @@ import { BrowserLogin, CALLBACK_PATH, CALLBACK_PORTS, pastedQuery, type Callback
 import type { IssuedTokens } from "../../auth/code-exchange.ts";
 import type { LoginService } from "../../auth/login-service.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
-import type { Lines } from "../ask.ts";
+import type { Lines } from "../confirm.ts";
 import { page } from "./page.ts";
 
 export interface BrowserSignIn {
@@ -25,7 +25,7 @@ const LAST_PAGE_MS = 500;
 export async function signInWithBrowser(options: BrowserSignIn): Promise<string> {
   const ports = options.ports ?? CALLBACK_PORTS;
   const ending = Promise.withResolvers<string>();
-  // Told to a browser as well, so it may be rejected before anybody waits for it.
+  // SentText to a browser as well, so it may be rejected before anybody waits for it.
   ending.promise.catch(() => {});
   const waiting = new Waiting(options, ending);
   const server = listenOnOneOf(ports, (request) => waiting.answer(request));

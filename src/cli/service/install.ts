@@ -5,18 +5,18 @@ import type { FlagValues } from "../../config/load.ts";
 import { SETTINGS, type SettingName } from "../../config/settings.ts";
 import { writeAtomically } from "../../lib/atomic-file.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { alone, type Desk } from "../background/desk.ts";
-import { givenBy, loginVariables, otherVariables, splitSecrets, type Given } from "../background/given.ts";
+import { alone, type BackgroundContext } from "../background/context.ts";
+import { givenBy, loginVariables, otherVariables, splitSecrets, type Given } from "../background/explicit-settings.ts";
 import { assertFree } from "../background/port.ts";
-import { look } from "../background/sight.ts";
+import { look } from "../background/probe.ts";
 import { keepSettings, saveState } from "../background/state.ts";
-import { tilde } from "../background/words.ts";
+import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
-import { addressOf } from "../wire.ts";
+import { addressOf } from "../services.ts";
 import { toEnvFile } from "./env-file.ts";
-import { installed, managerHere, pidOf } from "./here.ts";
+import { installed, managerHere, pidOf } from "./installed.ts";
 import type { ServiceFile, ServiceManager } from "./manager.ts";
 import { servicePlan, type ServicePlan } from "./plan.ts";
 import { commandLine, hasTool, outputOf, runSteps } from "./steps.ts";
@@ -25,7 +25,7 @@ const ANSWER_LIMIT_MS = 20_000;
 const POLL_MS = 100;
 
 /** Writes the service, has the system start it, and waits until it answers. */
-export async function install(desk: Desk, flags: FlagValues, isDryRun: boolean): Promise<number> {
+export async function install(desk: BackgroundContext, flags: FlagValues, isDryRun: boolean): Promise<number> {
   const { env, loaded } = desk;
   const address = addressOf(loaded.settings);
   if (address.port === 0) {
@@ -87,7 +87,7 @@ async function write({ path, content, mode }: ServiceFile): Promise<void> {
 }
 
 /** The task starts what the last `start` would have, so this is written down as one. */
-async function saveAsStart(desk: Desk, given: Given): Promise<void> {
+async function saveAsStart(desk: BackgroundContext, given: Given): Promise<void> {
   const { places, env } = desk;
   await alone(desk, async (state) => {
     const seen = await look(state);
@@ -108,7 +108,7 @@ async function saveAsStart(desk: Desk, given: Given): Promise<void> {
   });
 }
 
-function warnOfLogin({ env }: Desk, plan: ServicePlan): void {
+function warnOfLogin({ env }: BackgroundContext, plan: ServicePlan): void {
   const names = loginVariables(env);
   if (names.length === 0) return;
   say(`${names.join(" and ")} ${names.length === 1 ? "is" : "are"} not handed to the service: tokens are not copied.`);

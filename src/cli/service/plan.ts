@@ -3,8 +3,14 @@ import { realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Loaded } from "../../config/load.ts";
 import { codexHome, configFile } from "../../config/paths.ts";
-import { BACKGROUND_VARIABLE, fetchLimit, otherVariables, variablesOf, type Given } from "../background/given.ts";
-import { placesOf } from "../background/places.ts";
+import {
+  BACKGROUND_VARIABLE,
+  fetchLimit,
+  otherVariables,
+  variablesOf,
+  type Given,
+} from "../background/explicit-settings.ts";
+import { placesOf } from "../background/paths.ts";
 import { selfCommand } from "../background/process.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
-import type { Desk } from "../background/desk.ts";
-import { look } from "../background/sight.ts";
-import { tilde } from "../background/words.ts";
+import type { BackgroundContext } from "../background/context.ts";
+import { look } from "../background/probe.ts";
+import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
 import { span } from "../time.ts";
-import { installed, managerHere, pidOf, savedVariables, type Installed } from "./here.ts";
+import { installed, managerHere, pidOf, savedVariables, type Installed } from "./installed.ts";
 
 /** Says whether the service is installed and runs; the exit code is 0 when it does. */
-export async function showService(desk: Desk, isJson: boolean): Promise<number> {
+export async function showService(desk: BackgroundContext, isJson: boolean): Promise<number> {
   const manager = managerHere(desk);
   const isInstalled = existsSync(manager.file);
   const seen: Partial<Installed> = !isInstalled
@@ -43,7 +43,7 @@ export async function showService(desk: Desk, isJson: boolean): Promise<number> 
   return relay ? 0 : 1;
 }
 
-async function asStarted({ state }: Desk): Promise<Partial<Installed>> {
+async function asStarted({ state }: BackgroundContext): Promise<Partial<Installed>> {
   const seen = await look(state);
   return seen.kind === "running" ? { url: seen.url, relay: seen.relay } : { url: state?.url ?? "its port" };
 }

@@ -1,15 +1,15 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { alone, type Desk } from "../background/desk.ts";
+import { alone, type BackgroundContext } from "../background/context.ts";
 import { end, STOP_LIMIT_MS } from "../background/end.ts";
-import { tilde } from "../background/words.ts";
+import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
-import { managerHere } from "./here.ts";
+import { managerHere } from "./installed.ts";
 import { envFilePath } from "./plan.ts";
 import { commandLine, hasTool, runSteps } from "./steps.ts";
 
 /** Ends the service and takes away what `install` wrote. */
-export async function uninstall(desk: Desk, isDryRun: boolean): Promise<number> {
+export async function uninstall(desk: BackgroundContext, isDryRun: boolean): Promise<number> {
   const manager = managerHere(desk);
   const files = [manager.file, envFilePath(desk.env)].filter((path) => existsSync(path));
   if (files.length === 0) {

@@ -1,4 +1,4 @@
-import type { AnswerReader } from "../../codex/answer.ts";
+import type { AnswerReader } from "../../codex/output/answer.ts";
 import { AnswerBody } from "../answer-reply.ts";
 import type { Context } from "../protocol.ts";
 import { toChatUsage } from "../usage.ts";

@@ -1,12 +1,12 @@
-import type { ReasoningMemory } from "../../codex/reasoning-memory.ts";
-import type { InputItem } from "../../codex/schema.ts";
+import type { ReasoningStore } from "../../codex/reasoning-store.ts";
+import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { assistantParts, inputParts, textOnly, toolOutput } from "./content.ts";
-import { wireCallId, wireToolName } from "../../codex/names.ts";
+import { wireCallId, wireToolName } from "../../codex/request/tools/wire-names.ts";
 import type { ChatMessage } from "./schema.ts";
 import { missing, unknownValue, wrongType } from "../refuse.ts";
-import { textOf } from "../../codex/trusted.ts";
+import { textOf } from "../../codex/wire/lenient.ts";
 
 export interface Conversation {
   /** Text of the system messages that open the conversation; "" when none do. */
@@ -20,7 +20,7 @@ export interface Conversation {
  */
 export function toConversation(
   messages: readonly ChatMessage[],
-  memory: ReasoningMemory,
+  memory: ReasoningStore,
   options: { readonly keepSystemInInput: boolean },
 ): Conversation {
   const leading = messages.findIndex((message) => !isSystem(message));
@@ -35,7 +35,7 @@ export function toConversation(
 }
 
 /** Responses-shaped `input` from a chat client, rebuilt like messages so that nothing unknown gets through. */
-export function inputItems(input: unknown, memory: ReasoningMemory): InputItem[] {
+export function inputItems(input: unknown, memory: ReasoningStore): InputItem[] {
   const translator = new ItemTranslator("input", memory);
   const items = typeof input === "string" ? [{ role: "user", content: input }] : Array.isArray(input) ? input : [input];
   items.forEach((item: unknown, index) => {
@@ -65,12 +65,12 @@ interface OpenCall {
 class ItemTranslator {
   /** The field that the messages stand in, for error paths. */
   readonly #field: string;
-  readonly #memory: ReasoningMemory;
+  readonly #memory: ReasoningStore;
   readonly #items: InputItem[] = [];
   #open: OpenCall[] = [];
   #legacyCalls = 0;
 
-  constructor(field: string, memory: ReasoningMemory) {
+  constructor(field: string, memory: ReasoningStore) {
     this.#field = field;
     this.#memory = memory;
   }

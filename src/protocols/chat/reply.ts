@@ -1,9 +1,9 @@
-import { AnswerReader } from "../../codex/answer.ts";
-import type { AnswerCall } from "../../codex/answer-calls.ts";
-import type { AnswerPart } from "../../codex/answer-parts.ts";
-import type { AnswerEnd, AnswerSink } from "../../codex/answer-sink.ts";
-import { ReasoningText } from "../../codex/reasoning-text.ts";
-import type { Annotation, OutputItem, ResponseObject } from "../../codex/schema.ts";
+import { AnswerReader } from "../../codex/output/answer.ts";
+import type { AnswerCall } from "../../codex/output/calls.ts";
+import type { AnswerPart } from "../../codex/output/parts.ts";
+import type { AnswerEnd, AnswerSink } from "../../codex/output/answer-sink.ts";
+import { ReasoningText } from "../../codex/output/reasoning-text.ts";
+import type { Annotation, OutputItem, ResponseObject } from "../../codex/wire/schema.ts";
 import type { Context, ReasoningMode } from "../protocol.ts";
 import { toChatUsage } from "../usage.ts";
 import type { ChatDelta, ChatEnd, FinishReason } from "./delta.ts";

@@ -1,5 +1,5 @@
 import { clampEffort, EFFORTS, resolveModel } from "../../codex/models.ts";
-import { codexRequest } from "../../codex/request.ts";
+import { codexRequest } from "../../codex/request/build.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { unknownValue } from "../refuse.ts";

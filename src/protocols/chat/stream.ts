@@ -1,4 +1,4 @@
-import type { AnswerReader } from "../../codex/answer.ts";
+import type { AnswerReader } from "../../codex/output/answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { openaiError } from "../../lib/openai-error.ts";
 import { dataFrame, DONE_FRAME } from "../../lib/sse.ts";

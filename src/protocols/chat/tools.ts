@@ -1,6 +1,6 @@
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
-import { wireToolName } from "../../codex/names.ts";
+import { wireToolName } from "../../codex/request/tools/wire-names.ts";
 import type { ChatRequest } from "./schema.ts";
 import { missing, unknownValue, wrongType } from "../refuse.ts";
 

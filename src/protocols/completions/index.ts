@@ -1,6 +1,6 @@
-import type { AnswerReader } from "../../codex/answer.ts";
-import type { AnswerEnd } from "../../codex/answer-sink.ts";
-import { plainReader, type PlainSink } from "../../codex/plain-answer.ts";
+import type { AnswerReader } from "../../codex/output/answer.ts";
+import type { AnswerEnd } from "../../codex/output/answer-sink.ts";
+import { plainReader, type PlainSink } from "../../codex/output/plain-answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { openaiError } from "../../lib/openai-error.ts";
 import { dataFrame, DONE_FRAME, KEEP_ALIVE_FRAME } from "../../lib/sse.ts";

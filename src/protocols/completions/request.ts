@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { clampEffort, resolveModel } from "../../codex/models.ts";
-import { codexRequest, inputItems } from "../../codex/request.ts";
+import { codexRequest, inputItems } from "../../codex/request/build.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { firstIssue } from "../issue.ts";

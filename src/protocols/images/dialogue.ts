@@ -1,6 +1,6 @@
-import { isEndpointRefused, objectsIn, type Errand } from "../../codex/errand.ts";
-import { unsupportedParameter } from "../../codex/failure.ts";
-import type { ResponseObject } from "../../codex/schema.ts";
+import { isEndpointRefused, objectsIn, type EndpointCall } from "../../codex/wire/endpoint-call.ts";
+import { unsupportedParameter } from "../../codex/wire/failure.ts";
+import type { ResponseObject } from "../../codex/wire/schema.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import type { Dialogue, Step } from "../exchange.ts";
@@ -43,7 +43,7 @@ function* atEndpoint(request: ImageRequest, context: Context): Generator<Step, J
   };
 }
 
-function toErrand(request: ImageRequest, count: number): Errand {
+function toErrand(request: ImageRequest, count: number): EndpointCall {
   const { prompt, options, mask, isEdit } = request;
   const images = request.images.map((url) => ({ image_url: url }));
   return {

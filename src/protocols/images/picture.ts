@@ -1,5 +1,5 @@
-import type { OutputItem, ResponseObject } from "../../codex/schema.ts";
-import { objectsOf } from "../../codex/trusted.ts";
+import type { OutputItem, ResponseObject } from "../../codex/wire/schema.ts";
+import { objectsOf } from "../../codex/wire/lenient.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import type { ImageRequest } from "./schema.ts";

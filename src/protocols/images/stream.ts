@@ -1,6 +1,6 @@
-import { foldQuietly, ResponseAccumulator } from "../../codex/accumulate.ts";
-import { failureOf, truncated } from "../../codex/failure.ts";
-import { isTerminal, type WireEvent } from "../../codex/wire-event.ts";
+import { foldQuietly, ResponseAssembler } from "../../codex/output/assemble.ts";
+import { failureOf, truncated } from "../../codex/wire/failure.ts";
+import { isTerminal, type WireEvent } from "../../codex/wire/event.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { openaiError } from "../../lib/openai-error.ts";
@@ -16,7 +16,7 @@ export class ImageStream implements ClientStream {
   readonly #family: string;
   readonly #createdAt: number;
   readonly #now: number;
-  readonly #accumulator = new ResponseAccumulator();
+  readonly #accumulator = new ResponseAssembler();
 
   constructor(request: ImageRequest, context: Context) {
     this.#request = request;

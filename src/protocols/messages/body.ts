@@ -1,4 +1,4 @@
-import type { AnswerReader } from "../../codex/answer.ts";
+import type { AnswerReader } from "../../codex/output/answer.ts";
 import { isObject, parseJson } from "../../lib/json.ts";
 import { AnswerBody } from "../answer-reply.ts";
 import type { Context } from "../protocol.ts";

@@ -1,6 +1,6 @@
-import type { ReasoningMemory } from "../../codex/reasoning-memory.ts";
-import { wireToolName } from "../../codex/names.ts";
-import type { InputItem } from "../../codex/schema.ts";
+import type { ReasoningStore } from "../../codex/reasoning-store.ts";
+import { wireToolName } from "../../codex/request/tools/wire-names.ts";
+import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { inputPart, inputParts, textOnly, toolOutput } from "./content.ts";
@@ -22,7 +22,7 @@ const BILLING_NOTE = /^x-anthropic-billing-header:/;
  * System text and messages as instructions and input items. Every tool use must have its result and every result its
  * use: the backend would refuse too, but in terms of items that the client never sent.
  */
-export function toConversation(request: MessagesRequest, memory: ReasoningMemory): Conversation {
+export function toConversation(request: MessagesRequest, memory: ReasoningStore): Conversation {
   const system = textOnly(request.system, "system").filter((text) => !BILLING_NOTE.test(text));
   const translator = new ItemTranslator(memory);
   request.messages.forEach((message, index) => translator.add(message, `messages.${index}`));
@@ -31,7 +31,7 @@ export function toConversation(request: MessagesRequest, memory: ReasoningMemory
 
 /** Walks the messages once and remembers which tool uses still wait for their results. */
 class ItemTranslator {
-  readonly #memory: ReasoningMemory;
+  readonly #memory: ReasoningStore;
   readonly #items: InputItem[] = [];
   /** Tool use ids as the client wrote them. */
   readonly #open = new Set<string>();
@@ -40,7 +40,7 @@ class ItemTranslator {
   /** Parts of the message that is being gathered. */
   #parts: JsonObject[] = [];
 
-  constructor(memory: ReasoningMemory) {
+  constructor(memory: ReasoningStore) {
     this.#memory = memory;
   }
 

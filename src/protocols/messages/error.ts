@@ -1,4 +1,4 @@
-import type { ErrorVoice } from "../protocol.ts";
+import type { ErrorFormat } from "../protocol.ts";
 import type { RelayError } from "../../lib/errors.ts";
 
 /** This API's own status for a service that has more to do than it can. */
@@ -38,4 +38,4 @@ function textOf({ code, explanation }: RelayError): string {
   return code === "context_length_exceeded" ? `prompt is too long: ${explanation}` : explanation;
 }
 
-export const voice = { toError, statusOf, requestIdHeader: "request-id" } as const satisfies ErrorVoice;
+export const voice = { toError, statusOf, requestIdHeader: "request-id" } as const satisfies ErrorFormat;

@@ -1,8 +1,8 @@
-import { AnswerReader } from "../../codex/answer.ts";
-import type { AnswerCall } from "../../codex/answer-calls.ts";
-import type { AnswerPart } from "../../codex/answer-parts.ts";
-import type { AnswerEnd, AnswerSink } from "../../codex/answer-sink.ts";
-import type { Annotation, OutputItem, ResponseObject } from "../../codex/schema.ts";
+import { AnswerReader } from "../../codex/output/answer.ts";
+import type { AnswerCall } from "../../codex/output/calls.ts";
+import type { AnswerPart } from "../../codex/output/parts.ts";
+import type { AnswerEnd, AnswerSink } from "../../codex/output/answer-sink.ts";
+import type { Annotation, OutputItem, ResponseObject } from "../../codex/wire/schema.ts";
 import type { Context } from "../protocol.ts";
 import { BlockQueue, DIRECT, type Block, type BlockSink } from "./blocks.ts";
 import { textFormatOf } from "./format.ts";

@@ -1,4 +1,4 @@
-import { codexRequest } from "../../codex/request.ts";
+import { codexRequest } from "../../codex/request/build.ts";
 import { isObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { toConversation } from "./conversation.ts";

@@ -1,5 +1,5 @@
-import type { OutputItem } from "../../codex/schema.ts";
-import { objectsOf } from "../../codex/trusted.ts";
+import type { OutputItem } from "../../codex/wire/schema.ts";
+import { objectsOf } from "../../codex/wire/lenient.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import type { Citation, WebSearchResult } from "./blocks.ts";
 

@@ -1,4 +1,4 @@
-import type { AnswerReader } from "../../codex/answer.ts";
+import type { AnswerReader } from "../../codex/output/answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { eventFrame } from "../../lib/sse.ts";
 import { AnswerStream } from "../answer-reply.ts";

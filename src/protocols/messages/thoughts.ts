@@ -1,5 +1,5 @@
-import type { AnswerPart } from "../../codex/answer-parts.ts";
-import { ReasoningText } from "../../codex/reasoning-text.ts";
+import type { AnswerPart } from "../../codex/output/parts.ts";
+import { ReasoningText } from "../../codex/output/reasoning-text.ts";
 import type { Block, BlockQueue } from "./blocks.ts";
 import { seal, type ThinkingView } from "./thinking.ts";
 

@@ -1,4 +1,4 @@
-import { wireCallId } from "../../codex/names.ts";
+import { wireCallId } from "../../codex/request/tools/wire-names.ts";
 
 /*
  * Ids of this API begin with `toolu_`, those of the backend with `call_`. The prefix is exchanged both ways, so that no

@@ -1,5 +1,5 @@
-import { wireToolName } from "../../codex/names.ts";
-import { textOf } from "../../codex/trusted.ts";
+import { wireToolName } from "../../codex/request/tools/wire-names.ts";
+import { textOf } from "../../codex/wire/lenient.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { fault, missing, unsupported } from "./refuse.ts";
 import type { MessagesRequest } from "./schema.ts";

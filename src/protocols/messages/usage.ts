@@ -1,4 +1,4 @@
-import type { Usage } from "../../codex/schema.ts";
+import type { Usage } from "../../codex/wire/schema.ts";
 
 /** Token counts under this API's names. */
 export interface MessagesUsage {

@@ -1,6 +1,6 @@
-import type { AnswerReader } from "../../codex/answer.ts";
-import type { AnswerEnd } from "../../codex/answer-sink.ts";
-import { plainReader, type PlainCall, type PlainSink } from "../../codex/plain-answer.ts";
+import type { AnswerReader } from "../../codex/output/answer.ts";
+import type { AnswerEnd } from "../../codex/output/answer-sink.ts";
+import { plainReader, type PlainCall, type PlainSink } from "../../codex/output/plain-answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { AnswerBody, AnswerStream } from "../answer-reply.ts";

@@ -1,7 +1,7 @@
 import { clampEffort, resolveModel } from "../../codex/models.ts";
-import { wireCallId, wireToolName } from "../../codex/names.ts";
-import { codexRequest } from "../../codex/request.ts";
-import type { InputItem } from "../../codex/schema.ts";
+import { wireCallId, wireToolName } from "../../codex/request/tools/wire-names.ts";
+import { codexRequest } from "../../codex/request/build.ts";
+import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { MOST_STOP_SEQUENCES } from "../../codex/stop.ts";
+import { MOST_STOP_SEQUENCES } from "../../codex/output/stop.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 

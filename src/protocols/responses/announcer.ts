@@ -1,5 +1,5 @@
-import type { CodexEvent, OutputItem } from "../../codex/schema.ts";
-import type { WireEvent } from "../../codex/wire-event.ts";
+import type { CodexEvent, OutputItem } from "../../codex/wire/schema.ts";
+import type { WireEvent } from "../../codex/wire/event.ts";
 import { eventFrame } from "../../lib/sse.ts";
 
 /** Pieces of a call. Who is called, and by what id, only its announcement or its end can say. */

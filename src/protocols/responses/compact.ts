@@ -1,7 +1,7 @@
-import { conversationKey } from "../../codex/conversation.ts";
-import { isEndpointRefused, objectsIn } from "../../codex/errand.ts";
-import type { CodexRequest, ResponseObject } from "../../codex/schema.ts";
-import { objectsOf } from "../../codex/trusted.ts";
+import { conversationKey } from "../../codex/request/cache-key.ts";
+import { isEndpointRefused, objectsIn } from "../../codex/wire/endpoint-call.ts";
+import type { CodexRequest, ResponseObject } from "../../codex/wire/schema.ts";
+import { objectsOf } from "../../codex/wire/lenient.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { openaiError } from "../../lib/openai-error.ts";

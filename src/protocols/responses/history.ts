@@ -1,5 +1,5 @@
-import { inputItems } from "../../codex/request.ts";
-import type { InputItem } from "../../codex/schema.ts";
+import { inputItems } from "../../codex/request/build.ts";
+import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { Context } from "../protocol.ts";

@@ -1,6 +1,6 @@
 import { clampEffort, EFFORTS, resolveModel } from "../../codex/models.ts";
-import { inputItems } from "../../codex/request.ts";
-import type { CodexRequest, InputItem } from "../../codex/schema.ts";
+import { inputItems } from "../../codex/request/build.ts";
+import type { CodexRequest, InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";

@@ -1,7 +1,7 @@
-import { foldQuietly, ResponseAccumulator } from "../../codex/accumulate.ts";
-import { failureOf, truncated } from "../../codex/failure.ts";
-import type { ResponseObject } from "../../codex/schema.ts";
-import type { WireEvent } from "../../codex/wire-event.ts";
+import { foldQuietly, ResponseAssembler } from "../../codex/output/assemble.ts";
+import { failureOf, truncated } from "../../codex/wire/failure.ts";
+import type { ResponseObject } from "../../codex/wire/schema.ts";
+import type { WireEvent } from "../../codex/wire/event.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { ClientBody, Context } from "../protocol.ts";
@@ -12,7 +12,7 @@ import type { ResponsesRequest } from "./schema.ts";
 export class ResponsesBody implements ClientBody {
   readonly #request: ResponsesRequest;
   readonly #context: Context;
-  readonly #accumulator = new ResponseAccumulator();
+  readonly #accumulator = new ResponseAssembler();
 
   constructor(request: ResponsesRequest, context: Context) {
     this.#request = request;

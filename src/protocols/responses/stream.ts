@@ -1,9 +1,9 @@
-import { foldQuietly, ResponseAccumulator } from "../../codex/accumulate.ts";
-import type { DeltaRun } from "../../codex/delta-run.ts";
-import { failureOf, truncated } from "../../codex/failure.ts";
-import type { CodexEvent, OutputItem, ResponseObject } from "../../codex/schema.ts";
-import { responseOf } from "../../codex/trusted.ts";
-import { isTerminal, type WireEvent } from "../../codex/wire-event.ts";
+import { foldQuietly, ResponseAssembler } from "../../codex/output/assemble.ts";
+import type { DeltaRun } from "../../codex/wire/delta-run.ts";
+import { failureOf, truncated } from "../../codex/wire/failure.ts";
+import type { CodexEvent, OutputItem, ResponseObject } from "../../codex/wire/schema.ts";
+import { responseOf } from "../../codex/wire/lenient.ts";
+import { isTerminal, type WireEvent } from "../../codex/wire/event.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { openaiError } from "../../lib/openai-error.ts";
 import { eventFrame } from "../../lib/sse.ts";
@@ -46,7 +46,7 @@ export class SafeStream implements ClientStream {
   isDone = false;
   readonly #request: ResponsesRequest;
   readonly #context: Context;
-  readonly #accumulator = new ResponseAccumulator();
+  readonly #accumulator = new ResponseAssembler();
   readonly #announcer = new Announcer();
   /** Of the last delta, if it was sent as it came. */
   #run: DeltaRun | undefined;

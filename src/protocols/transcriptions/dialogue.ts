@@ -1,4 +1,4 @@
-import { isEndpointRefused } from "../../codex/errand.ts";
+import { isEndpointRefused } from "../../codex/wire/endpoint-call.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { eventFrame } from "../../lib/sse.ts";

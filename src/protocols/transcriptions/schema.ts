@@ -1,4 +1,4 @@
-import { Upload } from "../../codex/errand.ts";
+import { Upload } from "../../codex/wire/endpoint-call.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { missing, unknownValue, wrongType } from "../refuse.ts";

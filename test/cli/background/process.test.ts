@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hasEnded, processFacts } from "../../../src/cli/background/process.ts";
-import { look } from "../../../src/cli/background/sight.ts";
+import { look } from "../../../src/cli/background/probe.ts";
 import type { State } from "../../../src/cli/background/state.ts";
 import { startDemoRelay } from "../../support/demo.ts";
 import { eventually } from "../../support/relay.ts";

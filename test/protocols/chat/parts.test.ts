@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { CommentFilter } from "../../../src/codex/comment-filter.ts";
-import { wireCallId, wireToolName } from "../../../src/codex/names.ts";
-import { StopScanner } from "../../../src/codex/stop.ts";
+import { CommentFilter } from "../../../src/codex/output/comment-filter.ts";
+import { wireCallId, wireToolName } from "../../../src/codex/request/tools/wire-names.ts";
+import { StopScanner } from "../../../src/codex/output/stop.ts";
 import { ToolCalls } from "../../../src/protocols/chat/tool-calls.ts";
 
 describe("stop sequences", () => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { WireEvent } from "../../../src/codex/wire-event.ts";
+import { WireEvent } from "../../../src/codex/wire/event.ts";
 import { RelayError } from "../../../src/lib/errors.ts";
 import { chat } from "../../../src/protocols/chat/index.ts";
-import { ItemSlots } from "../../../src/codex/item-slots.ts";
-import { ReasoningText } from "../../../src/codex/reasoning-text.ts";
+import { ItemSlots } from "../../../src/codex/output/item-slots.ts";
+import { ReasoningText } from "../../../src/codex/output/reasoning-text.ts";
 import { contextOf } from "../../support/cases.ts";
 
 const request = chat.parse({ model: "gpt-5.5", messages: [{ role: "user", content: "hi" }], stream: true });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { ReasoningMemory } from "../../../src/codex/reasoning-memory.ts";
+import { ReasoningStore } from "../../../src/codex/reasoning-store.ts";
 import { ResponseStore } from "../../../src/codex/response-store.ts";
-import type { CodexEvent } from "../../../src/codex/schema.ts";
-import { WireEvent } from "../../../src/codex/wire-event.ts";
+import type { CodexEvent } from "../../../src/codex/wire/schema.ts";
+import { WireEvent } from "../../../src/codex/wire/event.ts";
 import { RelayError } from "../../../src/lib/errors.ts";
 import { responses } from "../../../src/protocols/responses/index.ts";
 import type { Context } from "../../../src/protocols/protocol.ts";
@@ -17,7 +17,7 @@ const context: Context = {
     origin: "live",
     models: [{ slug: "gpt-5.5", supported_reasoning_levels: [{ effort: "low" }, { effort: "high" }] }],
   },
-  memory: new ReasoningMemory(),
+  memory: new ReasoningStore(),
   responses: new ResponseStore(),
   clientId: "",
   modelAliases: {},

@@ -1,0 +1,24 @@
+import { homedir } from "node:os";
+import type { Loaded } from "../../config/load.ts";
+import { reachable } from "../relay-at.ts";
+import { say } from "../output.ts";
+import type { Started } from "./launch.ts";
+import type { Places } from "./paths.ts";
+
+/** What its owner wants to know of a relay that has just gone to the background. */
+export function introduce(started: Started, { settings, origins }: Loaded, places: Places): void {
+  say(`plansocket runs in the background on ${started.url} (pid ${started.pid})`);
+  say(`  base URL  ${reachable(started.url)}/v1`);
+  say(`  API key   ${settings.apiKey === undefined ? "none asked for (any text will do)" : "required"}`);
+  if (origins.apiKey === "--api-key") {
+    say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");
+  }
+  say(`  log       ${tilde(places.logFile)}`);
+  say("`plansocket status` shows it, `plansocket logs -f` follows it, `plansocket stop` ends it.");
+}
+
+/** A path as people write it. */
+export function tilde(path: string): string {
+  const home = process.env["HOME"] || homedir();
+  return home.length > 1 && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+}

@@ -1,0 +1,87 @@
+import { defineCommand } from "citty";
+import { RelayError } from "../../lib/errors.ts";
+import { SILENT_LOG } from "../../lib/log.ts";
+import { examine, ownRelay, wiredOrFinding } from "../doctor/examine.ts";
+import { closing, lines, skip, type Finding } from "../doctor/finding.ts";
+import { liveFindings } from "../doctor/live.ts";
+import { unreadProxyVariables } from "../doctor/network.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { print } from "../output.ts";
+import { relayUrl } from "../relay-url.ts";
+import { wire, type Services } from "../services.ts";
+
+const OWN: Readonly<Record<string, OwnFlag>> = {
+  json: { help: "print JSON" },
+  live: { help: "also send one tiny request to every endpoint; costs a little of the plan" },
+  url: { value: "URL", help: "with --live: try a relay that is already running, with its --api-key" },
+};
+
+export const doctor = defineCommand({
+  meta: { name: "doctor", description: "Check login, network, backend and port, and say how to mend what is wrong." },
+  args: citty(OWN),
+  async run({ rawArgs }) {
+    const { settings, own } = parseFlags(rawArgs, OWN);
+    const isLive = own["live"] === true;
+    const url = urlOf(own["url"], isLive);
+    const report = reporter(own["json"] === true);
+    const unread = unreadProxyVariables(process.env);
+    const wiring = await wiredOrFinding(() => wire(settings, process.env, { log: SILENT_LOG }));
+    if (!("log" in wiring)) report.add(wiring);
+    else if (url !== undefined) await report.addAll(liveFindings({ url, apiKey: wiring.settings.apiKey }));
+    else {
+      await report.addAll(examine(wiring, process.env, unread));
+      if (isLive) await report.addAll(report.hasWorkingLogin() ? tryOwnRelay(wiring) : noLive());
+    }
+    return report.end();
+  },
+});
+
+async function* tryOwnRelay(wiring: Services): AsyncGenerator<Finding, void, undefined> {
+  const relay = ownRelay(wiring);
+  try {
+    for await (const finding of liveFindings({ url: relay.url, apiKey: wiring.settings.apiKey })) {
+      yield { ...finding, id: `live ${finding.id}` };
+    }
+  } finally {
+    await relay.stop();
+  }
+}
+
+/** Every endpoint would only say the same again. */
+async function* noLive(): AsyncGenerator<Finding, void, undefined> {
+  yield { id: "live", ...skip("needs a login and a backend that work") };
+}
+
+function reporter(isJson: boolean) {
+  const all: Finding[] = [];
+  const isColoured = process.stdout.isTTY && !process.env["NO_COLOR"];
+  const add = (finding: Finding) => {
+    all.push(finding);
+    if (!isJson) print(lines(finding, isColoured));
+  };
+  return {
+    add,
+    async addAll(findings: AsyncIterable<Finding>): Promise<void> {
+      for await (const finding of findings) add(finding);
+    },
+    hasWorkingLogin: () => all.every(({ id, status }) => !NEEDED.includes(id) || status !== "fail"),
+    end(): number {
+      const isOk = all.every(({ status }) => status !== "fail");
+      print(isJson ? JSON.stringify({ ok: isOk, checks: all }, undefined, 2) : `\n${closing(all)}`);
+      return isOk ? 0 : 1;
+    },
+  };
+}
+
+/** Without these no endpoint answers. */
+const NEEDED = ["login", "token", "backend"];
+
+function urlOf(text: string | true | undefined, isLive: boolean): string | undefined {
+  if (text === undefined) return undefined;
+  if (!isLive) {
+    throw new RelayError("usage", "--url belongs to --live, which costs a little of the plan.", {
+      hint: "Add --live to try that relay.",
+    });
+  }
+  return relayUrl(text);
+}

@@ -1,0 +1,91 @@
+import { defineCommand } from "citty";
+import { loadSettings } from "../../config/load.ts";
+import type { Settings } from "../../config/settings.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
+import { unreachable } from "../../lib/unreachable.ts";
+import { openEgress, type Egress } from "../../upstream/egress.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { print } from "../output.ts";
+import { relayUrl } from "../relay-url.ts";
+
+/** A relay answers in a millisecond; one that needs longer than this is of no use to anyone. */
+const TIMEOUT_MS = 3000;
+
+const OWN: Readonly<Record<string, OwnFlag>> = {
+  url: { value: "URL", help: "the relay to ask (default: where `serve` would listen with these settings)" },
+  ready: { help: "also ask whether its login works" },
+  json: { help: "print JSON" },
+};
+
+export const health = defineCommand({
+  meta: { name: "health", description: "Say whether a relay answers: exit code 0 when it does, else 1." },
+  args: citty(OWN, ["host", "port", "addr", "proxy"]),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
+    const { settings } = await loadSettings(flags.settings, process.env);
+    const egress = openEgress(settings.proxy, process.env);
+    const url = flags.own["url"] === undefined ? ownUrl(settings) : relayUrl(flags.own["url"]);
+    const alive = await ask(egress, `${url}/health`);
+    if (alive.body?.["name"] !== "plansocket") throw stranger(url, alive);
+    const ready = flags.own["ready"] === true ? await ask(egress, `${url}/ready`) : undefined;
+    if (ready && ready.status !== 200) throw notReady(ready);
+    if (flags.own["json"]) print(JSON.stringify({ url, ...alive.body, ...ready?.body }, undefined, 2));
+    else print(`plansocket ${String(alive.body["version"])} answers on ${url}`);
+    return 0;
+  },
+});
+
+interface Reply {
+  readonly status: number;
+  readonly body: JsonObject | undefined;
+}
+
+async function ask(egress: Egress, url: string): Promise<Reply> {
+  try {
+    const response = await egress.fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const body = parseJson(await response.text());
+    return { status: response.status, body: isObject(body) ? body : undefined };
+  } catch (error) {
+    const { host, origin } = new URL(url);
+    const { name, code } = error as { name?: unknown; code?: unknown };
+    if (name === "TimeoutError") {
+      throw new RelayError("upstream_timeout", `${origin} did not answer within ${TIMEOUT_MS / 1000} s.`, {
+        hint: "Look at the relay's log, or start it again.",
+      });
+    }
+    if (code !== "ConnectionRefused" && code !== "ECONNREFUSED") {
+      throw unreachable(error, host, egress.proxyFor(url));
+    }
+    throw new RelayError("upstream_unreachable", `Nothing listens on ${origin}.`, {
+      cause: error,
+      hint: "Start the relay with `plansocket serve`, or name another with --url.",
+    });
+  }
+}
+
+/** Where `serve` listens with these settings, as a program on the same machine reaches it. */
+function ownUrl(settings: Settings): string {
+  const host = settings.addr?.host || settings.host;
+  const near = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${near.includes(":") ? `[${near}]` : near}:${settings.addr?.port ?? settings.port}`;
+}
+
+function stranger(url: string, { status, body }: Reply): RelayError {
+  const error = isObject(body?.["error"]) ? nonEmptyString(body["error"]["code"]) : undefined;
+  if (error === "host_not_allowed") {
+    return new RelayError("host_not_allowed", `The relay on ${url} does not answer to that name.`, {
+      hint: "Ask it under a loopback name, or start it with --allow-host.",
+    });
+  }
+  return new RelayError("upstream_error", `${url} answers with status ${status}, but it is no plansocket.`, {
+    hint: "Name the relay's own address with --url.",
+  });
+}
+
+function notReady({ status, body }: Reply): RelayError {
+  const reason = nonEmptyString(body?.["reason"]) ?? `status ${status}`;
+  return new RelayError("codex_auth_required", `The relay answers, but is not ready (${reason}).`, {
+    hint: "Run `plansocket doctor` beside it.",
+  });
+}

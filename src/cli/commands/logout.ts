@@ -1,0 +1,54 @@
+import { defineCommand } from "citty";
+import { revoke } from "../../auth/revoke.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { confirm } from "../confirm.ts";
+import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { loginPlace, lookAt, type LoginPlace } from "../login/place.ts";
+import { say } from "../output.ts";
+
+const OWN: Readonly<Record<string, OwnFlag>> = { yes: { help: "do not ask" } };
+
+export const logout = defineCommand({
+  meta: { name: "logout", description: "End the login, also for the Codex CLI, and remove its file." },
+  args: citty(OWN, LOGIN_SETTINGS),
+  async run({ rawArgs }) {
+    const { settings, own } = parseFlags(rawArgs, OWN);
+    const place = await loginPlace(settings, process.env);
+    const present = await lookAt(place);
+    if (present.kind === "nothing") {
+      say(`There is no login in ${place.file.name}.`);
+      return 0;
+    }
+    const what = present.kind === "login" ? present.who : "not usable";
+    const question = `${place.file.name} (${what}) is the Codex CLI's login too. Sign out of both?`;
+    if (own["yes"] !== true && !(await confirm(question, "--yes"))) {
+      say("Nothing was changed.");
+      return 1;
+    }
+    const isEnded = present.kind === "login" && present.login.kind === "chatgpt" && (await end(place, present.login));
+    await remove(place);
+    say(`Signed out: ${place.file.name} is removed${isEnded ? " and the login ended." : "."}`);
+    return 0;
+  },
+});
+
+async function end(place: LoginPlace, login: { tokens: Parameters<typeof revoke>[1] }): Promise<boolean> {
+  const isEnded = await revoke(place.service, login.tokens);
+  if (!isEnded) {
+    say("The login service did not confirm the end of the login; it ends there by itself within days.");
+    say("To end it now, sign out of all devices in ChatGPT's settings under Security.");
+  }
+  return isEnded;
+}
+
+async function remove(place: LoginPlace): Promise<void> {
+  try {
+    await place.file.remove();
+  } catch (cause) {
+    const code = (cause as { code?: string }).code ?? "unknown error";
+    throw new RelayError("login_failed", `${place.file.name} could not be removed (${code}).`, {
+      cause,
+      hint: "Remove it by hand.",
+    });
+  }
+}

@@ -1,0 +1,59 @@
+import { defineCommand } from "citty";
+import { publishedModels, type ModelInfo } from "../../codex/models.ts";
+import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { print, say } from "../output.ts";
+import { wire } from "../services.ts";
+
+const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
+
+export const models = defineCommand({
+  meta: { name: "models", description: "List the models of the account." },
+  args: citty(OWN, [...BACKEND_SETTINGS, "models"]),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
+    const { upstream, credentials } = await wire(flags.settings, process.env);
+    // Says what is wrong with the login, if anything is, before a list that would then be a guess.
+    await credentials.current();
+    const catalogue = await upstream.catalogue.current();
+    const rows = publishedModels(catalogue).map((id) =>
+      rowOf(
+        id,
+        catalogue.models.find((model) => model.slug === id),
+      ),
+    );
+    if (flags.own["json"]) {
+      print(JSON.stringify({ origin: catalogue.origin, models: rows }, undefined, 2));
+      return 0;
+    }
+    if (catalogue.origin !== "live") say(`The backend could not be asked; this is the ${catalogue.origin} list.`);
+    const widths = [Math.max(5, ...rows.map((row) => row.id.length)) + 2, 10, 34];
+    const line = (...cells: string[]) =>
+      print(
+        cells
+          .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+          .join("")
+          .trimEnd(),
+      );
+    line("model", "context", "efforts (* default)", "tiers");
+    for (const row of rows) {
+      const efforts = row.efforts.map((effort) => (effort === row.default_effort ? `${effort}*` : effort));
+      line(
+        row.id,
+        row.context === null ? "" : `${Math.round(row.context / 1000)}k`,
+        efforts.join(" "),
+        row.tiers.join(" "),
+      );
+    }
+    return 0;
+  },
+});
+
+function rowOf(id: string, model: ModelInfo | undefined) {
+  return {
+    id,
+    context: model?.context_window ?? null,
+    efforts: (model?.supported_reasoning_levels ?? []).map((level) => level.effort),
+    default_effort: model?.default_reasoning_level ?? null,
+    tiers: (model?.service_tiers ?? []).map((tier) => tier.id),
+  };
+}

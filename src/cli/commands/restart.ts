@@ -1,0 +1,66 @@
+import { defineCommand } from "citty";
+import { RelayError } from "../../lib/errors.ts";
+import { alone, givenBefore, openDesk, seenByRelay, type BackgroundContext } from "../background/context.ts";
+import { end, STOP_LIMIT_MS } from "../background/end.ts";
+import { givenBy, loginVariables, otherVariables, withoutLogin, type Given } from "../background/explicit-settings.ts";
+import { launch } from "../background/launch.ts";
+import { assertFree } from "../background/port.ts";
+import { look } from "../background/probe.ts";
+import type { State } from "../background/state.ts";
+import { introduce } from "../background/messages.ts";
+import { citty, parseFlags } from "../flags.ts";
+import { say } from "../output.ts";
+import { addressOf } from "../services.ts";
+
+export const restart = defineCommand({
+  meta: { name: "restart", description: "Start the background relay anew, with the settings of the last start." },
+  args: citty(),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs);
+    const desk = await openDesk(flags.settings);
+    return alone(desk, async (state) => {
+      // What the environment says now is left aside: another shell must not change what runs.
+      const news = givenBy(desk.loaded, flags.settings, state ? {} : desk.env);
+      const given: Given = { ...(await givenBefore(desk, state)), ...news };
+      const other = state?.environment ?? otherVariables(desk.env);
+      const env = loginOf(state, desk.env);
+      // Everything that can be refused is refused while the old relay still runs.
+      const { loaded } = await seenByRelay(desk, given, other);
+      const address = addressOf(loaded.settings);
+      const seen = await look(state);
+      if (seen.kind === "running" && portOf(seen.url) !== address.port) await assertFree(address);
+      await stopFirst(desk, state);
+      await assertFree(address);
+      const { maxRequests } = loaded.settings;
+      const { places } = desk;
+      const command = state?.command ?? "serve";
+      introduce(await launch({ command, given, other, places, maxRequests }, env), loaded, places);
+      return 0;
+    });
+  },
+});
+
+async function stopFirst(desk: BackgroundContext, state: State | undefined): Promise<void> {
+  const how = await end(state, desk.places, STOP_LIMIT_MS);
+  if (how === "cut" || how === "killed")
+    say(`Requests were still running after ${STOP_LIMIT_MS / 1000} s; they were cut.`);
+}
+
+/** Restarting must not change whose login is used: neither lose tokens of the environment nor pick some up. */
+function loginOf(
+  state: State | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string | undefined>> {
+  if (!state) return env;
+  if (state.login_variables.length === 0) return withoutLogin(env);
+  if (loginVariables(env).length > 0) return env;
+  throw new RelayError(
+    "start_failed",
+    `The relay was started with a login from the environment, and ${state.login_variables.join(" and ")} is not set here.`,
+    { hint: "Set it again, or `plansocket stop` and `plansocket start` to use the login file." },
+  );
+}
+
+function portOf(url: string): number {
+  return Number(new URL(url).port || 80);
+}

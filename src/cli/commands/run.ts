@@ -1,0 +1,124 @@
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { defineCommand } from "citty";
+import type { DemoBackend } from "../../demo/backend.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
+import { say } from "../output.ts";
+import { EXIT_NOT_FOUND, findCommand, runChild } from "../run/child.ts";
+import { adaptationOf, type Session } from "../run/known.ts";
+import { clientVariables } from "../setup/clients/env.ts";
+import { addressOf, modelsOf } from "../setup/target.ts";
+import { listen, wire, type Services } from "../services.ts";
+
+const OWN: Readonly<Record<string, OwnFlag>> = {
+  demo: { help: "use the built-in stand-in backend: no login, no network" },
+  model: { value: "MODEL", help: "model that known clients use (default: the first of the account)" },
+};
+
+type Environment = Record<string, string | undefined>;
+
+export const run = defineCommand({
+  meta: {
+    name: "run",
+    description: "Run a command with a relay of its own, on a free port and with a key for this run: run -- COMMAND …",
+  },
+  args: citty(OWN, ["port", "models", "instructions", "reasoning", "strict", ...BACKEND_SETTINGS]),
+  async run({ rawArgs }) {
+    const { flags, command, args } = split(rawArgs);
+    // Taken before the relay takes proxy variables over: the command keeps those of its caller.
+    const env = { ...process.env };
+    const path = findCommand(command, env);
+    if (typeof path === "number") {
+      say(`plansocket: ${command}: ${path === EXIT_NOT_FOUND ? "command not found" : "not executable"}`);
+      say(path === EXIT_NOT_FOUND ? "  Is it installed, and on the PATH?" : `  Try \`chmod +x ${command}\`.`);
+      return path;
+    }
+    const backend = flags.own["demo"] ? await demoBackend() : undefined;
+    try {
+      return await withRelay(flags, backend, (session) => {
+        const adapted = adaptationOf(command)?.(args, session, env) ?? { args, env: {} };
+        return runChild(path, adapted.args, { ...environmentOf(env, session), ...adapted.env });
+      });
+    } finally {
+      await backend?.stop();
+    }
+  },
+});
+
+function split(argv: readonly string[]): { flags: ParsedFlags; command: string; args: readonly string[] } {
+  const at = argv.indexOf("--");
+  const [command, ...args] = at < 0 ? [] : argv.slice(at + 1);
+  if (command === undefined) {
+    const given = at < 0 && argv.length > 0 ? argv.join(" ").slice(0, 80) : "COMMAND …";
+    throw new RelayError("usage", "Which command?", { hint: `Write plansocket run -- ${given}` });
+  }
+  return { flags: parseFlags(argv.slice(0, at), OWN), command, args };
+}
+
+async function demoBackend(): Promise<DemoBackend> {
+  const { startDemoBackend } = await import("../../demo/backend.ts");
+  return startDemoBackend();
+}
+
+async function withRelay(
+  flags: ParsedFlags,
+  backend: DemoBackend | undefined,
+  act: (session: Session) => Promise<number>,
+): Promise<number> {
+  const wiring = await wireForRun(flags, backend);
+  // A dead login is told before the command draws its screen.
+  await wiring.credentials.current();
+  const models = modelsOf(await wiring.upstream.catalogue.current(), wished(flags));
+  const relay = listen(wiring);
+  let folder: string | undefined;
+  try {
+    return await act({
+      ...addressOf(relay.url, wiring.settings.apiKey),
+      ...models,
+      folder: () => (folder ??= mkdtempSync(join(tmpdir(), "plansocket-run-"))),
+    });
+  } finally {
+    await relay.stop();
+    await wiring.credentials.settle();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Loopback, a free port and a key that only this run knows, whatever the settings say of a relay that stays. */
+function wireForRun({ settings }: ParsedFlags, backend: DemoBackend | undefined): Promise<Services> {
+  const own = {
+    host: "127.0.0.1",
+    addr: undefined,
+    apiKey: randomBytes(24).toString("base64url"),
+    // The command has the terminal for itself, unless somebody asks to see more.
+    ...(settings.port === undefined ? { port: 0 } : {}),
+    ...(settings.logLevel === undefined ? { logLevel: "silent" as const } : {}),
+  };
+  if (!backend) return wire(settings, process.env, { settings: own });
+  const { accessToken, accountId } = backend.issueLogin();
+  const stand = { baseUrl: backend.baseUrl, openaiBaseUrl: backend.openaiBaseUrl, tokenUrl: backend.tokenUrl };
+  return wire(settings, process.env, {
+    settings: { ...own, ...stand, proxy: undefined },
+    tokens: { OPENAI_ACCESS_TOKEN: accessToken, OPENAI_CHATGPT_ACCOUNT_ID: accountId },
+  });
+}
+
+function wished({ own }: ParsedFlags): string | undefined {
+  return typeof own["model"] === "string" ? own["model"] : undefined;
+}
+
+/** Tokens of the relay's own login: a command that spent the single-use one would end it for the relay. */
+const RELAY_ONLY = ["OPENAI_REFRESH_TOKEN", "OPENAI_ACCESS_TOKEN", "CODEX_ACCESS_TOKEN"];
+
+function environmentOf(env: Environment, session: Session): Environment {
+  const general: Environment = { ...env, ...clientVariables(session), ANTHROPIC_API_KEY: session.key };
+  for (const name of RELAY_ONLY) delete general[name];
+  // A proxy of the caller must not get what is meant for this machine.
+  for (const name of ["NO_PROXY", "no_proxy"]) {
+    general[name] = [env[name], "127.0.0.1", "localhost"].filter(Boolean).join(",");
+  }
+  return general;
+}

@@ -1,0 +1,142 @@
+import { stat } from "node:fs/promises";
+import { defineCommand, type ArgsDef } from "citty";
+import { loadSettings, type FlagValues } from "../../config/load.ts";
+import { stateFolder } from "../../config/paths.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { nearest } from "../../lib/nearest.ts";
+import { confirm } from "../confirm.ts";
+import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
+import { print, say } from "../output.ts";
+import type { ClientSetup, Plan, Target } from "../setup/client.ts";
+import { CLIENTS } from "../setup/index.ts";
+import { readText, SetupJournal, type Change } from "../setup/journal.ts";
+import { previewOf } from "../setup/preview.ts";
+import { addressOf, modelsOf, originOf } from "../setup/target.ts";
+import { wire } from "../services.ts";
+
+const OWN: Readonly<Record<string, OwnFlag>> = {
+  model: { value: "MODEL", help: "model that the client uses (default: the first of the account)" },
+  default: { help: "also make the relay the default where the client keeps several providers" },
+  "dry-run": { help: "only show what would change" },
+  yes: { help: "write without asking" },
+  undo: { help: "put the client's files back as they were" },
+  force: { help: "undo also files that were edited since" },
+  "env-file": { value: "FILE", help: "write the variables into this .env file (open-webui)" },
+  shell: { value: "SHELL", help: "bash, zsh, fish or powershell (env)" },
+};
+
+export const setup = defineCommand({
+  meta: {
+    name: "setup",
+    description: `Write a client's own configuration. Clients: ${Object.keys(CLIENTS).join(", ")}.`,
+  },
+  args: withClient(citty(OWN, ["host", "port", "addr", "apiKey", "models", ...BACKEND_SETTINGS])),
+  async run({ rawArgs }) {
+    const { name, client, rest } = clientIn(rawArgs);
+    const flags = parseFlags(rest, OWN);
+    const journal = await journalOf(flags, name);
+    return flags.own["undo"] ? undo(journal, flags) : write(name, client, journal, flags);
+  },
+});
+
+function withClient(args: ArgsDef): ArgsDef {
+  return { client: { type: "positional", description: "client to set up", required: false }, ...args };
+}
+
+/** The client's name may stand before or after flags. */
+function clientIn(argv: readonly string[]): { name: string; client: ClientSetup; rest: string[] } {
+  const names = Object.keys(CLIENTS);
+  const known = argv.findIndex((word, index) => names.includes(word) && !takesNext(argv[index - 1]));
+  const index = known >= 0 ? known : argv[0]?.startsWith("-") === false ? 0 : -1;
+  const name = argv[index];
+  if (name === undefined) {
+    throw new RelayError("usage", "Which client?", { hint: `plansocket setup CLIENT; clients: ${names.join(", ")}.` });
+  }
+  const client = CLIENTS[name];
+  if (!client) {
+    throw new RelayError("usage", `Unknown client '${name.slice(0, 40)}'.`, {
+      hint: `Did you mean '${nearest(name, names)}'? Clients: ${names.join(", ")}.`,
+    });
+  }
+  return { name, client, rest: argv.filter((_, at) => at !== index) };
+}
+
+function takesNext(word: string | undefined): boolean {
+  return word === "--shell" || word === "--model" || word === "--models";
+}
+
+async function journalOf({ settings }: ParsedFlags, name: string): Promise<SetupJournal> {
+  const loaded = await loadSettings(settings, process.env);
+  return new SetupJournal(loaded.settings.stateDir ?? stateFolder(process.env), name);
+}
+
+async function write(name: string, client: ClientSetup, journal: SetupJournal, flags: ParsedFlags): Promise<number> {
+  const target = await targetOf(client, flags);
+  const plan = client.plan(target);
+  if (plan.instructions !== undefined) print(plan.instructions);
+  const changes = await changesOf(plan);
+  for (const { path, before, after } of changes) print(previewOf(path, before, after));
+  if (flags.own["dry-run"]) return 0;
+  if (changes.length > 0) {
+    if (!flags.own["yes"] && !(await confirm(`Write this for ${client.title}?`, "--yes"))) {
+      say("Nothing was changed.");
+      return 1;
+    }
+    await journal.apply(changes);
+    if (target.hasKey) await warnOfReaders(changes);
+    say(`${client.title} is set up for ${target.origin}.`);
+    say(`Copies of files as they were: ${journal.folder}. To go back: plansocket setup ${name} --undo`);
+  } else if (plan.files.length > 0) say(`${client.title} is set up already; nothing changes.`);
+  for (const line of plan.next) say(line);
+  return 0;
+}
+
+async function targetOf(client: ClientSetup, { settings, own }: ParsedFlags): Promise<Target> {
+  const text = (flag: string) => (typeof own[flag] === "string" ? own[flag] : undefined);
+  const loaded = await loadSettings(settings, process.env);
+  return {
+    ...addressOf(originOf(loaded.settings), loaded.settings.apiKey),
+    ...(client.usesModels === false ? NO_MODELS : await accountModels(settings, text("model"))),
+    isDefault: own["default"] === true,
+    envFile: text("env-file"),
+    shell: text("shell"),
+    env: process.env,
+  };
+}
+
+const NO_MODELS = { model: "", smallModel: "", models: [] };
+
+async function accountModels(settings: FlagValues, wanted: string | undefined) {
+  const { upstream } = await wire(settings, process.env);
+  const catalogue = await upstream.catalogue.current();
+  if (catalogue.origin !== "live") {
+    say(`The backend could not be asked for the account's models; this is the ${catalogue.origin} list.`);
+  }
+  return modelsOf(catalogue, wanted);
+}
+
+/** All edits are made in memory before the first is shown: a file that cannot be edited stops the others too. */
+async function changesOf(plan: Plan): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (const { path, edit } of plan.files) {
+    const before = await readText(path);
+    const after = edit(before ?? "");
+    if (after !== (before ?? "")) changes.push({ path, before, after });
+  }
+  return changes;
+}
+
+/** A file keeps its mode, also when it is now the first time that a key is in it. */
+async function warnOfReaders(changes: readonly Change[]): Promise<void> {
+  if (process.platform === "win32") return;
+  for (const { path } of changes) {
+    const { mode } = await stat(path);
+    if ((mode & 0o044) === 0) continue;
+    say(`${path} can be read by others (mode ${(mode & 0o777).toString(8)}) and holds the relay's key: chmod 600 it.`);
+  }
+}
+
+async function undo(journal: SetupJournal, flags: ParsedFlags): Promise<number> {
+  for (const line of await journal.undo(flags.own["force"] === true)) say(line);
+  return 0;
+}

@@ -1,0 +1,99 @@
+import { defineCommand } from "citty";
+import { openDesk, givenBefore, seenByRelay, type BackgroundContext } from "../background/context.ts";
+import { otherVariables, type Given } from "../background/explicit-settings.ts";
+import { look, pidIn, type Probe } from "../background/probe.ts";
+import { detailsOf, type Details } from "../background/details.ts";
+import { tilde } from "../background/messages.ts";
+import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { print, say } from "../output.ts";
+import { portOwner } from "../port-owner.ts";
+import { relayAt } from "../relay-at.ts";
+import { span } from "../time.ts";
+import { addressOf } from "../services.ts";
+
+const OWN: Readonly<Record<string, OwnFlag>> = {
+  json: { help: "print JSON" },
+  verbose: { short: "v", help: "also show settings and their origin, login, plan, requests" },
+};
+
+export const status = defineCommand({
+  meta: { name: "status", description: "Show whether the background relay runs; exits with 1 when it does not." },
+  args: citty(OWN, BACKGROUND_SETTINGS),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
+    const desk = await openDesk(flags.settings);
+    const seen = await look(desk.state);
+    const isVerbose = flags.own["verbose"] === true;
+    const details = isVerbose && seen.kind === "running" ? await detailsOf(desk, seen) : undefined;
+    if (flags.own["json"] === true) print(JSON.stringify(asJson(desk, seen, details), undefined, 2));
+    else await show(desk, seen, details);
+    return seen.kind === "running" ? 0 : 1;
+  },
+});
+
+/** For scripts; moments in ISO 8601. */
+function asJson({ state, places }: BackgroundContext, seen: Probe, details: Details | undefined) {
+  return {
+    running: seen.kind === "running",
+    state: seen.kind,
+    pid: seen.kind === "stopped" ? null : seen.pid,
+    url: seen.kind === "running" ? seen.url : null,
+    version: seen.kind === "running" ? seen.relay.version : null,
+    uptime_seconds: seen.kind === "running" ? Math.floor(seen.relay.uptimeMs / 1000) : null,
+    started_at: seen.kind === "stopped" ? null : (state?.started_at ?? null),
+    command: state?.command ?? null,
+    pid_file: places.pidFile,
+    log_file: places.logFile,
+    state_file: places.stateFile,
+    ...(details
+      ? { settings: details.settings, login: details.login, plan: details.plan, metrics: details.metrics }
+      : {}),
+  };
+}
+
+async function show(desk: BackgroundContext, seen: Probe, details: Details | undefined): Promise<void> {
+  const { places, state } = desk;
+  if (seen.kind === "silent") {
+    print(`plansocket does not answer (pid ${seen.pid}): it finishes its last requests, or hangs.`);
+    say("`plansocket logs` may say more; `plansocket stop` ends it.");
+    return;
+  }
+  if (seen.kind === "stopped") {
+    print("plansocket does not run in the background.");
+    for (const line of await remarks(desk)) say(line);
+    return;
+  }
+  const { url, pid, relay } = seen;
+  const isDemo = state?.command === "demo";
+  print(`plansocket ${isDemo ? "demo " : ""}runs on ${url} (pid ${pid}), up ${span(relay.uptimeMs)}.`);
+  if (!details) return;
+  print(`  version   ${relay.version}`);
+  print(`  log       ${tilde(places.logFile)}`);
+  print(`  state     ${tilde(places.stateFile)}`);
+  print(`  pid file  ${tilde(places.pidFile)}`);
+  for (const line of details.lines) print(line);
+}
+
+/** Why it may not run, and who else answers in its place. */
+async function remarks(desk: BackgroundContext): Promise<string[]> {
+  const { state, places } = desk;
+  const lines: string[] = [];
+  const pid = state?.pid ?? (await pidIn(places.pidFile));
+  // A relay that ended in order takes its pid file with it.
+  if ((await pidIn(places.pidFile)) !== undefined) {
+    lines.push(`The one started last (pid ${pid}) ended by itself; \`plansocket logs\` may say why.`);
+  }
+  const given: Given = await givenBefore(desk, state).catch(() => ({}));
+  const { loaded } = await seenByRelay(desk, given, state?.environment ?? otherVariables(desk.env));
+  const { host, port } = state ? addressOf(loaded.settings) : addressOf(desk.loaded.settings);
+  const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  if (port !== 0 && (await relayAt(url))) {
+    const owner = portOwner(port);
+    const who = owner ? ` (pid ${owner.pid})` : "";
+    return [...lines, `A plansocket that was not started by \`plansocket start\` answers on ${url}${who}.`];
+  }
+  return [
+    ...lines,
+    `Start it with \`plansocket ${state ? "restart` (the settings of last time) or `plansocket start" : "start"}\`.`,
+  ];
+}

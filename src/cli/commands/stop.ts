@@ -1,0 +1,43 @@
+import { defineCommand } from "citty";
+import { RelayError } from "../../lib/errors.ts";
+import { alone, openDesk } from "../background/context.ts";
+import { end, STOP_LIMIT_MS, type End } from "../background/end.ts";
+import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { say } from "../output.ts";
+
+const OWN: Readonly<Record<string, OwnFlag>> = {
+  timeout: {
+    value: "SECONDS",
+    help: `time for running requests to finish; then they are cut (default: ${STOP_LIMIT_MS / 1000})`,
+  },
+};
+
+export const stop = defineCommand({
+  meta: { name: "stop", description: "Stop the background relay, after the requests that run." },
+  args: citty(OWN, BACKGROUND_SETTINGS),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
+    const limitMs = limitOf(flags.own["timeout"]);
+    const desk = await openDesk(flags.settings);
+    const how = await alone(desk, (state) => end(state, desk.places, limitMs), {
+      staleMs: 2 * limitMs + 60_000,
+      isEnding: true,
+    });
+    say(words(how));
+    return 0;
+  },
+});
+
+function words(how: End): string {
+  if (how === "was not running") return "plansocket was not running in the background.";
+  if (how === "finished") return "plansocket has stopped.";
+  return `plansocket has stopped; requests that were still running were ${how === "cut" ? "cut" : "lost"}.`;
+}
+
+function limitOf(text: string | true | undefined): number {
+  const seconds = text === undefined ? STOP_LIMIT_MS / 1000 : Number(text === true || text.trim() === "" ? "x" : text);
+  if (Number.isFinite(seconds) && seconds >= 0 && seconds <= 3600) return seconds * 1000;
+  throw new RelayError("usage", `Bad value '${String(text).slice(0, 40)}' for --timeout.`, {
+    hint: "It is a number of seconds, 0 to cut requests at once.",
+  });
+}

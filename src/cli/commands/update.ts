@@ -1,0 +1,66 @@
+import { defineCommand } from "citty";
+import { loadSettings } from "../../config/load.ts";
+import { openEgress } from "../../upstream/egress.ts";
+import { NAME, TARGET, VERSION } from "../../version.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { print, say } from "../output.ts";
+import { placeOf } from "../update/place.ts";
+import { fetchExecutable, newestVersion, type Releases } from "../update/release.ts";
+import { replaceExecutable } from "../update/replace.ts";
+
+/** `update --check` when there is a newer release: a script can tell it from failure (1) and from being up to date. */
+const NEWER_EXISTS = 10;
+
+const OWN: Readonly<Record<string, OwnFlag>> = {
+  check: { help: `only say whether there is a newer release: exit code ${NEWER_EXISTS} when there is, 0 when not` },
+  json: { help: "print JSON" },
+};
+
+export const update = defineCommand({
+  meta: { name: "update", description: "Replace this executable by the newest release." },
+  args: citty(OWN, ["proxy"]),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
+    const { settings } = await loadSettings(flags.settings, process.env);
+    const egress = openEgress(settings.proxy, process.env);
+    const releases = { baseUrl: settings.releasesUrl, egress };
+    const isJson = flags.own["json"] === true;
+    return flags.own["check"] === true ? check(releases, isJson) : replace(releases, isJson);
+  },
+});
+
+async function check(releases: Releases, isJson: boolean): Promise<number> {
+  const latest = await newestVersion(releases);
+  const isNewer = isNewerThanThis(latest);
+  if (isJson) printJson({ latest, update_available: isNewer, updated: false });
+  else print(isNewer ? `${NAME} ${latest} is out; this is ${VERSION}.` : upToDate());
+  return isNewer ? NEWER_EXISTS : 0;
+}
+
+async function replace(releases: Releases, isJson: boolean): Promise<number> {
+  // A refusal should not wait for the network.
+  const place = placeOf(process.execPath, process.env);
+  const latest = await newestVersion(releases);
+  const isNewer = isNewerThanThis(latest);
+  if (isNewer) {
+    say(`Fetching ${NAME} ${latest} for ${TARGET} …`);
+    await replaceExecutable(place, await fetchExecutable(releases, latest, TARGET), latest);
+  }
+  if (isJson) printJson({ latest, update_available: false, updated: isNewer, path: place.path });
+  else print(isNewer ? `Updated ${place.path} from ${VERSION} to ${latest}.` : upToDate());
+  if (isNewer) say("  A relay that is running goes on as it is until it is started again.");
+  return 0;
+}
+
+/** By the rules of semantic versions: 1.0.0-rc.1 comes before 1.0.0. */
+function isNewerThanThis(version: string): boolean {
+  return Bun.semver.order(version, VERSION) > 0;
+}
+
+function upToDate(): string {
+  return `${NAME} ${VERSION} is up to date.`;
+}
+
+function printJson(facts: Readonly<Record<string, unknown>>): void {
+  print(JSON.stringify({ current: VERSION, ...facts }, undefined, 2));
+}

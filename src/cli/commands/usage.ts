@@ -1,0 +1,144 @@
+import { defineCommand } from "citty";
+import { readClaims } from "../../auth/jwt.ts";
+import { windowName, type PlanLimits, type PlanMeter, type PlanWindow } from "../../codex/plan-limits.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { isObject, nonEmptyString } from "../../lib/json.ts";
+import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { print } from "../output.ts";
+import { moment, span } from "../time.ts";
+import { wire, type Services } from "../services.ts";
+
+const WATCH_SECONDS = 60;
+const LEAST_SECONDS = 5;
+const TIMEOUT_MS = 20_000;
+const BAR_CELLS = 24;
+
+const OWN: Readonly<Record<string, OwnFlag>> = {
+  json: { help: "print JSON" },
+  watch: { help: "go on showing it until stopped" },
+  every: { value: "SECONDS", help: `pause between two looks with --watch (default: ${WATCH_SECONDS})` },
+};
+
+export const usage = defineCommand({
+  meta: { name: "usage", description: "Show how much of the plan is used, and when it resets." },
+  args: citty(OWN, BACKEND_SETTINGS),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
+    const everyMs = pauseOf(flags.own["every"]);
+    const wiring = await wire(flags.settings, process.env);
+    const isJson = flags.own["json"] === true;
+    const isWatching = flags.own["watch"] === true || flags.own["every"] !== undefined;
+    for (;;) {
+      const seen = await look(wiring);
+      if (isWatching && !isJson && process.stdout.isTTY) process.stdout.write("\u001b[2J\u001b[H");
+      // A watcher reads one object a line.
+      if (isJson) print(JSON.stringify(asJson(seen, Date.now()), undefined, isWatching ? undefined : 2));
+      else print(drawing(seen, Date.now()));
+      if (!isWatching) return 0;
+      await Bun.sleep(everyMs);
+    }
+  },
+});
+
+interface Seen {
+  readonly limits: PlanLimits;
+  readonly email: string | undefined;
+}
+
+async function look(wiring: Services): Promise<Seen> {
+  const { body, limits } = await wiring.upstream.usage(AbortSignal.timeout(TIMEOUT_MS));
+  if (!limits) {
+    throw new RelayError("upstream_error", "The backend answered without the plan's windows.", {
+      hint: "Look at ChatGPT's settings under Usage; `plansocket doctor` checks the rest.",
+    });
+  }
+  const said = isObject(body) ? nonEmptyString(body["email"]) : undefined;
+  return { limits, email: said ?? readClaims((await wiring.credentials.current()).accessToken).email };
+}
+
+/** For people: a bar for each window. */
+export function drawing({ limits, email }: Seen, nowMs: number): string {
+  const whose = [email, limits.plan === undefined ? undefined : `plan ${limits.plan}`].filter(Boolean).join(", ");
+  const rows = windowsOf(limits).map(({ meter, window }) => {
+    const name = [meter.name, windowName(window.windowMinutes)].filter(Boolean).join(", ");
+    return { name, bar: bar(window.usedPercent), used: `${percent(window)} %`, resets: resetsIn(window, nowMs) };
+  });
+  const nameWidth = Math.max(0, ...rows.map((row) => row.name.length));
+  const usedWidth = Math.max(0, ...rows.map((row) => row.used.length));
+  return [
+    ...(whose === "" ? [] : [whose]),
+    ...rows.map((row) =>
+      `${row.name.padEnd(nameWidth)}  ${row.bar}  ${row.used.padStart(usedWidth)} used  ${row.resets}`.trimEnd(),
+    ),
+    ...creditsLine(limits),
+    ...(isReached(limits) ? ["A limit is reached: requests are refused until it resets."] : []),
+  ].join("\n");
+}
+
+/** For scripts; moments in ISO 8601. */
+export function asJson({ limits, email }: Seen, nowMs: number) {
+  return {
+    plan: limits.plan ?? null,
+    email: email ?? null,
+    limit_reached: isReached(limits),
+    windows: windowsOf(limits).map(({ meter, kind, window }) => ({
+      meter: meter.id,
+      name: meter.name ?? null,
+      kind,
+      window_minutes: window.windowMinutes ?? null,
+      used_percent: window.usedPercent,
+      resets_at: window.resetsAtMs === undefined ? null : new Date(window.resetsAtMs).toISOString(),
+      resets_in_seconds:
+        window.resetsAtMs === undefined ? null : Math.max(0, Math.round((window.resetsAtMs - nowMs) / 1000)),
+    })),
+    credits: limits.credits
+      ? {
+          has_credits: limits.credits.hasCredits,
+          unlimited: limits.credits.isUnlimited,
+          balance: limits.credits.balance ?? null,
+        }
+      : null,
+    seen_at: new Date(limits.seenAtMs).toISOString(),
+  };
+}
+
+function windowsOf(limits: PlanLimits): { meter: PlanMeter; kind: "primary" | "secondary"; window: PlanWindow }[] {
+  return limits.meters.flatMap((meter) =>
+    (["primary", "secondary"] as const).flatMap((kind) => {
+      const window = meter[kind];
+      return window ? [{ meter, kind, window }] : [];
+    }),
+  );
+}
+
+function isReached(limits: PlanLimits): boolean {
+  return limits.reached !== undefined || limits.meters.some((meter) => meter.isReached === true);
+}
+
+function bar(usedPercent: number): string {
+  const filled = Math.min(BAR_CELLS, Math.max(0, Math.round((usedPercent / 100) * BAR_CELLS)));
+  return "█".repeat(filled) + "░".repeat(BAR_CELLS - filled);
+}
+
+function percent({ usedPercent }: PlanWindow): string {
+  return Number.isInteger(usedPercent) ? String(usedPercent) : usedPercent.toFixed(1);
+}
+
+function resetsIn({ resetsAtMs }: PlanWindow, nowMs: number): string {
+  if (resetsAtMs === undefined) return "";
+  if (resetsAtMs <= nowMs) return "has reset since";
+  return `resets ${moment(resetsAtMs, nowMs)} (in ${span(resetsAtMs - nowMs)})`;
+}
+
+function creditsLine({ credits }: PlanLimits): string[] {
+  if (!credits || (!credits.hasCredits && !credits.isUnlimited)) return [];
+  return [`credits: ${credits.isUnlimited ? "unlimited" : (credits.balance ?? "some")}`];
+}
+
+function pauseOf(text: string | true | undefined): number {
+  const seconds = Number(text ?? WATCH_SECONDS);
+  if (Number.isFinite(seconds) && seconds >= LEAST_SECONDS && seconds <= 86_400) return seconds * 1000;
+  throw new RelayError("usage", `Bad value '${String(text).slice(0, 40)}' for --every.`, {
+    hint: `It is a number of seconds, at least ${LEAST_SECONDS}.`,
+  });
+}

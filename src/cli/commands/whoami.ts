@@ -1,0 +1,66 @@
+import { defineCommand } from "citty";
+import type { LoginFacts } from "../../auth/keeper.ts";
+import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { print } from "../output.ts";
+import { moment, span } from "../time.ts";
+import { wire } from "../services.ts";
+
+const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
+
+export const whoami = defineCommand({
+  meta: { name: "whoami", description: "Show whose login is used, and how long it is good for." },
+  args: citty(OWN, LOGIN_SETTINGS),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
+    const { credentials } = await wire(flags.settings, process.env);
+    const facts = await credentials.describe();
+    if (flags.own["json"]) print(JSON.stringify(asJson(facts, Date.now()), undefined, 2));
+    else for (const [name, value] of rowsOf(facts, Date.now())) print(`${name.padEnd(9)}${value}`);
+    return 0;
+  },
+});
+
+/** For scripts; moments in ISO 8601. */
+function asJson(facts: LoginFacts, nowMs: number) {
+  const iso = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
+  return {
+    mode: facts.kind,
+    email: facts.email ?? null,
+    plan: facts.plan ?? null,
+    account_id: facts.accountId ?? null,
+    source: facts.source,
+    issued_at: iso(facts.issuedAtMs),
+    expires_at: iso(facts.expiresAtMs),
+    renewed_at: iso(facts.renewedAtMs),
+    is_expired: facts.expiresAtMs !== undefined && facts.expiresAtMs <= nowMs,
+    can_renew: facts.canRenew,
+  };
+}
+
+function rowsOf(facts: LoginFacts, nowMs: number): [string, string][] {
+  if (facts.kind === "api-key") {
+    return [
+      ["mode", "OpenAI API key"],
+      ["source", facts.source],
+    ];
+  }
+  return [
+    ["email", facts.email ?? "not said"],
+    ["plan", facts.plan ?? "not said"],
+    ["account", facts.accountId ?? "not said"],
+    ["mode", "ChatGPT plan"],
+    ["source", facts.source],
+    ["token", tokenRow(facts, nowMs)],
+    ["renewal", facts.canRenew ? "by itself, shortly before the token ends" : "none: it ends with its token"],
+  ];
+}
+
+function tokenRow({ issuedAtMs, renewedAtMs, expiresAtMs }: LoginFacts, nowMs: number): string {
+  const bornMs = issuedAtMs ?? renewedAtMs;
+  const age = bornMs === undefined ? "age unknown" : `${span(nowMs - bornMs)} old`;
+  if (expiresAtMs === undefined) return `${age}, does not say when it ends`;
+  const end = moment(expiresAtMs, nowMs);
+  return expiresAtMs > nowMs
+    ? `${age}, good for ${span(expiresAtMs - nowMs)} (until ${end})`
+    : `${age}, ended ${span(nowMs - expiresAtMs)} ago (${end})`;
+}

@@ -1,0 +1,144 @@
+import { join } from "node:path";
+import type { CredentialProvider } from "../auth/credentials.ts";
+import { openCredentials } from "../auth/index.ts";
+import type { CredentialKeeper } from "../auth/keeper.ts";
+import { installedClientVersion } from "../config/client-version.ts";
+import { loadSettings, type FlagValues, type Loaded } from "../config/load.ts";
+import { codexHome, stateFolder } from "../config/paths.ts";
+import type { Settings } from "../config/settings.ts";
+import { RelayError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { RelayOptions } from "../server/options.ts";
+import { startRelay, type RunningRelay } from "../server/serve.ts";
+import { UpstreamClient } from "../upstream/client.ts";
+import { openEgress, type Egress } from "../upstream/egress.ts";
+import type { LiveUpstreamOptions, UpstreamOptions } from "../upstream/options.ts";
+import { BACKGROUND_VARIABLE } from "./background/explicit-settings.ts";
+import { mostRequests } from "./fetch-limit.ts";
+import { createLog, warnOfText, type AdjustableLog } from "./log.ts";
+import { deferSignals } from "./defer-signals.ts";
+
+/** Everything that a command needs to talk to upstream. */
+export interface Services extends Loaded {
+  readonly log: Log & Partial<Pick<AdjustableLog, "adjust">>;
+  /** The settings as they are by now, by the same flags and environment. Throws `usage`. */
+  readonly reread: () => Promise<Settings>;
+  readonly egress: Egress;
+  readonly credentials: CredentialKeeper;
+  readonly upstream: UpstreamClient;
+  /** What `upstream` was made with. */
+  readonly upstreamOptions: UpstreamOptions;
+}
+
+/** How long a reply's status may be held back: long enough for early failures, too short for a client to give up. */
+const HOLD_MS = 8000;
+
+/** Settings → log, egress, login, upstream. `over` replaces what the environment says (the demo brings its own). */
+export async function wire(
+  flags: FlagValues,
+  env: Record<string, string | undefined>,
+  over: { settings?: Partial<Settings>; tokens?: Record<string, string>; log?: Log } = {},
+): Promise<Services> {
+  // A copy: proxy variables are taken out of the process's own environment below.
+  const environment = { ...env };
+  const loaded = await loadSettings(flags, environment);
+  const overridden = (settings: Settings) => ({ ...settings, ...over.settings });
+  const settings = overridden(loaded.settings);
+  const reread = async () => overridden((await loadSettings(flags, environment)).settings);
+  const format = settings.logFormat ?? (process.stderr.isTTY ? "pretty" : "json");
+  const log = over.log ?? (await createLog({ level: settings.logLevel, format, secrets: secretsOf(settings) }));
+  const egress = openEgress(settings.proxy, env);
+  const credentials = openCredentials({
+    env: over.tokens ?? env,
+    authFile: settings.authFile ?? join(codexHome(env), "auth.json"),
+    isAuthFileNamed: settings.authFile !== undefined,
+    stateDir: settings.stateDir ?? stateFolder(env),
+    tokenUrl: settings.tokenUrl ?? `${settings.issuer}/oauth/token`,
+    clientId: settings.clientId,
+    fetch: egress.fetch,
+    proxyFor: (url) => egress.proxyFor(url),
+    log,
+    onSpending: deferSignals,
+  });
+  const upstreamOptions = await upstreamOptionsOf(settings, env);
+  const upstream = new UpstreamClient({ options: upstreamOptions, credentials, egress, log });
+  return {
+    settings,
+    origins: loaded.origins,
+    log,
+    reread,
+    egress,
+    credentials,
+    upstream,
+    upstreamOptions,
+  };
+}
+
+async function upstreamOptionsOf(
+  settings: Settings,
+  env: Record<string, string | undefined>,
+): Promise<UpstreamOptions> {
+  const home = codexHome(env);
+  return {
+    baseUrl: settings.baseUrl,
+    responsesPath: settings.responsesPath,
+    openaiBaseUrl: settings.openaiBaseUrl,
+    clientVersion: settings.clientVersion ?? (await installedClientVersion(home, env["PATH"] ?? "")),
+    holdMs: HOLD_MS,
+    modelsCacheFile: join(home, "models_cache.json"),
+    ...liveUpstreamOptions(settings),
+  };
+}
+
+/** The part that may change while the relay runs. */
+export function liveUpstreamOptions(settings: Settings): LiveUpstreamOptions {
+  return {
+    lite: settings.lite,
+    firstByteTimeoutMs: settings.firstByteTimeout * 1000,
+    idleTimeoutMs: settings.idleTimeout * 1000,
+    models: settings.models,
+    stopAtPercent: settings.stopAt,
+  };
+}
+
+/** What no log line may hold. */
+export function secretsOf(settings: Settings): (string | undefined)[] {
+  return [settings.apiKey, settings.proxy];
+}
+
+/** Starts listening with what was wired. Throws `start_failed`. */
+export function listen({ settings, upstream, credentials, log }: Services): RunningRelay {
+  warnOfText(log);
+  const instanceId = process.env[BACKGROUND_VARIABLE];
+  return startRelay({ options: relayOptions(settings), upstream, credentials, log, instanceId });
+}
+
+/** Where the settings say to listen. */
+export function addressOf(settings: Settings): { host: string; port: number } {
+  return { host: settings.addr?.host || settings.host, port: settings.addr?.port ?? settings.port };
+}
+
+/** The same, with nobody's login: it answers at the door, and asks upstream nothing. Throws `start_failed`. */
+export function listenWithoutLogin({ settings, upstreamOptions, egress, log }: Services): RunningRelay {
+  const nobody = () => Promise.reject(new RelayError("codex_auth_required", "This relay has no login."));
+  const credentials: CredentialProvider = { current: nobody, recover: nobody };
+  const upstream = new UpstreamClient({ options: upstreamOptions, credentials, egress, log });
+  return startRelay({ options: relayOptions(settings), upstream, credentials, log });
+}
+
+/** Settings of the listening side. */
+export function relayOptions(settings: Settings): RelayOptions {
+  return {
+    ...addressOf(settings),
+    apiKey: settings.apiKey,
+    allowHosts: settings.allowHosts,
+    corsOrigins: settings.corsOrigins,
+    strict: settings.strict,
+    reasoning: settings.reasoning,
+    instructions: settings.instructions ?? "",
+    modelAliases: settings.claudeModels,
+    maxBodyBytes: Math.floor(settings.maxBodyMib * 1024 * 1024),
+    maxRequests: Math.min(settings.maxRequests, mostRequests(process.env)),
+    keepAliveMs: settings.keepAlive * 1000,
+  };
+}

@@ -1,0 +1,298 @@
+import { RelayError, type ErrorCode, type RelayErrorOptions } from "../../lib/errors.ts";
+import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
+import { clientHeaders, upstreamRequestId } from "./headers.ts";
+import { limitsFromHeaders } from "../plan-limits.ts";
+import type { CodexEvent } from "./schema.ts";
+import { responseOf } from "./lenient.ts";
+import { isFailure, type WireEvent } from "./event.ts";
+
+/** What upstream said went wrong, wherever it said it. */
+interface Detail {
+  readonly code: string | undefined;
+  readonly type: string | undefined;
+  readonly message: string | undefined;
+  readonly param: string | undefined;
+  readonly plan: string | undefined;
+  /** Until the limit ends, if upstream says so. */
+  readonly resetsInMs: number | undefined;
+}
+
+const QUOTA = new Set(["usage_limit_reached", "usage_not_included", "insufficient_quota", "deactivated_workspace"]);
+const OVERLOADED = new Set(["server_is_overloaded", "slow_down", "overloaded_error", "model_at_capacity"]);
+const OVERLOADED_WAIT_MS = 5000;
+
+/** Faults of the prompt: repeating the request cannot help. */
+const PROMPT_FAULT =
+  /^(invalid_|image_|unsupported_|missing_|content_policy|string_above|array_above)|_policy(_violation)?$/;
+
+/** The error in an event that ends a reply: `response.failed`, `response.cancelled` or `error` in either form. */
+export function eventFailure(event: CodexEvent, nowMs: number): RelayError {
+  const source = failureSource(event);
+  const detail = readDetail(source, nowMs);
+  if (event.type === "response.cancelled") {
+    return new RelayError("upstream_error", detail.message ?? "Upstream cancelled the response.");
+  }
+  return classify(failureStatus(event), detail, {});
+}
+
+/** The failure that an event reports, if it does. Some transports name every end alike and say only there how it went. */
+export function failureOf(wire: WireEvent, nowMs: number): RelayError | undefined {
+  if (isFailure(wire.type)) return eventFailure(wire.event, nowMs);
+  if (wire.type !== "response.completed" && wire.type !== "response.done") return undefined;
+  const response = responseOf(wire.event);
+  if (response.status !== "failed" && response.status !== "cancelled") return undefined;
+  return eventFailure({ type: `response.${response.status}`, response }, nowMs);
+}
+
+function failureSource(event: CodexEvent): JsonObject {
+  if (event.type === "response.failed") {
+    // Trusted, not validated: even a failure may come without what it ought to have.
+    const response: unknown = event.response;
+    return isObject(response) ? (nestedError(response) ?? {}) : {};
+  }
+  if (event.type === "error") return nestedError(event) ?? event;
+  return {};
+}
+
+function nestedError({ error }: JsonObject): JsonObject | undefined {
+  if (isObject(error)) return error;
+  return typeof error === "string" && error !== "" ? { message: error } : undefined;
+}
+
+function failureStatus(event: CodexEvent): number | undefined {
+  return event.type === "error" ? (event.status ?? event.status_code ?? undefined) : undefined;
+}
+
+/** Upstream stopped in the middle: no terminal event came. Never to be shown as a normal end. */
+export function truncated(cause?: unknown): RelayError {
+  return new RelayError("upstream_stream_truncated", "The upstream stream ended before the response was complete.", {
+    cause,
+  });
+}
+
+export interface HttpFailure {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Body as text; may be HTML. */
+  readonly text: string;
+}
+
+/** An HTTP refusal of upstream, in its `detail` or `error` form, as HTML, or empty. */
+export function httpFailure(reply: HttpFailure, nowMs: number): RelayError {
+  const contentType = reply.headers.get("content-type") ?? "";
+  const isHtml = contentType.includes("html") || /^\s*<(!doctype|html)/i.test(reply.text);
+  if (isHtml || reply.headers.has("cf-mitigated")) return htmlFailure(reply, nowMs);
+  if (reply.status < 400) return redirected(reply.status);
+  const detail = readDetail(errorObject(parseJson(reply.text)), nowMs);
+  const waitMs =
+    detail.resetsInMs ??
+    retryAfterMs(reply.headers, nowMs) ??
+    (reply.status === 429 ? fullWindowMs(reply.headers, nowMs) : undefined);
+  const requestId = upstreamRequestId(reply.headers);
+  return classify(
+    reply.status,
+    { ...detail, resetsInMs: waitMs },
+    {
+      headers: { ...clientHeaders(reply.headers), ...(requestId === undefined ? {} : { "x-request-id": requestId }) },
+      upstreamBody: { status: reply.status, contentType: contentType || "application/json", text: reply.text },
+    },
+  );
+}
+
+function htmlFailure(reply: HttpFailure, nowMs: number): RelayError {
+  if (reply.status === 403 || reply.headers.has("cf-mitigated")) {
+    return new RelayError("upstream_challenge", "Cloudflare blocked the request before it reached the backend.", {
+      hint: "Your network or proxy was challenged; try another network, or set --proxy.",
+    });
+  }
+  const text = `Upstream answered ${reply.status} with a web page instead of JSON.`;
+  return new RelayError("upstream_error", text, wait(retryAfterMs(reply.headers, nowMs)));
+}
+
+/** Never followed, and not passed on either: whoever follows it would take prompt and key along. */
+function redirected(status: number): RelayError {
+  return new RelayError("upstream_error", `Upstream answered ${status}, which leads to another address.`, {
+    hint: "Redirects are not followed: check --base-url, and whether your network sends you to a page of its own.",
+    shouldRetry: false,
+  });
+}
+
+/** Both envelopes of the backend as one object. */
+function errorObject(body: unknown): JsonObject {
+  if (!isObject(body)) return {};
+  const error = body["error"];
+  if (isObject(error)) return error;
+  if (typeof error === "string") return { code: error, message: body["error_description"] ?? error };
+  const detail = body["detail"];
+  if (typeof detail === "string") return { message: detail };
+  if (isObject(detail)) return detail;
+  if (Array.isArray(detail)) return { message: detail.map(validationText).join("; ") };
+  return body;
+}
+
+function validationText(entry: unknown): string {
+  if (!isObject(entry)) return String(entry);
+  const path = Array.isArray(entry["loc"]) ? `${entry["loc"].join(".")}: ` : "";
+  return `${path}${typeof entry["msg"] === "string" ? entry["msg"] : JSON.stringify(entry)}`;
+}
+
+function readDetail(source: JsonObject, nowMs: number): Detail {
+  const inSeconds = source["resets_in_seconds"];
+  const at = source["resets_at"];
+  const message = nonEmptyString(source["message"]);
+  let resetsInMs: number | undefined;
+  if (typeof inSeconds === "number") resetsInMs = inSeconds * 1000;
+  else if (typeof at === "number") resetsInMs = Math.max(0, at * 1000 - nowMs);
+  else resetsInMs = waitInText(message ?? "");
+  return {
+    code: nonEmptyString(source["code"]),
+    type: nonEmptyString(source["type"]),
+    message,
+    param: nonEmptyString(source["param"]),
+    plan: nonEmptyString(source["plan_type"]),
+    resetsInMs,
+  };
+}
+
+const AMOUNT = /(?<![\d.])(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|seconds?|m|min|minutes?|h|hours?|d|days?)(?![a-z])/
+  .source;
+
+/** "try again in 1.5s", "…in 300 ms", "…in 6m12s": the only place where some limits say how long. */
+function waitInText(message: string): number | undefined {
+  const amounts = new RegExp(`try again in\\s+((?:${AMOUNT}[\\s,]*(?:and\\s+)?)+)`, "i").exec(message)?.[1];
+  if (amounts === undefined) return undefined;
+  let waitMs = 0;
+  for (const [, amount, unit = "s"] of amounts.matchAll(new RegExp(AMOUNT, "gi"))) {
+    waitMs += Number(amount) * unitMs(unit.toLowerCase());
+  }
+  return waitMs;
+}
+
+function unitMs(unit: string): number {
+  if (unit.startsWith("ms") || unit.startsWith("milli")) return 1;
+  if (unit.startsWith("s")) return 1000;
+  if (unit.startsWith("m")) return 60_000;
+  return unit.startsWith("h") ? 3_600_000 : 86_400_000;
+}
+
+/** Until the last of the windows that are full ends: what a limit's headers say when its body does not. */
+function fullWindowMs(headers: Headers, nowMs: number): number | undefined {
+  const ends = (limitsFromHeaders(headers, nowMs)?.meters ?? [])
+    .flatMap(({ primary, secondary }) => [primary, secondary])
+    .flatMap((window) => (window && window.usedPercent >= 100 ? (window.resetsAtMs ?? []) : []));
+  return ends.length === 0 ? undefined : Math.max(0, Math.max(...ends) - nowMs);
+}
+
+/** `retry-after-ms`, or `retry-after` in seconds or as a date. */
+function retryAfterMs(headers: Headers, nowMs: number): number | undefined {
+  const inMs = Number(headers.get("retry-after-ms") ?? "");
+  if (inMs > 0) return inMs;
+  const value = headers.get("retry-after");
+  if (value === null) return undefined;
+  if (/^\d+(\.\d+)?$/.test(value)) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
+}
+
+function classify(
+  status: number | undefined,
+  detail: Detail,
+  reply: Pick<RelayErrorOptions, "headers" | "upstreamBody">,
+): RelayError {
+  const name = [detail.code, detail.type].find((word) => word !== undefined && isKnownName(word)) ?? detail.code;
+  const message = detail.message ?? wordless(status, name);
+  const make = (code: ErrorCode, text: string, options: RelayErrorOptions = {}) =>
+    new RelayError(code, text, { ...(name === undefined ? {} : { wireCode: name }), ...reply, ...options });
+  const param = detail.param === undefined ? {} : { param: detail.param };
+
+  if (name === "context_length_exceeded" || /exceeds the context window|maximum context length/i.test(message)) {
+    return make("context_length_exceeded", message, { wireCode: "context_length_exceeded", ...param });
+  }
+  if ((name !== undefined && QUOTA.has(name)) || status === 402) return quotaFailure(make, message, detail);
+  if (name === "rate_limit_exceeded" || status === 429) {
+    return make("rate_limit_exceeded", message, wait(detail.resetsInMs));
+  }
+  if ((name !== undefined && OVERLOADED.has(name)) || /\bat capacity\b/i.test(message)) {
+    return make("overloaded", message, wait(detail.resetsInMs ?? OVERLOADED_WAIT_MS));
+  }
+  if (name === "model_not_found" || /not supported when using Codex with|^Model not found/i.test(message)) {
+    return make("model_not_found", message, { param: "model", wireCode: "model_not_found" });
+  }
+  if (name === "previous_response_not_found") {
+    return make("previous_response_not_found", message, { param: "previous_response_id" });
+  }
+  if (/requires a newer version of Codex/i.test(message)) {
+    return make("upstream_rejected", message, {
+      param: "model",
+      hint: "Set --client-version to that of a current Codex CLI.",
+    });
+  }
+  if (status === 401) {
+    return make("upstream_unauthorized", message, {
+      wireCode: "invalid_api_key",
+      hint: "Run `plansocket login` (or `codex login`) to sign in again.",
+    });
+  }
+  if (status === 403) {
+    const isRegion =
+      name === "unsupported_country_region_territory" || /not supported in your (country|region)/i.test(message);
+    return make(
+      "access_denied",
+      message,
+      isRegion ? { hint: "Set --proxy if your network leaves in another region." } : {},
+    );
+  }
+  if (status === 413) return make("request_too_large", message);
+  if (name !== undefined && PROMPT_FAULT.test(name)) return make("upstream_rejected", message, param);
+  if (status !== undefined && status >= 400 && status < 500 && !/^Not Found$/i.test(message)) {
+    const unsupported = unsupportedParameter(message);
+    return make("upstream_rejected", message, unsupported === undefined ? param : { param: unsupported });
+  }
+  return make("upstream_error", message, wait(detail.resetsInMs));
+}
+
+/** A refusal without a message still has a status, and perhaps a code: all that many clients show. */
+function wordless(status: number | undefined, name: string | undefined): string {
+  return `Upstream refused the request${status === undefined ? "" : ` with ${status}`}${name === undefined ? "" : `: ${name}`}.`;
+}
+
+function isKnownName(word: string): boolean {
+  return (
+    QUOTA.has(word) ||
+    OVERLOADED.has(word) ||
+    word === "rate_limit_exceeded" ||
+    word === "context_length_exceeded" ||
+    word === "model_not_found"
+  );
+}
+
+function wait(ms: number | undefined): { retryAfterMs?: number } {
+  return ms === undefined ? {} : { retryAfterMs: ms };
+}
+
+/** Repeating cannot help before the window resets, so SDKs are told not to try. */
+function quotaFailure(
+  make: (code: ErrorCode, text: string, options?: RelayErrorOptions) => RelayError,
+  message: string,
+  detail: Detail,
+): RelayError {
+  const facts = [
+    detail.plan === undefined ? undefined : `plan ${detail.plan}`,
+    detail.resetsInMs === undefined ? undefined : `resets in ${inWords(detail.resetsInMs)}`,
+  ].filter((fact) => fact !== undefined);
+  const text = facts.length > 0 ? `${message.replace(/\.$/, "")} (${facts.join(", ")}).` : message;
+  return make("quota_exceeded", text, { shouldRetry: false, ...wait(detail.resetsInMs) });
+}
+
+function inWords(ms: number): string {
+  const minutes = Math.ceil(ms / 60_000);
+  const days = Math.floor(minutes / 1440);
+  const hours = Math.floor((minutes % 1440) / 60);
+  const parts = [days > 0 ? `${days} d` : "", hours > 0 ? `${hours} h` : "", `${minutes % 60} min`];
+  return parts.filter((part) => part !== "").join(" ");
+}
+
+/** The field named in "Unsupported parameter: x", which the backend refuses whole requests for. */
+export function unsupportedParameter(message: string): string | undefined {
+  return /^Unsupported parameter:\s*'?([A-Za-z0-9_.[\]]+?)'?\.?$/.exec(message.trim())?.[1];
+}

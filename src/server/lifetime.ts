@@ -1,0 +1,32 @@
+/** How long one request lasts: until its reply is whole, its stream ends, the client leaves or the relay stops. */
+export class RequestLifetime {
+  /** A streamed reply outlives its handler. */
+  isStreaming = false;
+  /** The client hung up before it had everything. */
+  hasClientLeft = false;
+  readonly #controller = new AbortController();
+  readonly #atEnd: (reason: unknown) => void;
+
+  constructor(client: AbortSignal, atEnd: (reason: unknown) => void) {
+    this.#atEnd = atEnd;
+    if (client.aborted) this.#controller.abort(client.reason);
+    else client.addEventListener("abort", () => this.leave(client.reason), { once: true });
+  }
+
+  /** Carried by every upstream call of the request. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** The client is gone. */
+  leave(reason?: unknown): void {
+    this.hasClientLeft = true;
+    this.end(reason);
+  }
+
+  /** Lets go of upstream, whether or not it still sends. */
+  end(reason?: unknown): void {
+    this.#atEnd(reason);
+    this.#controller.abort(reason);
+  }
+}

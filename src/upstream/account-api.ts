@@ -1,0 +1,78 @@
+import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
+import { RelayError } from "../lib/errors.ts";
+import { credentialHeaders } from "./credential-headers.ts";
+import type { HttpTransport } from "./transport/http.ts";
+import type { UpstreamOptions } from "./options.ts";
+import { readRefusal } from "./refusal.ts";
+import { LinkedAbort } from "./transport/linked-abort.ts";
+
+/** For questions beside the traffic, which must not hold it up. */
+export const ASIDE_TIMEOUT_MS = 5000;
+
+export interface QuestionsOptions {
+  readonly credentials: CredentialProvider;
+  readonly line: HttpTransport;
+  /** Headers that name the relay. */
+  readonly identity: Readonly<Record<string, string>>;
+  /** As they are at the time of a question. */
+  readonly options: () => UpstreamOptions;
+  readonly now: () => number;
+}
+
+/** What is asked of the backend beside the traffic: its models, and how full the plan is. Throws RelayError. */
+export class AccountApi {
+  readonly #about: QuestionsOptions;
+
+  constructor(about: QuestionsOptions) {
+    this.#about = about;
+  }
+
+  /** The reply to the question for models, whatever its status. `version` is that of a Codex CLI. */
+  async models(version: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
+    const { options, identity } = this.#about;
+    const url = `${options().baseUrl}/models?client_version=${encodeURIComponent(version)}`;
+    const { response } = await this.#ask(url, { ...identity, ...headers }, signal);
+    return response;
+  }
+
+  /** The plan's windows as the backend tells them, and whose they are. */
+  async usage(signal: AbortSignal): Promise<{ text: string; accountId: string | undefined }> {
+    const { options, now, identity } = this.#about;
+    const { "user-agent": userAgent } = identity;
+    const { baseUrl, idleTimeoutMs } = options();
+    const headers = userAgent === undefined ? {} : { "user-agent": userAgent };
+    const { response, credentials } = await this.#ask(usageUrl(baseUrl), headers, signal);
+    if (!response.ok) throw await readRefusal(response, Math.min(idleTimeoutMs, ASIDE_TIMEOUT_MS), now);
+    return { text: await response.text(), accountId: credentials.accountId };
+  }
+
+  /** One GET of the backend's own, with the two cures that requests have for a 401. */
+  async #ask(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<{ response: Response; credentials: Credentials }> {
+    const { line, options, credentials: provider } = this.#about;
+    let credentials = await provider.current();
+    if (credentials.kind === "api-key") {
+      throw new RelayError("not_found", "An OpenAI API key has no plan, and so neither its models nor its windows.");
+    }
+    const ask = () => {
+      const init = { headers: { ...headers, ...credentialHeaders(credentials), accept: "*/*" } };
+      return line.fetch(url, init, new LinkedAbort(signal), options().firstByteTimeoutMs);
+    };
+    let response = await ask();
+    for (const attempt of [1, 2] as const) {
+      if (response.status !== 401) break;
+      credentials = await provider.recover(credentials, attempt);
+      response = await ask();
+    }
+    return { response, credentials };
+  }
+}
+
+/** Beside the Codex API; a backend of somebody's own, without `/backend-api`, has it elsewhere. */
+function usageUrl(baseUrl: string): string {
+  const root = baseUrl.replace(/\/codex$/, "");
+  return root.includes("/backend-api") ? `${root}/wham/usage` : `${root}/api/codex/usage`;
+}

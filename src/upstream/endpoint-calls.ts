@@ -1,0 +1,90 @@
+import { Upload, type Endpoint, type EndpointCall } from "../codex/wire/endpoint-call.ts";
+import { conversationHeaders } from "../codex/wire/headers.ts";
+import { RelayError } from "../lib/errors.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { parseJsonBytes, writeJson } from "../lib/large-json.ts";
+import { NAME } from "../version.ts";
+
+/** Below the Codex API, or beside it, where only the barest of headers come through. */
+const BESIDE = new Set<Endpoint>(["/transcribe"]);
+
+/** In bytes. Ten images of the largest size, in base64, are far less. */
+const LARGEST_ANSWER = 256 * 1024 * 1024;
+
+/**
+ * Headers of an errand before credentials and content. `identity` names the relay; `conversation` is a UUID, that of
+ * the conversation or, for images, of this one turn.
+ */
+export function errandHeaders(
+  { endpoint }: EndpointCall,
+  identity: Readonly<Record<string, string>>,
+  conversation: string,
+): Record<string, string> {
+  if (BESIDE.has(endpoint)) return { "user-agent": identity["user-agent"] ?? NAME };
+  if (endpoint.startsWith("/images/")) return { ...identity, "x-codex-image-turn-id": conversation };
+  return { ...identity, ...conversationHeaders(conversation) };
+}
+
+export function errandUrl({ endpoint }: EndpointCall, baseUrl: string): string {
+  return (BESIDE.has(endpoint) ? baseUrl.replace(/\/codex$/, "") : baseUrl) + endpoint;
+}
+
+/** The body anew for each attempt, as a form is spent when it was sent. */
+export async function errandBody(
+  body: Readonly<JsonObject>,
+): Promise<{ body: string | Uint8Array<ArrayBuffer> | FormData; headers: Record<string, string> }> {
+  const entries = Object.entries(body);
+  if (!entries.some(([, value]) => value instanceof Upload)) {
+    return { body: await writeJson(body), headers: { "content-type": "application/json" } };
+  }
+  const form = new FormData();
+  for (const [name, value] of entries) {
+    if (value instanceof Upload) form.append(name, new Blob([value.bytes], { type: value.type }), value.name);
+    else form.append(name, String(value));
+  }
+  // fetch names the boundary itself.
+  return { body: form, headers: {} };
+}
+
+/** The JSON object that a reply holds. Throws when it holds none, is too large, or stops for `idleTimeoutMs`. */
+export async function readAnswer(response: Response, idleTimeoutMs: number): Promise<JsonObject> {
+  const answer = await parseJsonBytes(await bytesOf(response, idleTimeoutMs)).catch(() => undefined);
+  if (isObject(answer)) return answer;
+  const type = response.headers.get("content-type") ?? "nothing";
+  // The work was done and is paid for: asking again would do it twice.
+  throw new RelayError("upstream_error", `Upstream answered with ${type} instead of a JSON object.`, {
+    shouldRetry: false,
+  });
+}
+
+async function bytesOf(response: Response, idleTimeoutMs: number): Promise<Uint8Array> {
+  const reader = (response.body ?? new Blob().stream()).getReader();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  let hasStopped = false;
+  const timer = setTimeout(() => {
+    hasStopped = true;
+    void reader.cancel().catch(() => {});
+  }, idleTimeoutMs);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      timer.refresh();
+      size += value.byteLength;
+      if (size > LARGEST_ANSWER) {
+        void reader.cancel().catch(() => {});
+        throw new RelayError("upstream_error", "Upstream sent an answer that is too large.", { shouldRetry: false });
+      }
+      chunks.push(value);
+    }
+  } catch (error) {
+    if (error instanceof RelayError) throw error;
+    throw new RelayError("upstream_stream_truncated", "Upstream's answer was broken off.", { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+  if (!hasStopped) return Buffer.concat(chunks);
+  const seconds = Math.round(idleTimeoutMs / 1000);
+  throw new RelayError("upstream_timeout", `Upstream's answer stopped for ${seconds} seconds.`);
+}

@@ -1,0 +1,60 @@
+import { RelayError } from "../../lib/errors.ts";
+import { unreachable } from "../../lib/unreachable.ts";
+import type { Egress } from "../egress.ts";
+import type { LinkedAbort } from "./linked-abort.ts";
+
+/** Bun's fetch lets go of a connection that nobody has used for this long. */
+const POOL_MS = 5 * 60_000;
+
+/** The line to upstream: how long it may be silent, whether its old connections are any good, and what ails it. */
+export class HttpTransport {
+  readonly #egress: Egress;
+  readonly #now: () => number;
+  /** When a connection last failed or stayed silent. */
+  #brokenAtMs: number | undefined;
+
+  constructor(egress: Egress, now: () => number) {
+    this.#egress = egress;
+    this.#now = now;
+  }
+
+  /**
+   * fetch with a limit on the wait for response headers. Throws `upstream_timeout` and `upstream_unreachable`; a cut of
+   * the linkedAbort throws its reason.
+   */
+  async fetch(url: string, init: RequestInit, linkedAbort: LinkedAbort, limitMs: number): Promise<Response> {
+    let isSilent = false;
+    const timer = setTimeout(() => {
+      isSilent = true;
+      linkedAbort.abort();
+    }, limitMs);
+    try {
+      return await this.#egress.fetch(url, {
+        ...init,
+        ...(this.#distrustsPool() ? { keepalive: false } : {}),
+        signal: linkedAbort.signal,
+      });
+    } catch (error) {
+      if (linkedAbort.signal.aborted && !isSilent) throw error;
+      this.#brokenAtMs = this.#now();
+      if (isSilent) {
+        const seconds = Math.round(limitMs / 1000);
+        throw new RelayError("upstream_timeout", `Upstream did not answer within ${seconds} seconds.`, {
+          cause: error,
+        });
+      }
+      throw unreachable(error, new URL(url).host, this.#egress.proxyFor(url));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * After a sleep or a change of network all connections that wait for another request are dead, not just the one that
+   * showed it: until they are gone, each request gets a connection of its own.
+   */
+  #distrustsPool(): boolean {
+    // Either way: a clock may be set back.
+    return this.#brokenAtMs !== undefined && Math.abs(this.#now() - this.#brokenAtMs) < POOL_MS;
+  }
+}

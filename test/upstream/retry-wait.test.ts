@@ -1,0 +1,24 @@
+import { expect, test } from "bun:test";
+import { RelayError } from "../../src/lib/errors.ts";
+import { retryWaitMs } from "../../src/upstream/retry-wait.ts";
+
+test("overload and server errors are tried again, a little later each time", () => {
+  const error = new RelayError("overloaded", "busy");
+  expect([0, 1, 2, 3].map((attempt) => retryWaitMs(error, attempt, 0.5))).toEqual([200, 400, 800, undefined]);
+});
+
+test.each([
+  "quota_exceeded",
+  "rate_limit_exceeded",
+  "upstream_rejected",
+  "upstream_timeout",
+  "upstream_stream_truncated",
+] as const)("%s is not", (code) => {
+  expect(retryWaitMs(new RelayError(code, "x"), 0, 0)).toBeUndefined();
+});
+
+test("a server in trouble is given the time that it asks for, or left to the client", () => {
+  const asks = (retryAfterMs: number) => new RelayError("upstream_error", "x", { retryAfterMs });
+  expect(retryWaitMs(asks(1500), 0, 0.5)).toBe(1500);
+  expect(retryWaitMs(asks(11_000), 0, 0.5)).toBeUndefined();
+});
