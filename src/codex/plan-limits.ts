@@ -23,7 +23,7 @@ export interface PlanMeter {
   readonly isReached: boolean | undefined;
 }
 
-export interface PlanCredits {
+interface PlanCredits {
   readonly hasCredits: boolean;
   readonly isUnlimited: boolean;
   /** As upstream writes it, `12.5`. */
@@ -43,7 +43,7 @@ export interface PlanLimits {
 }
 
 /** The meter of the plan itself. */
-export const MAIN_METER = "codex";
+const MAIN_METER = "codex";
 
 const WINDOW_HEADER = /^x-codex-(?:(.+)-)?(primary|secondary)-used-percent$/;
 

@@ -5,7 +5,7 @@ import { configFile } from "./paths.ts";
 import { SETTINGS, type Setting, type SettingName, type Settings } from "./settings.ts";
 
 /** Where a value came from: `--port`, `PLANSOCKET_PORT`, `config.json` or `default`. */
-export type Origins = Readonly<Record<SettingName, string>>;
+type Origins = Readonly<Record<SettingName, string>>;
 
 export interface Loaded {
   readonly settings: Settings;

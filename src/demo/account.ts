@@ -19,7 +19,7 @@ export interface Windows {
   readonly secondary: number;
 }
 
-export const USUAL_WINDOWS: Windows = { primary: 12, secondary: 34 };
+const USUAL_WINDOWS: Windows = { primary: 12, secondary: 34 };
 
 /** What replies say about the plan. `plan` is the account's. */
 export function limitHeaders(plan: string, nowMs: number, windows: Windows = USUAL_WINDOWS): Record<string, string> {

@@ -27,7 +27,7 @@ export interface DemoBackendOptions {
 }
 
 /** Who signs in; whatever is left out is made up. */
-export interface LoginOptions {
+interface LoginOptions {
   readonly accountId?: string;
   readonly plan?: string;
   readonly email?: string;
@@ -79,7 +79,7 @@ export interface DemoBackend {
 }
 
 /** How often each endpoint was called, refused calls included. */
-export interface Counts {
+interface Counts {
   responses: number;
   compactions: number;
   models: number;

@@ -16,11 +16,7 @@ import { TINY_PNG } from "./tools.ts";
 import type { Vault } from "./vault.ts";
 
 /** Streams events to the client of one request. */
-export type Send = (
-  events: Iterable<JsonObject>,
-  shape: StreamShape,
-  headers: Record<string, string>,
-) => Promise<Response>;
+type Send = (events: Iterable<JsonObject>, shape: StreamShape, headers: Record<string, string>) => Promise<Response>;
 
 export interface ApiCall {
   readonly request: Request;

@@ -34,7 +34,7 @@ export type Script = (
 };
 
 /** How a request with this fault ends for whoever asked the backend. */
-export type Outcome = "answer" | "refusal" | "http" | "failed" | "incomplete" | "truncated" | "dropped" | "hangs";
+type Outcome = "answer" | "refusal" | "http" | "failed" | "incomplete" | "truncated" | "dropped" | "hangs";
 
 export interface Fault {
   readonly outcome: Outcome;
@@ -216,7 +216,7 @@ export function faultIn(prompt: string): { name: FaultName; isOnce: boolean } | 
 }
 
 /** The reply to a plan without any quota left, with all the headers that come along. */
-export function usageLimit(nowMs: number, resetsInSeconds = 13_872): Script {
+function usageLimit(nowMs: number, resetsInSeconds = 13_872): Script {
   const error = {
     type: "usage_limit_reached",
     message: "The usage limit has been reached",

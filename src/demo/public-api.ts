@@ -5,7 +5,7 @@ import { type NextId, pieces } from "./output.ts";
 import { countTokens, replyEvents } from "./reply.ts";
 
 /** Sends events as a stream; the backend keeps count of it. */
-export type SendEvents = (events: Iterable<JsonObject>, isChat: boolean) => Promise<Response>;
+type SendEvents = (events: Iterable<JsonObject>, isChat: boolean) => Promise<Response>;
 
 export interface PublicFacts {
   readonly nowMs: number;

@@ -21,7 +21,7 @@ export function logRequest(record: RequestRecord, log: Log): void {
 }
 
 /** The facts of a request, flat, in the order in which people ask for them. */
-export function requestFields(record: RequestRecord): LogFields {
+function requestFields(record: RequestRecord): LogFields {
   const { start, tokens } = record;
   return {
     method: start.method.slice(0, LONGEST_NAME),

@@ -1,6 +1,6 @@
 import { isLoopbackName } from "../lib/host.ts";
 
-export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 
 /** The one way out: login, refresh and traffic all leave through it, so that all use the same proxy. */
 export interface Egress {

@@ -1,5 +1,5 @@
 /** Which Responses envelope a model gets: `auto` follows the catalogue, the rest is set by hand for single models. */
-export interface LiteChoice {
+interface LiteChoice {
   readonly default: "auto" | "on" | "off";
   /** By model id; wins over the default. */
   readonly models: Readonly<Record<string, "on" | "off">>;

@@ -14,7 +14,7 @@ const SPOKEN = await Promise.all(
   DIALECTS.map(async (dialect) => ({ route: dialect.paths[0] ?? "", protocol: await dialect.load() })),
 );
 
-export const CASES = join(import.meta.dir, "../fixtures/cases");
+const CASES = join(import.meta.dir, "../fixtures/cases");
 
 /** One conversation, as the backend sent it and as one dialect asked for it. */
 export interface Case {
@@ -75,7 +75,7 @@ export function contextOf(settings: Case["settings"], memory = new ReasoningStor
 }
 
 /** A tape as network reads, cut at the given places. */
-export function cut(tape: Uint8Array, places: readonly number[]): ReadableStream<Uint8Array> {
+function cut(tape: Uint8Array, places: readonly number[]): ReadableStream<Uint8Array> {
   const ends = [...new Set(places.map((place) => place % tape.length))].toSorted((a, b) => a - b);
   return new ReadableStream({
     start(controller) {

@@ -5,7 +5,7 @@ import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
 import { CommandHome } from "./cli.ts";
 import { jwt } from "./token-server.ts";
 
-export interface Check {
+interface Check {
   readonly id: string;
   readonly status: string;
   readonly summary: string;

@@ -10,7 +10,7 @@ import { EXCHANGES } from "../../src/protocols/index.ts";
 import type { Context } from "../../src/protocols/protocol.ts";
 import { contextOf, eventsOf } from "./cases.ts";
 
-export const EXCHANGE_CASES = join(import.meta.dir, "../fixtures/exchanges");
+const EXCHANGE_CASES = join(import.meta.dir, "../fixtures/exchanges");
 
 /** What the backend answers to one step: JSON, a refusal, or (true) the tape beside it. */
 interface Reply {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** How the archive of a release goes wrong on its way. */
-export type ArchiveFault = "cut" | "stall" | "changed" | "empty";
+type ArchiveFault = "cut" | "stall" | "changed" | "empty";
 
 export interface Releases {
   /** For PLANSOCKET_RELEASES_URL. */
@@ -24,7 +24,7 @@ export interface Releases {
 export const THIS_PLATFORM = `${process.platform}-${process.arch}`;
 
 /** A shell script that passes for the executable of a version. */
-export const programOf = (version: string) =>
+const programOf = (version: string) =>
   `#!/bin/sh\n[ "$1" = --version ] && echo "plansocket ${version} (abc1234)" && exit\necho "ran $*"\n`;
 
 /** A release server on a free port of 127.0.0.1, in the layout of a repository's releases. */

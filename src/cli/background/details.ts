@@ -141,7 +141,7 @@ async function metricsAt(url: string, apiKey: string | undefined): Promise<unkno
 }
 
 /** Whatever is counted, by its own name: numbers in a row, groups of numbers in one line. */
-export function metricsLines(metrics: unknown): string[] {
+function metricsLines(metrics: unknown): string[] {
   if (!isObject(metrics)) return [];
   const rows = Object.entries(metrics).map(([name, value]) => [name.replaceAll("_", " "), groupText(value)] as const);
   const width = Math.max(0, ...rows.map(([name]) => name.length));

@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, fstatSync, renameSync, statSync, truncateSync
 import { open, readFile } from "node:fs/promises";
 
 /** Size at which a log is put aside. */
-export const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
+const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
 /** Older logs that stay, as `.1` (the newest) to `.3`. */
 const OLDER_LOGS = 3;
 const CHECK_MS = 10_000;

@@ -1,6 +1,6 @@
 import { toRelayError } from "../../lib/errors.ts";
 
-export type Status = "ok" | "warn" | "fail" | "skip";
+type Status = "ok" | "warn" | "fail" | "skip";
 
 /** What one check found. */
 export interface Finding {

@@ -6,7 +6,7 @@ import { RelayError } from "../../lib/errors.ts";
 
 /** As shells say it. */
 export const EXIT_NOT_FOUND = 127;
-export const EXIT_NOT_EXECUTABLE = 126;
+const EXIT_NOT_EXECUTABLE = 126;
 
 /** Sent on to the command; the two that a terminal's keys send are told apart below. */
 const FORWARDED = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;

@@ -14,7 +14,7 @@ export type Session = Pick<Target, "origin" | "v1" | "key" | "model" | "smallMod
 };
 
 /** A command line and the variables that it gets beside the general ones; undefined takes one away. */
-export interface Adapted {
+interface Adapted {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
 }

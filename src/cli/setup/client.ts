@@ -31,7 +31,7 @@ export interface TargetModel {
 }
 
 /** One file of the client, and how its text changes. */
-export interface FileEdit {
+interface FileEdit {
   readonly path: string;
   /** From the text that is there ("" where there is no file) to the one that should be. Throws `setup_failed`. */
   readonly edit: (before: string) => string;

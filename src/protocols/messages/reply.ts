@@ -15,7 +15,7 @@ import { toToolUseId } from "./tool-ids.ts";
 import { renamedTools } from "./tools.ts";
 import { toMessagesUsage, type MessagesUsage } from "./usage.ts";
 
-export type StopReason = "end_turn" | "tool_use" | "max_tokens" | "stop_sequence" | "refusal";
+type StopReason = "end_turn" | "tool_use" | "max_tokens" | "stop_sequence" | "refusal";
 
 /** How a message ended. */
 export interface MessageEnd {

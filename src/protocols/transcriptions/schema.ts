@@ -4,7 +4,7 @@ import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { missing, unknownValue, wrongType } from "../refuse.ts";
 
 const FORMATS = ["json", "text", "verbose_json"] as const;
-export type TranscriptFormat = (typeof FORMATS)[number];
+type TranscriptFormat = (typeof FORMATS)[number];
 
 /** Formats whose every line has a time, or a speaker: the backend says neither. */
 const TIMED = new Set(["srt", "vtt", "diarized_json"]);
