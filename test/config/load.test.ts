@@ -195,13 +195,13 @@ test("the client version is that of the model cache, else of the installed CLI, 
   expect(await installedClientVersion(home, bin)).toBe("0.168.0");
 });
 
-test("README's table of settings is the schema's", async () => {
-  const readme = await Bun.file(join(import.meta.dir, "../../README.md")).text();
+test("the reference of settings in .github/SETTINGS.md is the table in the code", async () => {
+  const reference = await Bun.file(join(import.meta.dir, "../../.github/SETTINGS.md")).text();
   for (const setting of Object.values<Setting>(SETTINGS)) {
     const flags = setting.flags.length > 0 ? setting.flags.map((flag) => `\`${flag}\``).join(", ") : "–";
     const variables = setting.env.length > 0 ? setting.env.map((variable) => `\`${variable}\``).join(", ") : "–";
     const usual = defaultText(setting) || (setting.value === undefined ? "off" : "none");
-    expect(readme).toContain(
+    expect(reference).toContain(
       `| ${flags} | ${variables} | ${usual} | ${setting.help.replaceAll("|", String.raw`\|`)} |`,
     );
   }

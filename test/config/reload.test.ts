@@ -22,8 +22,8 @@ test("the same again is no change", async () => {
   expect(reload(before, after)).toMatchObject({ taken: [], waiting: [] });
 });
 
-test("README says which they are", async () => {
-  const readme = await Bun.file(join(import.meta.dir, "../../README.md")).text();
+test(".github/SETTINGS.md says which settings are read again on SIGHUP", async () => {
+  const reference = await Bun.file(join(import.meta.dir, "../../.github/SETTINGS.md")).text();
   const keys = RELOADABLE.map((name) => `\`${SETTINGS[name].key}\``).join(", ");
-  expect(readme.includes(`takes over ${keys}`)).toBe(true);
+  expect(reference.includes(`takes over ${keys}`)).toBe(true);
 });
