@@ -3,7 +3,8 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { Upload } from "../src/codex/wire/endpoint-call.ts";
 import { RelayError } from "../src/lib/errors.ts";
-import type { Exchange } from "../src/protocols/exchange.ts";
+import type { Answer, Exchange } from "../src/protocols/exchange.ts";
+import { SSE } from "../src/server/frames.ts";
 import { contextOf, eventsOf } from "./support/cases.ts";
 import { loadExchangeCases, played, type ExchangeCase } from "./support/exchanges.ts";
 
@@ -32,7 +33,7 @@ const refusal = (one: ExchangeCase, error: RelayError) =>
 
 function exchangeOf({ protocol, request }: ExchangeCase): Exchange | RelayError {
   try {
-    return protocol.toExchange(protocol.parse(request), contextOf({}));
+    return protocol.read(request, contextOf({}));
   } catch (error) {
     if (error instanceof RelayError) return error;
     throw error;
@@ -42,18 +43,27 @@ function exchangeOf({ protocol, request }: ExchangeCase): Exchange | RelayError 
 async function streamed(one: ExchangeCase, places: readonly number[] = []): Promise<string> {
   const exchange = exchangeOf(one);
   if (exchange instanceof RelayError || !("translation" in exchange.way)) throw new Error("the case is no stream");
-  const { stream } = exchange.way;
   let frames = "";
+  const stream = exchange.way.stream((frame) => {
+    frames += SSE.write(frame);
+  });
   try {
     for (const event of await eventsOf(one.tape, places)) {
-      frames += stream.onEvent(event);
+      stream.onEvent(event);
       if (stream.isDone) return frames;
     }
-    return frames + stream.onEnd();
+    stream.onEnd();
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
-    return frames + stream.onFailure(error, "0123456789abcdef");
+    stream.onFailure(error, "0123456789abcdef");
   }
+  return frames;
+}
+
+/** An answer as the client gets it. */
+function written(answer: Answer): unknown {
+  if (!("frames" in answer)) return answer;
+  return { text: answer.frames.map((frame) => SSE.write(frame)).join(""), contentType: SSE.contentType };
 }
 
 describe.each(loadExchangeCases().map((one) => [one.name, one] as const))("%s", (_name, one) => {
@@ -70,7 +80,7 @@ describe.each(loadExchangeCases().map((one) => [one.name, one] as const))("%s", 
     }
     const { steps, answer } = await played(one);
     compare(one, "steps.json", pretty({ ...facts, steps }));
-    compare(one, "response.json", answer instanceof RelayError ? undefined : pretty(answer));
+    compare(one, "response.json", answer instanceof RelayError ? undefined : pretty(written(answer)));
     compare(one, "error.json", answer instanceof RelayError ? refusal(one, answer) : undefined);
   });
 

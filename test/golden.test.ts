@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { RelayError } from "../src/lib/errors.ts";
-import { contextOf, eventsOf, loadCases, refusalBody, streamed, whole, type Case } from "./support/cases.ts";
+import { asked, contextOf, eventsOf, loadCases, refusalBody, streamed, whole, type Case } from "./support/cases.ts";
 
 /** Rewrites the expected files; the diff is the review. */
 const isUpdating = process.env["UPDATE_GOLDEN"] === "1";
@@ -22,7 +22,7 @@ const pretty = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
 
 function translated({ protocol, request, settings }: Case) {
   try {
-    const { body, dropped, changed } = protocol.toCodex(protocol.parse(request), contextOf(settings));
+    const { body, dropped, changed } = asked(protocol, request, contextOf(settings)).translation;
     return { body, adjusted: [...dropped, ...changed].toSorted() };
   } catch (error) {
     if (error instanceof RelayError) return error;
@@ -41,7 +41,7 @@ describe.each(cases.map((one) => [one.name, one] as const))("%s", (_name, one) =
     compare(one, "codex.json", request instanceof RelayError ? undefined : pretty(request));
   });
 
-  const streamFile = one.protocol.streamContentType.includes("ndjson") ? "stream.ndjson" : "stream.sse";
+  const streamFile = one.protocol.streamFormat === "ndjson" ? "stream.ndjson" : "stream.sse";
 
   test("streamed and whole", async () => {
     if (request instanceof RelayError) {

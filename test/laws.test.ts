@@ -11,7 +11,7 @@ const runs = Number(process.env["LAW_RUNS"] ?? 15);
 
 function isAccepted({ protocol, request, settings }: Case): boolean {
   try {
-    protocol.toCodex(protocol.parse(request), contextOf(settings));
+    protocol.read(request, contextOf(settings));
     return true;
   } catch {
     return false;

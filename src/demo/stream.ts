@@ -1,5 +1,5 @@
 import type { JsonObject } from "../lib/json.ts";
-import { eventFrame } from "../lib/sse.ts";
+import { sseText } from "../lib/sse.ts";
 
 /** How a reply goes over the wire. Everything off is how the backend usually sends. */
 export interface StreamShape {
@@ -149,7 +149,7 @@ export class EventStream {
     const type = String(event["type"]);
     // After the first comma, which always follows the type, JSON allows a line break.
     const lines = splitData === true ? data.replace(",", ",\ndata: ") : data;
-    let frame = noEventLines === true ? `data: ${lines}\n\n` : eventFrame(type, lines);
+    let frame = noEventLines === true ? `data: ${lines}\n\n` : sseText(type, lines);
     if (comments === true) frame = `: still here\n\n${frame}`;
     if (noise === true) frame += NOISE;
     return crlf === true ? frame.replaceAll("\n", "\r\n") : frame;

@@ -1,15 +1,7 @@
-/** A comment frame: every SSE client ignores it, while `event: ping` or `data: {}` make several SDKs throw. */
-export const KEEP_ALIVE_FRAME = ": keepalive\n\n";
+/** A comment: every SSE client ignores it, while `event: ping` or `data: {}` make several SDKs throw. */
+export const SSE_COMMENT = ": keepalive\n\n";
 
-/** Ends a Chat Completions or Completions stream. */
-export const DONE_FRAME = "data: [DONE]\n\n";
-
-/** One `data:` frame. `data` must hold no line break, as JSON never does. */
-export function dataFrame(data: string): string {
-  return `data: ${data}\n\n`;
-}
-
-/** One named frame, for dialects whose clients read the `event:` line. */
-export function eventFrame(name: string, data: string): string {
-  return `event: ${name}\ndata: ${data}\n\n`;
+/** One server-sent event. `data` must hold no line break, as JSON never does. */
+export function sseText(event: string | undefined, data: string): string {
+  return event === undefined ? `data: ${data}\n\n` : `event: ${event}\ndata: ${data}\n\n`;
 }

@@ -1,45 +1,37 @@
 import type { AnswerReader } from "../codex/output/answer.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
 import type { RelayError } from "../lib/errors.ts";
-import type { ClientBody, ClientStream } from "./protocol.ts";
+import type { ClientBody, ClientStream, Send } from "./protocol.ts";
 
 /** A streamed reply that is written as its reader tells the answer. */
 export abstract class AnswerStream implements ClientStream {
   protected abstract readonly reader: AnswerReader;
-  #frames = "";
+  protected readonly send: Send;
   #hasFailed = false;
+
+  constructor(send: Send) {
+    this.send = send;
+  }
 
   get isDone(): boolean {
     return this.#hasFailed || this.reader.isDone;
   }
 
-  onEvent(event: WireEvent): string {
+  onEvent(event: WireEvent): void {
     this.reader.onEvent(event);
-    return this.#take();
   }
 
-  onEnd(): string {
+  onEnd(): void {
     this.reader.onEnd();
-    return this.#take();
   }
 
-  onFailure(error: RelayError, requestId: string): string {
+  onFailure(error: RelayError, requestId: string): void {
     this.#hasFailed = true;
-    return this.#take() + this.failure(error, requestId);
+    this.fail(error, requestId);
   }
 
-  /** How the stream ends when it fails in the middle. */
-  protected abstract failure(error: RelayError, requestId: string): string;
-
-  protected write(frame: string): void {
-    this.#frames += frame;
-  }
-
-  #take(): string {
-    const frames = this.#frames;
-    this.#frames = "";
-    return frames;
-  }
+  /** Sends how the stream ends when it fails in the middle. */
+  protected abstract fail(error: RelayError, requestId: string): void;
 }
 
 /** A whole reply: the fold of the very pieces that a stream would have sent. */

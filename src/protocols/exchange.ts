@@ -1,12 +1,15 @@
 import type { EndpointCall } from "../codex/wire/endpoint-call.ts";
 import type { JsonObject } from "../lib/json.ts";
-import type { ClientStream, Context, ErrorFormat, ProtocolEntry, Translation } from "./protocol.ts";
+import type { ClientStream, Context, ErrorFormat, MadeFrame, ProtocolEntry, Send, Translation } from "./protocol.ts";
 
 /** One step of a dialogue with the backend: one of its other endpoints, or a whole response. */
 export type Step = { readonly errand: EndpointCall } | { readonly translation: Translation };
 
-/** What the client gets: JSON, or a text of another type. */
-export type Answer = { readonly json: object } | { readonly text: string; readonly contentType: string };
+/** What the client gets: JSON, a text of another type, or a stream of which every event is known at once. */
+export type Answer =
+  | { readonly json: object }
+  | { readonly text: string; readonly contentType: string }
+  | { readonly frames: readonly MadeFrame[] };
 
 /**
  * What the backend is asked, one question after the other, and what is made of its answers. Pure: it is given every
@@ -26,18 +29,16 @@ export interface Exchange {
   readonly conversation?: string;
   readonly way:
     | { readonly dialogue: Dialogue }
-    | { readonly translation: Translation; readonly stream: ClientStream; readonly contentType: string };
+    | { readonly translation: Translation; readonly stream: (send: Send) => ClientStream };
 }
 
 /** A dialect of requests that other endpoints of the backend answer. Pure, like every Protocol. */
-export interface ExchangeProtocol<Request = unknown> extends ErrorFormat {
+export interface ExchangeProtocol extends ErrorFormat {
   readonly name: string;
   /** Bodies come as multipart forms: `{name: text | Upload}`, a list where a name comes again or ends in `[]`. */
   readonly takesForms: "always" | "also" | "never";
-  /** Body from outside → request. Throws RelayError with `param`. */
-  parse(body: unknown): Request;
-  /** Throws RelayError for what the backend cannot do. */
-  toExchange(request: Request, context: Context): Exchange;
+  /** A body from outside, understood. Throws RelayError with `param`, also for what the backend cannot do. */
+  read(body: unknown, context: Context): Exchange;
 }
 
 /** The same before anybody speaks it. */

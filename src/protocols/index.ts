@@ -1,5 +1,5 @@
-import type { ExchangeDialect, ExchangeProtocol } from "./exchange.ts";
-import type { Dialect, Protocol } from "./protocol.ts";
+import type { ExchangeDialect } from "./exchange.ts";
+import type { Dialect } from "./protocol.ts";
 
 /** The dialects that the relay speaks. A new one is one folder and one entry here. */
 export const DIALECTS: readonly Dialect[] = [
@@ -7,20 +7,20 @@ export const DIALECTS: readonly Dialect[] = [
     name: "chat",
     paths: ["/v1/chat/completions"],
     isOpenai: true,
-    load: once(() => import("./chat/index.ts").then(({ chat }) => chat as Protocol)),
+    load: once(() => import("./chat/index.ts").then(({ chat }) => chat)),
   },
   {
     name: "responses",
     paths: ["/v1/responses"],
     asides: ["POST /v1/responses/input_tokens"],
     isOpenai: true,
-    load: once(() => import("./responses/index.ts").then(({ responses }) => responses as Protocol)),
+    load: once(() => import("./responses/index.ts").then(({ responses }) => responses)),
   },
   {
     name: "completions",
     paths: ["/v1/completions"],
     isOpenai: true,
-    load: once(() => import("./completions/index.ts").then(({ completions }) => completions as Protocol)),
+    load: once(() => import("./completions/index.ts").then(({ completions }) => completions)),
   },
   {
     name: "ollama",
@@ -28,13 +28,13 @@ export const DIALECTS: readonly Dialect[] = [
     asides: ["GET /api/tags", "GET /api/ps", "GET /api/version", "POST /api/show"],
     isOpenai: false,
     isSpokenBy: (_headers, path) => path.startsWith("/api/"),
-    load: once(() => import("./ollama/index.ts").then(({ ollamaChat }) => ollamaChat as Protocol)),
+    load: once(() => import("./ollama/index.ts").then(({ ollamaChat }) => ollamaChat)),
   },
   {
     name: "ollama-generate",
     paths: ["/api/generate"],
     isOpenai: false,
-    load: once(() => import("./ollama/index.ts").then(({ ollamaGenerate }) => ollamaGenerate as Protocol)),
+    load: once(() => import("./ollama/index.ts").then(({ ollamaGenerate }) => ollamaGenerate)),
   },
   {
     name: "messages",
@@ -42,7 +42,7 @@ export const DIALECTS: readonly Dialect[] = [
     asides: ["POST /v1/messages/count_tokens"],
     isOpenai: false,
     isSpokenBy: (headers) => headers.has("anthropic-version"),
-    load: once(() => import("./messages/index.ts").then(({ messages }) => messages as Protocol)),
+    load: once(() => import("./messages/index.ts").then(({ messages }) => messages)),
   },
 ];
 
@@ -52,27 +52,25 @@ export const EXCHANGES: readonly ExchangeDialect[] = [
     name: "compact",
     paths: ["/v1/responses/compact"],
     isOpenai: true,
-    load: once(() => import("./responses/compact.ts").then(({ compact }) => compact as ExchangeProtocol)),
+    load: once(() => import("./responses/compact.ts").then(({ compact }) => compact)),
   },
   {
     name: "image-generations",
     paths: ["/v1/images/generations"],
     isOpenai: true,
-    load: once(() => import("./images/index.ts").then(({ imageGenerations: images }) => images as ExchangeProtocol)),
+    load: once(() => import("./images/index.ts").then(({ imageGenerations }) => imageGenerations)),
   },
   {
     name: "image-edits",
     paths: ["/v1/images/edits"],
     isOpenai: true,
-    load: once(() => import("./images/index.ts").then(({ imageEdits: images }) => images as ExchangeProtocol)),
+    load: once(() => import("./images/index.ts").then(({ imageEdits }) => imageEdits)),
   },
   {
     name: "transcriptions",
     paths: ["/v1/audio/transcriptions"],
     isOpenai: true,
-    load: once(() =>
-      import("./transcriptions/index.ts").then(({ transcriptions: audio }) => audio as ExchangeProtocol),
-    ),
+    load: once(() => import("./transcriptions/index.ts").then(({ transcriptions }) => transcriptions)),
   },
 ];
 

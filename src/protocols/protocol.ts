@@ -45,17 +45,32 @@ export interface Translation {
 }
 
 /**
- * State of one streamed reply. Every method returns the frames to send now, joined ("" for none).
- * `onEvent` throws RelayError when upstream reports a failure; frames already returned stay sent.
+ * One event of a streamed reply, before the edge writes it as SSE, as a line of NDJSON, or as a WebSocket message: an
+ * event of upstream's that passes as its bytes are, or one that the relay makes.
  */
+export type Frame = WireEvent | MadeFrame;
+
+/** An event that the relay makes. */
+export interface MadeFrame {
+  /** The name, for dialects whose clients read it. */
+  readonly event?: string;
+  /** An object, or its JSON on one line where writing that is cheaper; `[DONE]` is the only text that is no JSON. */
+  readonly data: object | string;
+}
+
+/** Takes a frame on its way to the client. */
+export type Send = (frame: Frame) => void;
+
+/** State of one streamed reply, whose frames go to the `Send` that it was opened with. */
 export interface ClientStream {
   /** True after the last frame: upstream may be let go even if it still sends. */
   readonly isDone: boolean;
-  onEvent(event: WireEvent): string;
+  /** Throws RelayError when upstream reports a failure; frames already sent stay sent. */
+  onEvent(event: WireEvent): void;
   /** Upstream ended. Throws `upstream_stream_truncated` if it ended too early. */
-  onEnd(): string;
+  onEnd(): void;
   /** An error after the status line went out. `requestId` is the one in the reply's header. */
-  onFailure(error: RelayError, requestId: string): string;
+  onFailure(error: RelayError, requestId: string): void;
 }
 
 /** State of one reply that is not streamed. */
@@ -97,21 +112,33 @@ export interface Dialect extends ProtocolEntry {
   load(): Promise<Protocol>;
 }
 
+/** What a client asks, and how its reply is made. */
+export type ClientRequest = ModelRequest | AnsweredRequest;
+
+/** A request for the model. */
+export interface ModelRequest {
+  readonly translation: Translation;
+  readonly isStreaming: boolean;
+  /** The reply as a stream, whose frames go to `send`. */
+  stream(send: Send): ClientStream;
+  /** The same reply as one body. */
+  body(): ClientBody;
+}
+
+/** A request that asks no model anything: its whole reply. */
+interface AnsweredRequest {
+  readonly reply: object;
+}
+
 /** A dialect that clients speak. Pure: no clock, no network, no disk, no randomness. */
-export interface Protocol<Request = unknown> extends ErrorFormat {
+export interface Protocol extends ErrorFormat {
   readonly name: string;
-  /** Body from outside → request. Throws RelayError with `param`. */
-  parse(body: unknown): Request;
-  isStreaming(request: Request): boolean;
-  toCodex(request: Request, context: Context): Translation;
-  /** The whole reply to a request that asks no model anything; undefined for every other. Throws RelayError. */
-  answerAlone?(request: Request, context: Context): unknown;
-  openStream(request: Request, context: Context): ClientStream;
-  openBody(request: Request, context: Context): ClientBody;
-  /** Content type of a streamed reply. */
-  readonly streamContentType: string;
-  /** Sent while upstream is silent; "" when the dialect has nothing harmless to send. */
-  readonly keepAliveFrame: string;
+  /** A body from outside, understood. Throws RelayError with `param`. */
+  read(body: unknown, context: Context): ClientRequest;
+  /** How a streamed reply is written: server-sent events, or one JSON object a line. */
+  readonly streamFormat: "sse" | "ndjson";
+  /** Sent while upstream is silent, where the dialect has an event for it; else SSE has its comments. */
+  readonly keepAlive?: MadeFrame;
   /** The reply to a request on one of the dialect's `asides`; `body` is undefined for GET. */
   answerAside?(aside: string, body: unknown, context: Context): Promise<unknown>;
   /** GET /v1/models in the dialect's own form, where it has one. Throws RelayError. */

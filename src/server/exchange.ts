@@ -5,16 +5,15 @@ import { codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/w
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { writeJson } from "../lib/large-json.ts";
-import { KEEP_ALIVE_FRAME } from "../lib/sse.ts";
 import { toBodyStream } from "../lib/stream.ts";
 import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exchange.ts";
 import type { Context } from "../protocols/protocol.ts";
 import type { UpstreamReply } from "../upstream/client.ts";
 import { readBatches } from "../upstream/sse.ts";
 import { isForm, parseBody, parseForm, readBody } from "./body.ts";
+import { SSE } from "./frames.ts";
 import {
   contextOf,
-  frameSource,
   refuseDropped,
   replyHeaders,
   sendUpstream,
@@ -22,6 +21,7 @@ import {
   type HandleDependencies,
 } from "./handle.ts";
 import { streamHeaders } from "./reply.ts";
+import { ReplyStream, textSource } from "./reply-stream.ts";
 
 /** One request that other endpoints of the backend answer. Throws RelayError while the status line is still open. */
 export async function handleExchange(
@@ -31,9 +31,8 @@ export async function handleExchange(
 ): Promise<Response> {
   const body = await bodyOf(protocol, admitted, deps.options.maxBodyBytes);
   admitted.waitForever();
-  const parsed = protocol.parse(body);
   const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps);
-  const exchange = protocol.toExchange(parsed, context);
+  const exchange = protocol.read(body, context);
   admitted.record.onExchange(body, exchange);
   if (deps.options.strict) refuseDropped(exchange);
   if ("translation" in exchange.way) return streamed(protocol, exchange, exchange.way, context, admitted, deps);
@@ -69,9 +68,9 @@ async function streamed(
   const reply = await sendUpstream(way.translation, context, admitted, deps);
   admitted.life.isStreaming = true;
   admitted.record.isStream = true;
-  const keepAlive = { frame: KEEP_ALIVE_FRAME, everyMs: deps.options.keepAliveMs };
-  return new Response(toBodyStream(frameSource(way.stream, reply, admitted), keepAlive), {
-    headers: { ...streamHeaders(way.contentType), ...replyHeaders(protocol, reply, exchange, admitted.id) },
+  const frames = textSource((send) => new ReplyStream(way.stream(send), reply, admitted), SSE);
+  return new Response(toBodyStream(frames, { frame: SSE.keepAlive, everyMs: deps.options.keepAliveMs }), {
+    headers: { ...streamHeaders(SSE.contentType), ...replyHeaders(protocol, reply, exchange, admitted.id) },
   });
 }
 
@@ -79,6 +78,10 @@ async function streamed(
 async function replyOf(answer: Answer, headers: Readonly<Record<string, string>>): Promise<Response> {
   if ("json" in answer) {
     return new Response(await writeJson(answer.json), { headers: { "content-type": "application/json", ...headers } });
+  }
+  if ("frames" in answer) {
+    const text = answer.frames.map((frame) => SSE.write(frame)).join("");
+    return new Response(text, { headers: { "content-type": SSE.contentType, ...headers } });
   }
   return new Response(answer.text, { headers: { "content-type": answer.contentType, ...headers } });
 }

@@ -3,18 +3,20 @@ import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } f
 import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
 import { repairTools } from "../codex/request/schema/repair.ts";
-import { RelayError, toRelayError } from "../lib/errors.ts";
+import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { toBodyStream, type FrameSource } from "../lib/stream.ts";
-import type { ExtraRoute, ClientStream, Context, ErrorFormat, Protocol, Translation } from "../protocols/protocol.ts";
+import { toBodyStream } from "../lib/stream.ts";
+import type { ExtraRoute, Context, ErrorFormat, ModelRequest, Protocol, Translation } from "../protocols/protocol.ts";
 import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
 import { readBatches } from "../upstream/sse.ts";
 import { parseBody, readBody } from "./body.ts";
 import type { Caller } from "./access.ts";
+import { frameFormat } from "./frames.ts";
 import type { RequestLifetime } from "./lifetime.ts";
 import type { RelayOptions } from "./options.ts";
 import type { RequestRecord } from "./record.ts";
 import { jsonReply, requestIdHeaders, streamHeaders } from "./reply.ts";
+import { ReplyStream, textSource } from "./reply-stream.ts";
 
 /** What handling needs besides the request. */
 export interface HandleDependencies {
@@ -43,9 +45,7 @@ export interface Admitted {
 }
 
 /** A reply that has begun well, and what is needed to go on with it. */
-export interface Begun {
-  readonly parsed: unknown;
-  readonly context: Context;
+interface Begun {
   readonly reply: UpstreamReply;
   /** For the client. */
   readonly headers: Readonly<Record<string, string>>;
@@ -60,21 +60,22 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
   const bytes = await readBody(admitted, deps.options.maxBodyBytes);
   admitted.waitForever();
   const body = await parseBody(bytes);
-  const asked = await understand(protocol, body, admitted, deps);
-  const alone = protocol.answerAlone?.(asked.parsed, asked.context);
-  if (alone !== undefined) return ownReply(protocol, alone, admitted.id);
-  const { parsed, context, reply, headers } = await beginAsked(protocol, body, asked, admitted, deps);
+  const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps);
+  const asked = protocol.read(body, context);
+  if ("reply" in asked) return ownReply(protocol, asked.reply, admitted.id);
+  const { reply, headers } = await begin(protocol, { body, asked, context }, admitted, deps);
 
-  if (protocol.isStreaming(parsed)) {
+  if (asked.isStreaming) {
     life.isStreaming = true;
     record.isStream = true;
-    const frames = frameSource(protocol.openStream(parsed, context), reply, admitted);
-    const keepAlive = { frame: protocol.keepAliveFrame, everyMs: deps.options.keepAliveMs };
+    const format = frameFormat(protocol);
+    const frames = textSource((send) => new ReplyStream(asked.stream(send), reply, admitted), format);
+    const keepAlive = { frame: format.keepAlive, everyMs: deps.options.keepAliveMs };
     return new Response(toBodyStream(frames, keepAlive), {
-      headers: { ...streamHeaders(protocol.streamContentType), ...headers },
+      headers: { ...streamHeaders(format.contentType), ...headers },
     });
   }
-  const answer = protocol.openBody(parsed, context);
+  const answer = asked.body();
   try {
     await readBatches(reply.events, (batch) => {
       for (const event of batch) {
@@ -92,38 +93,25 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
   }
 }
 
-/** From the client's body to the backend's first words. Throws RelayError. */
+/** What a client asked for: its body, and what the dialect made of it. */
+export interface Asked {
+  readonly body: unknown;
+  readonly asked: ModelRequest;
+  readonly context: Context;
+}
+
+/** From a request to the backend's first words. Throws RelayError. */
 export async function begin(
   protocol: Protocol,
-  body: unknown,
+  { body, asked, context }: Asked,
   admitted: Admitted,
   deps: HandleDependencies,
 ): Promise<Begun> {
-  return beginAsked(protocol, body, await understand(protocol, body, admitted, deps), admitted, deps);
-}
-
-async function understand(
-  protocol: Protocol,
-  body: unknown,
-  admitted: Admitted,
-  deps: HandleDependencies,
-): Promise<Pick<Begun, "parsed" | "context">> {
-  const parsed = protocol.parse(body);
-  return { parsed, context: await contextOf(admitted, isCodexClient(admitted.request.headers), deps) };
-}
-
-async function beginAsked(
-  protocol: Protocol,
-  body: unknown,
-  { parsed, context }: Pick<Begun, "parsed" | "context">,
-  admitted: Admitted,
-  deps: HandleDependencies,
-): Promise<Begun> {
-  const translation = mended(protocol.toCodex(parsed, context));
+  const translation = mended(asked.translation);
   admitted.record.onTranslated(body, translation);
   if (deps.options.strict) refuseDropped(translation);
   const reply = await sendUpstream(translation, context, admitted, deps);
-  return { parsed, context, reply, headers: replyHeaders(protocol, reply, translation, admitted.id) };
+  return { reply, headers: replyHeaders(protocol, reply, translation, admitted.id) };
 }
 
 /** Without what the backend would refuse the whole request for in one of its tools. Codex clients know what it takes. */
@@ -237,53 +225,4 @@ function headerText(names: readonly string[]): string {
     .map((name) => name.replace(/[^\x21-\x7e]/g, "?").slice(0, 100))
     .join(", ")
     .slice(0, 2000);
-}
-
-/** Upstream's batches as the client's frames. An error after the status line becomes a frame, never a torn socket. */
-export function frameSource(
-  stream: ClientStream,
-  reply: UpstreamReply,
-  { life, record }: Pick<Admitted, "life" | "record">,
-): FrameSource {
-  let isOver = false;
-  const fail = (thrown: unknown) => {
-    isOver = true;
-    const error = toRelayError(thrown);
-    record.fail(error);
-    return stream.onFailure(error, record.requestId);
-  };
-  return {
-    async next() {
-      if (isOver || stream.isDone) {
-        reply.events.cancel();
-        life.end();
-        return undefined;
-      }
-      let frames = "";
-      try {
-        const batch = await reply.events.next();
-        if (!batch) {
-          isOver = true;
-          return stream.onEnd();
-        }
-        for (const event of batch) {
-          frames += stream.onEvent(event);
-          if (stream.isDone) break;
-        }
-        if (stream.isDone) record.complete();
-        return frames;
-      } catch (thrown) {
-        reply.events.cancel();
-        if (!life.signal.aborted) return frames + fail(thrown);
-        // When the client has left nobody is to be told; when the relay stops, the client is.
-        const { reason } = life.signal as { reason: unknown };
-        return reason instanceof RelayError ? frames + fail(reason) : undefined;
-      }
-    },
-    cancel() {
-      life.leave();
-      // An abort wakes nobody who is not reading: without this, what was read ahead stays until upstream's time is over.
-      reply.events.cancel();
-    },
-  };
 }

@@ -6,12 +6,14 @@ import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import { parseJsonBytes } from "../lib/large-json.ts";
 import { openaiError } from "../lib/openai-error.ts";
-import type { FrameSource } from "../lib/stream.ts";
-import type { Protocol } from "../protocols/protocol.ts";
+import { WireEvent } from "../codex/wire/event.ts";
+import type { Frame } from "../protocols/protocol.ts";
 import type { Caller } from "./access.ts";
-import { begin, frameSource, type HandleDependencies } from "./handle.ts";
+import { jsonOf } from "./frames.ts";
+import { begin, contextOf, type HandleDependencies } from "./handle.ts";
 import { RequestLifetime } from "./lifetime.ts";
 import type { RequestRecord } from "./record.ts";
+import { ReplyStream } from "./reply-stream.ts";
 
 /** What a socket needs of the relay around it. */
 export interface SocketDependencies {
@@ -138,18 +140,21 @@ export class ResponsesSocket {
       this.#deps.enter(life);
       this.#life = life;
       const asked = this.#whole(body, frameLength);
-      const request = new Request(this.#visit.url, { method: "POST", headers: this.#headersFor(body) });
+      const post = new Request(this.#visit.url, { method: "POST", headers: this.#headersFor(body) });
       const { visitor } = this.#visit;
-      const admitted = { request, visitor, id, life, record, waitForever: () => {}, holdBody: () => {} };
+      const admitted = { request: post, visitor, id, life, record, waitForever: () => {}, holdBody: () => {} };
       const sent = withoutFrameFields(body);
       // What the relay's own memory holds it puts back itself, and keeps the turns of a conversation once.
       if (this.#isOnlyHere(body)) Object.assign(sent, { input: asked.items, previous_response_id: undefined });
-      const protocol: Protocol = (await import("../protocols/responses/index.ts")).responses;
-      const begun = await begin(protocol, sent, admitted, this.#deps.handling);
-      const state = begun.reply.headers.get("x-codex-turn-state");
+      const { responses } = await import("../protocols/responses/index.ts");
+      const context = await contextOf(admitted, this.#isCodex, this.#deps.handling);
+      const request = { body: sent, asked: responses.read(sent, context), context };
+      const { reply } = await begin(responses, request, admitted, this.#deps.handling);
+      const state = reply.headers.get("x-codex-turn-state");
       if (state !== null) this.#turn = { id: turnOf(body), state };
-      const stream = protocol.openStream(begun.parsed, begun.context);
-      await this.#pump(socket, frameSource(stream, begun.reply, admitted), asked, record);
+      const frames: Frame[] = [];
+      const stream = request.asked.stream((frame) => frames.push(frame));
+      await this.#pump(socket, frames, new ReplyStream(stream, reply, admitted), asked, record);
     } catch (thrown) {
       const { reason } = life.signal as { reason: unknown };
       // When the relay stops it is not the client that has left.
@@ -164,29 +169,26 @@ export class ResponsesSocket {
     }
   }
 
-  /** Frames of the HTTP stream, one event each, at the pace of the reader. */
+  /** The reply's frames, one message each, at the pace of the reader. */
   async #pump(
     socket: Socket,
-    source: FrameSource,
+    frames: Frame[],
+    reply: ReplyStream,
     asked: Conversation,
     record: Pick<RequestRecord, "errorStatus">,
   ): Promise<void> {
     const output: InputItem[] = [];
     let isFinished = false;
-    for (;;) {
-      const frames = await source.next();
-      if (frames === undefined) break;
-      // Not by a pattern: those take U+2028 inside a text for the end of the line.
-      for (const line of frames.split("\n")) {
-        if (!line.startsWith("data: ")) continue;
-        const data = line.slice("data: ".length);
-        const milestone = /"type":\s*"(response\.(output_item\.done|completed|incomplete|done|failed)|error)"/.test(
-          data,
-        );
-        const event = milestone ? parseJson(data) : undefined;
+    while (await reply.next()) {
+      for (const frame of frames.splice(0)) {
+        const event = eventOf(frame);
         isFinished = this.#notice(event, asked, output) || isFinished;
+        // A socket has no status line: its errors say it themselves.
         const isError = isObject(event) && event["type"] === "error" && event["status"] === undefined;
-        await this.#send(socket, isError ? JSON.stringify({ status: record.errorStatus ?? 502, ...event }) : data);
+        await this.#send(
+          socket,
+          isError ? JSON.stringify({ status: record.errorStatus ?? 502, ...event }) : jsonOf(frame),
+        );
       }
     }
     // A socket has no end of a reply: only its own end tells the client that nothing more will come.
@@ -285,6 +287,12 @@ export class ResponsesSocket {
     if (this.#turn && this.#turn.id === turnOf(body)) headers.set("x-codex-turn-state", this.#turn.state);
     return headers;
   }
+}
+
+/** What a frame says, unless it is one of the many deltas. */
+function eventOf(frame: Frame): unknown {
+  if (frame instanceof WireEvent) return frame.isBulk ? undefined : frame.event;
+  return frame.data;
 }
 
 /** A frame's JSON; undefined when it is none. Throws `request_too_large`. */

@@ -8,7 +8,7 @@ import { decodeBody } from "../../src/demo/body.ts";
 import { CATALOGUE_ETAG, modelsReply } from "../../src/demo/catalogue.ts";
 import type { Output } from "../../src/demo/output.ts";
 import { replyEvents } from "../../src/demo/reply.ts";
-import { eventFrame } from "../../src/lib/sse.ts";
+import { sseText } from "../../src/lib/sse.ts";
 
 /** What the stand-in writes at a time, too. In characters. */
 const CHUNK = 16_384;
@@ -130,7 +130,7 @@ function render({ kind, count }: Wish): Play {
   for (const event of replyEvents({ body, outputs: outputsOf(kind, count), nextId, ...facts })) {
     // A text that has ended cannot go on for ever.
     if (kind === "endless" && event["type"] === "response.output_text.done") break;
-    frames.push(eventFrame(String(event["type"]), JSON.stringify(event)));
+    frames.push(sseText(String(event["type"]), JSON.stringify(event)));
   }
   return { frames, chunks: chunksOf(frames) };
 }

@@ -18,7 +18,7 @@ afterAll(() => account.close());
 
 function isAccepted({ protocol, request, settings }: Case): boolean {
   try {
-    protocol.toCodex(protocol.parse(request), contextOf(settings));
+    protocol.read(request, contextOf(settings));
     return true;
   } catch {
     return false;

@@ -7,7 +7,15 @@ import { ResponseStore } from "../../src/codex/response-store.ts";
 import type { WireEvent } from "../../src/codex/wire/event.ts";
 import { RelayError } from "../../src/lib/errors.ts";
 import { DIALECTS } from "../../src/protocols/index.ts";
-import type { Context, Protocol, ReasoningMode } from "../../src/protocols/protocol.ts";
+import type {
+  Context,
+  Frame,
+  ModelRequest,
+  Protocol,
+  ReasoningMode,
+  Translation,
+} from "../../src/protocols/protocol.ts";
+import { frameFormat } from "../../src/server/frames.ts";
 import { EventReader } from "../../src/upstream/sse.ts";
 
 const SPOKEN = await Promise.all(
@@ -102,23 +110,54 @@ export type Streamed =
   | { readonly refusal: RelayError; readonly frames?: undefined };
 
 export function streamed({ protocol, request, settings }: Case, events: readonly WireEvent[]): Streamed {
-  const reply = protocol.openStream(protocol.parse(request), contextOf(settings));
+  const format = frameFormat(protocol);
   let frames = "";
+  const reply = asked(protocol, request, contextOf(settings)).stream((frame) => {
+    frames += format.write(frame);
+  });
   try {
     for (const event of events) {
-      frames += reply.onEvent(event);
+      reply.onEvent(event);
       if (reply.isDone) return { frames };
     }
-    return { frames: frames + reply.onEnd() };
+    reply.onEnd();
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
-    return frames === "" ? { refusal: error } : { frames: frames + reply.onFailure(error, contextOf(settings).id) };
+    if (frames === "") return { refusal: error };
+    reply.onFailure(error, contextOf(settings).id);
   }
+  return { frames };
+}
+
+/** A request as its dialect reads it; for those alone that ask a model. */
+export function asked(protocol: Protocol, body: unknown, context: Context = contextOf({})): ModelRequest {
+  const request = protocol.read(body, context);
+  if ("reply" in request) throw new Error("the request asks no model");
+  return request;
+}
+
+/** The same in the backend's language. */
+export function translated(protocol: Protocol, body: unknown, context?: Context): Translation {
+  return asked(protocol, body, context).translation;
+}
+
+/** A stream that writes down what it sends, as its dialect's clients would see it. */
+export function opened(protocol: Protocol, body: unknown, context?: Context) {
+  const format = frameFormat(protocol);
+  const sent: Frame[] = [];
+  const stream = asked(protocol, body, context).stream((frame) => sent.push(frame));
+  /** The text of what was sent since the last time. */
+  const take = () =>
+    sent
+      .splice(0)
+      .map((frame) => format.write(frame))
+      .join("");
+  return { stream, take };
 }
 
 /** The whole reply, or the refusal in its place. */
 export function whole({ protocol, request, settings }: Case, events: readonly WireEvent[]): unknown {
-  const reply = protocol.openBody(protocol.parse(request), contextOf(settings));
+  const reply = asked(protocol, request, contextOf(settings)).body();
   try {
     for (const event of events) {
       reply.onEvent(event);

@@ -82,7 +82,7 @@ export interface Played {
 
 /** Plays a dialogue against the case's own replies. Throws what the request itself is refused with. */
 export async function played(one: ExchangeCase, context: Context = contextOf({})): Promise<Played> {
-  const exchange = one.protocol.toExchange(one.protocol.parse(one.request), context);
+  const exchange = one.protocol.read(one.request, context);
   if ("translation" in exchange.way) throw new Error("the case is a stream");
   const steps: Step[] = [];
   try {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { eventFrame } from "../../src/lib/sse.ts";
+import { sseText } from "../../src/lib/sse.ts";
 import { EventCutter } from "../../src/upstream/event-cutter.ts";
 import { WireEvent } from "../../src/codex/wire/event.ts";
 
@@ -20,7 +20,7 @@ function cut(...pieces: string[]) {
 }
 
 const KEEPALIVE = '{"type":"keepalive"}';
-const NEXT = eventFrame("keepalive", KEEPALIVE);
+const NEXT = sseText("keepalive", KEEPALIVE);
 
 test.each([
   ["a comment", ": hello\n\n", []],
@@ -45,7 +45,7 @@ test("whatever the deltas say and wherever they are cut, they are what JSON says
   fc.assert(
     fc.property(events, fc.array(fc.nat(2000)), (said, places) => {
       const all = said.map(([text, part]) => delta(text, part));
-      const text = all.map((json) => eventFrame("response.output_text.delta", json)).join("");
+      const text = all.map((json) => sseText("response.output_text.delta", json)).join("");
       const ends = [...places.map((place) => place % (text.length + 1)).toSorted((a, b) => a - b), text.length];
       const pieces = ends.map((end, index) => text.slice(ends[index - 1] ?? 0, end));
       expect(cut(...pieces)).toEqual(
@@ -62,12 +62,12 @@ test("whatever the deltas say and wherever they are cut, they are what JSON says
 test("deltas of one part are one run, and an unfinished event is never put together twice", () => {
   const cutter = new EventCutter();
   const name = "response.output_text.delta";
-  const events = cutter.feed([delta("a"), delta("b"), delta("c", 1)].map((json) => eventFrame(name, json)).join(""));
+  const events = cutter.feed([delta("a"), delta("b"), delta("c", 1)].map((json) => sseText(name, json)).join(""));
   expect(events[0]?.run).toBeDefined();
   expect(events[1]?.run).toBe(events[0]?.run);
   expect(events[2]?.run).not.toBe(events[0]?.run);
   const long = delta("x".repeat(4_000_000));
-  const pieces = eventFrame(name, long).match(/[^]{1,100}/g) ?? [];
+  const pieces = sseText(name, long).match(/[^]{1,100}/g) ?? [];
   expect(pieces.flatMap((piece) => cutter.feed(piece)).map(({ data }) => data === long)).toEqual([true]);
 });
 

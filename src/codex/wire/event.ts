@@ -1,5 +1,5 @@
 import { isObject } from "../../lib/json.ts";
-import { eventFrame } from "../../lib/sse.ts";
+import { sseText } from "../../lib/sse.ts";
 import { BULK, type DeltaPlace, type DeltaRun } from "./delta-run.ts";
 import type { CodexEvent } from "./schema.ts";
 
@@ -70,8 +70,8 @@ export class WireEvent {
   }
 
   /** The event as a stream has it: `event:` line, `data:` line, blank line. */
-  get frame(): string {
-    return this.#frame ?? eventFrame(this.type, this.data);
+  get sse(): string {
+    return this.#frame ?? sseText(this.type, this.data);
   }
 
   /**

@@ -1,20 +1,22 @@
 import { openaiError } from "../../lib/openai-error.ts";
-import { KEEP_ALIVE_FRAME } from "../../lib/sse.ts";
 import type { Protocol } from "../protocol.ts";
 import { ChatBody } from "./body.ts";
 import { toCodex } from "./request.ts";
-import { parseChatRequest, type ChatRequest } from "./schema.ts";
+import { parseChatRequest } from "./schema.ts";
 import { ChatStream } from "./stream.ts";
 
 /** OpenAI Chat Completions, the dialect that most clients speak. */
-export const chat: Protocol<ChatRequest> = {
+export const chat: Protocol = {
   name: "chat",
-  parse: parseChatRequest,
-  isStreaming: (request) => request.stream === true,
-  toCodex,
-  openStream: (request, context) => new ChatStream(request, context),
-  openBody: (request, context) => new ChatBody(request, context),
-  streamContentType: "text/event-stream; charset=utf-8",
-  keepAliveFrame: KEEP_ALIVE_FRAME,
+  read(body, context) {
+    const request = parseChatRequest(body);
+    return {
+      translation: toCodex(request, context),
+      isStreaming: request.stream === true,
+      stream: (send) => new ChatStream(request, context, send),
+      body: () => new ChatBody(request, context),
+    };
+  },
+  streamFormat: "sse",
   toError: openaiError,
 };

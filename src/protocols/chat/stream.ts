@@ -1,9 +1,9 @@
 import type { AnswerReader } from "../../codex/output/answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { openaiError } from "../../lib/openai-error.ts";
-import { dataFrame, DONE_FRAME } from "../../lib/sse.ts";
 import { AnswerStream } from "../answer-reply.ts";
-import type { Context } from "../protocol.ts";
+import { DONE } from "../openai-frames.ts";
+import type { Context, Send } from "../protocol.ts";
 import type { ChatDelta, ChatEnd } from "./delta.ts";
 import { chatReader, type ChatSink } from "./reply.ts";
 import type { ChatRequest } from "./schema.ts";
@@ -16,15 +16,16 @@ export class ChatStream extends AnswerStream implements ChatSink {
   /** What every chunk begins with, as JSON with its brace still open: written once, not for each delta. */
   #head = "";
 
-  constructor(request: ChatRequest, context: Context) {
-    super();
+  constructor(request: ChatRequest, context: Context, send: Send) {
+    super(send);
     this.#model = request.model;
     this.#includesUsage = request.stream_options?.include_usage === true;
     this.reader = chatReader(request, context, this);
   }
 
-  protected failure(error: RelayError): string {
-    return dataFrame(JSON.stringify(openaiError(error))) + DONE_FRAME;
+  protected fail(error: RelayError): void {
+    this.send({ data: openaiError(error) });
+    this.send(DONE);
   }
 
   begin(id: string, created: number): void {
@@ -39,9 +40,9 @@ export class ChatStream extends AnswerStream implements ChatSink {
   end(end: ChatEnd): void {
     this.#chunk({}, JSON.stringify(end.finishReason), end.serviceTier);
     if (this.#includesUsage && end.usage) {
-      this.write(dataFrame(`${this.#head},"choices":[],"usage":${JSON.stringify(end.usage)}}`));
+      this.send({ data: `${this.#head},"choices":[],"usage":${JSON.stringify(end.usage)}}` });
     }
-    this.write(DONE_FRAME);
+    this.send(DONE);
   }
 
   /** `finishReason` as JSON. */
@@ -50,6 +51,6 @@ export class ChatStream extends AnswerStream implements ChatSink {
     // Clients that did not ask for usage must not see the key; those that did see null until the last chunk.
     const usage = this.#includesUsage ? ',"usage":null' : "";
     const tier = serviceTier === undefined ? "" : `,"service_tier":${JSON.stringify(serviceTier)}`;
-    this.write(dataFrame(`${this.#head},"choices":[${choice}]${usage}${tier}}`));
+    this.send({ data: `${this.#head},"choices":[${choice}]${usage}${tier}}` });
   }
 }

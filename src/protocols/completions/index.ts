@@ -3,22 +3,25 @@ import type { AnswerEnd } from "../../codex/output/answer-sink.ts";
 import { plainReader, type PlainSink } from "../../codex/output/plain-answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { openaiError } from "../../lib/openai-error.ts";
-import { dataFrame, DONE_FRAME, KEEP_ALIVE_FRAME } from "../../lib/sse.ts";
 import { AnswerBody, AnswerStream } from "../answer-reply.ts";
-import type { Context, Protocol } from "../protocol.ts";
+import { DONE } from "../openai-frames.ts";
+import type { Context, Protocol, Send } from "../protocol.ts";
 import { toChatUsage } from "../usage.ts";
 import { parseRequest, stopSequences, toCodex, type CompletionRequest } from "./request.ts";
 
 /** OpenAI's text completions of old: one prompt in, its answer as text out. */
-export const completions: Protocol<CompletionRequest> = {
+export const completions: Protocol = {
   name: "completions",
-  parse: parseRequest,
-  isStreaming: (request) => request.stream === true,
-  toCodex,
-  openStream: (request, context) => new CompletionStream(request, context),
-  openBody: (request, context) => new CompletionBody(request, context),
-  streamContentType: "text/event-stream; charset=utf-8",
-  keepAliveFrame: KEEP_ALIVE_FRAME,
+  read(body, context) {
+    const request = parseRequest(body);
+    return {
+      translation: toCodex(request, context),
+      isStreaming: request.stream === true,
+      stream: (send) => new CompletionStream(request, context, send),
+      body: () => new CompletionBody(request, context),
+    };
+  },
+  streamFormat: "sse",
   toError: openaiError,
 };
 
@@ -31,8 +34,8 @@ class CompletionStream extends AnswerStream implements PlainSink {
   readonly #envelope: object;
   readonly #includesUsage: boolean;
 
-  constructor(request: CompletionRequest, context: Context) {
-    super();
+  constructor(request: CompletionRequest, context: Context, send: Send) {
+    super(send);
     this.#envelope = envelopeOf(request, context);
     this.#includesUsage = request.stream_options?.include_usage === true;
     this.reader = readerOf(request, context, this);
@@ -46,20 +49,20 @@ class CompletionStream extends AnswerStream implements PlainSink {
     this.#chunk([choiceOf("", reason)], null);
     // What an answer cost that the relay cut itself nobody knows: no usage is better than a wrong one.
     if (this.#includesUsage && stopSequence === undefined) this.#chunk([], toChatUsage(usage));
-    this.write(DONE_FRAME);
+    this.send(DONE);
   }
 
   // Thoughts and calls have no place here.
   thought(): void {}
   call(): void {}
 
-  protected failure(error: RelayError): string {
-    return dataFrame(JSON.stringify(openaiError(error))) + DONE_FRAME;
+  protected fail(error: RelayError): void {
+    this.send({ data: openaiError(error) });
+    this.send(DONE);
   }
 
   #chunk(choices: readonly object[], usage: object | null): void {
-    const chunk = { ...this.#envelope, choices, ...(this.#includesUsage ? { usage } : {}) };
-    this.write(dataFrame(JSON.stringify(chunk)));
+    this.send({ data: { ...this.#envelope, choices, ...(this.#includesUsage ? { usage } : {}) } });
   }
 }
 

@@ -3,9 +3,8 @@ import { failureOf, truncated } from "../../codex/wire/failure.ts";
 import { isTerminal, type WireEvent } from "../../codex/wire/event.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { openaiError } from "../../lib/openai-error.ts";
-import { eventFrame } from "../../lib/sse.ts";
-import type { ClientStream, Context } from "../protocol.ts";
+import type { ClientStream, Context, Send } from "../protocol.ts";
+import { errorFrame, frameOf } from "../responses-frames.ts";
 import { imageUsage, looksOf, picturesOf } from "./picture.ts";
 import type { ImageRequest } from "./schema.ts";
 
@@ -18,50 +17,52 @@ export class ImageStream implements ClientStream {
   readonly #now: number;
   readonly #accumulator = new ResponseAssembler();
 
-  constructor(request: ImageRequest, context: Context) {
+  readonly #send: Send;
+
+  constructor(request: ImageRequest, context: Context, send: Send) {
+    this.#send = send;
     this.#request = request;
     this.#family = request.isEdit ? "image_edit" : "image_generation";
     this.#now = context.now;
     this.#createdAt = Math.floor(context.now / 1000);
   }
 
-  onEvent(wire: WireEvent): string {
+  onEvent(wire: WireEvent): void {
     const failure = failureOf(wire, this.#now);
     if (failure) throw failure;
     if (wire.type === "response.image_generation_call.partial_image") return this.#partial(wire);
     foldQuietly(this.#accumulator, wire);
-    return isTerminal(wire.type) ? this.#completed() : "";
+    if (isTerminal(wire.type)) this.#completed();
   }
 
-  onEnd(): string {
+  onEnd(): void {
     if (!this.isDone) throw truncated();
-    return "";
   }
 
-  onFailure(error: RelayError): string {
+  onFailure(error: RelayError): void {
     this.isDone = true;
-    return eventFrame("error", JSON.stringify({ type: "error", ...openaiError(error) }));
+    this.#send(errorFrame(error));
   }
 
-  #partial({ event }: WireEvent): string {
+  #partial({ event }: WireEvent): void {
     const made: unknown = event;
-    if (!isObject(made) || typeof made["partial_image_b64"] !== "string") return "";
+    if (!isObject(made) || typeof made["partial_image_b64"] !== "string") return;
     const { partial_image_b64: image, partial_image_index: index } = made;
-    return this.#frame("partial_image", image, looksOf(made, this.#request), { partial_image_index: index ?? 0 });
+    this.#event("partial_image", image, looksOf(made, this.#request), { partial_image_index: index ?? 0 });
   }
 
-  #completed(): string {
+  #completed(): void {
     const response = this.#accumulator.toResponse();
     if (!response) throw truncated();
     const [picture] = picturesOf(response);
-    if (!picture) return "";
+    if (!picture) return;
     this.isDone = true;
     const usage = imageUsage(response, this.#request);
-    return this.#frame("completed", picture.result, looksOf(picture, this.#request), usage ? { usage } : {});
+    this.#event("completed", picture.result, looksOf(picture, this.#request), usage ? { usage } : {});
   }
 
-  #frame(kind: string, image: string, looks: JsonObject, more: JsonObject): string {
+  #event(kind: string, image: string, looks: JsonObject, more: JsonObject): void {
     const type = `${this.#family}.${kind}`;
-    return eventFrame(type, JSON.stringify({ type, b64_json: image, created_at: this.#createdAt, ...looks, ...more }));
+    this.#send(frameOf({ type, b64_json: image, created_at: this.#createdAt, ...looks, ...more }));
   }
 }

@@ -1,8 +1,7 @@
 import type { AnswerReader } from "../../codex/output/answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
-import { eventFrame } from "../../lib/sse.ts";
 import { AnswerStream } from "../answer-reply.ts";
-import type { Context } from "../protocol.ts";
+import type { Context, Send } from "../protocol.ts";
 import type { BlockDelta, StartedBlock } from "./blocks.ts";
 import { voice } from "./error.ts";
 import { endOf, messageOf } from "./message.ts";
@@ -16,39 +15,39 @@ export class MessageStream extends AnswerStream implements MessageSink {
   /** Of the block that was opened last. */
   #index = -1;
 
-  constructor(request: MessagesRequest, context: Context) {
-    super();
+  constructor(request: MessagesRequest, context: Context, send: Send) {
+    super(send);
     this.#model = request.model;
     this.reader = messageReader(request, context, this);
   }
 
-  protected failure(error: RelayError, requestId: string): string {
-    return eventFrame("error", JSON.stringify(voice.toError(error, requestId)));
+  protected fail(error: RelayError, requestId: string): void {
+    this.send({ event: "error", data: voice.toError(error, requestId) });
   }
 
   begin(id: string): void {
-    this.#send({ type: "message_start", message: messageOf(id, this.#model, [], undefined) });
+    this.#event({ type: "message_start", message: messageOf(id, this.#model, [], undefined) });
   }
 
   open(block: StartedBlock): void {
     this.#index += 1;
-    this.#send({ type: "content_block_start", index: this.#index, content_block: block });
+    this.#event({ type: "content_block_start", index: this.#index, content_block: block });
   }
 
   delta(delta: BlockDelta): void {
-    this.#send({ type: "content_block_delta", index: this.#index, delta });
+    this.#event({ type: "content_block_delta", index: this.#index, delta });
   }
 
   close(): void {
-    this.#send({ type: "content_block_stop", index: this.#index });
+    this.#event({ type: "content_block_stop", index: this.#index });
   }
 
   end(end: MessageEnd): void {
-    this.#send({ type: "message_delta", delta: endOf(end), usage: end.usage });
-    this.#send({ type: "message_stop" });
+    this.#event({ type: "message_delta", delta: endOf(end), usage: end.usage });
+    this.#event({ type: "message_stop" });
   }
 
-  #send(event: { readonly type: string; readonly [key: string]: unknown }): void {
-    this.write(eventFrame(event.type, JSON.stringify(event)));
+  #event(event: { readonly type: string; readonly [key: string]: unknown }): void {
+    this.send({ event: event.type, data: event });
   }
 }

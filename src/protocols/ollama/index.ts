@@ -1,31 +1,32 @@
-import type { Context, Protocol } from "../protocol.ts";
+import type { ClientRequest, Context, Protocol, Translation } from "../protocol.ts";
 import { toError } from "./error.ts";
 import { loaded } from "./load.ts";
 import { running, show, tags, version } from "./models.ts";
-import { CHAT, GENERATE, OllamaBody, OllamaStream } from "./reply.ts";
+import { CHAT, GENERATE, OllamaBody, OllamaStream, type Shape } from "./reply.ts";
 import { chatToCodex, generateToCodex } from "./request.ts";
-import {
-  parseChat,
-  parseGenerate,
-  parseModelName,
-  type OllamaChatRequest,
-  type OllamaGenerateRequest,
-} from "./schema.ts";
+import { parseChat, parseGenerate, parseModelName, type OllamaRequest } from "./schema.ts";
 
-/** Ollama streams unless told not to, one JSON object a line; between lines there is nothing harmless to send. */
-const WIRE = { streamContentType: "application/x-ndjson", keepAliveFrame: "", toError } as const;
+const WIRE = { streamFormat: "ndjson", toError } as const;
+
+/** Ollama streams unless told not to. */
+function asked(request: OllamaRequest, translation: Translation, context: Context, shape: Shape): ClientRequest {
+  return {
+    translation,
+    isStreaming: request.stream !== false,
+    stream: (send) => new OllamaStream(request, context, shape, send),
+    body: () => new OllamaBody(request, context, shape),
+  };
+}
 
 /** POST /api/chat, and what clients ask beside it. */
-export const ollamaChat: Protocol<OllamaChatRequest> = {
+export const ollamaChat: Protocol = {
   ...WIRE,
   name: "ollama",
-  parse: parseChat,
-  isStreaming: (request) => request.stream !== false,
-  toCodex: chatToCodex,
-  answerAlone: (request, context) =>
-    (request.messages ?? []).length === 0 ? loaded(request, context, CHAT) : undefined,
-  openStream: (request, context) => new OllamaStream(request, context, CHAT),
-  openBody: (request, context) => new OllamaBody(request, context, CHAT),
+  read(body, context) {
+    const request = parseChat(body);
+    if ((request.messages ?? []).length === 0) return { reply: loaded(request, context, CHAT) };
+    return asked(request, chatToCodex(request, context), context, CHAT);
+  },
   // eslint-disable-next-line @typescript-eslint/require-await -- other dialects have to wait here
   answerAside: async (path: string, body: unknown, context: Context): Promise<unknown> => {
     switch (path) {
@@ -42,13 +43,12 @@ export const ollamaChat: Protocol<OllamaChatRequest> = {
 };
 
 /** POST /api/generate. */
-export const ollamaGenerate: Protocol<OllamaGenerateRequest> = {
+export const ollamaGenerate: Protocol = {
   ...WIRE,
   name: "ollama-generate",
-  parse: parseGenerate,
-  isStreaming: (request) => request.stream !== false,
-  toCodex: generateToCodex,
-  answerAlone: (request, context) => (request.prompt ? undefined : loaded(request, context, GENERATE)),
-  openStream: (request, context) => new OllamaStream(request, context, GENERATE),
-  openBody: (request, context) => new OllamaBody(request, context, GENERATE),
+  read(body, context) {
+    const request = parseGenerate(body);
+    if (!request.prompt) return { reply: loaded(request, context, GENERATE) };
+    return asked(request, generateToCodex(request, context), context, GENERATE);
+  },
 };

@@ -4,7 +4,7 @@ import { plainReader, type PlainCall, type PlainSink } from "../../codex/output/
 import type { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { AnswerBody, AnswerStream } from "../answer-reply.ts";
-import type { Context } from "../protocol.ts";
+import type { Context, Send } from "../protocol.ts";
 import { toError } from "./error.ts";
 import { formatOf, renamedTools, stopSequences } from "./request.ts";
 import type { OllamaChatRequest, OllamaRequest } from "./schema.ts";
@@ -106,8 +106,8 @@ export class OllamaStream extends AnswerStream implements PlainSink {
   readonly #answer: Answer;
   readonly #shape: Shape;
 
-  constructor(request: OllamaRequest, context: Context, shape: Shape) {
-    super();
+  constructor(request: OllamaRequest, context: Context, shape: Shape, send: Send) {
+    super(send);
     this.#shape = shape;
     this.#answer = new Answer(request, context, shape, this);
     this.reader = this.#answer.reader;
@@ -127,20 +127,16 @@ export class OllamaStream extends AnswerStream implements PlainSink {
 
   end(end: AnswerEnd): void {
     this.#answer.notice();
-    this.#push({ ...this.#answer.head(), ...this.#shape.line({ text: "" }), ...this.#answer.tail(end) });
+    this.send({ data: { ...this.#answer.head(), ...this.#shape.line({ text: "" }), ...this.#answer.tail(end) } });
   }
 
-  protected failure(error: RelayError): string {
-    return `${JSON.stringify(toError(error))}\n`;
+  protected fail(error: RelayError): void {
+    this.send({ data: toError(error) });
   }
 
   #line(piece: Piece): void {
     this.#answer.notice();
-    this.#push({ ...this.#answer.head(), ...this.#shape.line(piece), done: false });
-  }
-
-  #push(line: JsonObject): void {
-    this.write(`${JSON.stringify(line)}\n`);
+    this.send({ data: { ...this.#answer.head(), ...this.#shape.line(piece), done: false } });
   }
 }
 

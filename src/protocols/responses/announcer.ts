@@ -1,6 +1,7 @@
 import type { CodexEvent, OutputItem } from "../../codex/wire/schema.ts";
 import type { WireEvent } from "../../codex/wire/event.ts";
-import { eventFrame } from "../../lib/sse.ts";
+import type { Send } from "../protocol.ts";
+import { frameOf } from "../responses-frames.ts";
 
 /** Pieces of a call. Who is called, and by what id, only its announcement or its end can say. */
 const CALL_PIECE = /^response\.(function_call_arguments|custom_tool_call_input)\./;
@@ -15,23 +16,39 @@ const HOSTED_CALL = /^response\.([a-z_]+_call)[._]/;
 export class Announcer {
   /** `output_index`, and `output_index/part`. */
   readonly #told = new Set<string>();
-  /** Pieces of calls that nobody has announced yet, as frames. */
-  readonly #held = new Map<number, string>();
+  /** Pieces of calls that nobody has announced yet. */
+  readonly #held = new Map<number, WireEvent[]>();
+  readonly #send: Send;
 
-  /** The event's frame after the announcements that it needs; "" when it is said already or has to wait. */
-  frames(wire: WireEvent): string {
+  constructor(send: Send) {
+    this.#send = send;
+  }
+
+  /** Sends the event after the announcements that it needs. False when it was sent before or has to wait. */
+  pass(wire: WireEvent): boolean {
     const { event } = wire;
-    const frame = wire.frame;
-    if (!("output_index" in event) || typeof event.output_index !== "number") return frame;
+    if (!("output_index" in event) || typeof event.output_index !== "number") return this.#sent(wire);
     const index: number = event.output_index;
     if (event.type === "response.output_item.added") {
-      return this.#isNew(String(index)) ? frame + this.#release(index) : "";
+      if (!this.#isNew(String(index))) return false;
+      this.#send(wire);
+      this.#release(index);
+      return true;
     }
     if (CALL_PIECE.test(event.type) && !this.#told.has(String(index))) {
-      this.#held.set(index, (this.#held.get(index) ?? "") + frame);
-      return "";
+      const held = this.#held.get(index);
+      if (held) held.push(wire);
+      else this.#held.set(index, [wire]);
+      return false;
     }
-    return this.#item(event, index) + this.#release(index) + this.#part(event, index, frame);
+    this.#item(event, index);
+    this.#release(index);
+    return this.#part(wire, event, index);
+  }
+
+  #sent(wire: WireEvent): true {
+    this.#send(wire);
+    return true;
   }
 
   #isNew(key: string): boolean {
@@ -40,41 +57,37 @@ export class Announcer {
     return true;
   }
 
-  #release(index: number): string {
-    const frames = this.#held.get(index) ?? "";
+  #release(index: number): void {
+    for (const held of this.#held.get(index) ?? []) this.#send(held);
     this.#held.delete(index);
-    return frames;
   }
 
-  #item(event: CodexEvent, index: number): string {
-    if (this.#told.has(String(index))) return "";
+  #item(event: CodexEvent, index: number): void {
+    if (this.#told.has(String(index))) return;
     const item = emptyItem(event, index);
-    if (!item) return "";
+    if (!item) return;
     this.#told.add(String(index));
-    return frameOf({ type: "response.output_item.added", output_index: index, item });
+    this.#send(frameOf({ type: "response.output_item.added", output_index: index, item }));
   }
 
-  /** The frame, after the beginning of the part that it speaks of. */
-  #part(event: CodexEvent, index: number, frame: string): string {
+  /** The event, after the beginning of the part that it speaks of. */
+  #part(wire: WireEvent, event: CodexEvent, index: number): boolean {
     const itemId = idOf(event, index);
     if ("summary_index" in event && typeof event.summary_index === "number") {
       const isNew = this.#isNew(`${index}/s${event.summary_index}`);
-      if (event.type === "response.reasoning_summary_part.added") return isNew ? frame : "";
+      if (event.type === "response.reasoning_summary_part.added") return isNew && this.#sent(wire);
       const part = { type: "summary_text", text: "" };
       const at = { output_index: index, item_id: itemId, summary_index: event.summary_index };
-      return (isNew ? frameOf({ type: "response.reasoning_summary_part.added", ...at, part }) : "") + frame;
+      if (isNew) this.#send(frameOf({ type: "response.reasoning_summary_part.added", ...at, part }));
+      return this.#sent(wire);
     }
-    if (!("content_index" in event) || typeof event.content_index !== "number") return frame;
+    if (!("content_index" in event) || typeof event.content_index !== "number") return this.#sent(wire);
     const isNew = this.#isNew(`${index}/${event.content_index}`);
-    if (event.type === "response.content_part.added") return isNew ? frame : "";
+    if (event.type === "response.content_part.added") return isNew && this.#sent(wire);
     const at = { output_index: index, item_id: itemId, content_index: event.content_index };
-    return (isNew ? frameOf({ type: "response.content_part.added", ...at, part: emptyPart(event) }) : "") + frame;
+    if (isNew) this.#send(frameOf({ type: "response.content_part.added", ...at, part: emptyPart(event) }));
+    return this.#sent(wire);
   }
-}
-
-/** A frame of an event that the relay makes itself. */
-export function frameOf(event: CodexEvent): string {
-  return eventFrame(event.type, JSON.stringify(event));
 }
 
 function idOf(event: CodexEvent, index: number): string {

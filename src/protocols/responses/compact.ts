@@ -12,13 +12,15 @@ import { completeUsage } from "./response.ts";
 import { parseResponsesRequest, type ResponsesRequest } from "./schema.ts";
 
 /** POST /v1/responses/compact: a conversation made short enough to go on with. */
-export const compact: ExchangeProtocol<ResponsesRequest> = {
+export const compact: ExchangeProtocol = {
   name: "compact",
   takesForms: "never",
-  parse: (body) =>
+  read(body, context) {
     // What is remembered of the conversation may be all there is to make shorter.
-    parseResponsesRequest(isObject(body) && body["previous_response_id"] ? { input: [], ...body } : body),
-  toExchange: (request, context) => (context.isCodexClient ? verbatim(request) : translated(request, context)),
+    const whole = isObject(body) && body["previous_response_id"] ? { input: [], ...body } : body;
+    const request = parseResponsesRequest(whole);
+    return context.isCodexClient ? verbatim(request) : translated(request, context);
+  },
   toError: openaiError,
 };
 

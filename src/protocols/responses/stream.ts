@@ -5,10 +5,9 @@ import type { CodexEvent, OutputItem, ResponseObject } from "../../codex/wire/sc
 import { responseOf } from "../../codex/wire/lenient.ts";
 import { isTerminal, type WireEvent } from "../../codex/wire/event.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { openaiError } from "../../lib/openai-error.ts";
-import { eventFrame } from "../../lib/sse.ts";
-import type { ClientStream, Context } from "../protocol.ts";
-import { Announcer, frameOf } from "./announcer.ts";
+import type { ClientStream, Context, Send } from "../protocol.ts";
+import { errorFrame, frameOf } from "../responses-frames.ts";
+import { Announcer } from "./announcer.ts";
 import { remember } from "./history.ts";
 import { completeResponse } from "./response.ts";
 import type { ResponsesRequest } from "./schema.ts";
@@ -20,21 +19,25 @@ const PUBLIC_EVENT =
 /** For Codex clients: every event exactly as it came, failures included. */
 export class VerbatimStream implements ClientStream {
   isDone = false;
+  readonly #send: Send;
 
-  onEvent(wire: WireEvent): string {
+  constructor(send: Send) {
+    this.#send = send;
+  }
+
+  onEvent(wire: WireEvent): void {
     if (!wire.isBulk) this.isDone = isTerminal(wire.type) && wire.type !== "error";
-    return wire.frame;
+    this.#send(wire);
   }
 
   /** The CLI recognises a stream without a terminal event and asks again by itself. */
-  onEnd(): string {
+  onEnd(): void {
     this.isDone = true;
-    return "";
   }
 
-  onFailure(error: RelayError): string {
+  onFailure(error: RelayError): void {
     this.isDone = true;
-    return eventFrame("error", JSON.stringify({ type: "error", ...openaiError(error) }));
+    this.#send(errorFrame(error));
   }
 }
 
@@ -46,8 +49,9 @@ export class SafeStream implements ClientStream {
   isDone = false;
   readonly #request: ResponsesRequest;
   readonly #context: Context;
+  readonly #send: Send;
   readonly #accumulator = new ResponseAssembler();
-  readonly #announcer = new Announcer();
+  readonly #announcer: Announcer;
   /** Of the last delta, if it was sent as it came. */
   #run: DeltaRun | undefined;
   /** Deltas of items that are not done yet, by item: only a stream without `done` events needs them again. */
@@ -57,67 +61,71 @@ export class SafeStream implements ClientStream {
   /** Of the `response.created` that was sent. */
   #id: string | undefined;
 
-  constructor(request: ResponsesRequest, context: Context) {
+  constructor(request: ResponsesRequest, context: Context, send: Send) {
     this.#request = request;
     this.#context = context;
+    this.#send = send;
+    this.#announcer = new Announcer(send);
   }
 
   /** An event that is mangled is lost, no more; without its end the reply was cut off. */
-  onEvent(wire: WireEvent): string {
+  onEvent(wire: WireEvent): void {
     try {
-      if (wire.isBulk) return this.#delta(wire);
-      return isTerminal(wire.type) ? this.#terminal(wire) : this.#ordinary(wire);
+      if (wire.isBulk) this.#delta(wire);
+      else if (isTerminal(wire.type)) this.#terminal(wire);
+      else this.#ordinary(wire);
     } catch (thrown) {
       if (thrown instanceof RelayError) throw thrown;
       if (isTerminal(wire.type)) throw truncated(thrown);
-      return "";
     }
   }
 
-  #ordinary(wire: WireEvent): string {
-    if (!PUBLIC_EVENT.test(wire.type)) return "";
+  #ordinary(wire: WireEvent): void {
+    if (!PUBLIC_EVENT.test(wire.type)) return;
     if (wire.type.endsWith(".delta")) return this.#delta(wire);
     this.#accumulator.onEvent(wire);
     if (LIFECYCLE.test(wire.type)) return this.#lifecycle(wire);
     if (wire.type.endsWith(".done")) this.#forgetDeltas(wire.event);
-    return this.#preamble() + this.#announcer.frames(wire);
+    this.#begin();
+    this.#announcer.pass(wire);
   }
 
-  onEnd(): string {
+  onEnd(): void {
     if (!this.isDone) throw truncated();
-    return "";
   }
 
-  onFailure(error: RelayError): string {
+  onFailure(error: RelayError): void {
     this.isDone = true;
-    return this.#preamble() + eventFrame("error", JSON.stringify({ type: "error", ...openaiError(error) }));
+    this.#begin();
+    this.#send(errorFrame(error));
   }
 
   /** SDKs take one beginning, and no other id than its own after it. */
-  #lifecycle(wire: WireEvent): string {
+  #lifecycle(wire: WireEvent): void {
     const response = responseOf(wire.event);
     const isCreated = wire.type === "response.created";
     if (isCreated && this.#id === undefined && response.id) {
       this.#id = response.id;
-      return wire.frame;
+      this.#send(wire);
+      return;
     }
-    const head = this.#preamble(response);
-    return isCreated || response.id !== this.#id ? head : head + wire.frame;
+    this.#begin(response);
+    if (!isCreated && response.id === this.#id) this.#send(wire);
   }
 
   /** Deltas are most of the traffic: the one that continues the last part passes without being parsed. */
-  #delta(wire: WireEvent): string {
+  #delta(wire: WireEvent): void {
     if (wire.run && wire.run === this.#run) {
       this.#undoneOfItem.push(wire);
-      return wire.frame;
+      this.#send(wire);
+      return;
     }
     const item = itemOf(wire.event);
-    const frames = this.#preamble() + this.#announcer.frames(wire);
-    this.#run = frames.endsWith(wire.frame) ? wire.run : undefined;
+    this.#begin();
+    this.#run = this.#announcer.pass(wire) ? wire.run : undefined;
     this.#undoneOfItem = this.#undone.get(item) ?? [];
     this.#undone.set(item, this.#undoneOfItem);
     this.#undoneOfItem.push(wire);
-    return frames;
   }
 
   /** What a `done` event says replaces the deltas before it. */
@@ -128,27 +136,27 @@ export class SafeStream implements ClientStream {
     this.#run = undefined;
   }
 
-  #preamble(known: ResponseObject = {}): string {
-    if (this.#id !== undefined) return "";
+  #begin(known: ResponseObject = {}): void {
+    if (this.#id !== undefined) return;
     this.#id = known.id ?? `resp_${this.#context.id}`;
     const started = { ...known, id: this.#id, status: "in_progress" };
     const response = { ...completeResponse(started, this.#request, this.#context), output: [] };
-    return eventFrame("response.created", JSON.stringify({ type: "response.created", sequence_number: 0, response }));
+    this.#send(frameOf({ type: "response.created", sequence_number: 0, response }));
   }
 
-  #terminal(wire: WireEvent): string {
+  #terminal(wire: WireEvent): void {
     const failure = failureOf(wire, this.#context.now);
     // SDKs know of no other failing end than this one; all others become an error.
     if (failure && wire.type !== "response.failed") return this.onFailure(failure);
     const { event } = wire;
-    const head = this.#preamble(responseOf(event));
+    this.#begin(responseOf(event));
     for (const deltas of this.#undone.values()) for (const delta of deltas) foldQuietly(this.#accumulator, delta);
     this.#accumulator.onEvent(wire);
     const response = { ...this.#accumulator.toResponse(), id: this.#id };
     const whole = completeResponse(response, this.#request, this.#context);
     this.isDone = true;
     remember(this.#request, this.#context, whole);
-    return head + frameOf({ ...event, type: `response.${endOf(response)}`, response: whole } as CodexEvent);
+    this.#send(frameOf({ ...event, type: `response.${endOf(response)}`, response: whole }));
   }
 }
 

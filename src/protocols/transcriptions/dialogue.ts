@@ -1,7 +1,6 @@
 import { isEndpointRefused } from "../../codex/wire/endpoint-call.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
-import { eventFrame } from "../../lib/sse.ts";
 import type { Answer, Dialogue } from "../exchange.ts";
 import type { TranscriptionRequest } from "./schema.ts";
 import { wavSeconds } from "./wav.ts";
@@ -31,8 +30,7 @@ function inForm(request: TranscriptionRequest, text: string, answer: JsonObject)
   if (request.isStreaming) {
     // The backend says it all at once, and so does the stream.
     const events = [...(text === "" ? [] : [{ type: "transcript.text.delta", delta: text }]), doneEvent(text)];
-    const frames = events.map((event) => eventFrame(event.type, JSON.stringify(event)));
-    return { text: frames.join(""), contentType: "text/event-stream; charset=utf-8" };
+    return { frames: events.map((event) => ({ event: event.type, data: event })) };
   }
   if (request.format === "text") return { text: `${text}\n`, contentType: "text/plain; charset=utf-8" };
   return { json: request.format === "json" ? { text } : verbose(request, text, answer) };

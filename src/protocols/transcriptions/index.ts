@@ -1,22 +1,24 @@
 import { openaiError } from "../../lib/openai-error.ts";
 import type { ExchangeProtocol } from "../exchange.ts";
 import { transcribe } from "./dialogue.ts";
-import { parseTranscriptionRequest, type TranscriptionRequest } from "./schema.ts";
+import { parseTranscriptionRequest } from "./schema.ts";
 
 /** OpenAI's audio transcriptions. The backend has one model for them, whatever name a client asks for. */
-export const transcriptions: ExchangeProtocol<TranscriptionRequest> = {
+export const transcriptions: ExchangeProtocol = {
   name: "transcriptions",
   takesForms: "always",
-  parse: parseTranscriptionRequest,
-  toExchange: (request) => ({
-    dropped: request.dropped,
-    changed: [
-      ...(request.model === undefined ? [] : ["model"]),
-      // Without times, and often without the language.
-      ...(request.format === "verbose_json" ? ["response_format"] : []),
-    ],
-    model: request.model ?? "transcription",
-    way: { dialogue: transcribe(request) },
-  }),
+  read(body) {
+    const request = parseTranscriptionRequest(body);
+    return {
+      dropped: request.dropped,
+      changed: [
+        ...(request.model === undefined ? [] : ["model"]),
+        // Without times, and often without the language.
+        ...(request.format === "verbose_json" ? ["response_format"] : []),
+      ],
+      model: request.model ?? "transcription",
+      way: { dialogue: transcribe(request) },
+    };
+  },
   toError: openaiError,
 };

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { DeltaRun } from "../../../src/codex/wire/delta-run.ts";
-import { eventFrame } from "../../../src/lib/sse.ts";
+import { sseText } from "../../../src/lib/sse.ts";
 
 const TYPE = "response.output_text.delta";
-const frame = (json: string) => eventFrame(TYPE, json);
+const frame = (json: string) => sseText(TYPE, json);
 const first = frame(`{"type":"${TYPE}","item_id":"msg_1","output_index":2,"content_index":0,"delta":"Hi"}`);
 
 /** The raw delta that the run of `begin` finds in `text`. */
@@ -87,5 +87,5 @@ test.each([
 
 test("nor does one that is rare, which is looked at on its own", () => {
   const rare = '{"type":"response.refusal.delta","item_id":"msg_1","delta":"x"}';
-  expect(DeltaRun.from(eventFrame("response.refusal.delta", rare))).toBeUndefined();
+  expect(DeltaRun.from(sseText("response.refusal.delta", rare))).toBeUndefined();
 });

@@ -4,26 +4,25 @@ import { RelayError } from "../../../src/lib/errors.ts";
 import { chat } from "../../../src/protocols/chat/index.ts";
 import { ItemSlots } from "../../../src/codex/output/item-slots.ts";
 import { ReasoningText } from "../../../src/codex/output/reasoning-text.ts";
-import { contextOf } from "../../support/cases.ts";
+import { contextOf, opened } from "../../support/cases.ts";
 
-const request = chat.parse({ model: "gpt-5.5", messages: [{ role: "user", content: "hi" }], stream: true });
+const request = { model: "gpt-5.5", messages: [{ role: "user", content: "hi" }], stream: true };
 
 /** Deltas of a reply, then how it ended. */
 function play(...events: object[]): unknown[] {
-  const stream = chat.openStream(request, contextOf({}));
-  let frames = "";
+  const { stream, take } = opened(chat, request);
   let failure: unknown[] = [];
   try {
     for (const event of events) {
       const wire = WireEvent.from(JSON.stringify(event));
-      if (wire) frames += stream.onEvent(wire);
+      if (wire) stream.onEvent(wire);
     }
-    frames += stream.onEnd();
+    stream.onEnd();
   } catch (error) {
     if (!(error instanceof RelayError)) throw error;
     failure = [error.code];
   }
-  const chunks = [...frames.matchAll(/data: (\{.*)/g)].map(
+  const chunks = [...take().matchAll(/data: (\{.*)/g)].map(
     (match) => JSON.parse(match[1] ?? "") as { choices: { delta: object; finish_reason: string | null }[] },
   );
   return [...chunks.map(({ choices }) => choices[0]?.finish_reason ?? choices[0]?.delta), ...failure];
@@ -99,7 +98,7 @@ describe("a delta after the whole of it is a repetition", () => {
 
 test("reasoning that is ended twice is remembered once", () => {
   const context = contextOf({});
-  const stream = chat.openStream(request, context);
+  const { stream } = opened(chat, request, context);
   const thought = { id: "rs_0", type: "reasoning", summary: [], encrypted_content: "E" };
   const call = { id: "fc_1", type: "function_call", call_id: "call_1", name: "f", arguments: "{}" };
   const done = { type: "response.output_item.done", output_index: 0, item: thought };

@@ -2,12 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { RelayError } from "../../../src/lib/errors.ts";
 import { chat } from "../../../src/protocols/chat/index.ts";
 import type { Context } from "../../../src/protocols/protocol.ts";
-import { contextOf } from "../../support/cases.ts";
+import { contextOf, translated } from "../../support/cases.ts";
 
 const base = { model: "gpt-5.5", messages: [{ role: "user", content: "hi" }] };
 
 function translate(over: object) {
-  return chat.toCodex(chat.parse({ ...base, ...over }), contextOf({}));
+  return translated(chat, { ...base, ...over });
 }
 
 function refusal(over: object): [string, string | null, string | undefined] {
@@ -219,22 +219,19 @@ describe("a request is translated", () => {
   });
 
   test("input in place of messages, as a string too", () => {
-    const { body } = chat.toCodex(chat.parse({ model: "gpt-5.5", input: "hello" }), contextOf({}));
+    const { body } = translated(chat, { model: "gpt-5.5", input: "hello" });
     expect(body.input).toEqual([{ type: "message", role: "user", content: [{ type: "input_text", text: "hello" }] }]);
   });
 
   test("call ids that are too long are cut in items as well, alike for a call and its result", () => {
     const id = "c".repeat(65);
-    const { body } = chat.toCodex(
-      chat.parse({
-        model: "gpt-5.5",
-        input: [
-          { type: "function_call", id: "fc_1", call_id: id, name: "f", arguments: "{}" },
-          { type: "function_call_output", call_id: id, output: "r" },
-        ],
-      }),
-      contextOf({}),
-    );
+    const { body } = translated(chat, {
+      model: "gpt-5.5",
+      input: [
+        { type: "function_call", id: "fc_1", call_id: id, name: "f", arguments: "{}" },
+        { type: "function_call_output", call_id: id, output: "r" },
+      ],
+    });
     const [call, result] = body.input.map((item) => item["call_id"]);
     expect(call).toMatch(/^call_[0-9a-f]{32}$/);
     expect(result).toBe(call);
@@ -254,7 +251,7 @@ describe("a request is translated", () => {
 
   test("a search asks for more than the least effort, whatever the model would take", () => {
     const context: Context = { ...contextOf({}), models: { origin: "bundled", models: [] } };
-    const sent = (over: object) => chat.toCodex(chat.parse({ ...base, reasoning_effort: "minimal", ...over }), context);
+    const sent = (over: object) => translated(chat, { ...base, reasoning_effort: "minimal", ...over }, context);
     expect(sent({}).body.reasoning?.effort).toBe("minimal");
     expect(sent({}).changed).toEqual([]);
     expect(sent({ web_search_options: {} }).body.reasoning?.effort).toBe("low");
@@ -323,7 +320,7 @@ test("reasoning comes back in front of the call that it led to, in this conversa
     { role: "assistant", tool_calls: [{ id: "c1", type: "function", function: { name: "f", arguments: "{}" } }] },
     { role: "tool", tool_call_id: "c1", content: "r" },
   ];
-  const { body } = chat.toCodex(chat.parse({ ...base, messages }), context);
+  const { body } = translated(chat, { ...base, messages }, context);
   expect(body.input.map((entry) => entry.type)).toEqual([
     "message",
     "reasoning",

@@ -1,18 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import { RelayError } from "../../../src/lib/errors.ts";
 import { messages } from "../../../src/protocols/messages/index.ts";
-import { contextOf } from "../../support/cases.ts";
+import { translated } from "../../support/cases.ts";
 
 const body = (over: object = {}) => ({ model: "gpt-5.5", max_tokens: 9, messages: [said("hi")], ...over });
 const said = (content: unknown, role = "user") => ({ role, content });
-const translate = (over: object = {}) => messages.toCodex(messages.parse(body(over)), contextOf({}));
+const translate = (over: object = {}) => translated(messages, body(over));
 const tool = (over: object = {}) => ({ name: "f", input_schema: { type: "object" }, ...over });
 const use = { type: "tool_use", id: "toolu_1", name: "f", input: {} };
 const result = { type: "tool_result", tool_use_id: "toolu_1", content: "r" };
 
 function refusal(request: unknown): RelayError {
   try {
-    messages.toCodex(messages.parse(request), contextOf({}));
+    translated(messages, request);
   } catch (error) {
     if (error instanceof RelayError) return error;
     throw error;

@@ -6,6 +6,7 @@ import { WireEvent } from "../../../src/codex/wire/event.ts";
 import { RelayError } from "../../../src/lib/errors.ts";
 import { responses } from "../../../src/protocols/responses/index.ts";
 import type { Context } from "../../../src/protocols/protocol.ts";
+import { asked, opened, translated } from "../../support/cases.ts";
 
 const context: Context = {
   id: "f00",
@@ -27,7 +28,7 @@ const context: Context = {
 const user = (text: string) => ({ type: "message", role: "user", content: [{ type: "input_text", text }] });
 
 function translate(body: object, over: Partial<Context> = {}) {
-  return responses.toCodex(responses.parse({ model: "gpt-5.5", input: "hi", ...body }), { ...context, ...over });
+  return translated(responses, { model: "gpt-5.5", input: "hi", ...body }, { ...context, ...over });
 }
 
 function refusal(body: object): [string, string | undefined] {
@@ -248,19 +249,16 @@ const delta = (text: string) => ({
 });
 
 function stream(events: object[], over: Partial<Context> = {}, request: object = {}) {
-  const reply = responses.openStream(responses.parse({ model: "gpt-5.5", input: "hi", stream: true, ...request }), {
-    ...context,
-    ...over,
-  });
-  let text = "";
+  const body = { model: "gpt-5.5", input: "hi", stream: true, ...request };
+  const { stream: reply, take } = opened(responses, body, { ...context, ...over });
   try {
     for (const event of events)
-      text += reply.onEvent(WireEvent.from(JSON.stringify(event)) ?? WireEvent.of(event as CodexEvent));
-    text += reply.onEnd();
+      reply.onEvent(WireEvent.from(JSON.stringify(event)) ?? WireEvent.of(event as CodexEvent));
+    reply.onEnd();
   } catch (error) {
-    text += reply.onFailure(error as RelayError, "1");
+    reply.onFailure(error as RelayError, "1");
   }
-  return text
+  return take()
     .split("\n\n")
     .filter((frame) => frame !== "")
     .map(
@@ -379,12 +377,11 @@ describe("a streamed reply", () => {
     "has every event on one line, however upstream broke it (Codex client: %p)",
     (isCodexClient) => {
       const text = JSON.stringify(delta("H")).replace(",", ",\n");
-      const reply = responses.openStream(responses.parse({ model: "gpt-5.5", input: "hi", stream: true }), {
-        ...context,
-        isCodexClient,
-      });
+      const body = { model: "gpt-5.5", input: "hi", stream: true };
+      const { stream: reply, take } = opened(responses, body, { ...context, isCodexClient });
       const wire = WireEvent.from(text);
-      const frames = wire ? reply.onEvent(wire) : "";
+      if (wire) reply.onEvent(wire);
+      const frames = take();
       for (const line of frames.trim().split(/\n+/)) expect(line).toMatch(/^(event|data): /);
       expect(frames).toContain(`"delta":"H"`);
     },
@@ -400,7 +397,7 @@ describe("a streamed reply", () => {
 
 describe("a whole reply", () => {
   function body(events: object[], request: object = {}) {
-    const reply = responses.openBody(responses.parse({ model: "gpt-5.5", input: "hi", ...request }), context);
+    const reply = asked(responses, { model: "gpt-5.5", input: "hi", ...request }, context).body();
     for (const event of events) reply.onEvent(WireEvent.of(event as CodexEvent));
     return reply.toBody() as Record<string, unknown>;
   }

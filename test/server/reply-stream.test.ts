@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import type { CodexEvent } from "../../src/codex/wire/schema.ts";
 import { WireEvent } from "../../src/codex/wire/event.ts";
-import type { ClientStream } from "../../src/protocols/protocol.ts";
-import { frameSource } from "../../src/server/handle.ts";
+import type { ClientStream, Send } from "../../src/protocols/protocol.ts";
+import { SSE } from "../../src/server/frames.ts";
 import { RequestLifetime } from "../../src/server/lifetime.ts";
 import { RequestRecord } from "../../src/server/record.ts";
+import { ReplyStream, textSource } from "../../src/server/reply-stream.ts";
 import { delta } from "../support/fake-codex.ts";
 
 const lifeAndRecord = () => {
@@ -31,24 +32,23 @@ function endless() {
   return { seen, reply: { headers: new Headers(), events, dropped: [] } };
 }
 
-const stream = (isDone: () => boolean): ClientStream => ({
+const stream = (isDone: () => boolean, send: Send): ClientStream => ({
   get isDone() {
     return isDone();
   },
-  onEvent: () => "frame",
-  onEnd: () => "",
-  onFailure: () => "",
+  onEvent: () => send({ data: "frame" }),
+  onEnd: () => {},
+  onFailure: () => {},
 });
+
+const sourceOf = (isDone: () => boolean, reply: ReturnType<typeof endless>["reply"], admitted = lifeAndRecord()) =>
+  textSource((send) => new ReplyStream(stream(isDone, send), reply, admitted), SSE);
 
 test("what was read ahead for a client that had stopped reading is let go when it leaves", async () => {
   const { seen, reply } = endless();
   const admitted = lifeAndRecord();
-  const source = frameSource(
-    stream(() => false),
-    reply,
-    admitted,
-  );
-  expect(await source.next()).toBe("frame");
+  const source = sourceOf(() => false, reply, admitted);
+  expect(await source.next()).toBe("data: frame\n\n");
   source.cancel();
   expect(seen.isLetGo).toBe(true);
   expect(admitted.life.signal.aborted).toBe(true);
@@ -57,11 +57,7 @@ test("what was read ahead for a client that had stopped reading is let go when i
 test("so it is when the answer is over before upstream", async () => {
   const { seen, reply } = endless();
   let isDone = false;
-  const source = frameSource(
-    stream(() => isDone),
-    reply,
-    lifeAndRecord(),
-  );
+  const source = sourceOf(() => isDone, reply);
   await source.next();
   isDone = true;
   expect(await source.next()).toBeUndefined();

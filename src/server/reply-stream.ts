@@ -1,0 +1,88 @@
+import { RelayError, toRelayError } from "../lib/errors.ts";
+import type { FrameSource } from "../lib/stream.ts";
+import type { ClientStream, Send } from "../protocols/protocol.ts";
+import type { UpstreamReply } from "../upstream/client.ts";
+import type { FrameFormat } from "./frames.ts";
+import type { Admitted } from "./handle.ts";
+
+/** Reads a reply from upstream for as long as its client takes it. */
+export class ReplyStream {
+  readonly #stream: ClientStream;
+  readonly #events: UpstreamReply["events"];
+  readonly #admitted: Pick<Admitted, "life" | "record">;
+  #isOver = false;
+
+  constructor(stream: ClientStream, { events }: UpstreamReply, admitted: Pick<Admitted, "life" | "record">) {
+    this.#stream = stream;
+    this.#events = events;
+    this.#admitted = admitted;
+  }
+
+  /**
+   * Sends the frames of the next batch, if it has any. False at the end, when nothing was sent. An error after the
+   * status line becomes a frame, never a torn socket: never throws.
+   */
+  async next(): Promise<boolean> {
+    const { life, record } = this.#admitted;
+    if (this.#isOver || this.#stream.isDone) {
+      this.#events.cancel();
+      life.end();
+      return false;
+    }
+    try {
+      const batch = await this.#events.next();
+      if (!batch) {
+        this.#isOver = true;
+        this.#stream.onEnd();
+        return true;
+      }
+      for (const event of batch) {
+        this.#stream.onEvent(event);
+        if (this.#stream.isDone) {
+          record.complete();
+          break;
+        }
+      }
+      return true;
+    } catch (thrown) {
+      this.#events.cancel();
+      return this.#fail(thrown);
+    }
+  }
+
+  /** The client is gone. */
+  cancel(): void {
+    this.#admitted.life.leave();
+    // An abort wakes nobody who is not reading: without this, what was read ahead stays until upstream's time is over.
+    this.#events.cancel();
+  }
+
+  #fail(thrown: unknown): boolean {
+    const { life, record } = this.#admitted;
+    const { reason } = life.signal as { reason: unknown };
+    // When the client has left nobody is to be told; when the relay stops, the client is.
+    if (life.signal.aborted && !(reason instanceof RelayError)) return false;
+    this.#isOver = true;
+    const error = toRelayError(life.signal.aborted ? reason : thrown);
+    record.fail(error);
+    this.#stream.onFailure(error, record.requestId);
+    return true;
+  }
+}
+
+/** A reply as the text of an HTTP body. */
+export function textSource(open: (send: Send) => ReplyStream, format: FrameFormat): FrameSource {
+  let text = "";
+  const reply = open((frame) => {
+    text += format.write(frame);
+  });
+  return {
+    async next() {
+      const isMore = await reply.next();
+      const sent = text;
+      text = "";
+      return isMore ? sent : undefined;
+    },
+    cancel: () => reply.cancel(),
+  };
+}
