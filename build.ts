@@ -30,7 +30,7 @@ const argv = process.argv.slice(2);
 const valueOf = (flag: string) => (argv.includes(flag) ? argv[argv.indexOf(flag) + 1] : undefined);
 
 mkdirSync(dist, { recursive: true });
-const repository = process.env["PLANSOCKET_REPOSITORY"] || manifest.repository;
+const repository = repositoryUrl();
 const target = valueOf("--target");
 const out = valueOf("--out");
 if (argv.includes("--all")) await buildAll();
@@ -41,13 +41,17 @@ else if (target !== undefined && !(target in TARGETS)) {
   console.log(await build(target as Target | undefined, out ?? join(dist, "plansocket")));
 } else console.log(await archive(target as Target));
 
+/** install.sh, which in a checkout names no repository, with the address that its releases are at. */
+function installScript(): string {
+  const text = readFileSync(join(root, "install.sh"), "utf8");
+  return text.replace(/^repository=$/m, () => `repository='${repository}'`);
+}
+
 /** Everything that a release offers for download. */
 async function buildAll(): Promise<void> {
   const files: string[] = [];
   for (const name of Object.keys(TARGETS) as Target[]) files.push(await archive(name));
-  files.push(
-    write("install.sh", readFileSync(join(root, "install.sh"), "utf8").replace(manifest.repository, repository)),
-  );
+  files.push(write("install.sh", installScript()));
   // What `latest` is, in a form that a plain file server can mirror.
   files.push(write("VERSION", `${manifest.version}\n`));
   const lines = files.map((path) => {
@@ -134,6 +138,16 @@ function runtime(name: Target): string {
 function run(command: string[], cwd: string = root): void {
   const { exitCode } = Bun.spawnSync(command, { cwd, stdout: "inherit", stderr: "inherit" });
   if (exitCode !== 0) process.exit(exitCode);
+}
+
+/** Where releases will be: it goes into scripts and executables, so nothing but a plain address is taken. */
+function repositoryUrl(): string {
+  const url = process.env["PLANSOCKET_REPOSITORY"] || manifest.repository;
+  if (url !== "" && !/^https?:\/\/[\w.:-]+(\/[\w.-]+)+$/.test(url)) {
+    console.error(`PLANSOCKET_REPOSITORY must be an address like https://HOST/OWNER/NAME, not '${url}'.`);
+    process.exit(2);
+  }
+  return url;
 }
 
 /** The release name of the machine that builds. */

@@ -5,7 +5,9 @@
 set -eu
 
 name=plansocket
-releases=${PLANSOCKET_RELEASES_URL:-https://github.com/plansocket/plansocket/releases}
+# Filled in when a release is built; a checkout names nobody.
+repository=
+releases=${PLANSOCKET_RELEASES_URL:-${repository:+$repository/releases}}
 prefix=${PLANSOCKET_PREFIX:-${HOME:-}/.local}
 version=latest
 uninstall=no
@@ -80,7 +82,7 @@ platform() {
       if [ "$arch" = x64 ] && [ "$(sysctl -n sysctl.proc_translated 2>/dev/null || echo 0)" = 1 ]; then arch=arm64; fi
       echo "darwin-$arch"
       ;;
-    *) fail "there is no release for $os" "On Windows take the archive from $releases." ;;
+    *) fail "there is no release for $os" "On Windows use install.ps1 of the release." ;;
   esac
 }
 
@@ -112,6 +114,9 @@ sha256() {
 }
 
 from_release() {
+  [ -n "$releases" ] ||
+    fail "this copy of install.sh names no place for releases" \
+      "Run it in a checkout, where it builds from source; or take install.sh from the releases page of an owner you trust."
   target_name=$(platform)
   archive=$name-$target_name.tar.gz
   if [ "$version" = latest ]; then base=$releases/latest/download; else base=$releases/download/v${version#v}; fi

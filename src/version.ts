@@ -14,6 +14,9 @@ export const COMMIT: string = typeof PLANSOCKET_COMMIT === "string" ? PLANSOCKET
 /** Name of the release archive's platform, as in `linux-x64-musl`; "" when run from source. */
 export const TARGET: string = typeof PLANSOCKET_TARGET === "string" ? PLANSOCKET_TARGET : "";
 
-/** Where it was built from, and where its releases are: a fork's executables look at the fork. */
+/**
+ * URL of the repository that it was built from, whose releases `update` looks at; "" when nobody has named one. The
+ * release workflow names its own, so the executables of a fork look at the fork.
+ */
 export const REPOSITORY: string =
   typeof PLANSOCKET_REPOSITORY === "string" ? PLANSOCKET_REPOSITORY : manifest.repository;

@@ -395,7 +395,8 @@ export const SETTINGS = {
     flags: [],
     env: ["PLANSOCKET_RELEASES_URL"],
     schema: url,
-    default: `${REPOSITORY}/releases`,
+    default: REPOSITORY === "" ? undefined : `${REPOSITORY}/releases`,
+    defaultText: "the releases of the repository that built it",
     value: "URL",
     help: "where `update` and install.sh look for releases; for mirrors",
   },
@@ -462,6 +463,7 @@ type Optional =
   | "logFile"
   | "stateFile"
   | "stopAt"
+  | "releasesUrl"
   | "tokenUrl"
   | "revokeUrl";
 

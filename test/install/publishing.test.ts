@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Glob } from "bun";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import manifest from "../../package.json" with { type: "json" };
 import { SETTINGS, type Setting } from "../../src/config/settings.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -91,6 +92,34 @@ describe("the Homebrew formula", () => {
     const { code, err } = render(PLATFORMS.slice(1));
     expect([code, err]).toEqual([1, expect.stringContaining("no checksum for plansocket-linux-x64.tar.gz")]);
     expect(run(["sh", join(root, ".github/homebrew/render.sh")]).code).toBe(2);
+  });
+});
+
+describe("until an owner publishes releases", () => {
+  test("nothing in the repository names one", () => {
+    // An owner in front of the project's name, or a page of its own.
+    const owner = /(github\.com|ghcr\.io)\/(?!OWNER\/)[\w-]+\/plansocket|plansocket\.github|github\.plansocket/;
+    const files = run(["git", "-C", root, "ls-files"]).out.trim().split("\n");
+    const naming = files.filter(
+      (file) => existsSync(join(root, file)) && owner.test(readFileSync(join(root, file), "utf8")),
+    );
+    expect(naming).toEqual([]);
+    expect(files.length).toBeGreaterThan(100);
+    expect(manifest.repository).toBe("");
+  });
+
+  test("the package says what people search for", () => {
+    for (const word of ["codex", "chatgpt-plan", "openai-compatible", "proxy"])
+      expect(manifest.keywords).toContain(word);
+    expect(manifest.description).toMatch(/OpenAI-compatible proxy.*ChatGPT plan.*Codex/);
+  });
+
+  test("a build refuses an owner that is no address", () => {
+    const built = Bun.spawnSync([process.execPath, join(root, "build.ts"), "--target", "none"], {
+      env: { ...process.env, PLANSOCKET_REPOSITORY: "https://git.example/a'; touch x; '" },
+      stderr: "pipe",
+    });
+    expect([built.exitCode, built.stderr.toString()]).toEqual([2, expect.stringContaining("must be an address like")]);
   });
 });
 

@@ -192,6 +192,12 @@ describe("nothing is installed, and an older version stays", () => {
     expectOldOne();
   });
 
+  test("when the script names no place for releases, and nobody is asked", async () => {
+    const { code, err } = await install([], { PLANSOCKET_RELEASES_URL: "" });
+    expect([code, err]).toEqual([1, expect.stringContaining("this copy of install.sh names no place for releases")]);
+    expectOldOne();
+  });
+
   test("when the new program does not run here", async () => {
     releases.publish("2.0.0", { program: "#!/bin/sh\nexit 127\n" });
     const { code, err } = await install();
@@ -263,7 +269,7 @@ describe("the build for the machine", () => {
 
   test.each([
     ["Linux", "riscv64", "no release for riscv64"],
-    ["MINGW64_NT-10.0", "x86_64", "On Windows take the archive"],
+    ["MINGW64_NT-10.0", "x86_64", "On Windows use install.ps1"],
   ])("does not exist for %s on %s", async (os, arch, message) => {
     const PATH = pathWith({ uname: `[ "$1" = -m ] && echo ${arch} || echo ${os}` });
     const { code, err } = await install([], { PATH });

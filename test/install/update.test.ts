@@ -110,6 +110,15 @@ describe("--check", () => {
   });
 });
 
+test("without a repository that it was built from, it asks nobody and says how to update", async () => {
+  for (const args of [["update", "--check"], ["update"]]) {
+    const { code, err } = await run(args, { PLANSOCKET_RELEASES_URL: "" });
+    expect([code, err]).toEqual([1, expect.stringContaining("names no place for releases")]);
+    expect(err).toContain("`git pull` and `sh install.sh`");
+  }
+  expectOldOne();
+});
+
 describe("an update", () => {
   test("replaces the executable in one step, keeps its mode, and leaves nothing behind", async () => {
     releases.publish("99.0.0", { targets: [THIS_PLATFORM, "plan9-vax"] });

@@ -1,10 +1,11 @@
 import { defineCommand } from "citty";
 import { loadSettings } from "../../config/load.ts";
+import { RelayError } from "../../lib/errors.ts";
 import { openEgress } from "../../upstream/egress.ts";
 import { NAME, TARGET, VERSION } from "../../version.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { print, say } from "../output.ts";
-import { placeOf } from "../update/place.ts";
+import { placeOf, type Place } from "../update/place.ts";
 import { fetchExecutable, newestVersion, type Releases } from "../update/release.ts";
 import { replaceExecutable } from "../update/replace.ts";
 
@@ -23,11 +24,22 @@ export const update = defineCommand({
     const flags = parseFlags(rawArgs, OWN);
     const { settings } = await loadSettings(flags.settings, process.env);
     const egress = openEgress(settings.proxy, process.env);
-    const releases = { baseUrl: settings.releasesUrl, egress };
     const isJson = flags.own["json"] === true;
-    return flags.own["check"] === true ? check(releases, isJson) : replace(releases, isJson);
+    const isCheck = flags.own["check"] === true;
+    // A refusal should not wait for the network.
+    const place = isCheck ? undefined : placeOf(process.execPath, process.env);
+    const releases = { baseUrl: releasesOf(settings.releasesUrl), egress };
+    return place ? replace(place, releases, isJson) : check(releases, isJson);
   },
 });
+
+/** Throws `update_failed` where nobody has named a place for releases: no stranger's is asked. */
+function releasesOf(url: string | undefined): string {
+  if (url !== undefined) return url;
+  throw new RelayError("update_failed", `This ${NAME} was built from a checkout that names no place for releases.`, {
+    hint: "Run `git pull` and `sh install.sh` in the checkout, or set PLANSOCKET_RELEASES_URL to the releases you trust.",
+  });
+}
 
 async function check(releases: Releases, isJson: boolean): Promise<number> {
   const latest = await newestVersion(releases);
@@ -37,9 +49,7 @@ async function check(releases: Releases, isJson: boolean): Promise<number> {
   return isNewer ? NEWER_EXISTS : 0;
 }
 
-async function replace(releases: Releases, isJson: boolean): Promise<number> {
-  // A refusal should not wait for the network.
-  const place = placeOf(process.execPath, process.env);
+async function replace(place: Place, releases: Releases, isJson: boolean): Promise<number> {
   const latest = await newestVersion(releases);
   const isNewer = isNewerThanThis(latest);
   if (isNewer) {

@@ -3,7 +3,8 @@ import type { ServiceManager } from "./manager.ts";
 import type { ServicePlan } from "./plan.ts";
 import { escapeXml } from "./xml.ts";
 
-const LABEL = "io.github.plansocket";
+/** A bare name: a reversed domain would be somebody's. */
+const LABEL = "plansocket";
 
 /**
  * launchd reads no environment file, and its own entries would put keys into the description: so a shell reads the file

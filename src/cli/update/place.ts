@@ -2,7 +2,7 @@ import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import { dirname, sep } from "node:path";
 import { CONTAINER_MARK } from "../../config/load.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { NAME, REPOSITORY } from "../../version.ts";
+import { NAME } from "../../version.ts";
 
 /** The file that an update replaces. */
 export interface Place {
@@ -63,7 +63,7 @@ export function refuseManaged(path: string): void {
 export function notWritable(path: string, cause: unknown): RelayError {
   return new RelayError("update_failed", `${path} cannot be replaced: its folder is not writable.`, {
     cause,
-    hint: `Run this as the owner of ${dirname(path)}, or install to your own ~/.local/bin with install.sh from ${REPOSITORY}.`,
+    hint: `Run this as the owner of ${dirname(path)}, or install it to your own ~/.local/bin with install.sh.`,
   });
 }
 

@@ -110,7 +110,7 @@ describe("the launchd agent", () => {
     const program = "import json, plistlib, sys; print(json.dumps(plistlib.load(sys.stdin.buffer)))";
     const { stdout } = Bun.spawnSync(["python3", "-c", program], { stdin: new Blob([plistText(ODD)]) });
     expect(JSON.parse(stdout.toString())).toMatchObject({
-      Label: "io.github.plansocket",
+      Label: "plansocket",
       ProgramArguments: ["/bin/sh", "-c", expect.any(String), "plansocket", ODD.envFile, ...ODD.command],
       RunAtLoad: true,
       KeepAlive: { SuccessfulExit: false },
@@ -164,6 +164,6 @@ test("commands are told as they can be typed", () => {
     "systemctl --user daemon-reload && systemctl --user enable plansocket.service && systemctl --user restart plansocket.service",
   );
   expect(commandLine(launchd("/Users/R D", 501).install.slice(2))).toBe(
-    "launchctl bootstrap gui/501 '/Users/R D/Library/LaunchAgents/io.github.plansocket.plist'",
+    "launchctl bootstrap gui/501 '/Users/R D/Library/LaunchAgents/plansocket.plist'",
   );
 });
