@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Upload } from "../src/codex/wire/endpoint-call.ts";
 import { RelayError } from "../src/lib/errors.ts";
 import type { Answer, Exchange } from "../src/protocols/exchange.ts";
-import { SSE } from "../src/server/frames.ts";
+import { SSE } from "../src/server/http/frames.ts";
 import { contextOf, eventsOf } from "./support/cases.ts";
 import { loadExchangeCases, played, type ExchangeCase } from "./support/exchanges.ts";
 

@@ -10,8 +10,8 @@ import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exch
 import type { Context } from "../protocols/protocol.ts";
 import type { UpstreamReply } from "../upstream/client.ts";
 import { readBatches } from "../upstream/sse.ts";
-import { isForm, parseBody, parseForm, readBody } from "./body.ts";
-import { SSE } from "./frames.ts";
+import { isForm, parseBody, parseForm, readBody } from "./http/body.ts";
+import { SSE } from "./http/frames.ts";
 import {
   contextOf,
   refuseDropped,
@@ -20,7 +20,7 @@ import {
   type Admitted,
   type HandleDependencies,
 } from "./handle.ts";
-import { streamHeaders } from "./reply.ts";
+import { streamHeaders } from "./http/reply.ts";
 import { ReplyStream, textSource } from "./reply-stream.ts";
 
 /** One request that other endpoints of the backend answer. Throws RelayError while the status line is still open. */

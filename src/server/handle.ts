@@ -9,13 +9,13 @@ import { toBodyStream } from "../lib/stream.ts";
 import type { ExtraRoute, Context, ErrorFormat, ModelRequest, Protocol, Translation } from "../protocols/protocol.ts";
 import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
 import { readBatches } from "../upstream/sse.ts";
-import { parseBody, readBody } from "./body.ts";
+import { parseBody, readBody } from "./http/body.ts";
 import type { Caller } from "./access.ts";
-import { frameFormat } from "./frames.ts";
+import { frameFormat } from "./http/frames.ts";
 import type { RequestLifetime } from "./lifetime.ts";
 import type { RelayOptions } from "./options.ts";
 import type { RequestRecord } from "./record.ts";
-import { jsonReply, requestIdHeaders, streamHeaders } from "./reply.ts";
+import { jsonReply, requestIdHeaders, streamHeaders } from "./http/reply.ts";
 import { ReplyStream, textSource } from "./reply-stream.ts";
 
 /** What handling needs besides the request. */
@@ -185,7 +185,7 @@ export async function contextOf(admitted: Admitted, isCodex: boolean, deps: Hand
   };
 }
 
-/** SentText in one refusal; tools may have thousands of faults. */
+/** Listed in one refusal; tools may have thousands of faults. */
 const MOST_NAMES = 20;
 
 /** With `--strict`, what would be dropped is refused. */

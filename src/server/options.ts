@@ -21,6 +21,6 @@ export interface RelayOptions {
   readonly maxBodyBytes: number;
   /** Requests in flight at once; more get 503 with `Retry-After`, because Bun's fetch would queue them in silence. */
   readonly maxRequests: number;
-  /** IdleTimer after which a streaming client gets a keep-alive comment. */
+  /** Silence after which a streaming client gets a keep-alive comment. */
   readonly keepAliveMs: number;
 }

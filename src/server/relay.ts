@@ -5,26 +5,27 @@ import { ReasoningStore } from "../codex/reasoning-store.ts";
 import { ResponseStore } from "../codex/response-store.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { DIALECTS, EXCHANGES } from "../protocols/index.ts";
 import type { ErrorFormat, ProtocolEntry } from "../protocols/protocol.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
-import { BodyBudget } from "./body-budget.ts";
-import { dialectRoutes } from "./dialect-routes.ts";
-import { corsHeaders, Gate, preflightHeaders, refuseForms, type Caller } from "./access.ts";
+import { BodyBudget } from "./budget.ts";
+import { dialectRoutes } from "./http/dialect-routes.ts";
+import { corsHeaders, Gate, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
-import { openRoutes, type Instance } from "./health.ts";
+import { openRoutes, type Instance } from "./http/health.ts";
 import { RequestLifetime } from "./lifetime.ts";
+import { RequestLimit } from "./limits.ts";
 import { Metrics, type MetricsSnapshot } from "./metrics.ts";
-import { modelRoutes } from "./models.ts";
+import { modelRoutes } from "./http/models.ts";
 import type { RelayOptions } from "./options.ts";
-import { isPublicApiPath, PublicApi } from "./public-api.ts";
+import { PublicApi } from "./http/public-api.ts";
 import { RequestRecord, type RecordStart } from "./record.ts";
-import { COMMON_VOICE, errorReply } from "./reply.ts";
+import { OPENAI_ERRORS, errorReply } from "./http/reply.ts";
 import { logRequest } from "./request-log.ts";
-import { fits, isNotOffered, pathOf, spokenIn, type Handler, type Route } from "./routes.ts";
-import { isUpgrade, Sockets, TAKEN } from "./sockets.ts";
-import { storedRoutes } from "./stored.ts";
-import type { ResponsesSocket, SocketDependencies } from "./websocket.ts";
+import { dialectNamedIn, fits, pathOf, type Handler, type Route } from "./http/routes.ts";
+import { isUpgrade, Sockets, TAKEN } from "./websocket/sockets.ts";
+import { storedRoutes } from "./http/stored.ts";
+import { answerUnrouted } from "./http/unrouted.ts";
+import type { ResponsesSocket, SocketDependencies } from "./websocket/responses-socket.ts";
 
 export interface RelayDependencies {
   readonly options: RelayOptions;
@@ -49,12 +50,11 @@ interface RouteFacts {
 export class Relay {
   readonly log: Log;
   readonly instance: Instance;
-  /** Lives of the requests in flight. */
-  readonly active = new Set<RequestLifetime>();
+  readonly limit = new RequestLimit(() => this.#options.maxRequests);
   readonly sockets: Sockets;
   readonly #deps: RelayDependencies;
   readonly #metrics = new Metrics();
-  readonly #room: BodyBudget;
+  readonly #budget: BodyBudget;
   readonly #publicApi: PublicApi;
   readonly #now: () => number;
   readonly #elapsed: () => number;
@@ -71,7 +71,7 @@ export class Relay {
     this.#elapsed = deps.elapsed ?? (() => performance.now());
     this.#options = deps.options;
     this.#gate = new Gate(deps.options);
-    this.#room = new BodyBudget(() => BODIES_AT_ONCE * this.#options.maxBodyBytes);
+    this.#budget = new BodyBudget(() => BODIES_AT_ONCE * this.#options.maxBodyBytes);
     this.#publicApi = new PublicApi(deps.upstream, () => this.#options.maxBodyBytes);
     this.#handling = {
       options: deps.options,
@@ -139,39 +139,8 @@ export class Relay {
       server,
       // A preflight carries no key by design; it gives nothing away.
       { isOpen: request.method === "OPTIONS" || route?.isOpen === true, dialect: route?.dialect, path: route?.path },
-      (admitted) => this.#unrouted(admitted, path, route),
+      (admitted) => answerUnrouted(admitted, path, route, this.#publicApi),
     );
-  }
-
-  async #unrouted(admitted: Admitted, path: string, route: Route | undefined): Promise<Response> {
-    const { request, visitor } = admitted;
-    const methods = route ? Object.keys(route.methods) : [];
-    const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
-    if (request.method === "OPTIONS" && (route || visitor.origin !== undefined)) {
-      return new Response(null, {
-        status: 204,
-        headers: { allow, ...preflightHeaders(visitor, request.headers, allow) },
-      });
-    }
-    // Bun's router takes paths as they came, `/v1/../health` too; `request.url` has them resolved.
-    const handler = route?.methods[request.method === "HEAD" ? "GET" : request.method];
-    if (handler) return handler(admitted);
-    const isPublic = route ? !route.isOpen && isOpenai(route) : isPublicApiPath(path);
-    // OPTIONS comes in without a key, so nothing may be spent on it.
-    if (request.method !== "OPTIONS" && isPublic && (await this.#publicApi.isLogin())) {
-      return this.#publicApi.forward(admitted, path);
-    }
-    if (route) {
-      throw new RelayError("method_not_allowed", `${request.method} is not allowed on ${path}.`, {
-        headers: { allow },
-      });
-    }
-    if (isNotOffered(path)) {
-      throw new RelayError("not_implemented", `${path} is not offered by this relay.`, { shouldRetry: false });
-    }
-    throw new RelayError("not_found", `Unknown request URL: ${request.method} ${path.slice(0, 200)}.`, {
-      hint: `The relay answers on ${[...[...DIALECTS, ...EXCHANGES].flatMap(({ paths }) => paths), "/v1/models"].join(", ")}.`,
-    });
   }
 
   /** Gate, limits and error rendering around one handler. */
@@ -193,33 +162,33 @@ export class Relay {
       isProbe: isOpen,
     });
     const life: RequestLifetime = new RequestLifetime(request.signal, (reason) => {
-      this.active.delete(life);
+      this.limit.leave(life);
       if (life.isStreaming) record.end(life, reason);
     });
     const waitForever = () => server.timeout(request, 0);
     const upgrade = (data: unknown) => server.upgrade(request, { data: data as ResponsesSocket });
-    const room = this.#room.enter();
-    const ways = { waitForever, upgrade, holdBody: room.hold };
+    const share = this.#budget.enter();
+    const ways = { waitForever, upgrade, holdBody: share.hold };
     let admitted: Admitted = { request, visitor: STRANGER, id, life, record, ...ways };
     try {
       const visitor = this.#gate.admit(request.headers, isOpen);
       admitted = { ...admitted, visitor };
       refuseForms(request, visitor);
       // A socket waits most of its life; its requests are counted one by one.
-      if (!isOpen && !isUpgrade(request)) this.#enter(life);
+      if (!isOpen && !isUpgrade(request)) this.limit.enter(life);
       const reply = await handler(admitted);
       if (reply === TAKEN) return reply;
       record.status = reply.status;
       return withHeaders(reply, admitted);
     } catch (thrown) {
-      const voice = (await dialect?.load()) ?? (await spokenIn(request)) ?? COMMON_VOICE;
-      const refusal = this.#refusal(thrown, admitted, voice);
+      const format = (await dialect?.load()) ?? (await dialectNamedIn(request)) ?? OPENAI_ERRORS;
+      const refusal = this.#refusal(thrown, admitted, format);
       record.status = refusal.status;
       return refusal;
     } finally {
-      room.leave();
+      share.leave();
       if (!life.isStreaming) {
-        this.active.delete(life);
+        this.limit.leave(life);
         record.end(life);
       }
     }
@@ -228,8 +197,8 @@ export class Relay {
   #socketDependencies(): Omit<SocketDependencies, "open"> {
     return {
       handling: this.#handling,
-      enter: (life) => this.#enter(life),
-      leave: (life) => this.active.delete(life),
+      enter: (life) => this.limit.enter(life),
+      leave: (life) => this.limit.leave(life),
       newId,
       now: this.#now,
     };
@@ -251,26 +220,15 @@ export class Relay {
     return {
       startedAtMs: this.instance.startedAtMs,
       nowMs: this.#now(),
-      requestsInFlight: this.active.size,
-      openStreams: [...this.active].filter((life) => life.isStreaming).length,
+      requestsInFlight: this.limit.active.size,
+      openStreams: this.limit.openStreams,
       upstream: upstream.counts,
       refreshes: credentials.refreshes,
       plan: isTrusted ? upstream.limits.current() : undefined,
     };
   }
 
-  /** Counts a request until its life ends, and refuses the one too many: fetch would queue it in silence. */
-  #enter(life: RequestLifetime): void {
-    if (this.active.size >= this.#options.maxRequests) {
-      throw new RelayError("relay_busy", `The relay is already busy with ${this.active.size} requests.`, {
-        retryAfterMs: 1000,
-        hint: "Try again in a moment, or raise --max-requests.",
-      });
-    }
-    this.active.add(life);
-  }
-
-  #refusal(thrown: unknown, admitted: Admitted, voice: ErrorFormat): Response {
+  #refusal(thrown: unknown, admitted: Admitted, format: ErrorFormat): Response {
     admitted.life.end();
     const hasLeft = admitted.request.signal.aborted;
     const error = hasLeft
@@ -280,18 +238,16 @@ export class Relay {
     if (error.code === "internal_error") {
       this.log.error("A request failed inside the relay.", { request_id: admitted.id, reason: String(error.cause) });
     }
-    const headers = { "x-request-id": admitted.id, ...corsHeaders(admitted.visitor) };
-    return errorReply(error, voice, headers, isCodexClient(admitted.request.headers));
+    const headers = { "x-request-id": admitted.id, ...NO_SNIFFING, ...corsHeaders(admitted.visitor) };
+    return errorReply(error, format, headers, isCodexClient(admitted.request.headers));
   }
 }
 
 /** Of the largest size that may be held together, while they are read and until their replies begin. */
 const BODIES_AT_ONCE = 8;
 
-/** Routes of other dialects exist only here. */
-function isOpenai(route: Route): boolean {
-  return route.dialect === undefined || route.dialect.isOpenai;
-}
+/** Browsers take a reply for what its content type says, whatever its bytes look like. */
+const NO_SNIFFING = { "x-content-type-options": "nosniff" };
 
 const STRANGER: Caller = { clientId: "", isTrusted: false, origin: undefined, isBrowser: false };
 
@@ -301,7 +257,8 @@ function isRelayStop(reason: unknown): boolean {
 
 function withHeaders(response: Response, admitted: Admitted): Response {
   if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", admitted.id);
-  for (const [name, value] of Object.entries(corsHeaders(admitted.visitor))) response.headers.set(name, value);
+  const added = { ...NO_SNIFFING, ...corsHeaders(admitted.visitor) };
+  for (const [name, value] of Object.entries(added)) response.headers.set(name, value);
   return response;
 }
 

@@ -2,7 +2,7 @@ import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { FrameSource } from "../lib/stream.ts";
 import type { ClientStream, Send } from "../protocols/protocol.ts";
 import type { UpstreamReply } from "../upstream/client.ts";
-import type { FrameFormat } from "./frames.ts";
+import type { FrameFormat } from "./http/frames.ts";
 import type { Admitted } from "./handle.ts";
 
 /** Reads a reply from upstream for as long as its client takes it. */

@@ -3,8 +3,8 @@ import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import type { RelayOptions } from "./options.ts";
 import { Relay, type RelayDependencies } from "./relay.ts";
-import { COMMON_VOICE, errorReply } from "./reply.ts";
-import type { ResponsesSocket } from "./websocket.ts";
+import { OPENAI_ERRORS, errorReply } from "./http/reply.ts";
+import type { ResponsesSocket } from "./websocket/responses-socket.ts";
 
 export interface RunningRelay {
   /** As in `http://127.0.0.1:8787`. */
@@ -40,7 +40,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
     url: `http://${host}:${port}`,
     port,
     instanceId: relay.instance.id,
-    activeRequests: () => relay.active.size,
+    activeRequests: () => relay.limit.active.size,
     reconfigure(next) {
       assertGuarded(next);
       relay.reconfigure(next);
@@ -55,7 +55,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
     },
     async stop() {
       const stopping = new RelayError("relay_stopping", "The relay was stopped.", { retryAfterMs: 1000 });
-      for (const life of relay.active) life.end(stopping);
+      for (const life of relay.limit.active) life.end(stopping);
       // Whoever reads is told; a reader that has stopped is cut.
       await Promise.race([server.stop(), Bun.sleep(LAST_WORDS_MS)]);
       await server.stop(true);
@@ -84,7 +84,7 @@ function listen(options: RelayOptions, relay: Relay): Server<ResponsesSocket> {
       websocket: relay.sockets.handlers(options.maxBodyBytes),
       error: (error) => {
         relay.log.error("A request failed inside the relay.", { reason: error.message });
-        return errorReply(toRelayError(error), COMMON_VOICE, {});
+        return errorReply(toRelayError(error), OPENAI_ERRORS, {});
       },
     });
   } catch (error) {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { CodexEvent } from "../../src/codex/wire/schema.ts";
 import { WireEvent } from "../../src/codex/wire/event.ts";
 import type { ClientStream, Send } from "../../src/protocols/protocol.ts";
-import { SSE } from "../../src/server/frames.ts";
+import { SSE } from "../../src/server/http/frames.ts";
 import { RequestLifetime } from "../../src/server/lifetime.ts";
 import { RequestRecord } from "../../src/server/record.ts";
 import { ReplyStream, textSource } from "../../src/server/reply-stream.ts";

@@ -15,7 +15,7 @@ import type {
   ReasoningMode,
   Translation,
 } from "../../src/protocols/protocol.ts";
-import { frameFormat } from "../../src/server/frames.ts";
+import { frameFormat } from "../../src/server/http/frames.ts";
 import { EventReader } from "../../src/upstream/sse.ts";
 
 const SPOKEN = await Promise.all(

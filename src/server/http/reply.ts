@@ -1,9 +1,9 @@
-import type { RelayError } from "../lib/errors.ts";
-import { openaiError } from "../lib/openai-error.ts";
-import type { ErrorFormat } from "../protocols/protocol.ts";
+import type { RelayError } from "../../lib/errors.ts";
+import { openaiError } from "../../lib/openai-error.ts";
+import type { ErrorFormat } from "../../protocols/protocol.ts";
 
-/** How the relay says no where no dialect is spoken: most clients read OpenAI's envelope. */
-export const COMMON_VOICE: ErrorFormat = { toError: openaiError };
+/** The error format where no dialect is known: most clients read OpenAI's envelope. */
+export const OPENAI_ERRORS: ErrorFormat = { toError: openaiError };
 
 /** JSON of any status. */
 export function jsonReply(body: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
@@ -14,17 +14,17 @@ export function jsonReply(body: unknown, status = 200, headers: Readonly<Record<
 }
 
 /**
- * An error as a reply in a dialect's own words. Codex clients get upstream's very bytes when there are any: they read
+ * An error as a reply in a dialect's own form. Codex clients get upstream's very bytes when there are any: they read
  * reset times and codes out of them.
  */
 export function errorReply(
   error: RelayError,
-  voice: ErrorFormat,
+  format: ErrorFormat,
   headers: Readonly<Record<string, string>>,
   isCodexClient = false,
 ): Response {
   const own = { ...headers, ...errorHeaders(error) };
-  const all = { ...own, ...requestIdHeaders(voice, own) };
+  const all = { ...own, ...requestIdHeaders(format, own) };
   const upstream = error.upstreamBody;
   if (isCodexClient && upstream) {
     return new Response(upstream.text, {
@@ -32,16 +32,16 @@ export function errorReply(
       headers: { "content-type": upstream.contentType, ...all },
     });
   }
-  return jsonReply(voice.toError(error, all["x-request-id"] ?? ""), voice.statusOf?.(error) ?? error.status, all);
+  return jsonReply(format.toError(error, all["x-request-id"] ?? ""), format.statusOf?.(error) ?? error.status, all);
 }
 
 /** The request id once more under the name that the dialect's SDKs know. */
 export function requestIdHeaders(
-  voice: Pick<ErrorFormat, "requestIdHeader">,
+  format: Pick<ErrorFormat, "requestIdHeader">,
   headers: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const id = headers["x-request-id"];
-  return voice.requestIdHeader === undefined || id === undefined ? {} : { [voice.requestIdHeader]: id };
+  return format.requestIdHeader === undefined || id === undefined ? {} : { [format.requestIdHeader]: id };
 }
 
 function errorHeaders(error: RelayError): Record<string, string> {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { connect } from "node:net";
-import { BodyBudget } from "../../src/server/body-budget.ts";
+import { BodyBudget } from "../../src/server/budget.ts";
 import { startDemoRelay } from "../support/demo.ts";
 import { chatBody, eventually } from "../support/relay.ts";
 

@@ -1,8 +1,8 @@
-import type { CredentialProvider } from "../auth/credentials.ts";
-import { toRelayError } from "../lib/errors.ts";
-import { VERSION } from "../version.ts";
-import type { Metrics, MetricsSnapshot } from "./metrics.ts";
-import { PROMETHEUS_TYPE } from "./prometheus.ts";
+import type { CredentialProvider } from "../../auth/credentials.ts";
+import { toRelayError } from "../../lib/errors.ts";
+import { VERSION } from "../../version.ts";
+import type { Metrics, MetricsSnapshot } from "../metrics.ts";
+import { PROMETHEUS_TYPE } from "../prometheus.ts";
 import { jsonReply } from "./reply.ts";
 import type { Handler, Route } from "./routes.ts";
 

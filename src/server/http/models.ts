@@ -1,10 +1,10 @@
-import { codexClientHeaders } from "../codex/wire/headers.ts";
-import { findModel, publishedModels, type ModelCatalogue } from "../codex/models.ts";
-import { RelayError } from "../lib/errors.ts";
-import type { UpstreamClient } from "../upstream/client.ts";
+import { codexClientHeaders } from "../../codex/wire/headers.ts";
+import { findModel, publishedModels, type ModelCatalogue } from "../../codex/models.ts";
+import { RelayError } from "../../lib/errors.ts";
+import type { UpstreamClient } from "../../upstream/client.ts";
 import type { PublicApi } from "./public-api.ts";
 import { jsonReply } from "./reply.ts";
-import { decode, parametersOf, pathOf, spokenIn, withAlias, type Handler, type Route } from "./routes.ts";
+import { decode, parametersOf, pathOf, dialectNamedIn, withAlias, type Handler, type Route } from "./routes.ts";
 
 /** `created` is required by the public shape; the backend gives no dates. */
 const CREATED = 0;
@@ -17,7 +17,7 @@ export function modelRoutes(upstream: UpstreamClient, publicApi: PublicApi): Rou
     const version = parametersOf(request.url).get("client_version") ?? undefined;
     if (version !== undefined) return backendModels(upstream, version, request, life.signal);
     const models = await upstream.catalogue.current();
-    const spoken = await spokenIn(request);
+    const spoken = await dialectNamedIn(request);
     return spoken?.toModelList ? jsonReply(spoken.toModelList(models, parametersOf(request.url))) : modelList(models);
   };
   const one: Handler = async (admitted) => {
@@ -25,7 +25,7 @@ export function modelRoutes(upstream: UpstreamClient, publicApi: PublicApi): Rou
     if (await publicApi.isLogin()) return publicApi.forward(admitted, path);
     const id = decode(path.replace(/^(\/v1)?\/models\//, ""));
     const models = await upstream.catalogue.current();
-    const spoken = await spokenIn(admitted.request);
+    const spoken = await dialectNamedIn(admitted.request);
     return spoken?.toModel ? jsonReply(spoken.toModel(models, id)) : oneModel(models, id);
   };
   return [

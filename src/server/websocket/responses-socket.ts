@@ -1,19 +1,19 @@
 import type { ServerWebSocket } from "bun";
-import { isCodexClient } from "../codex/wire/headers.ts";
-import { inputItems } from "../codex/request/build.ts";
-import type { InputItem } from "../codex/wire/schema.ts";
-import { RelayError, toRelayError } from "../lib/errors.ts";
-import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
-import { parseJsonBytes } from "../lib/large-json.ts";
-import { openaiError } from "../lib/openai-error.ts";
-import { WireEvent } from "../codex/wire/event.ts";
-import type { Frame } from "../protocols/protocol.ts";
-import type { Caller } from "./access.ts";
-import { jsonOf } from "./frames.ts";
-import { begin, contextOf, type HandleDependencies } from "./handle.ts";
-import { RequestLifetime } from "./lifetime.ts";
-import type { RequestRecord } from "./record.ts";
-import { ReplyStream } from "./reply-stream.ts";
+import { isCodexClient } from "../../codex/wire/headers.ts";
+import { inputItems } from "../../codex/request/build.ts";
+import type { InputItem } from "../../codex/wire/schema.ts";
+import { RelayError, toRelayError } from "../../lib/errors.ts";
+import { isObject, parseJson, type JsonObject } from "../../lib/json.ts";
+import { parseJsonBytes } from "../../lib/large-json.ts";
+import { openaiError } from "../../lib/openai-error.ts";
+import { WireEvent } from "../../codex/wire/event.ts";
+import type { Frame } from "../../protocols/protocol.ts";
+import type { Caller } from "../access.ts";
+import { jsonOf } from "../http/frames.ts";
+import { begin, contextOf, type HandleDependencies } from "../handle.ts";
+import { RequestLifetime } from "../lifetime.ts";
+import type { RequestRecord } from "../record.ts";
+import { ReplyStream } from "../reply-stream.ts";
 
 /** What a socket needs of the relay around it. */
 export interface SocketDependencies {
@@ -146,7 +146,7 @@ export class ResponsesSocket {
       const sent = withoutFrameFields(body);
       // What the relay's own memory holds it puts back itself, and keeps the turns of a conversation once.
       if (this.#isOnlyHere(body)) Object.assign(sent, { input: asked.items, previous_response_id: undefined });
-      const { responses } = await import("../protocols/responses/index.ts");
+      const { responses } = await import("../../protocols/responses/index.ts");
       const context = await contextOf(admitted, this.#isCodex, this.#deps.handling);
       const request = { body: sent, asked: responses.read(sent, context), context };
       const { reply } = await begin(responses, request, admitted, this.#deps.handling);

@@ -1,6 +1,6 @@
-import { WireEvent } from "../codex/wire/event.ts";
-import { SSE_COMMENT, sseText } from "../lib/sse.ts";
-import type { Frame, Protocol } from "../protocols/protocol.ts";
+import { WireEvent } from "../../codex/wire/event.ts";
+import { SSE_COMMENT, sseText } from "../../lib/sse.ts";
+import type { Frame, Protocol } from "../../protocols/protocol.ts";
 
 /** How frames of a streamed HTTP reply are written. */
 export interface FrameFormat {

@@ -1,8 +1,8 @@
-import { truncated } from "../codex/wire/failure.ts";
-import type { UpstreamClient } from "../upstream/client.ts";
+import { truncated } from "../../codex/wire/failure.ts";
+import type { UpstreamClient } from "../../upstream/client.ts";
 import { readBody } from "./body.ts";
-import type { Admitted } from "./handle.ts";
-import type { RequestLifetime } from "./lifetime.ts";
+import type { Admitted } from "../handle.ts";
+import type { RequestLifetime } from "../lifetime.ts";
 import { isNotOffered } from "./routes.ts";
 
 /** Paths that exist at the public API, whether or not the relay offers them for plan logins. */
@@ -46,10 +46,15 @@ export class PublicApi {
     for (const name of ["content-encoding", "content-length", "transfer-encoding", "connection", "set-cookie"]) {
       headers.delete(name);
     }
+    // Error pages of whoever stands before the API: served as they are they would run on the relay's own origin.
+    if (IS_PAGE.test(headers.get("content-type") ?? "")) headers.set("content-type", "text/plain; charset=utf-8");
     life.isStreaming = reply.body !== null;
     return new Response(reply.body && untilEnd(reply.body, life), { status: reply.status, headers });
   }
 }
+
+/** Content types that a browser renders as a document with scripts. */
+const IS_PAGE = /^\s*(text\/html|application\/xhtml|image\/svg|(text|application)\/xml)/i;
 
 /** The bytes as they are, and the request's life to their end. */
 function untilEnd(body: ReadableStream<Uint8Array>, life: RequestLifetime): ReadableStream<Uint8Array> {

@@ -1,7 +1,7 @@
-import { Upload } from "../codex/wire/endpoint-call.ts";
-import { RelayError } from "../lib/errors.ts";
-import type { JsonObject } from "../lib/json.ts";
-import { parseJsonBytes } from "../lib/large-json.ts";
+import { Upload } from "../../codex/wire/endpoint-call.ts";
+import { RelayError } from "../../lib/errors.ts";
+import type { JsonObject } from "../../lib/json.ts";
+import { parseJsonBytes } from "../../lib/large-json.ts";
 
 /** Content codings, and who undoes them in `node:zlib`. */
 const DECODERS = {

@@ -1,6 +1,6 @@
-import type { ResponseStore, StoredTurn } from "../codex/response-store.ts";
-import type { InputItem } from "../codex/wire/schema.ts";
-import { RelayError } from "../lib/errors.ts";
+import type { ResponseStore, StoredTurn } from "../../codex/response-store.ts";
+import type { InputItem } from "../../codex/wire/schema.ts";
+import { RelayError } from "../../lib/errors.ts";
 import type { PublicApi } from "./public-api.ts";
 import { jsonReply } from "./reply.ts";
 import { decode, parametersOf, pathOf, withAlias, type Handler, type Route } from "./routes.ts";

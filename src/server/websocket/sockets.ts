@@ -1,9 +1,9 @@
 import type { ServerWebSocket, WebSocketHandler } from "bun";
-import { RelayError } from "../lib/errors.ts";
-import type { Admitted } from "./handle.ts";
-import type { PublicApi } from "./public-api.ts";
-import type { RecordStart, RequestRecord } from "./record.ts";
-import { ResponsesSocket, type SocketDependencies } from "./websocket.ts";
+import { RelayError } from "../../lib/errors.ts";
+import type { Admitted } from "../handle.ts";
+import type { PublicApi } from "../http/public-api.ts";
+import type { RecordStart, RequestRecord } from "../record.ts";
+import { ResponsesSocket, type SocketDependencies } from "./responses-socket.ts";
 
 /** Sockets are kept alive by pings; this bounds ones whose other end is gone. */
 const IDLE_SECONDS = 120;

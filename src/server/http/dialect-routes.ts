@@ -1,8 +1,8 @@
-import { RelayError } from "../lib/errors.ts";
-import { DIALECTS, EXCHANGES } from "../protocols/index.ts";
-import type { ProtocolEntry } from "../protocols/protocol.ts";
-import { handleExchange } from "./exchange.ts";
-import { handle, handleAside, type HandleDependencies } from "./handle.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { DIALECTS, EXCHANGES } from "../../protocols/index.ts";
+import type { ProtocolEntry } from "../../protocols/protocol.ts";
+import { handleExchange } from "../exchange.ts";
+import { handle, handleAside, type HandleDependencies } from "../handle.ts";
 import type { PublicApi } from "./public-api.ts";
 import { withAlias, type Handler, type Route } from "./routes.ts";
 

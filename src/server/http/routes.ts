@@ -1,6 +1,6 @@
-import { DIALECTS } from "../protocols/index.ts";
-import type { Protocol, ProtocolEntry } from "../protocols/protocol.ts";
-import type { Admitted } from "./handle.ts";
+import { DIALECTS } from "../../protocols/index.ts";
+import type { Protocol, ProtocolEntry } from "../../protocols/protocol.ts";
+import type { Admitted } from "../handle.ts";
 
 export type Handler = (admitted: Admitted) => Promise<Response> | Response;
 
@@ -15,7 +15,7 @@ export interface Route {
 }
 
 /**
- * Families of the public APIs that the relay does not offer. SentText apart from unknown paths, so that a client's author
+ * Families of the public APIs that the relay does not offer. Separate from unknown paths, so that a client's author
  * learns "not here" instead of looking for a typing error.
  */
 const NOT_OFFERED =
@@ -61,7 +61,7 @@ export function decode(text: string): string {
 }
 
 /** The dialect that a request's headers or path name, if they name one. */
-export async function spokenIn({ headers, url }: Request): Promise<Protocol | undefined> {
+export async function dialectNamedIn({ headers, url }: Request): Promise<Protocol | undefined> {
   const path = pathOf(url);
   return DIALECTS.find((dialect) => dialect.isSpokenBy?.(headers, path))?.load();
 }
