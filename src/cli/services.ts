@@ -136,7 +136,7 @@ export function relayOptions(settings: Settings): RelayOptions {
     strict: settings.strict,
     reasoning: settings.reasoning,
     instructions: settings.instructions ?? "",
-    modelAliases: settings.claudeModels,
+    modelAliases: { ...settings.claudeModels, ...settings.modelAliases },
     maxBodyBytes: Math.floor(settings.maxBodyMib * 1024 * 1024),
     maxRequests: Math.min(settings.maxRequests, mostRequests(process.env)),
     keepAliveMs: settings.keepAlive * 1000,

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import { RelayError } from "../lib/errors.ts";
 
 /** One entry of the backend's catalogue; only the keys that the relay reads are named. */
 export const ModelInfo = z.looseObject({
@@ -27,20 +26,8 @@ export interface ModelCatalogue {
   readonly published?: readonly string[];
 }
 
-/** What a client's model string stands for. */
-export interface ResolvedModel {
-  readonly slug: string;
-  /** From a suffix such as `-high`; the request's own field wins. */
-  readonly effort: string | undefined;
-  /** `priority` from `-fast`. */
-  readonly serviceTier: string | undefined;
-  readonly info: ModelInfo | undefined;
-}
-
 /** Weakest first. `ultra` is a client-side mode whose wire value is `max`. */
 export const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
-
-const EFFORT_SUFFIX = /-(none|minimal|low|medium|high|xhigh|max)$/;
 
 export function findModel(catalogue: ModelCatalogue, slug: string): ModelInfo | undefined {
   return catalogue.models.find((model) => model.slug === slug);
@@ -50,59 +37,6 @@ export function findModel(catalogue: ModelCatalogue, slug: string): ModelInfo | 
 export function publishedModels(catalogue: ModelCatalogue): string[] {
   if (catalogue.published) return [...catalogue.published];
   return catalogue.models.filter((model) => (model.visibility ?? "list") === "list").map((model) => model.slug);
-}
-
-/**
- * Exact ids first (`gpt-5.1-codex-max` is a model, not an effort), then without an `openai/` prefix, a `-fast` and one
- * effort suffix. An id that nobody knows passes unchanged while the catalogue is not live.
- * Throws `model_not_found` with the ids that exist.
- */
-export function resolveModel(catalogue: ModelCatalogue, requested: string): ResolvedModel {
-  const isKnown = (slug: string) =>
-    findModel(catalogue, slug) !== undefined || catalogue.published?.includes(slug) === true;
-  const exact = [requested, requested.replace(/^openai\//, "")].find(isKnown);
-  if (exact !== undefined) return resolved(exact, undefined, undefined);
-
-  let slug = requested.replace(/^openai\//, "");
-  let serviceTier: string | undefined;
-  let effort: string | undefined;
-  // `-fast` and an effort come in either order: gpt-x-high-fast, gpt-x-fast-high.
-  for (let round = 0; round < 2; round += 1) {
-    if (serviceTier === undefined && slug.endsWith("-fast")) {
-      slug = slug.slice(0, -"-fast".length);
-      serviceTier = "priority";
-    } else if (effort === undefined && EFFORT_SUFFIX.test(slug)) {
-      effort = EFFORT_SUFFIX.exec(slug)?.[1];
-      slug = slug.replace(EFFORT_SUFFIX, "");
-    }
-    if (isKnown(slug)) return resolved(slug, effort, serviceTier);
-  }
-  if (catalogue.origin !== "live") return guessed(requested);
-  throw new RelayError(
-    "model_not_found",
-    `The model '${requested.slice(0, 100)}' does not exist or you do not have access to it.`,
-    { param: "model", hint: `Models of this account: ${publishedModels(catalogue).join(", ")}.` },
-  );
-
-  function resolved(id: string, level: string | undefined, tier: string | undefined): ResolvedModel {
-    return { slug: id, effort: level, serviceTier: tier, info: findModel(catalogue, id) };
-  }
-}
-
-/** Effort suffixes that no model's own id ends in, unlike `-max`. */
-const SURE_SUFFIX = /-(none|minimal|low|medium|high|xhigh)$/;
-
-/** An id of a model that the list does not know, while the list may be old: only what is surely a suffix comes off. */
-function guessed(requested: string): ResolvedModel {
-  const isFast = /-fast(-|$)/.test(requested);
-  const plain = requested.replace(/-fast(?=-|$)/, "");
-  const effort = SURE_SUFFIX.exec(plain)?.[1];
-  return {
-    slug: plain.replace(SURE_SUFFIX, ""),
-    effort,
-    serviceTier: isFast ? "priority" : undefined,
-    info: undefined,
-  };
 }
 
 /** The nearest effort that the model takes; the effort itself when the model's list is not known. */

@@ -7,6 +7,7 @@ export const RELOADABLE: readonly SettingName[] = [
   "instructions",
   "models",
   "claudeModels",
+  "modelAliases",
   "reasoning",
   "strict",
   "corsOrigins",

@@ -77,10 +77,10 @@ const lite = text.transform((value, context) => {
   return choice;
 });
 
-/** `opus=gpt-x,claude-y=gpt-z`: names or families of another vendor's models, and the model that each stands for. */
-const aliases = text.transform((value, context) => {
+/** `fast=gpt-x,claude-y=gpt-z`: names that clients may use, and the model that each stands for. */
+const aliases = list.transform((parts, context) => {
   const models: Record<string, string> = {};
-  for (const part of value.split(",").map((entry) => entry.trim())) {
+  for (const part of parts) {
     const pair = /^([^=\s]+)=([^=\s]+)$/.exec(part);
     if (pair?.[1] === undefined || pair[2] === undefined)
       context.addIssue({ code: "custom", message: "must be NAME=MODEL" });
@@ -198,6 +198,16 @@ export const SETTINGS = {
     defaultText: "picked from the account's list",
     value: "NAME=MODEL",
     help: "models for Claude names or families: opus=MODEL,sonnet=MODEL,haiku=MODEL,claude-x=MODEL",
+  },
+  modelAliases: {
+    key: "model_alias",
+    flags: ["--model-alias"],
+    env: ["PLANSOCKET_MODEL_ALIAS"],
+    schema: aliases,
+    default: {},
+    value: "NAME=MODEL",
+    isList: true,
+    help: "another name for a model, on every route; repeatable",
   },
   baseUrl: {
     key: "base_url",

@@ -25,7 +25,7 @@ export const DIALECTS: readonly Dialect[] = [
   {
     name: "ollama",
     paths: ["/api/chat"],
-    asides: ["GET /api/tags", "GET /api/ps", "GET /api/version", "POST /api/show"],
+    asides: ["GET /api/tags", "GET /api/ps", "GET /api/version", "POST /api/show", "POST /api/pull"],
     isOpenai: false,
     isSpokenBy: (_headers, path) => path.startsWith("/api/"),
     load: once(() => import("./ollama/index.ts").then(({ ollamaChat }) => ollamaChat)),

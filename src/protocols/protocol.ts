@@ -1,4 +1,5 @@
 import type { CodexRequest } from "../codex/wire/schema.ts";
+import type { ModelNames } from "../codex/model-names.ts";
 import type { ModelCatalogue } from "../codex/models.ts";
 import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
@@ -92,6 +93,15 @@ export interface ErrorFormat {
   readonly requestIdHeader?: string;
 }
 
+/** A whole reply of several JSON objects, one a line. */
+export class JsonLines {
+  readonly text: string;
+
+  constructor(objects: readonly object[]) {
+    this.text = objects.map((object) => `${JSON.stringify(object)}\n`).join("");
+  }
+}
+
 export type ExtraRoute = `${"GET" | "POST"} /${string}`;
 
 /** What the server knows of a dialect before anybody speaks it; the rest is loaded with the first request. */
@@ -130,6 +140,12 @@ interface AnsweredRequest {
   readonly reply: object;
 }
 
+/** Who asks for the list of models, and for which part of it. */
+export interface ModelListRequest {
+  readonly query: URLSearchParams;
+  readonly userAgent: string;
+}
+
 /** A dialect that clients speak. Pure: no clock, no network, no disk, no randomness. */
 export interface Protocol extends ErrorFormat {
   readonly name: string;
@@ -142,7 +158,7 @@ export interface Protocol extends ErrorFormat {
   /** The reply to a request on one of the dialect's `asides`; `body` is undefined for GET. */
   answerAside?(aside: string, body: unknown, context: Context): Promise<unknown>;
   /** GET /v1/models in the dialect's own form, where it has one. Throws RelayError. */
-  toModelList?(models: ModelCatalogue, query: URLSearchParams): unknown;
+  toModelList?(names: ModelNames, asked: ModelListRequest): object;
   /** GET /v1/models/{id}, likewise. Throws `model_not_found`. */
-  toModel?(models: ModelCatalogue, id: string): unknown;
+  toModel?(names: ModelNames, id: string): object;
 }

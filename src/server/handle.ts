@@ -6,7 +6,15 @@ import { repairTools } from "../codex/request/schema/repair.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { toBodyStream } from "../lib/stream.ts";
-import type { ExtraRoute, Context, ErrorFormat, ModelRequest, Protocol, Translation } from "../protocols/protocol.ts";
+import {
+  JsonLines,
+  type Context,
+  type ErrorFormat,
+  type ExtraRoute,
+  type ModelRequest,
+  type Protocol,
+  type Translation,
+} from "../protocols/protocol.ts";
 import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
 import { readBatches } from "../upstream/sse.ts";
 import { parseBody, readBody } from "./http/body.ts";
@@ -164,6 +172,11 @@ export async function handleAside(
 /** What the dialect says without the backend. */
 function ownReply(protocol: Protocol, body: unknown, id: string): Response {
   const headers = { "x-request-id": id };
+  if (body instanceof JsonLines) {
+    return new Response(body.text, {
+      headers: { "content-type": "application/x-ndjson", ...headers, ...requestIdHeaders(protocol, headers) },
+    });
+  }
   return jsonReply(body, 200, { ...headers, ...requestIdHeaders(protocol, headers) });
 }
 

@@ -93,7 +93,7 @@ export class Relay {
         handling: () => this.#handling,
         upgrade: (admitted) => this.sockets.upgrade(admitted),
       }),
-      ...modelRoutes(deps.upstream, this.#publicApi),
+      ...modelRoutes(deps.upstream, this.#publicApi, () => this.#options.modelAliases),
       ...storedRoutes(this.#handling.responses, this.#publicApi, this.#now),
       ...openRoutes({
         instance: this.instance,

@@ -33,6 +33,7 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   instructions: ["I", "I"],
   models: ["a, b", ["a", "b"]],
   claudeModels: ["Opus=gpt-a, claude-x=gpt-b", { opus: "gpt-a", "claude-x": "gpt-b" }],
+  modelAliases: ["coder=gpt-5.5-high,Opus=gpt-6-astra", { coder: "gpt-5.5-high", opus: "gpt-6-astra" }],
   baseUrl: ["https://x/y/", "https://x/y"],
   responsesPath: ["/r", "/r"],
   openaiBaseUrl: ["https://o/v1", "https://o/v1"],

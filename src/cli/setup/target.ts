@@ -1,4 +1,5 @@
-import { publishedModels, resolveModel, type ModelCatalogue } from "../../codex/models.ts";
+import { resolveModel } from "../../codex/model-names.ts";
+import { publishedModels, type ModelCatalogue } from "../../codex/models.ts";
 import type { Settings } from "../../config/settings.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { PROVIDER, type Target, type TargetModel } from "./client.ts";
@@ -53,7 +54,7 @@ export function modelsOf(
 
 function check(catalogue: ModelCatalogue, model: string): void {
   try {
-    resolveModel(catalogue, model);
+    resolveModel({ models: catalogue, modelAliases: {} }, model);
   } catch (thrown) {
     const error = toRelayError(thrown);
     throw new RelayError("usage", error.message, error.hint === undefined ? {} : { hint: error.hint });
@@ -63,7 +64,7 @@ function check(catalogue: ModelCatalogue, model: string): void {
 function describe(catalogue: ModelCatalogue, id: string): TargetModel {
   let info;
   try {
-    info = resolveModel(catalogue, id).info;
+    info = resolveModel({ models: catalogue, modelAliases: {} }, id).info;
   } catch {
     // Listed by --models, unknown to the backend: its owner knows why.
   }

@@ -1,4 +1,5 @@
-import { clampEffort, EFFORTS, resolveModel } from "../../codex/models.ts";
+import { clampEffort, EFFORTS } from "../../codex/models.ts";
+import { resolveModel } from "../../codex/model-names.ts";
 import { codexRequest } from "../../codex/request/build.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
@@ -31,7 +32,7 @@ const DROPPED = [
 /** Client request → backend body. */
 export function toCodex(request: ChatRequest, context: Context): Translation {
   const changed: string[] = [];
-  const model = resolveModel(context.models, request.model);
+  const model = resolveModel(context, request.model);
   const { tools, toolChoice, parallelToolCalls, ignoresSearchOptions } = toWireTools(request);
   const { instructions, input } = conversationOf(request, context);
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { clampEffort, resolveModel } from "../../codex/models.ts";
+import { clampEffort } from "../../codex/models.ts";
+import { resolveModel } from "../../codex/model-names.ts";
 import { codexRequest, inputItems } from "../../codex/request/build.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
@@ -81,7 +82,7 @@ export function stopSequences({ stop }: CompletionRequest): string[] {
 
 /** Client request → backend body. */
 export function toCodex(request: CompletionRequest, context: Context): Translation {
-  const model = resolveModel(context.models, request.model);
+  const model = resolveModel(context, request.model);
   const text = promptOf(request) ?? "";
   const effort = model.effort === undefined ? undefined : clampEffort(model.effort, model.info);
   const body = codexRequest({

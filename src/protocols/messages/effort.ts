@@ -1,4 +1,5 @@
-import { clampEffort, type ResolvedModel } from "../../codex/models.ts";
+import type { ResolvedModel } from "../../codex/model-names.ts";
+import { clampEffort } from "../../codex/models.ts";
 import { fault } from "./refuse.ts";
 import type { MessagesRequest } from "./schema.ts";
 

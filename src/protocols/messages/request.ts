@@ -4,7 +4,7 @@ import type { Context, Translation } from "../protocol.ts";
 import { toConversation } from "./conversation.ts";
 import { effortOf } from "./effort.ts";
 import { textFormatOf } from "./format.ts";
-import { modelOf } from "./model.ts";
+import { resolveModel } from "../../codex/model-names.ts";
 import type { MessagesRequest } from "./schema.ts";
 import { thinkingView } from "./thinking.ts";
 import { toWireTools } from "./tools.ts";
@@ -31,7 +31,7 @@ const DROPPED = [
 export function toCodex(request: MessagesRequest, context: Context): Translation {
   const { tools, toolChoice, parallelToolCalls, dropped } = toWireTools(request);
   const searchesWeb = tools.some((tool) => tool["type"] === "web_search");
-  const model = modelOf(request.model, context, searchesWeb);
+  const model = resolveModel(context, request.model, { searchesWeb });
   const { instructions, input } = toConversation(request, context.memory);
   const { effort, changed } = effortOf(request, model);
 

@@ -1,7 +1,8 @@
+import { isObject } from "../../lib/json.ts";
 import type { ClientRequest, Context, Protocol, Translation } from "../protocol.ts";
 import { toError } from "./error.ts";
 import { loaded } from "./load.ts";
-import { running, show, tags, version } from "./models.ts";
+import { pull, running, show, tags, version } from "./models.ts";
 import { CHAT, GENERATE, OllamaBody, OllamaStream, type Shape } from "./reply.ts";
 import { chatToCodex, generateToCodex } from "./request.ts";
 import { parseChat, parseGenerate, parseModelName, type OllamaRequest } from "./schema.ts";
@@ -36,6 +37,8 @@ export const ollamaChat: Protocol = {
         return running();
       case "GET /api/version":
         return version();
+      case "POST /api/pull":
+        return pull(context, parseModelName(body), !isObject(body) || body["stream"] !== false);
       default:
         return show(context, parseModelName(body));
     }

@@ -1,8 +1,7 @@
-import { resolveModel } from "../../codex/models.ts";
+import { resolveModel } from "../../codex/model-names.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { Context } from "../protocol.ts";
 import type { Shape } from "./reply.ts";
-import { withoutTag } from "./request.ts";
 import type { OllamaRequest } from "./schema.ts";
 
 /** How long a model is to stay that is to go at once: `0`, `"0"`, `"0s"`. */
@@ -13,7 +12,7 @@ const AT_ONCE = /^0+(\.0+)?(ms|s|m|h)?$/;
  * unloaded after. There is nothing to load here, and to ask the backend would cost the plan. Throws `model_not_found`.
  */
 export function loaded(request: OllamaRequest, context: Context, shape: Shape): JsonObject {
-  resolveModel(context.models, withoutTag(request.model));
+  resolveModel(context, request.model);
   const isUnloaded = AT_ONCE.test(String(request["keep_alive"]));
   return {
     model: request.model,

@@ -1,11 +1,11 @@
-import { findModel, publishedModels, type ModelInfo } from "../../codex/models.ts";
-import { RelayError } from "../../lib/errors.ts";
+import { modelDetails, type ModelDetails } from "../../codex/model-details.ts";
+import { resolveModel } from "../../codex/model-names.ts";
+import { publishedModels } from "../../codex/models.ts";
 import { sha256Hex } from "../../lib/hash.ts";
-import type { Context } from "../protocol.ts";
-import { withoutTag } from "./request.ts";
+import { JsonLines, type Context } from "../protocol.ts";
 
-/** Of the API that is spoken here; clients look whether it is new enough for what they want. */
-const API_VERSION = "0.13.0";
+/** Of the API that is spoken here; clients look whether it is new enough for what they want (the Codex CLI: 0.13.4). */
+const API_VERSION = "0.32.0";
 
 const FALLBACK_CONTEXT = 272_000;
 
@@ -15,8 +15,8 @@ export function version() {
 }
 
 /** GET /api/tags: the account's models as if they were installed. */
-export function tags(context: Context) {
-  return { models: publishedModels(context.models).map((id) => entry(id, context.now)) };
+export function tags({ models, now }: Context) {
+  return { models: publishedModels(models).map((id) => entry(id, modelDetails(models, id), now)) };
 }
 
 /** GET /api/ps: nothing is loaded on this machine. */
@@ -26,46 +26,51 @@ export function running() {
 
 /** POST /api/show. Throws `model_not_found`. */
 export function show(context: Context, name: string) {
-  const id = withoutTag(name);
-  const info = findModel(context.models, id);
-  if (!info && !publishedModels(context.models).includes(id)) {
-    throw new RelayError("model_not_found", `model '${name.slice(0, 100)}' not found`, { param: "model" });
-  }
+  const { slug } = resolveModel(context, name, { mustExist: true });
+  const model = modelDetails(context.models, slug);
   return {
     license: "",
     modelfile: "",
     parameters: "",
     template: "{{ .Prompt }}",
-    details: details(),
+    details: details(model),
     model_info: {
       "general.architecture": "gpt",
-      "general.basename": id,
-      "gpt.context_length": info?.context_window ?? FALLBACK_CONTEXT,
+      "general.basename": slug,
+      "gpt.context_length": model.contextTokens ?? FALLBACK_CONTEXT,
     },
-    capabilities: capabilities(info),
+    capabilities: capabilities(model),
     modified_at: new Date(context.now).toISOString(),
   };
 }
 
-function capabilities(info: ModelInfo | undefined): string[] {
-  const sees = info?.input_modalities?.includes("image") ?? true;
-  const thinks = (info?.supported_reasoning_levels?.length ?? 1) > 0;
-  return ["completion", "tools", ...(sees ? ["vision"] : []), ...(thinks ? ["thinking"] : [])];
+/** POST /api/pull: what is listed is there already; nothing is asked of the backend. Throws `model_not_found`. */
+export function pull(context: Context, name: string, isStreaming: boolean): object {
+  const { slug } = resolveModel(context, name, { mustExist: true });
+  const done = { status: "success" };
+  if (!isStreaming) return done;
+  return new JsonLines([{ status: "pulling manifest" }, { status: `verifying ${slug}` }, done]);
+}
+
+function capabilities({ inputModalities, efforts }: ModelDetails): string[] {
+  const sees = inputModalities.includes("image");
+  return ["completion", "tools", ...(sees ? ["vision"] : []), ...(efforts.length > 0 ? ["thinking"] : [])];
 }
 
 /** Names have tags at Ollama, and some clients take them apart. */
-function entry(id: string, now: number) {
+function entry(id: string, model: ModelDetails, now: number) {
   return {
     name: `${id}:latest`,
     model: `${id}:latest`,
     modified_at: new Date(now).toISOString(),
     size: 0,
     digest: sha256Hex(id),
-    details: details(),
+    details: details(model),
+    capabilities: capabilities(model),
   };
 }
 
-function details() {
+function details({ contextTokens }: ModelDetails) {
   return {
     parent_model: "",
     format: "gguf",
@@ -73,5 +78,6 @@ function details() {
     families: ["gpt"],
     parameter_size: "",
     quantization_level: "",
+    context_length: contextTokens ?? FALLBACK_CONTEXT,
   };
 }

@@ -1,4 +1,5 @@
-import { clampEffort, resolveModel } from "../../codex/models.ts";
+import { clampEffort } from "../../codex/models.ts";
+import { resolveModel, type ResolvedModel } from "../../codex/model-names.ts";
 import { wireCallId, wireToolName } from "../../codex/request/tools/wire-names.ts";
 import { codexRequest } from "../../codex/request/build.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
@@ -33,11 +34,6 @@ export function stopSequences(request: OllamaRequest): string[] {
   return [stop ?? []].flat().filter((sequence) => sequence !== "");
 }
 
-/** The names of models have tags at Ollama; `latest` is the one that may be left out. */
-export function withoutTag(model: string): string {
-  return model.replace(/:latest$/, "");
-}
-
 /** Backend name → the client's own, for the names that had to change. */
 export function renamedTools(tools: readonly OllamaTool[]): Map<string, string> {
   return new Map(tools.map(({ function: { name } }) => [wireToolName(name), name]));
@@ -50,7 +46,7 @@ interface Parts {
 }
 
 function translation(request: OllamaRequest, context: Context, parts: Parts): Translation {
-  const model = resolveModel(context.models, withoutTag(request.model));
+  const model = resolveModel(context, request.model);
   const changed: string[] = [];
   const { effort, isChanged } = effortOf(request.think, model);
   if (isChanged) changed.push("think");
@@ -74,7 +70,7 @@ const LEVELS = new Set(["low", "medium", "high"]);
 
 function effortOf(
   think: OllamaRequest["think"],
-  model: ReturnType<typeof resolveModel>,
+  model: ResolvedModel,
 ): { effort: string | undefined; isChanged: boolean } {
   if (typeof think === "string" && !LEVELS.has(think)) {
     throw new RelayError(

@@ -7,7 +7,7 @@ import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { openaiError } from "../../lib/openai-error.ts";
 import type { Dialogue, Exchange, ExchangeProtocol } from "../exchange.ts";
 import type { Context, Translation } from "../protocol.ts";
-import { toCodex } from "./request.ts";
+import { namedModel, toCodex } from "./request.ts";
 import { completeUsage } from "./response.ts";
 import { parseResponsesRequest, type ResponsesRequest } from "./schema.ts";
 
@@ -19,7 +19,9 @@ export const compact: ExchangeProtocol = {
     // What is remembered of the conversation may be all there is to make shorter.
     const whole = isObject(body) && body["previous_response_id"] ? { input: [], ...body } : body;
     const request = parseResponsesRequest(whole);
-    return context.isCodexClient ? verbatim(request) : translated(request, context);
+    return context.isCodexClient
+      ? verbatim({ ...request, ...namedModel(request, context) })
+      : translated(request, context);
   },
   toError: openaiError,
 };

@@ -1,4 +1,5 @@
-import { clampEffort, EFFORTS, resolveModel } from "../../codex/models.ts";
+import { clampEffort, EFFORTS, findModel } from "../../codex/models.ts";
+import { resolveModel, type ResolvedModel } from "../../codex/model-names.ts";
 import { inputItems } from "../../codex/request/build.ts";
 import type { CodexRequest, InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
@@ -33,7 +34,7 @@ const REASONING_INCLUDE = "reasoning.encrypted_content";
 
 /** Client request → backend body. Codex clients keep theirs but for what the backend insists on. */
 export function toCodex(request: ResponsesRequest, context: Context): Translation {
-  return context.isCodexClient ? codexClientBody(request) : translate(request, context);
+  return context.isCodexClient ? codexClientBody(request, context) : translate(request, context);
 }
 
 function translate(request: ResponsesRequest, context: Context): Translation {
@@ -43,7 +44,7 @@ function translate(request: ResponsesRequest, context: Context): Translation {
   if (request.previous_response_id) changed.push("previous_response_id");
   // Kept by the relay, for a while, instead of by the backend.
   if (request["store"] === true) changed.push("store");
-  const model = resolveModel(context.models, request.model);
+  const model = resolveModel(context, request.model);
   const wantedEffort = request.reasoning?.effort ?? model.effort;
   const effort = wantedEffort ? clampEffort(knownEffort(wantedEffort), model.info) : undefined;
   if (effort !== undefined && request.reasoning?.effort && effort !== wantedEffort) changed.push("reasoning.effort");
@@ -72,15 +73,36 @@ function translate(request: ResponsesRequest, context: Context): Translation {
 }
 
 /** The CLI's own traffic: only what the backend cannot do without. */
-function codexClientBody(request: ResponsesRequest): Translation {
+function codexClientBody(request: ResponsesRequest, context: Context): Translation {
   const body = {
     ...request,
+    ...namedModel(request, context),
     input: inputItems(request.input),
     include: [...new Set([...(request.include ?? []), REASONING_INCLUDE])],
     store: false,
     stream: true,
   } as unknown as CodexRequest;
   return { body, dropped: [], changed: [], verbatim: true };
+}
+
+/**
+ * What a name with a suffix, a prefix or a tag means, said in the fields that the backend reads; nothing for a name that
+ * it knows. What this relay does not know is for the backend to judge: the client may be newer.
+ */
+export function namedModel(request: ResponsesRequest, context: Context): Partial<ResponsesRequest> {
+  if (findModel(context.models, request.model)) return {};
+  let named: ResolvedModel;
+  try {
+    named = resolveModel(context, request.model);
+  } catch {
+    return {};
+  }
+  const { slug, effort, serviceTier } = named;
+  return {
+    model: slug,
+    ...(effort === undefined || request.reasoning?.effort ? {} : { reasoning: { ...request.reasoning, effort } }),
+    ...(serviceTier === undefined || request.service_tier ? {} : { service_tier: serviceTier }),
+  };
 }
 
 function refuseUnsupported(request: ResponsesRequest): void {

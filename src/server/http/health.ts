@@ -25,7 +25,7 @@ export interface HealthSources {
 
 /** Routes for whoever watches over the relay. They need no key and say nothing private. */
 export function openRoutes({ instance, credentials, metrics, now, moment }: HealthSources): Route[] {
-  const alive: Handler = () => health(instance, now());
+  const alive = () => health(instance, now());
   const counters: Handler = ({ request, visitor }) => {
     const wantsJson = /\bapplication\/json\b/i.test(request.headers.get("accept") ?? "");
     return wantsJson ? jsonReply(metrics.toJson(moment(visitor.isTrusted))) : text(visitor.isTrusted);
@@ -33,7 +33,7 @@ export function openRoutes({ instance, credentials, metrics, now, moment }: Heal
   const text = (isTrusted: boolean) =>
     new Response(metrics.toText(moment(isTrusted)), { headers: { "content-type": PROMETHEUS_TYPE } });
   const routes = {
-    "/": alive,
+    "/": (({ request }) => (isForOllama(request) ? new Response("Ollama is running") : alive())) satisfies Handler,
     "/health": alive,
     "/healthz": alive,
     "/ready": () => ready(credentials),
@@ -41,6 +41,11 @@ export function openRoutes({ instance, credentials, metrics, now, moment }: Heal
     "/metrics/prometheus": (({ visitor }) => text(visitor.isTrusted)) satisfies Handler,
   };
   return Object.entries(routes).map(([path, handler]) => ({ path, isOpen: true, methods: { GET: handler } }));
+}
+
+/** Ollama's own clients ask at the root whether it runs, and read these words. */
+function isForOllama(request: Request): boolean {
+  return /ollama/i.test(request.headers.get("user-agent") ?? "");
 }
 
 /** GET /health: the process is alive. */

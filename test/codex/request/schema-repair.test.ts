@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { RelayError } from "../../../src/lib/errors.ts";
 import { refusedTool, simplerTool } from "../../../src/codex/request/tools/refused-tool.ts";
 import { repairTools } from "../../../src/codex/request/schema/repair.ts";
-import { refuseTools } from "../../stand-in/tool-rules.ts";
+import { refuseTools } from "../../../src/demo/tool-rules.ts";
 
 const tool = (parameters: unknown, strict?: boolean) => ({
   type: "function",

@@ -1,60 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import bundled from "../../../src/codex/bundled-models.json" with { type: "json" };
-import type { ModelCatalogue } from "../../../src/codex/models.ts";
 import { BlockQueue, type BlockDelta, type StartedBlock } from "../../../src/protocols/messages/blocks.ts";
 import { fitsStrictMode } from "../../../src/protocols/messages/format.ts";
-import { modelOf } from "../../../src/protocols/messages/model.ts";
 import { seal, unseal } from "../../../src/protocols/messages/thinking.ts";
 import { toCallId, toToolUseId } from "../../../src/protocols/messages/tool-ids.ts";
-
-const LIST: ModelCatalogue = { origin: "live", models: bundled.models };
-
-describe("models", () => {
-  const pick = (name: string, models = LIST, modelAliases = {}) => modelOf(name, { models, modelAliases }).slug;
-
-  test.each([
-    ["claude-opus-4-8", "gpt-6-astra"],
-    ["claude-3-opus-20240229", "gpt-6-astra"],
-    ["claude-fable-5", "gpt-6-astra"],
-    ["claude-sonnet-4-5-20250929", "gpt-6.1-sol"],
-    ["claude-next", "gpt-6.1-sol"],
-    ["claude-3-5-haiku-latest", "gpt-6-luna"],
-    ["anthropic/claude-sonnet-5", "gpt-6.1-sol"],
-    ["claude-opus-4-8[1m]", "gpt-6-astra"],
-    ["Opus", "gpt-6-astra"],
-    ["gpt-5.5", "gpt-5.5"],
-    ["gpt-5.5-high", "gpt-5.5"],
-  ])("%s is %s", (name, slug) => {
-    expect(pick(name)).toBe(slug);
-  });
-
-  test("what the owner says comes first, by name and then by family", () => {
-    const own = { opus: "gpt-5.5-high", "claude-opus-4-8": "gpt-6-luna", "my-model": "gpt-5.5" };
-    expect(["claude-opus-4-8", "claude-opus-5", "my-model"].map((name) => pick(name, LIST, own))).toEqual([
-      "gpt-6-luna",
-      "gpt-5.5",
-      "gpt-5.5",
-    ]);
-    expect(modelOf("claude-opus-5", { models: LIST, modelAliases: own }).effort).toBe("high");
-  });
-
-  test("a list that tells nothing of its models has its first for all", () => {
-    const bare: ModelCatalogue = { origin: "live", models: [{ slug: "a" }, { slug: "b" }], published: ["a", "b"] };
-    expect(["claude-opus-5", "claude-haiku-5", "claude"].map((name) => pick(name, bare))).toEqual(["a", "a", "a"]);
-  });
-
-  test("words that every object knows are no names", () => {
-    expect(() => pick("constructor")).toThrow("does not exist");
-  });
-
-  test("a small model is not asked to search", () => {
-    expect(modelOf("claude-haiku-5", { models: LIST, modelAliases: {} }, true).slug).toBe("gpt-6.1-sol");
-    expect(modelOf("claude-haiku-5", { models: LIST, modelAliases: { haiku: "gpt-6-luna" } }, true).slug).toBe(
-      "gpt-6-luna",
-    );
-  });
-});
 
 test("tool use ids find back to the backend's own", () => {
   const id = fc.stringMatching(/^(call_)?[A-Za-z0-9]{1,40}$/);

@@ -1,6 +1,5 @@
-import type { DemoAccount } from "../../src/demo/account.ts";
-import { makeJwt } from "../../src/demo/tokens.ts";
-import type { TokenSet } from "./auth-json.ts";
+import type { DemoAccount } from "./account.ts";
+import { makeJwt, type TokenSet } from "./tokens.ts";
 
 export interface VaultOptions {
   readonly now: () => number;

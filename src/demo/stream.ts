@@ -1,9 +1,8 @@
-import type { JsonObject } from "../../src/lib/json.ts";
-import { endEarly, type Pace } from "../../src/demo/event-stream.ts";
-import { sseText } from "../../src/lib/sse.ts";
+import type { JsonObject } from "../lib/json.ts";
+import { sseText } from "../lib/sse.ts";
 
 /** How a reply goes over the wire. Everything off is how the backend usually sends. */
-export interface StreamShape extends Pace {
+export interface StreamShape {
   /** Only `data:` lines. */
   readonly noEventLines?: boolean;
   /** Lines end in CR LF. */
@@ -22,11 +21,15 @@ export interface StreamShape extends Pace {
   readonly opening?: string;
   /** Wait before the status line. */
   readonly delayMs?: number;
+  /** Wait before each event. */
+  readonly paceMs?: number;
   /** Waits after so many events until told. */
   readonly pause?: { readonly after: number; readonly until: Promise<unknown> };
+  /** Ends early after so many events: by a torn socket, by an orderly close, or not at all until the client leaves. */
+  readonly end?: { readonly after: number; readonly how: "destroy" | "close" | "stall" };
 }
 
-/** Called once, when the reply is over. */
+/** SentText once, when the reply is over. */
 export type OnEnd = (wasAborted: boolean) => void;
 
 /** Enough to keep the socket busy, little enough to notice soon that the client has left. */
@@ -122,10 +125,22 @@ export class EventStream {
     return this.#opening === "" && this.#shape.end !== undefined && this.#sent >= this.#shape.end.after;
   }
 
-  #endEarly(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    const how = this.#shape.end?.how ?? "stall";
-    if (how !== "stall") this.#finish(false);
-    return endEarly(controller, how, this.#leave.promise);
+  async #endEarly(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    switch (this.#shape.end?.how) {
+      case "destroy":
+        // What was sent before must be on its way, or the reset overtakes it.
+        await Bun.sleep(20);
+        this.#finish(false);
+        // With a reason, Bun would print it as a failure of the program.
+        controller.error();
+        return;
+      case "close":
+        this.#finish(false);
+        controller.close();
+        return;
+      default:
+        await this.#leave.promise;
+    }
   }
 
   #frame(event: JsonObject): string {
