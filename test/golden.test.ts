@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { finishRequest } from "../src/codex/request/finish.ts";
+import type { Envelope } from "../src/codex/request/lite.ts";
 import { RelayError } from "../src/lib/errors.ts";
+import type { Translation } from "../src/protocols/protocol.ts";
 import { asked, contextOf, eventsOf, loadCases, refusalBody, streamed, whole, type Case } from "./support/cases.ts";
 
 /** Rewrites the expected files; the diff is the review. */
@@ -20,10 +23,16 @@ function compare(one: Case, suffix: string, actual: string | undefined) {
 
 const pretty = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
 
+/** The request as it goes on the wire in one envelope, and what the client is told about it. */
+function sent({ body, dropped, changed }: Translation, envelope: Envelope) {
+  const { wire, adjusted } = finishRequest(body, { envelope, clientId: "" });
+  return { body: wire, adjusted: [...new Set([...dropped, ...changed, ...adjusted])].toSorted() };
+}
+
 function translated({ protocol, request, settings }: Case) {
   try {
-    const { body, dropped, changed } = asked(protocol, request, contextOf(settings)).translation;
-    return { body, adjusted: [...dropped, ...changed].toSorted() };
+    const { translation } = asked(protocol, request, contextOf(settings));
+    return { full: sent(translation, "full"), lite: sent(translation, "lite") };
   } catch (error) {
     if (error instanceof RelayError) return error;
     throw error;
@@ -38,7 +47,8 @@ describe.each(cases.map((one) => [one.name, one] as const))("%s", (_name, one) =
   const request = translated(one);
 
   test("request", () => {
-    compare(one, "codex.json", request instanceof RelayError ? undefined : pretty(request));
+    compare(one, "codex.json", request instanceof RelayError ? undefined : pretty(request.full));
+    compare(one, "codex-lite.json", request instanceof RelayError ? undefined : pretty(request.lite));
   });
 
   const streamFile = one.protocol.streamFormat === "ndjson" ? "stream.ndjson" : "stream.sse";

@@ -301,7 +301,7 @@ export const SETTINGS = {
     default: { default: "auto", models: {} },
     defaultText: "auto",
     value: "CHOICE",
-    help: "request form of newer models: auto, on, off, or MODEL=on|off",
+    help: "request form: auto (full, Lite where that is refused), on, off, or MODEL=on|off",
   },
   maxBodyMib: {
     key: "max_body_mib",

@@ -51,7 +51,7 @@ export function findRefusal(headers: Headers, body: unknown, catalogue: ModelCat
   const isLite = headers.get(LITE_HEADER) === "true";
   return (
     refuseVersion(headers, model) ??
-    (isLite ? refuseLite(body, model) : refuseClassic(body, model)) ??
+    (isLite ? refuseLite(body, model) : refuseClassic(body)) ??
     refuseItems(body["input"] as unknown[], isLite) ??
     refuseTools(body["tools"], "tools") ??
     firstRefusal(body["input"] as unknown[], (item, index) =>
@@ -97,9 +97,7 @@ function refuseLite(body: JsonObject, model: ModelInfo): Refusal | undefined {
   return refuseParam("additional_tools must be the first input item", `input[${late}]`, "invalid_value");
 }
 
-function refuseClassic(body: JsonObject, model: ModelInfo): Refusal | undefined {
-  // Other Lite models take the classic shape; for these several users are told that the model does not exist.
-  if (model.slug.includes("luna")) return refuse(`Model not found ${model.slug}`, 404);
+function refuseClassic(body: JsonObject): Refusal | undefined {
   const lite = asObjects(body["input"]).findIndex((item) => item["type"] === "additional_tools");
   if (lite >= 0) {
     return refuseParam(`additional_tools requires ${LITE}`, `input[${lite}].type`, "unsupported_value");

@@ -181,6 +181,14 @@ export class RelayError extends Error {
     this.#wireCode = options.wireCode;
   }
 
+  /** The same error in other words. */
+  reworded(message: string, changes: RelayErrorOptions = {}): RelayError {
+    const { hint, param, retryAfterMs, shouldRetry, upstreamBody } = this;
+    const given = Object.entries({ hint, param, retryAfterMs, shouldRetry, upstreamBody, wireCode: this.#wireCode });
+    const kept: RelayErrorOptions = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+    return new RelayError(this.code, message, { ...kept, headers: this.headers, cause: this.cause, ...changes });
+  }
+
   /** Message and hint as one text: few clients show anything else. Upstream's messages may lack their full stop. */
   get explanation(): string {
     if (this.hint === undefined) return this.message;

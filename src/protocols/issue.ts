@@ -1,4 +1,5 @@
 import { RelayError } from "../lib/errors.ts";
+import { pathText } from "../codex/request/path.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { missing, wrongType } from "./refuse.ts";
 
@@ -43,14 +44,6 @@ function wanted(issue: Issue): string {
   const type = String(issue.expected);
   if (type === "array") return `an array of ${elementsOf(issue)}`;
   return article(WHOLE.has(issue.path[0]) ? "int" : type);
-}
-
-/** `messages[0].content[1].type`. */
-function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, key) => {
-    if (typeof key === "number") return `${text}[${key}]`;
-    return text === "" ? String(key) : `${text}.${String(key)}`;
-  }, "");
 }
 
 function article(type: string): string {

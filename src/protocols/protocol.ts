@@ -41,6 +41,8 @@ export interface Translation {
   readonly changed: readonly string[];
   /** Headers of the reply that only this dialect has. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** A place in `body`, as in `input[3].content`, in the client's own words; absent where they are the same. */
+  readonly clientPath?: (path: string) => string;
   /** True forwards the body as it is: no Responses-Lite re-packing (Codex clients pack it themselves). */
   readonly verbatim?: boolean;
 }

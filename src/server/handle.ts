@@ -1,8 +1,6 @@
-import { conversationId, conversationKey } from "../codex/request/cache-key.ts";
 import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/wire/headers.ts";
 import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
-import { repairTools } from "../codex/request/schema/repair.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { toBodyStream } from "../lib/stream.ts";
@@ -115,37 +113,28 @@ export async function begin(
   admitted: Admitted,
   deps: HandleDependencies,
 ): Promise<Begun> {
-  const translation = mended(asked.translation);
+  const { translation } = asked;
   admitted.record.onTranslated(body, translation);
   if (deps.options.strict) refuseDropped(translation);
   const reply = await sendUpstream(translation, context, admitted, deps);
   return { reply, headers: replyHeaders(protocol, reply, translation, admitted.id) };
 }
 
-/** Without what the backend would refuse the whole request for in one of its tools. Codex clients know what it takes. */
-function mended(translation: Translation): Translation {
-  const { body, dropped, verbatim } = translation;
-  if (verbatim || !body.tools) return translation;
-  const { tools, mended: paths } = repairTools(body.tools);
-  return paths.length === 0
-    ? translation
-    : { ...translation, body: { ...body, tools }, dropped: [...dropped, ...paths] };
-}
-
 /** Asks the backend for a response. Throws RelayError. */
 export async function sendUpstream(
   translation: Translation,
   context: Context,
-  { request, life, record, id }: Admitted,
+  { request, life, record }: Admitted,
   deps: HandleDependencies,
 ): Promise<UpstreamReply> {
-  const key = translation.body.prompt_cache_key ?? conversationKey(translation.body, context.clientId);
+  const { body, verbatim, clientPath } = translation;
   const reply = await deps.upstream.send(
     {
-      body: translation.verbatim ? translation.body : { ...translation.body, prompt_cache_key: key },
-      conversationId: conversationId(key),
-      codexHeaders: translation.verbatim ? codexClientHeaders(request.headers) : undefined,
-      requestId: id,
+      body,
+      codexHeaders: verbatim ? codexClientHeaders(request.headers) : undefined,
+      clientId: context.clientId,
+      isStrict: deps.options.strict,
+      ...(clientPath ? { clientPath } : {}),
       observer: record,
     },
     life.signal,

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import bundled from "../codex/bundled-models.json" with { type: "json" };
-import { ModelInfo, type ModelCatalogue } from "../codex/models.ts";
+import { findModel, ModelInfo, type ModelCatalogue } from "../codex/models.ts";
 import { parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 
@@ -54,6 +54,11 @@ export class CatalogueKeeper {
   /** The list as it is known now, if it is; asks nobody. */
   get known(): ModelCatalogue | undefined {
     return this.#known;
+  }
+
+  /** A model's entry in the list as it is known now; asks nobody. */
+  find(slug: string): ModelInfo | undefined {
+    return this.#known && findModel(this.#known, slug);
   }
 
   /** Tells the keeper about `x-models-etag` of a reply. */

@@ -4,7 +4,6 @@ import { isEndpointRefused, type EndpointCall } from "../codex/wire/endpoint-cal
 import { unsupportedParameter } from "../codex/wire/failure.ts";
 import { conversationHeaders, identityHeaders } from "../codex/wire/headers.ts";
 import type { PlanLimits } from "../codex/plan-limits.ts";
-import type { CodexRequest } from "../codex/wire/schema.ts";
 import { isKnownEvent, type WireEvent } from "../codex/wire/event.ts";
 import { RelayError } from "../lib/errors.ts";
 import { parseJson, type JsonObject } from "../lib/json.ts";
@@ -19,25 +18,19 @@ import { afterFirstOutput } from "./first-output.ts";
 import { HttpTransport } from "./transport/http.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
-import { Persistence } from "./retry.ts";
+import { Retrier } from "./retry.ts";
 import { ASIDE_TIMEOUT_MS, AccountApi } from "./account-api.ts";
 import { readRefusal } from "./refusal.ts";
 import { LinkedAbort } from "./transport/linked-abort.ts";
-import { LearnedRejections, RequestEncoder } from "./request-encoder.ts";
+import { LearnedRejections } from "./learned-rejections.ts";
+import { RequestEncoder, type WrittenRequest } from "./request-encoder.ts";
 
 /** One request to the backend. */
-export interface UpstreamCall {
-  readonly body: CodexRequest;
-  /** UUID that stays the same for all requests of one conversation. */
-  readonly conversationId: string;
-  /** Headers of a Codex client, passed on as they are; none for everyone else. */
-  readonly codexHeaders: Readonly<Record<string, string>> | undefined;
-  /** Hex characters unique to the request. */
-  readonly requestId: string;
+export interface UpstreamCall extends WrittenRequest {
   readonly observer?: ReplyObserver;
 }
 
-/** SentText of a reply's events as they come, also of attempts that are then repeated. Quick, and never throws. */
+/** Watches a reply's events as they come, also of attempts that are then repeated. Quick, and never throws. */
 export interface ReplyObserver {
   /** Every event but the many deltas. */
   onNotable(event: WireEvent): void;
@@ -50,7 +43,7 @@ export interface UpstreamReply {
   readonly headers: Headers;
   /** Whoever stops reading before the end cancels it: an abort of the signal wakes only those who read. */
   readonly events: EventBatches;
-  /** Fields that the backend refused and that were left out on a second try. */
+  /** Paths of what was not sent as the dialect wrote it. */
   readonly dropped: readonly string[];
 }
 
@@ -77,7 +70,9 @@ export interface UpstreamCounts {
 const UNKNOWN_TYPES = 32;
 
 /** Whose errand it is. */
-export interface ErrandCall extends Pick<UpstreamCall, "conversationId" | "codexHeaders"> {
+export interface ErrandCall extends Pick<UpstreamCall, "codexHeaders"> {
+  /** UUID that stays the same for all requests of one conversation. */
+  readonly conversationId: string;
   /** By which a plan's limits are held against it. */
   readonly model: string;
 }
@@ -101,16 +96,17 @@ export class UpstreamClient {
   readonly #questions: AccountApi;
   readonly #log: Log;
   readonly #now: () => number;
-  readonly #persistence: Persistence;
+  readonly #retrier: Retrier;
   readonly #identity: Record<string, string>;
-  readonly #lessons = new LearnedRejections();
+  readonly #learned: LearnedRejections;
 
   constructor(dependencies: UpstreamDependencies) {
     this.#options = dependencies.options;
     this.#credentials = dependencies.credentials;
     this.#log = dependencies.log;
     this.#now = dependencies.now ?? Date.now;
-    this.#persistence = new Persistence({ ...dependencies, counts: this.counts });
+    this.#learned = new LearnedRejections(this.#now);
+    this.#retrier = new Retrier({ ...dependencies, counts: this.counts });
     this.#identity = identityHeaders({
       clientVersion: this.#options.clientVersion,
       platform: `${platform()} ${release()}; ${arch()}`,
@@ -152,19 +148,25 @@ export class UpstreamClient {
    */
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
     const encoder = new RequestEncoder(call, {
-      lessons: this.#lessons,
+      learned: this.#learned,
       options: this.#options,
       catalogue: this.catalogue,
       log: this.#log,
     });
     const credentials = await this.#credentials.current();
     await this.limits.admit(call.body.model, credentials.accountId);
-    return this.#persistence.until(credentials, signal, {
-      attempt: (current) => this.#attempt(call, current, encoder, signal),
-      adapt: (error) => encoder.adapt(error),
-      // A Codex client has its own retries; doubling them would only multiply the waiting.
-      isRepeatable: () => !call.codexHeaders,
-    });
+    try {
+      const reply = await this.#retrier.run(credentials, signal, {
+        attempt: (current) => this.#attempt(call, current, encoder, signal),
+        adapt: (error) => encoder.adapt(error),
+        // A Codex client has its own retries; doubling them would only multiply the waiting.
+        isRepeatable: () => !call.codexHeaders,
+      });
+      encoder.succeeded();
+      return reply;
+    } catch (thrown) {
+      throw thrown instanceof RelayError ? encoder.inClientTerms(thrown) : thrown;
+    }
   }
 
   /**
@@ -176,7 +178,7 @@ export class UpstreamClient {
     const dropped = new Set<string>();
     const credentials = await this.#credentials.current();
     await this.limits.admit(model, credentials.accountId);
-    return this.#persistence.until(credentials, signal, {
+    return this.#retrier.run(credentials, signal, {
       attempt: (current) => this.#attemptErrand(errand, call, current, dropped, signal),
       adapt: (error) => {
         const name = unsupportedParameter(error.message);
@@ -196,7 +198,7 @@ export class UpstreamClient {
     signal: AbortSignal,
   ): Promise<UpstreamReply> {
     const url = `${this.#options.baseUrl}${this.#options.responsesPath}`;
-    const { body, headers } = await encoder.encode(url);
+    const { body, headers, conversationId } = await encoder.encode(url);
     const linkedAbort = new LinkedAbort(signal);
     const response = await this.#line.fetch(
       url,
@@ -204,7 +206,7 @@ export class UpstreamClient {
         method: "POST",
         headers: {
           ...this.#identity,
-          ...conversationHeaders(call.conversationId),
+          ...conversationHeaders(conversationId),
           ...call.codexHeaders,
           ...credentialHeaders(credentials),
           accept: "text/event-stream",
@@ -222,7 +224,7 @@ export class UpstreamClient {
     const events = this.#events(response, credentials.accountId, call.observer, linkedAbort);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await afterFirstOutput(events, this.#options.holdMs, this.#now);
-    return { headers: response.headers, events: begun, dropped: [...encoder.dropped] };
+    return { headers: response.headers, events: begun, dropped: encoder.adjusted };
   }
 
   async #attemptErrand(

@@ -1,121 +1,204 @@
-import { unsupportedParameter } from "../codex/wire/failure.ts";
-import { LITE_HEADER, needsClassicShape, toLite } from "../codex/request/lite.ts";
-import { findModel } from "../codex/models.ts";
+import { isLasting, keyOf, losesSomething, type Adaptation } from "../codex/request/adaptation.ts";
+import { conversationId, conversationKey } from "../codex/request/cache-key.ts";
+import { finishRequest, type FinishedRequest } from "../codex/request/finish.ts";
+import { LITE_HEADER, needsFullEnvelope, type Envelope } from "../codex/request/lite.ts";
+import { parsePath, pathText } from "../codex/request/path.ts";
+import { adaptationFor, type Refusal } from "../codex/request/refusals.ts";
 import type { CodexRequest } from "../codex/wire/schema.ts";
 import type { RelayError } from "../lib/errors.ts";
 import { writeJson } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";
 import type { CatalogueKeeper } from "./catalogue.ts";
+import type { LearnedRejections } from "./learned-rejections.ts";
 import type { UpstreamOptions } from "./options.ts";
-import { Packing } from "./compression.ts";
-import { RejectedTools } from "./rejected-tools.ts";
 
-/** What the backend's refusals have taught, for all requests to come. */
-export class LearnedRejections {
-  /** Fields that are left out from the start. */
-  readonly unsupported = new Set<string>();
-  readonly refusedTools = new RejectedTools();
-  readonly packing = new Packing();
-}
-
-/** What is to be said, and whether a Codex client says it: its words go as they are. */
-export interface Message {
+/** A request as its dialect wrote it, and whether a Codex client sent it: those go as they are. */
+export interface WrittenRequest {
   readonly body: CodexRequest;
   readonly codexHeaders: Readonly<Record<string, string>> | undefined;
-  /** Hex characters unique to the request. */
-  readonly requestId: string;
+  /** Tells clients with different keys apart in a derived cache key. */
+  readonly clientId: string;
+  /** True when the client would rather be refused than lose something. */
+  readonly isStrict: boolean;
+  /** A place in `body`, as in `input[3].content`, in the client's own words. */
+  readonly clientPath?: (path: string) => string;
 }
 
-export interface WordingOptions {
-  readonly lessons: LearnedRejections;
+export interface EncoderOptions {
+  readonly learned: LearnedRejections;
   readonly options: Pick<UpstreamOptions, "lite">;
   readonly catalogue: CatalogueKeeper;
   readonly log: Log;
 }
 
-/** Never left out, whatever upstream says about them. */
-const REQUIRED = new Set(["model", "input", "store", "stream"]);
+/** What one attempt sends. */
+export interface EncodedRequest {
+  readonly body: string | Uint8Array<ArrayBuffer>;
+  /** That say how the body is to be read. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** UUID that stays the same for all requests of one conversation. */
+  readonly conversationId: string;
+}
 
-/** How one request is put to the backend, and put anew when the backend does not take it so. Each adaptation works once. */
+/** For one request. Each costs another one. */
+const MOST_ADAPTATIONS = 12;
+
+/** One request on its way to the backend, and changed when the backend refuses it. Each adaptation is tried once. */
 export class RequestEncoder {
-  /** What the backend does not take of the request: left out. */
-  readonly dropped = new Set<string>();
-  readonly #message: Message;
-  readonly #about: WordingOptions;
+  readonly #written: WrittenRequest;
+  readonly #options: EncoderOptions;
+  /** For this request, in the order in which it needed them. */
+  readonly #adaptations: Adaptation[] = [];
   /** Whether the last attempt was packed. */
   #isPacked = false;
-  #withoutReasoning = false;
-  #shape: "auto" | "lite" = "auto";
-  /** As they were sent last. */
-  #tools: readonly unknown[] = [];
-  /** Refusals of tools that something was learned from. */
-  #toolLessons = 0;
+  #finished: FinishedRequest | undefined;
+  /** Refusals of tools that something was learnt from. */
+  #toolRefusals = 0;
 
-  constructor(message: Message, about: WordingOptions) {
-    this.#message = message;
-    this.#about = about;
+  constructor(written: WrittenRequest, options: EncoderOptions) {
+    this.#written = written;
+    this.#options = options;
   }
 
-  /** The body for an attempt at `url`, and the headers that say how it is to be read. */
-  async encode(url: string): Promise<{ body: string | Uint8Array<ArrayBuffer>; headers: Record<string, string> }> {
-    const isVerbatim = this.#message.codexHeaders !== undefined;
-    const { payload, isLite } = isVerbatim ? { payload: this.#message.body, isLite: false } : await this.#shaped();
-    const { body, headers } = await this.#about.lessons.packing.pack(url, await writeJson(payload));
+  /** Paths of what the last attempt did not send as the client wrote it. */
+  get adjusted(): readonly string[] {
+    return this.#finished?.adjusted ?? [];
+  }
+
+  /** One attempt at `url`, with all that refusals have taught so far. */
+  async encode(url: string): Promise<EncodedRequest> {
+    const { body: written, codexHeaders, clientId } = this.#written;
+    if (!codexHeaders) this.#finished = this.#finish();
+    const wire = this.#finished?.wire ?? written;
+    const { body, headers } = await this.#options.learned.packing.pack(url, await writeJson(wire));
     this.#isPacked = headers["content-encoding"] !== undefined;
-    return { body, headers: { ...(isLite ? { [LITE_HEADER]: "true" } : {}), ...headers } };
+    const key = this.#finished?.cacheKey ?? written.prompt_cache_key ?? conversationKey(written, clientId);
+    return {
+      body,
+      headers: { ...(this.#finished?.envelope === "lite" ? { [LITE_HEADER]: "true" } : {}), ...headers },
+      conversationId: conversationId(key),
+    };
   }
 
   /** Changes the request so that the same refusal cannot come again. False when nothing can be changed. */
   adapt(error: RelayError): boolean {
-    const { lessons, log } = this.#about;
-    const { body, codexHeaders } = this.#message;
-    if (this.#isPacked && lessons.packing.learn(error)) {
+    const { learned, log } = this.#options;
+    if (this.#isPacked && learned.packing.learn(error)) {
       log.warn("The backend does not take packed requests; they go as they are from now on.");
       return true;
     }
-    if (codexHeaders) return false;
-    const name = unsupportedParameter(error.message);
-    if (name !== undefined && name in body && !REQUIRED.has(name) && !this.dropped.has(name)) {
-      lessons.unsupported.add(name);
-      this.dropped.add(name);
-      log.warn("The backend refuses a field that it used to take; it is left out from now on.", { field: name });
-      return true;
-    }
-    if (lessons.refusedTools.learn(error, body.tools ?? [], this.#tools, this.#toolLessons)) {
-      this.#toolLessons += 1;
-      log.debug("The backend refuses a tool's schema; it is made simpler.", { reason: error.message });
-      return true;
-    }
-    if (error.wireCode === "invalid_encrypted_content" && !this.#withoutReasoning) {
-      this.#withoutReasoning = true;
-      return true;
-    }
-    const isShapeFault = error.code === "model_not_found" && needsClassicShape(body) && this.#shape === "auto";
-    if (isShapeFault) this.#shape = "lite";
-    return isShapeFault;
+    const finished = this.#finished;
+    if (!finished || !isRefusal(error) || this.#adaptations.length >= MOST_ADAPTATIONS) return false;
+    return this.#adaptTools(error, finished) || this.#adaptFields(error, finished);
   }
 
-  async #shaped(): Promise<{ payload: object; isLite: boolean }> {
-    const { lessons } = this.#about;
-    const refused = [...lessons.unsupported].filter((name) => name in this.#message.body);
-    for (const name of refused) this.dropped.add(name);
-    const kept = Object.entries(this.#message.body).filter(([name]) => !refused.includes(name));
-    const body = Object.fromEntries(kept) as CodexRequest;
-    if (body.tools) {
-      const { tools, dropped } = lessons.refusedTools.apply(body.tools);
-      body.tools = tools;
-      this.#tools = tools;
-      for (const path of dropped) this.dropped.add(path);
-    }
-    if (this.#withoutReasoning) body.input = body.input.filter((item) => item["type"] !== "reasoning");
-    const isLite = this.#shape === "lite" || (!needsClassicShape(body) && (await this.#usesLite(body.model)));
-    return { payload: isLite ? toLite(body, this.#message.requestId) : body, isLite };
+  /** The backend took the request: the envelope that it took holds for the model from now on. */
+  succeeded(): void {
+    const { learned, log } = this.#options;
+    const change = this.#adaptations.findLast(({ kind }) => kind === "envelope");
+    if (!change) return;
+    learned.learn(this.#written.body.model, change);
+    log.warn("The backend takes this model's requests in the other envelope; it is used from now on.", {
+      model: this.#written.body.model,
+      envelope: this.#finished?.envelope ?? "full",
+    });
   }
 
-  async #usesLite(model: string): Promise<boolean> {
-    const { options, catalogue } = this.#about;
-    const models = await catalogue.current();
-    const choice = options.lite.models[model] ?? options.lite.default;
-    return choice === "auto" ? findModel(models, model)?.use_responses_lite === true : choice === "on";
+  /** A refusal with the places that it names in the client's own words. */
+  inClientTerms(error: RelayError): RelayError {
+    const finished = this.#finished;
+    if (!finished || !isRefusal(error)) return error;
+    const toClient = (text: string): string => {
+      const path = parsePath(text);
+      if (path === undefined) return text;
+      const place = pathText(finished.toWrittenPath(finished.toBodyPath(path)));
+      return this.#written.clientPath?.(place) ?? place;
+    };
+    const message = error.message.replace(/\b(?:input|tools)\[\d+\](?:\[\d+\]|\.[A-Za-z_]\w*)*/g, toClient);
+    const param = error.param === undefined ? undefined : toClient(error.param);
+    return message === error.message && param === error.param
+      ? error
+      : error.reworded(message, param === undefined ? {} : { param });
   }
+
+  #adaptTools(error: RelayError, { body }: FinishedRequest): boolean {
+    const { learned, log } = this.#options;
+    const isLearned = learned.tools.learn(error, {
+      model: body.model,
+      tools: this.#written.body.tools ?? [],
+      sent: body.tools ?? [],
+      refusals: this.#toolRefusals,
+      mayLose: !this.#written.isStrict,
+    });
+    if (!isLearned) return false;
+    this.#toolRefusals += 1;
+    log.debug("The backend refuses a tool's schema; the tool is sent in another form.", { reason: error.message });
+    return true;
+  }
+
+  #adaptFields(error: RelayError, finished: FinishedRequest): boolean {
+    const { learned, log } = this.#options;
+    const { model } = finished.body;
+    const adaptation = adaptationFor(refusalOf(error), {
+      ...finished,
+      mayChangeEnvelope: this.#mayChangeEnvelope(finished),
+    });
+    if (!adaptation || (this.#written.isStrict && losesSomething(adaptation))) return false;
+    if (this.#adaptations.some((known) => keyOf(known) === keyOf(adaptation))) return false;
+    this.#adaptations.push(adaptation);
+    if (adaptation.kind === "without-reasoning") learned.forgetReasoning(this.#written.body.input);
+    if (isLasting(adaptation) && adaptation.kind !== "envelope") {
+      learned.learn(model, adaptation);
+      log.warn("The backend refuses a part of this model's requests; it is changed from now on.", {
+        model,
+        reason: error.message.slice(0, 200),
+      });
+    }
+    return true;
+  }
+
+  /** Not against the owner's word, and into Lite only models that are listed with it. Tools may be lost there. */
+  #mayChangeEnvelope({ envelope, body }: FinishedRequest): boolean {
+    const { options, catalogue } = this.#options;
+    if (envelope === "lite") return true;
+    if (this.#written.isStrict && needsFullEnvelope(body)) return false;
+    const choice = options.lite.models[body.model] ?? options.lite.default;
+    return choice === "auto" && catalogue.find(body.model)?.use_responses_lite === true;
+  }
+
+  #finish(): FinishedRequest {
+    const { learned } = this.#options;
+    const { body, clientId, isStrict } = this.#written;
+    const known = learned.of(body.model).filter((adaptation) => !(isStrict && losesSomething(adaptation)));
+    const adaptations = [...known, ...this.#adaptations];
+    return finishRequest(body, {
+      clientId,
+      adaptations,
+      envelope: this.#envelope(body, adaptations),
+      isUnreadable: (item) => learned.isUnreadable(item),
+      toolForm: (tool) => learned.tools.formOf(body.model, tool),
+    });
+  }
+
+  #envelope(body: CodexRequest, adaptations: readonly Adaptation[]): Envelope {
+    const learned = adaptations.findLast((adaptation) => adaptation.kind === "envelope");
+    if (learned && !(this.#written.isStrict && needsFullEnvelope(body))) return learned.envelope;
+    const { lite } = this.#options.options;
+    const choice = lite.models[body.model] ?? lite.default;
+    return choice === "on" && !needsFullEnvelope(body) ? "lite" : "full";
+  }
+}
+
+/** True for what the backend says against the request itself, rather than against its moment or its sender. */
+function isRefusal({ code }: RelayError): boolean {
+  return code === "upstream_rejected" || code === "model_not_found";
+}
+
+function refusalOf(error: RelayError): Refusal {
+  return {
+    code: error.wireCode ?? undefined,
+    param: error.param,
+    message: error.message,
+    isModelUnknown: error.code === "model_not_found",
+  };
 }

@@ -3,7 +3,7 @@ import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { retryWaitMs } from "./retry-wait.ts";
 
-export interface PersistenceOptions {
+export interface RetrierOptions {
   readonly credentials: CredentialProvider;
   readonly log: Log;
   readonly counts: { retries: number };
@@ -11,34 +11,34 @@ export interface PersistenceOptions {
   readonly random?: () => number;
 }
 
-/** What is tried, and what may be done about its failures. */
-export interface Trial<Reply> {
+/** A request, and what may be done about its failures. */
+export interface Retried<Reply> {
   readonly attempt: (credentials: Credentials) => Promise<Reply>;
   /** Changes what is asked so that the same refusal cannot come again; false when it cannot. */
   readonly adapt: (error: RelayError) => boolean;
   readonly isRepeatable: (error: RelayError) => boolean;
 }
 
-/** Tries until something comes of it: with another token, without what was refused, or after a wait. */
-export class Persistence {
-  readonly #options: PersistenceOptions;
+/** Repeats a request that failed: with another token, in another form, or after a wait. */
+export class Retrier {
+  readonly #options: RetrierOptions;
   readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #random: () => number;
 
-  constructor(options: PersistenceOptions) {
+  constructor(options: RetrierOptions) {
     this.#options = options;
     this.#sleep = options.sleep ?? pause;
     this.#random = options.random ?? Math.random;
   }
 
-  /** Throws the last RelayError when nothing more can be done; `client_closed` when `signal` ends it. */
-  async until<Reply>(credentials: Credentials, signal: AbortSignal, trial: Trial<Reply>): Promise<Reply> {
+  /** The first reply that is no failure. Throws the last RelayError when nothing more can be done; `client_closed` when `signal` ends it. */
+  async run<Reply>(credentials: Credentials, signal: AbortSignal, retried: Retried<Reply>): Promise<Reply> {
     const { log, counts } = this.#options;
     let current = credentials;
     let recoveries = 0;
     for (let retries = 0; ;) {
       try {
-        return await trial.attempt(current);
+        return await retried.attempt(current);
       } catch (thrown) {
         if (signal.aborted) throw clientClosed(thrown);
         const error = toRelayError(thrown);
@@ -48,8 +48,8 @@ export class Persistence {
           current = await this.#options.credentials.recover(current, recoveries === 1 ? 1 : 2);
           continue;
         }
-        if (trial.adapt(error)) continue;
-        const waitMs = trial.isRepeatable(error) ? retryWaitMs(error, retries, this.#random()) : undefined;
+        if (retried.adapt(error)) continue;
+        const waitMs = retried.isRepeatable(error) ? retryWaitMs(error, retries, this.#random()) : undefined;
         if (waitMs === undefined) throw error;
         retries += 1;
         counts.retries += 1;

@@ -101,7 +101,6 @@ test.each<[string, JsonObject, string]>([
   ],
   ["an unknown include", { include: ["everything"] }, "Invalid value: 'everything'."],
   ["client_metadata of numbers", { client_metadata: { a: 1 } }, "Invalid type for 'client_metadata'"],
-  ["a Luna in the classic shape", { model: "gpt-5.6-luna" }, "Model not found gpt-5.6-luna"],
   [
     "additional_tools without the header",
     { input: [{ type: "additional_tools", role: "developer", tools: [] }, user("x")] },
@@ -135,10 +134,8 @@ test("a client that is too old is told to upgrade", () => {
 });
 
 const liteBody = (change: Partial<CodexRequest> = {}) =>
-  toLite(
-    { ...(GOOD as unknown as CodexRequest), model: "gpt-6.1-sol", tools: [weather], ...change },
-    "1",
-  ) as unknown as JsonObject;
+  toLite({ ...(GOOD as unknown as CodexRequest), model: "gpt-6.1-sol", tools: [weather], ...change }, "1")
+    .body as unknown as JsonObject;
 const liteDetail = (body: JsonObject) =>
   findRefusal(new Headers({ [LITE_HEADER]: "true" }), body, DEMO_CATALOGUE)?.detail;
 

@@ -118,9 +118,11 @@ test("reasoning that the backend cannot decrypt is left out on a second try", as
 describe("a Responses-Lite model", () => {
   const tools = [{ type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } }];
 
-  test("gets the other envelope and its header", async () => {
+  test("gets the Lite envelope and its header where the owner asks for it (contract 0.2)", async () => {
     await using backend = fakeCodex(says("ok"));
-    await ask(backend.baseUrl, {
+    const upstream = { lite: { default: "on", models: {} } } as const;
+    await using relay = startTestRelay({ baseUrl: backend.baseUrl, upstream });
+    await post(`${relay.url}/v1/chat/completions`, {
       ...chatBody({ tools }),
       model: "gpt-6-sol",
       messages: [

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { isObject } from "../../src/lib/json.ts";
 import type { LogFields } from "../../src/lib/log.ts";
 import { fakeCodex, refuses, says } from "../support/fake-codex.ts";
@@ -9,9 +9,6 @@ let demo: DemoRelay;
 beforeAll(() => {
   demo = startDemoRelay();
 });
-afterEach(() => {
-  expect(demo.backend.refusals).toEqual([]);
-});
 afterAll(() => demo.stop());
 
 const good = { type: "object", properties: { city: { type: "string", minLength: 1 } }, required: ["city"] };
@@ -19,7 +16,7 @@ const bad = {
   anyOf: [{ required: ["name"] }],
   properties: { name: { type: "string", pattern: "^\\p{L}+$" }, tags: { type: "array" } },
 };
-const LOST = ["anyOf", "properties.name.pattern", "properties.tags.items"];
+const CHANGED = ["", ".properties.name.pattern", ".properties.tags.items"];
 
 /** The same two tools in every dialect that has tools. */
 const DIALECTS: readonly (readonly [string, object])[] = [
@@ -75,19 +72,22 @@ function toolsSent(): Record<string, unknown>[] {
 }
 
 describe.each(["gpt-5.5", "gpt-6-sol"])("with %s", (model) => {
-  test.each(DIALECTS)("%s: one bad schema costs only its own keywords, and they are named", async (path, body) => {
-    const reply = await post(demo.relay.url + path, { model, ...body });
-    expect(reply.status).toBe(200);
-    await reply.text();
-    const adjusted = reply.headers.get("x-plansocket-adjusted")?.split(", ") ?? [];
-    expect(adjusted).toEqual(expect.arrayContaining(LOST.map((keyword) => `tools[1].parameters.${keyword}`)));
-    const [kept, mended] = toolsSent();
-    expect(kept?.["parameters"]).toMatchObject(good);
-    expect(mended?.["parameters"]).toMatchObject({
-      type: "object",
-      properties: { name: { type: "string" }, tags: { type: "array", items: {} } },
-    });
-  });
+  test.each(DIALECTS)(
+    "%s: one bad schema is repaired when it is refused, alone, and that is named",
+    async (path, body) => {
+      const reply = await post(demo.relay.url + path, { model, ...body });
+      expect(reply.status).toBe(200);
+      await reply.text();
+      const adjusted = reply.headers.get("x-plansocket-adjusted")?.split(", ") ?? [];
+      expect(adjusted).toEqual(expect.arrayContaining(CHANGED.map((path) => `tools[1].parameters${path}`)));
+      const [kept, repaired] = toolsSent();
+      expect(kept?.["parameters"]).toEqual(good);
+      expect(repaired?.["parameters"]).toMatchObject({
+        type: "object",
+        properties: { name: { type: "string" }, tags: { type: "array", items: {} } },
+      });
+    },
+  );
 });
 
 test("a strict tool that leaves something open is strict no longer, in Messages too", async () => {
@@ -103,18 +103,20 @@ test("a strict tool that leaves something open is strict no longer, in Messages 
   expect(sent).toMatchObject({ tools: [{ name: "good", strict: false }] });
 });
 
-test("--strict refuses them instead, with the place", async () => {
-  await using relay = startTestRelay({ baseUrl: "http://127.0.0.1:9", relay: { strict: true } });
+test("--strict leaves no rule out: the backend's refusal reaches the client, with the place", async () => {
+  const strict = startDemoRelay({ relay: { strict: true } });
   const [[path, body] = ["", {}]] = DIALECTS;
-  const reply = await post(relay.url + path, { model: "gpt-5.5", ...body });
+  const reply = await post(strict.relay.url + path, { model: "gpt-5.5", ...body });
   expect(reply.status).toBe(400);
-  expect(((await reply.json()) as { error: { param: string } }).error.param).toStartWith("tools[1].parameters.");
+  expect(await reply.json()).toMatchObject({ error: { param: "tools[1].parameters" } });
+  await strict.stop();
 });
 
-test("the log says which tools were mended, and not what is in them", async () => {
+test("the log says which tools were repaired, and not what is in them", async () => {
   const lines: LogFields[] = [];
   const note = (_message: string, fields: LogFields = {}) => void lines.push(fields);
-  await using backend = fakeCodex(says("ok"));
+  const refusal = { message: "Invalid schema for function 'bad'", code: "invalid_function_parameters" };
+  await using backend = fakeCodex(refuses(400, { error: refusal }), says("ok"));
   await using relay = startTestRelay({
     baseUrl: backend.baseUrl,
     log: { debug: note, info: note, warn: note, error: note },
@@ -123,15 +125,6 @@ test("the log says which tools were mended, and not what is in them", async () =
   await (await post(relay.url + path, { model: "gpt-5.5", temperature: 1, ...body })).text();
   await eventually(() => lines.some((fields) => fields["adjusted"] !== undefined));
   expect(lines.find((fields) => fields["adjusted"])?.["adjusted"]).toBe("temperature,tools[1].parameters");
-});
-
-test("thousands of faults are told in one short refusal", async () => {
-  await using relay = startTestRelay({ baseUrl: "http://127.0.0.1:9", relay: { strict: true } });
-  const tools = Array.from({ length: 3000 }, (_, index) => ({ type: "function", name: `f${index}`, parameters: {} }));
-  const reply = await post(`${relay.url}/v1/responses`, { model: "gpt-5.5", input: "hi", tools });
-  const text = await reply.text();
-  expect([reply.status, text.length < 4000]).toEqual([400, true]);
-  expect(text).toContain("and 2980 more");
 });
 
 test("a Codex client's tools are its own business", async () => {
@@ -208,7 +201,7 @@ describe("many tools with the same fault", () => {
     })),
   });
 
-  test("are mended together once it is clear that they share it", async () => {
+  test("are simplified together once it is clear that they share it", async () => {
     await using backend = oneByOne(({ parameters }) => JSON.stringify(parameters).includes("format"), "format");
     await using relay = startTestRelay({ baseUrl: backend.baseUrl });
     expect((await post(`${relay.url}/v1/responses`, request(300))).status).toBe(200);

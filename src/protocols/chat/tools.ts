@@ -86,20 +86,16 @@ function functionTool(definition: JsonObject, path: string): JsonObject {
     type: "function",
     name: requiredName(definition, path),
     ...(typeof description === "string" ? { description } : {}),
-    parameters: objectSchema(definition["parameters"], path),
+    parameters: schemaOf(definition["parameters"], path),
     strict: strict === true,
   };
 }
 
-function objectSchema(parameters: unknown, path: string): JsonObject {
-  if (!isGiven(parameters)) return { type: "object", properties: {} };
-  if (!isObject(parameters)) {
-    throw wrongType(`${path}.parameters`, "an object", parameters);
-  }
-  if (Object.keys(parameters).length === 0) return { type: "object", properties: {} };
-  return parameters["type"] === "object" && parameters["properties"] === undefined
-    ? { ...parameters, properties: {} }
-    : parameters;
+/** The schema as the client wrote it; without one the tool has no arguments. */
+function schemaOf(parameters: unknown, path: string): JsonObject {
+  if (!isGiven(parameters)) return {};
+  if (!isObject(parameters)) throw wrongType(`${path}.parameters`, "an object", parameters);
+  return parameters;
 }
 
 function customTool(tool: JsonObject, path: string): JsonObject {

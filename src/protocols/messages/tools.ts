@@ -59,15 +59,10 @@ function functionTool(tool: JsonObject, path: string): JsonObject {
     type: "function",
     name: wireToolName(name),
     ...(description === undefined ? {} : { description }),
-    parameters: objectSchema(schema),
+    parameters: schema,
     // Left out, it would mean yes upstream and make every optional argument mandatory.
     strict: tool["strict"] === true,
   };
-}
-
-function objectSchema(schema: JsonObject): JsonObject {
-  const { $schema: _dialect, ...rest } = schema;
-  return { ...rest, type: "object", properties: rest["properties"] ?? {} };
 }
 
 function searchTool(tool: JsonObject): JsonObject {

@@ -115,12 +115,11 @@ const TELLING = 16 * 1024;
 
 function functionTool({ function: definition }: OllamaTool): JsonObject {
   const { name, description, parameters } = definition;
-  const schema = parameters ?? { type: "object" };
   return {
     type: "function",
     name: wireToolName(name),
     ...(description ? { description } : {}),
-    parameters: schema["type"] === "object" && !isObject(schema["properties"]) ? { ...schema, properties: {} } : schema,
+    parameters: parameters ?? {},
     // Left out, the backend would make every argument mandatory.
     strict: false,
   };

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { conversationId, conversationKey } from "../../../src/codex/request/cache-key.ts";
+import { acceptableKey, conversationId, conversationKey } from "../../../src/codex/request/cache-key.ts";
 import type { CodexRequest } from "../../../src/codex/wire/schema.ts";
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/;
 const says = (text: string) => ({ type: "message", role: "user", content: [{ type: "input_text", text }] });
 const body = (...texts: string[]): CodexRequest => ({
   model: "m",
@@ -21,7 +21,17 @@ test("turns of one conversation share a key; other openings and other clients do
   expect(conversationKey(body("hello"), "other")).not.toBe(key);
 });
 
-test("a client's own key becomes a UUID for the headers, and a UUID stays", () => {
+test("a key over 64 characters becomes its hash, distinct keys stay distinct, short ones stay (NousResearch/hermes-agent#24273)", () => {
+  const long = (end: string) => `workspace:${"0f".repeat(40)}:${end}`;
+  expect(acceptableKey(long("1"))).toHaveLength(64);
+  expect(acceptableKey(long("1"))).toBe(acceptableKey(long("1")));
+  expect(acceptableKey(long("1"))).not.toBe(acceptableKey(long("2")));
+  expect(acceptableKey("short-key")).toBe("short-key");
+});
+
+test("conversation ids are of version 7, whatever the client's key is (contract 0.20)", () => {
+  expect(conversationId("5b0f0b2c-7b0e-4f8a-9a55-0d6a2b1c3d4e")).toMatch(UUID);
+
   expect(conversationId("my-key")).toMatch(UUID);
   expect(conversationId("01a1fb49-6179-7b90-b2e3-23cdba3f4448")).toBe("01a1fb49-6179-7b90-b2e3-23cdba3f4448");
 });

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { RelayError } from "../../../src/lib/errors.ts";
 import { refusedTool, simplerTool } from "../../../src/codex/request/tools/refused-tool.ts";
-import { repairTools } from "../../../src/codex/request/schema/repair.ts";
+import { repairTool } from "../../../src/codex/request/schema/repair.ts";
+import { completeTools } from "../../../src/codex/request/tools/complete.ts";
 import { refuseTools } from "../../../src/demo/tool-rules.ts";
 
 const tool = (parameters: unknown, strict?: boolean) => ({
@@ -14,7 +15,8 @@ const tool = (parameters: unknown, strict?: boolean) => ({
 const object = (properties: object, more: object = {}) => ({ type: "object", properties, ...more });
 const closed = (properties: object) =>
   object(properties, { required: Object.keys(properties), additionalProperties: false });
-const parametersOf = ({ tools }: { tools: unknown[] }) => (tools[0] as { parameters: unknown }).parameters;
+const parametersOf = (one: unknown) => (one as { parameters: unknown }).parameters;
+const repaired = (parameters: unknown, strict?: boolean) => repairTool(tool(parameters, strict));
 
 describe("a keyword that the backend does not take goes, from its tool alone", () => {
   test.each<[string, object, object, string[]]>([
@@ -55,10 +57,10 @@ describe("a keyword that the backend does not take goes, from its tool alone", (
       ["properties.a.anyOf[0].properties.b.items.pattern"],
     ],
   ])("%s", (_what, properties, left, paths) => {
-    const result = repairTools([tool(object({ ok: { type: "string" } })), tool(object(properties))]);
-    expect(result.mended).toEqual(paths.map((path) => `tools[1].parameters.${path}`));
-    expect((result.tools[1] as { parameters: unknown }).parameters).toEqual(object(left));
-    expect(refuseTools(result.tools, "tools")).toBeUndefined();
+    const result = repaired(object(properties));
+    expect(result.changed).toEqual(paths.map((path) => `parameters.${path}`));
+    expect(parametersOf(result.tool)).toEqual(object(left));
+    expect(refuseTools([result.tool], "tools")).toBeUndefined();
   });
 
   test("what is fine stays the very same object", () => {
@@ -71,36 +73,14 @@ describe("a keyword that the backend does not take goes, from its tool alone", (
       { type: "custom", name: "patch" },
       null,
     ];
-    const { tools, mended } = repairTools(fine);
-    expect(mended).toEqual([]);
-    for (const [index, one] of fine.entries()) expect(tools[index]).toBe(one);
+    for (const one of fine) expect(repairTool(one)).toEqual({ tool: one, changed: [] });
   });
 
-  test("a choice at the top becomes one object with all their properties", () => {
-    const branch = (name: string) =>
-      object({ kind: { const: name }, [name]: { type: "string" } }, { required: ["kind", name] });
-    const result = repairTools([tool({ oneOf: [branch("a"), branch("b")] })]);
-    expect(parametersOf(result)).toEqual(
-      object({ kind: { const: "a" }, a: { type: "string" }, b: { type: "string" } }, { required: ["kind"] }),
-    );
-    expect(result.mended).toEqual(["tools[0].parameters.oneOf", "tools[0].parameters.type"]);
-  });
-
-  test("a reference at the top becomes what it refers to; one into nothing becomes empty", () => {
-    const $defs = { Args: object({ a: { type: "string" } }, { required: ["a"] }) };
-    expect(parametersOf(repairTools([tool({ $ref: "#/$defs/Args", $defs })]))).toEqual({
-      ...object({ a: { type: "string" } }, { required: ["a"] }),
-      $defs,
-    });
-    expect(parametersOf(repairTools([tool({ $ref: "#/$defs/__proto__" })]))).toEqual(object({}));
-    expect(parametersOf(repairTools([tool({})]))).toEqual(object({}));
-  });
-
-  test("tools within a namespace are mended too", () => {
+  test("tools within a namespace are repaired too", () => {
     const inner = tool(object({ a: { type: "any" } }));
-    const { tools, mended } = repairTools([{ type: "namespace", name: "n", tools: [inner] }]);
-    expect(mended).toEqual(["tools[0].tools[0].parameters.properties.a.type"]);
-    expect(refuseTools(tools, "tools")).toBeUndefined();
+    const result = repairTool({ type: "namespace", name: "n", tools: [inner] });
+    expect(result.changed).toEqual(["tools[0].parameters.properties.a.type"]);
+    expect(refuseTools([result.tool], "tools")).toBeUndefined();
   });
 });
 
@@ -109,18 +89,18 @@ describe("a strict tool", () => {
     const parameters = closed({
       a: { type: "array", items: { type: "string", default: "x", pattern: "^(?!x)" }, uniqueItems: true },
     });
-    const result = repairTools([tool(parameters, true)]);
-    expect(result.tools[0]).toEqual(tool(closed({ a: { type: "array", items: { type: "string" } } }), true));
-    expect(result.mended.toSorted()).toEqual([
-      "tools[0].parameters.properties.a.items.default",
-      "tools[0].parameters.properties.a.items.pattern",
-      "tools[0].parameters.properties.a.uniqueItems",
+    const result = repaired(parameters, true);
+    expect(result.tool).toEqual(tool(closed({ a: { type: "array", items: { type: "string" } } }), true));
+    expect([...result.changed].toSorted()).toEqual([
+      "parameters.properties.a.items.default",
+      "parameters.properties.a.items.pattern",
+      "parameters.properties.a.uniqueItems",
     ]);
   });
 
   test("chooses with anyOf", () => {
-    const result = repairTools([tool(closed({ a: { oneOf: [{ type: "string" }, { type: "null" }] } }), true)]);
-    expect(result.tools[0]).toEqual(tool(closed({ a: { anyOf: [{ type: "string" }, { type: "null" }] } }), true));
+    const result = repaired(closed({ a: { oneOf: [{ type: "string" }, { type: "null" }] } }), true);
+    expect(result.tool).toEqual(tool(closed({ a: { anyOf: [{ type: "string" }, { type: "null" }] } }), true));
   });
 
   test.each([
@@ -129,9 +109,7 @@ describe("a strict tool", () => {
     ["with a shape of its own", closed({ a: { allOf: [{ type: "string" }] } })],
     ["open far below", closed({ a: { type: "array", items: object({ b: {} }) } })],
   ])("%s is no longer strict, and keeps its schema", (_what, parameters) => {
-    const { tools, mended } = repairTools([tool(parameters, true)]);
-    expect(tools[0]).toEqual(tool(parameters, false));
-    expect(mended).toEqual(["tools[0].strict"]);
+    expect(repaired(parameters, true)).toEqual({ tool: tool(parameters, false), changed: ["strict"] });
   });
 });
 
@@ -176,10 +154,10 @@ test("whatever object a tool has for a schema, the stand-in takes what is left o
   const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
   fc.assert(
     fc.property(careless.schema.filter(isObject), fc.boolean(), (parameters, strict) => {
-      const once = repairTools([tool(parameters, strict)]);
-      expect(refuseTools(once.tools, "tools")).toBeUndefined();
-      // Nothing is left to mend.
-      expect(repairTools(once.tools).mended).toEqual([]);
+      const once = repairTool(completeTools([tool(parameters, strict)])[0]);
+      expect(refuseTools([once.tool], "tools")).toBeUndefined();
+      // Nothing is left to repair.
+      expect(repairTool(once.tool).changed).toEqual([]);
     }),
     { numRuns: 3000 },
   );

@@ -258,11 +258,6 @@ describe("a request is translated", () => {
     expect(sent({ tools: [{ type: "web_search" }] }).changed).toEqual(["reasoning_effort"]);
   });
 
-  test("a schema without anything in it is that of no arguments", () => {
-    const { body } = translate({ tools: [fn({ parameters: {} })] });
-    expect(body.tools?.[0]).toMatchObject({ parameters: { type: "object", properties: {} } });
-  });
-
   test.each(["none", "auto"])("function_call %s without functions asks for nothing", (choice) => {
     expect(translate({ function_call: choice }).body).toEqual(translate({}).body);
   });

@@ -1,104 +1,59 @@
-import { isObject, nonEmptyString, type JsonObject } from "../../../lib/json.ts";
+import { isObject, type JsonObject } from "../../../lib/json.ts";
+import { repairStrict } from "../tools/strict-tool.ts";
 import { fitsKeyword, HOLDS_LIST, HOLDS_NAMED, HOLDS_ONE, isSchema } from "./keywords.ts";
-import { mendStrict } from "../tools/strict-tool.ts";
+import { plainRoot } from "./root.ts";
 
-/** Tools that the backend takes, and the paths of what had to give in them. */
-export interface MendedTools {
-  readonly tools: unknown[];
-  readonly mended: readonly string[];
+/** A tool as more backends take it, and the paths inside it of what changed. */
+interface RepairedTool {
+  readonly tool: unknown;
+  readonly changed: readonly string[];
+}
+
+/** True where a repair left something out, rather than only saying it in another way. */
+export function losesRules(changed: readonly string[]): boolean {
+  return changed.some((path) => !path.endsWith("parameters"));
 }
 
 /** Deeper schemas stay as they are: no model follows them, and no server takes them. */
 const DEEPEST = 64;
 
 /**
- * One keyword that the backend does not take has it refuse the whole request, whichever of fifty tools has it. So it
- * goes, from that tool alone. Tools without a fault stay the very same objects.
+ * A tool without what some models of the backend refuse in its schema: choices and references at its top, keywords with
+ * values that are none, and what strict mode does not know. Choices lose no branch; a tool without a fault stays the
+ * very same object.
  */
-export function repairTools(tools: readonly unknown[], at = "tools"): MendedTools {
-  const mended: string[] = [];
-  const whole = tools.map((tool, index) => mendTool(tool, `${at}[${index}]`, mended));
-  return { tools: whole, mended };
-}
-
-function mendTool(tool: unknown, at: string, mended: string[]): unknown {
-  if (!isObject(tool)) return tool;
-  if (tool["type"] === "namespace" && Array.isArray(tool["tools"])) {
-    const inner = repairTools(tool["tools"], `${at}.tools`);
-    mended.push(...inner.mended);
-    return inner.mended.length === 0 ? tool : { ...tool, tools: inner.tools };
-  }
+export function repairTool(tool: unknown): RepairedTool {
+  if (!isObject(tool)) return { tool, changed: [] };
+  if (tool["type"] === "namespace" && Array.isArray(tool["tools"])) return repairNamespace(tool, tool["tools"]);
   const { parameters } = tool;
-  if (tool["type"] !== "function" || !isObject(parameters)) return tool;
-  const path = `${at}.parameters`;
-  const sound = mendSchema(mendTop(parameters, path, mended), path, mended, 0);
-  const flat = sound === parameters ? tool : { ...tool, parameters: sound };
-  return flat["strict"] === true && isObject(sound) ? mendStrict(flat, sound, at, mended) : flat;
+  if (tool["type"] !== "function" || !isObject(parameters)) return { tool, changed: [] };
+  const changed: string[] = [];
+  const plain = plainRoot(parameters);
+  if (plain !== parameters) changed.push("parameters");
+  const sound = repairSchema(plain, "parameters", changed, 0);
+  const repaired = sound === parameters ? tool : { ...tool, parameters: sound };
+  const result = repaired["strict"] === true && isObject(sound) ? repairStrict(repaired, sound, changed) : repaired;
+  return { tool: result, changed };
 }
 
-/** At the top there must be an object, and no choice between several. */
-const NOT_AT_TOP = ["anyOf", "oneOf", "allOf", "enum", "const", "not", "$ref"] as const;
-
-function mendTop(schema: JsonObject, at: string, mended: string[]): JsonObject {
-  const refused = NOT_AT_TOP.filter((keyword) => schema[keyword] !== undefined);
-  const isObjectType = schema["type"] === "object";
-  if (refused.length === 0 && isObjectType) return schema;
-  mended.push(...refused.map((keyword) => `${at}.${keyword}`));
-  if (!isObjectType) mended.push(`${at}.type`);
-  const rest = Object.fromEntries(
-    Object.entries(schema).filter(([key]) => !refused.some((keyword) => keyword === key)),
-  );
-  return { ...rest, type: "object", ...union(schema) };
+function repairNamespace(tool: JsonObject, inner: readonly unknown[]): RepairedTool {
+  const repaired = inner.map((entry) => repairTool(entry));
+  const changed = repaired.flatMap((entry, index) => entry.changed.map((path) => `tools[${index}].${path}`));
+  return changed.length === 0
+    ? { tool, changed }
+    : { tool: { ...tool, tools: repaired.map((entry) => entry.tool) }, changed };
 }
 
-/** The properties of all branches; asked for are only those that every branch asks for. */
-function union(schema: JsonObject): JsonObject {
-  const branches = [...listIn(schema, "anyOf"), ...listIn(schema, "oneOf")];
-  const always = [schema, referred(schema), ...listIn(schema, "allOf")];
-  // The first to name a property has the say.
-  const properties = [...always, ...branches].toReversed().flatMap((branch) => Object.entries(propertiesOf(branch)));
-  const shared = branches
-    .map(requiredOf)
-    .reduce<string[] | undefined>(
-      (names, more) => (names ? names.filter((name) => more.includes(name)) : more),
-      undefined,
-    );
-  const required = [...new Set([...always.flatMap(requiredOf), ...(shared ?? [])])];
-  return { properties: Object.fromEntries(properties), ...(required.length > 0 ? { required } : {}) };
-}
-
-function propertiesOf(schema: JsonObject): JsonObject {
-  return isObject(schema["properties"]) ? schema["properties"] : {};
-}
-
-function requiredOf({ required }: JsonObject): string[] {
-  return Array.isArray(required) ? required.filter((name) => typeof name === "string") : [];
-}
-
-function listIn(schema: JsonObject, keyword: string): JsonObject[] {
-  const list = schema[keyword];
-  return Array.isArray(list) ? list.filter(isObject) : [];
-}
-
-/** What `$ref` stands for, as generators of schemas write it. */
-function referred(schema: JsonObject): JsonObject {
-  const [, group = "", name = ""] =
-    /^#\/(\$defs|definitions)\/([^/]+)$/.exec(nonEmptyString(schema["$ref"]) ?? "") ?? [];
-  const definitions = schema[group];
-  const found = isObject(definitions) && Object.hasOwn(definitions, name) ? definitions[name] : undefined;
-  return isObject(found) ? found : {};
-}
-
-function mendSchema(schema: unknown, at: string, mended: string[], depth: number): unknown {
+function repairSchema(schema: unknown, at: string, changed: string[], depth: number): unknown {
   if (!isObject(schema) || depth > DEEPEST) return schema;
   const changes: JsonObject = {};
   for (const [keyword, value] of Object.entries(schema)) {
-    const mendedValue = mendKeyword(keyword, value, `${at}.${keyword}`, mended, depth);
-    if (mendedValue !== value) changes[keyword] = mendedValue;
+    const repaired = repairKeyword(keyword, value, `${at}.${keyword}`, changed, depth);
+    if (repaired !== value) changes[keyword] = repaired;
   }
   if (isList(schema) && { ...schema, ...changes }["items"] === undefined) {
     // Else it was there, is no schema and has been noted.
-    if (!("items" in changes)) mended.push(`${at}.items`);
+    if (!("items" in changes)) changed.push(`${at}.items`);
     changes["items"] = {};
   }
   if (Object.keys(changes).length === 0) return schema;
@@ -110,31 +65,31 @@ function isList({ type }: JsonObject): boolean {
 }
 
 /** The value itself where nothing is wrong with it; undefined where it has to go. */
-function mendKeyword(keyword: string, value: unknown, at: string, mended: string[], depth: number): unknown {
+function repairKeyword(keyword: string, value: unknown, at: string, changed: string[], depth: number): unknown {
   // One schema for each place, as it was written before 2020: now one for all places.
   if (keyword === "items" && Array.isArray(value)) {
-    mended.push(at);
-    const places = value.filter(isSchema).map((place) => mendSchema(place, at, mended, depth + 1));
+    changed.push(at);
+    const places = value.filter(isSchema).map((place) => repairSchema(place, at, changed, depth + 1));
     return places.length === 0 ? {} : { anyOf: places };
   }
   if (!fitsKeyword(keyword, value)) {
-    mended.push(at);
+    changed.push(at);
     return undefined;
   }
-  if (HOLDS_ONE.some((name) => name === keyword)) return mendSchema(value, at, mended, depth + 1);
-  if (HOLDS_LIST.some((name) => name === keyword)) return mendList(value as unknown[], at, mended, depth);
-  return HOLDS_NAMED.some((name) => name === keyword) ? mendNamed(value as JsonObject, at, mended, depth) : value;
+  if (HOLDS_ONE.some((name) => name === keyword)) return repairSchema(value, at, changed, depth + 1);
+  if (HOLDS_LIST.some((name) => name === keyword)) return repairList(value as unknown[], at, changed, depth);
+  return HOLDS_NAMED.some((name) => name === keyword) ? repairNamed(value as JsonObject, at, changed, depth) : value;
 }
 
-function mendList(list: unknown[], at: string, mended: string[], depth: number): unknown[] {
-  const whole = list.map((schema, index) => mendSchema(schema, `${at}[${index}]`, mended, depth + 1));
+function repairList(list: unknown[], at: string, changed: string[], depth: number): unknown[] {
+  const whole = list.map((schema, index) => repairSchema(schema, `${at}[${index}]`, changed, depth + 1));
   return whole.every((schema, index) => schema === list[index]) ? list : whole;
 }
 
-function mendNamed(named: JsonObject, at: string, mended: string[], depth: number): JsonObject {
+function repairNamed(named: JsonObject, at: string, changed: string[], depth: number): JsonObject {
   const whole = Object.entries(named).map(([name, schema]) => {
-    if (isSchema(schema)) return [name, mendSchema(schema, `${at}.${name}`, mended, depth + 1)] as const;
-    mended.push(`${at}.${name}`);
+    if (isSchema(schema)) return [name, repairSchema(schema, `${at}.${name}`, changed, depth + 1)] as const;
+    changed.push(`${at}.${name}`);
     return [name, {}] as const;
   });
   return whole.every(([name, schema]) => schema === named[name]) ? named : Object.fromEntries(whole);

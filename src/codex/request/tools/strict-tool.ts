@@ -23,12 +23,12 @@ const SHAPES = ["allOf", "if", "then", "else", "patternProperties", "dependentRe
  * A strict tool as strict mode takes it: without the rules that it does not know; no longer strict where its schema has
  * a shape that strict mode does not have, or leaves something open.
  */
-export function mendStrict(tool: JsonObject, parameters: JsonObject, at: string, mended: string[]): JsonObject {
+export function repairStrict(tool: JsonObject, parameters: JsonObject, changed: string[]): JsonObject {
   if (!isClosed(parameters)) {
-    mended.push(`${at}.strict`);
+    changed.push("strict");
     return { ...tool, strict: false };
   }
-  const closed = withoutLoose(parameters, `${at}.parameters`, mended);
+  const closed = withoutLoose(parameters, "parameters", changed);
   return closed === parameters ? tool : { ...tool, parameters: closed };
 }
 
@@ -54,26 +54,26 @@ function inner(schema: JsonObject): unknown[] {
   ];
 }
 
-function withoutLoose(schema: JsonObject, at: string, mended: string[]): JsonObject {
+function withoutLoose(schema: JsonObject, at: string, changed: string[]): JsonObject {
   let isChanged = false;
   const kept: JsonObject = {};
   for (const [keyword, value] of Object.entries(schema)) {
     if (LOOSE.has(keyword) || (keyword === "pattern" && !isGeneratable(value))) {
-      mended.push(`${at}.${keyword}`);
+      changed.push(`${at}.${keyword}`);
       isChanged = true;
       continue;
     }
     // Strict mode has one word for "one of these".
     const name = keyword === "oneOf" && schema["anyOf"] === undefined ? "anyOf" : keyword;
-    if (name !== keyword) mended.push(`${at}.${keyword}`);
-    kept[name] = below(keyword, value, `${at}.${keyword}`, mended);
+    if (name !== keyword) changed.push(`${at}.${keyword}`);
+    kept[name] = below(keyword, value, `${at}.${keyword}`, changed);
     isChanged ||= name !== keyword || kept[name] !== value;
   }
   return isChanged ? kept : schema;
 }
 
-function below(keyword: string, value: unknown, at: string, mended: string[]): unknown {
-  const one = (schema: unknown, path: string) => (isObject(schema) ? withoutLoose(schema, path, mended) : schema);
+function below(keyword: string, value: unknown, at: string, changed: string[]): unknown {
+  const one = (schema: unknown, path: string) => (isObject(schema) ? withoutLoose(schema, path, changed) : schema);
   if (HOLDS_ONE.some((name) => name === keyword)) return one(value, at);
   if (HOLDS_LIST.some((name) => name === keyword) && Array.isArray(value)) {
     const list = value.map((schema: unknown, index) => one(schema, `${at}[${index}]`));
