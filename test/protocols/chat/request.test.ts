@@ -156,7 +156,7 @@ describe("a request is translated", () => {
     ];
     const { body } = translate({ tools, tool_choice: { type: "web_search_preview" } });
     expect(body.tools).toEqual([
-      { type: "function", name: "flat", parameters: { type: "object", properties: {} }, strict: true },
+      { type: "function", name: "flat", parameters: { type: "object" }, strict: true },
       { type: "custom", name: "free", description: "d" },
       { type: "web_search" },
       { type: "image_generation", size: "auto" },
