@@ -149,7 +149,7 @@ from_source() {
 }
 
 # A checkout is where this script lies beside the project's own manifest; piped, it has no place.
-checkout=$(cd "$(dirname "$0")" 2>/dev/null && pwd || true)
+checkout=$(cd "$(dirname "$0")" 2>/dev/null && pwd) || checkout=
 if [ -f "$0" ] && grep -q "\"name\": \"$name\"" "$checkout/package.json" 2>/dev/null; then from_source; else from_release; fi
 
 chmod 755 "$work/$name"
