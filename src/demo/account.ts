@@ -1,7 +1,7 @@
 import type { JsonObject } from "../lib/json.ts";
 import { CATALOGUE_ETAG } from "./catalogue.ts";
 
-/** A ChatGPT account of the stand-in. */
+/** A made-up ChatGPT account. */
 export interface DemoAccount {
   readonly accountId: string;
   readonly userId: string;
@@ -9,6 +9,15 @@ export interface DemoAccount {
   readonly plan: string;
   readonly isFedramp: boolean;
 }
+
+/** Who is signed in, where nobody says otherwise. */
+export const DEMO_ACCOUNT: DemoAccount = {
+  accountId: "11111111-2222-4333-8444-555555555555",
+  userId: "user-stand-in",
+  email: "dev@example.com",
+  plan: "pro",
+  isFedramp: false,
+};
 
 const WEEK_S = 604_800;
 const FIVE_HOURS_S = 18_000;
@@ -87,24 +96,5 @@ export function usageReply(account: DemoAccount, nowMs: number): JsonObject {
     rate_limit_reached_type: null,
     rate_limit_reset_credits: null,
     promo: null,
-  };
-}
-
-/** The body of /wham/accounts/check. The Codex CLI goes on only if `origin` is https. */
-export function accountsReply(account: DemoAccount, origin: string): JsonObject {
-  return {
-    accounts: [
-      {
-        id: account.accountId,
-        plan_type: account.plan,
-        workspace_backend_origin: origin,
-        account_routing_override: "NO_CONSTRAINT",
-        name: null,
-        profile_picture_url: null,
-        structure: "personal",
-      },
-    ],
-    account_ordering: [account.accountId],
-    default_account_id: account.accountId,
   };
 }

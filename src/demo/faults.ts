@@ -1,222 +1,97 @@
 import type { JsonObject } from "../lib/json.ts";
 import { limitHeaders } from "./account.ts";
-import { asText } from "./json.ts";
+import type { Pace } from "./event-stream.ts";
 import { itemEvents } from "./output.ts";
-import type { StreamShape } from "./stream.ts";
 
-/** One scripted reply of the stand-in. */
-export type Script = (
+/** How a reply goes wrong: an HTTP refusal, other events, or the usual answer sent in an unusual way. */
+export type PlayedFault =
   | {
       readonly kind: "http";
       readonly status: number;
       readonly headers?: Readonly<Record<string, string>>;
       /** Text goes out as it is, anything else as JSON. */
       readonly body?: unknown;
-      /** Wait before the status line. */
-      readonly delayMs?: number;
     }
+  | { readonly kind: "events"; readonly events: readonly JsonObject[] }
   | {
-      readonly kind: "events";
-      readonly events: readonly object[];
-      readonly headers?: Readonly<Record<string, string>>;
-      readonly shape?: StreamShape;
-    }
-  | {
-      /** The usual answer, sent in an unusual way. */
       readonly kind: "answer";
-      readonly headers?: Readonly<Record<string, string>>;
-      readonly shape?: StreamShape;
+      readonly shape?: Pace;
       readonly rewrite?: (events: Iterable<JsonObject>) => Iterable<JsonObject>;
-    }
-) & {
-  /** How many requests get this; 1 unless given, `Infinity` for all that follow. */
-  readonly times?: number;
-};
+    };
 
-/** How a request with this fault ends for whoever asked the backend. */
-type Outcome = "answer" | "refusal" | "http" | "failed" | "incomplete" | "truncated" | "dropped" | "hangs";
+/** Faults that a prompt asks for by `fault:<name>`. `nowMs` dates the reset times. */
+export const PLAYED_FAULTS = {
+  context_length: () => refused(400, "context_length_exceeded", "Your input exceeds the context window of this model."),
+  unauthorized: () => ({ kind: "http", status: 401, body: { detail: "Unauthorized" } }),
+  cloudflare: () => ({
+    kind: "http",
+    status: 403,
+    headers: {
+      "content-type": "text/html; charset=UTF-8",
+      "cf-mitigated": "challenge",
+      server: "cloudflare",
+      "cf-ray": "8f0000000000aaaa-FRA",
+    },
+    body: "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>",
+  }),
+  model_not_found: () => refused(404, "model_not_found", "Model not found gpt-9"),
+  usage_limit: (nowMs: number) => usageLimit(nowMs),
+  rate_limit: () => ({
+    ...refused(429, "rate_limit_exceeded", "Rate limit reached. Please try again in 2s.", "rate_limit_error"),
+    headers: { "retry-after": "2" },
+  }),
+  server_error: () => refused(500, "server_error", "The server had an error.", "server_error"),
+  http_overload: () => refused(503, "server_is_overloaded", "Our servers are overloaded."),
+  overload: () => failed("server_is_overloaded", "Our servers are currently overloaded. Please try again later."),
+  failed_server_error: () => failed("server_error", "The server had an error while processing your request."),
+  incomplete_length: () => incomplete("max_output_tokens"),
+  incomplete_filter: () => incomplete("content_filter"),
+  refusal: () => ({ kind: "answer", rewrite: refusing }),
+  cut: () => ({ kind: "answer", shape: { end: { after: 5, how: "destroy" } } }),
+  truncated: () => ({ kind: "answer", shape: { end: { after: 5, how: "close" } } }),
+  stall: () => ({ kind: "answer", shape: { end: { after: 5, how: "stall" } } }),
+  slow: () => ({ kind: "answer", shape: { paceMs: 50 } }),
+} as const satisfies Record<string, (nowMs: number) => PlayedFault>;
 
-export interface Fault {
-  readonly outcome: Outcome;
-  /** What happens, in a few words, for a listing. */
-  readonly about: string;
-  /** `nowMs` dates the reset times. */
-  readonly script: (nowMs?: number) => Script;
+export type PlayedFaultName = keyof typeof PLAYED_FAULTS;
+
+/** The name of the fault that a prompt asks for, and whether only its first request gets it (`fault:<name>:once`). */
+export function faultIn(prompt: string): { name: string; isOnce: boolean } | undefined {
+  const found = /\bfault:([a-z_]+)(:once)?/.exec(prompt);
+  return found?.[1] === undefined ? undefined : { name: found[1], isOnce: found[2] !== undefined };
 }
 
-function http(status: number, body: unknown, about: string, headers: Record<string, string> = {}): Fault {
-  return { outcome: "http", about, script: () => ({ kind: "http", status, body, headers }) };
-}
-
-const enveloped = (code: string, message: string, type = "invalid_request_error") => ({
+/** The public API's error envelope. */
+export const enveloped = (code: string, message: string, type = "invalid_request_error") => ({
   error: { message, type, param: null, code },
 });
 
-/** A reply that begins well and then ends in a terminal event of failure. */
-function ending(outcome: Outcome, about: string, terminal: JsonObject): Fault {
+function refused(status: number, code: string, message: string, type?: string) {
+  return { kind: "http", status, body: enveloped(code, message, type) } as const;
+}
+
+/** A reply that begins well and then ends in `terminal`. */
+export function endingIn(terminal: JsonObject) {
   const response = { id: "resp_fault", object: "response", status: "in_progress", output: [] };
   const created = { type: "response.created", sequence_number: 0, response };
-  return { outcome, about, script: () => ({ kind: "events", events: [created, { ...terminal, sequence_number: 1 }] }) };
+  return { kind: "events", events: [created, { ...terminal, sequence_number: 1 }] } as const;
 }
 
-function failed(code: string | undefined, message: string): Fault {
+/** `response.failed` with a code, or without any error. */
+export function failed(code: string | undefined, message: string) {
   const error = code === undefined ? null : { code, message };
   const response = { id: "resp_fault", object: "response", status: "failed", error, output: [], usage: null };
-  return ending("failed", `response.failed, ${code ?? "without an error"}`, { type: "response.failed", response });
+  return endingIn({ type: "response.failed", response });
 }
 
-function incomplete(reason: string): Fault {
+function incomplete(reason: string) {
   const usage = { input_tokens: 10, output_tokens: 5, total_tokens: 15 };
   const response = { id: "resp_fault", status: "incomplete", incomplete_details: { reason }, output: [], usage };
-  return ending("incomplete", `response.incomplete, ${reason}`, { type: "response.incomplete", response });
+  return endingIn({ type: "response.incomplete", response });
 }
 
-function shaped(outcome: Outcome, about: string, shape: StreamShape): Fault {
-  return { outcome, about, script: () => ({ kind: "answer", shape }) };
-}
-
-function rewritten(
-  outcome: Outcome,
-  about: string,
-  rewrite: (events: Iterable<JsonObject>) => Iterable<JsonObject>,
-): Fault {
-  return { outcome, about, script: () => ({ kind: "answer", rewrite }) };
-}
-
-const CHALLENGE = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>";
-
-/** Faults by name: for scripts of tests, and for prompts that contain `fault:<name>`. */
-export const FAULTS = {
-  // HTTP refusals
-  unsupported_parameter: http(400, { detail: "Unsupported parameter: max_output_tokens" }, "400, a field is refused"),
-  bad_request: http(400, enveloped("invalid_value", "Invalid value: 'x'."), "400 in the public envelope"),
-  model_not_supported: http(
-    400,
-    { detail: "The 'gpt-9' model is not supported when using Codex with a ChatGPT account." },
-    "400, not a model of the plan",
-  ),
-  newer_version: http(
-    400,
-    { detail: "The 'gpt-9' model requires a newer version of Codex. Please upgrade to the latest version." },
-    "400, client too old",
-  ),
-  context_length: http(
-    400,
-    enveloped("context_length_exceeded", "Your input exceeds the context window of this model."),
-    "400, input too long",
-  ),
-  token_expired: http(
-    401,
-    {
-      error: {
-        message: "Provided authentication token is expired. Please try signing in again.",
-        type: null,
-        code: "token_expired",
-        param: null,
-      },
-      status: 401,
-    },
-    "401, access token expired",
-  ),
-  unauthorized: http(401, { detail: "Unauthorized" }, "401, short form"),
-  deactivated_workspace: http(402, { detail: { code: "deactivated_workspace" } }, "402, workspace gone"),
-  cloudflare: http(403, CHALLENGE, "403, a page that wants a browser", {
-    "content-type": "text/html; charset=UTF-8",
-    "cf-mitigated": "challenge",
-    server: "cloudflare",
-    "cf-ray": "8f0000000000aaaa-FRA",
-  }),
-  not_found: http(404, { detail: "Not Found" }, "404"),
-  model_not_found: http(404, enveloped("model_not_found", "Model not found gpt-9"), "404, no such model"),
-  too_large: http(413, "Request Entity Too Large", "413", { "content-type": "text/plain" }),
-  usage_limit: {
-    outcome: "http",
-    about: "429, the plan's limit is used up",
-    script: (nowMs = Date.now()) => usageLimit(nowMs),
-  },
-  usage_not_included: http(
-    429,
-    { error: { type: "usage_not_included", message: "Usage is not included in your plan", plan_type: "free" } },
-    "429, the plan has no Codex",
-  ),
-  rate_limit: http(
-    429,
-    enveloped("rate_limit_exceeded", "Rate limit reached. Please try again in 2s.", "rate_limit_error"),
-    "429, too fast",
-    { "retry-after": "2" },
-  ),
-  server_error: http(500, enveloped("server_error", "The server had an error.", "server_error"), "500"),
-  bad_gateway: http(502, "<html><body>502 Bad Gateway</body></html>", "502, a page", { "content-type": "text/html" }),
-  http_overload: http(503, enveloped("server_is_overloaded", "Our servers are overloaded."), "503, overloaded"),
-  http_slow_down: http(503, enveloped("slow_down", "Slow down."), "503, slow down"),
-
-  // Failures after a 200
-  failed_context_length: failed("context_length_exceeded", "Your input exceeds the context window of this model."),
-  failed_quota: failed("insufficient_quota", "You exceeded your current quota."),
-  failed_not_included: failed("usage_not_included", "Usage is not included in your plan."),
-  overload: failed("server_is_overloaded", "Our servers are currently overloaded. Please try again later."),
-  failed_slow_down: failed("slow_down", "Please slow down."),
-  failed_invalid_prompt: failed("invalid_prompt", "Invalid prompt."),
-  failed_cyber_policy: failed("cyber_policy", "This request was flagged for possible cybersecurity risk."),
-  failed_rate_limit: failed("rate_limit_exceeded", "Rate limit reached. Please try again in 1.5s."),
-  failed_server_error: failed("server_error", "The server had an error while processing your request."),
-  failed_unknown: failed("never_heard_of", "Something new went wrong."),
-  failed_without_error: failed(undefined, ""),
-  incomplete_length: incomplete("max_output_tokens"),
-  incomplete_filter: incomplete("content_filter"),
-  error_event: ending("failed", "an error event, flat", {
-    type: "error",
-    code: "server_error",
-    message: "The server had an error.",
-    param: null,
-  }),
-  error_event_nested: ending("failed", "an error event, nested", {
-    type: "error",
-    status: 400,
-    error: { type: "invalid_request_error", code: "invalid_value", message: "Invalid value.", param: null },
-  }),
-
-  // Streams that break off
-  cut: shaped("truncated", "the socket is torn after five events", { end: { after: 5, how: "destroy" } }),
-  cut_at_once: shaped("dropped", "the socket is torn before the status line", { end: { after: 0, how: "destroy" } }),
-  truncated: shaped("truncated", "an orderly close without a last event", { end: { after: 5, how: "close" } }),
-  empty: shaped("truncated", "200 and no event at all", { end: { after: 0, how: "close" } }),
-  stall: shaped("hangs", "silence after five events", { end: { after: 5, how: "stall" } }),
-  stall_at_once: shaped("hangs", "200 and silence", { opening: ": hello\n\n", end: { after: 0, how: "stall" } }),
-  no_reply: shaped("hangs", "not even a status line", { end: { after: 0, how: "stall" } }),
-
-  // Streams that are only unusual
-  no_event_lines: shaped("answer", "only data lines", { noEventLines: true }),
-  crlf: shaped("answer", "lines end in CR LF", { crlf: true }),
-  comments: shaped("answer", "comments between events", { comments: true }),
-  split_data: shaped("answer", "JSON over two data lines", { splitData: true }),
-  split_bytes: shaped("answer", "seven bytes at a time", { bytesPerWrite: 7 }),
-  trailing_done: shaped("answer", "[DONE] at the end", { trailingDone: true }),
-  noise: shaped("answer", "unknown events and data that is no JSON", { noise: true }),
-  slow: shaped("answer", "a pause before each event", { paceMs: 50 }),
-  slow_headers: shaped("answer", "a pause before the status line", { delayMs: 300 }),
-  no_sequence: rewritten("answer", "no sequence numbers", withoutSequence),
-  bare_completed: rewritten("answer", "response.completed holds only an id", bareCompleted),
-  only_deltas: rewritten("answer", "deltas, but no item is ever done", onlyDeltas),
-  full_output: rewritten("answer", "all items only in response.completed", fullOutput),
-  codex_events: rewritten("answer", "the backend's private events", codexEvents),
-  unfinished_done: rewritten("truncated", "response.output_item.done for all, nothing after", withoutTerminal),
-
-  refusal: rewritten("refusal", "the model declines", refusing),
-} as const satisfies Record<string, Fault>;
-
-export type FaultName = keyof typeof FAULTS;
-
-/** The fault that a prompt asks for by `fault:<name>`, or by `fault:<name>:once` if only the first try shall see it. */
-export function faultIn(prompt: string): { name: FaultName; isOnce: boolean } | undefined {
-  const found = /\bfault:([a-z_]+)(:once)?/.exec(prompt);
-  const name = found?.[1];
-  if (name === undefined || !Object.hasOwn(FAULTS, name)) return undefined;
-  return { name: name as FaultName, isOnce: found?.[2] !== undefined };
-}
-
-/** The reply to a plan without any quota left, with all the headers that come along. */
-function usageLimit(nowMs: number, resetsInSeconds = 13_872): Script {
+/** The reply to a plan without any quota left, with the headers that come along. */
+function usageLimit(nowMs: number, resetsInSeconds = 13_872) {
   const error = {
     type: "usage_limit_reached",
     message: "The usage limit has been reached",
@@ -226,53 +101,13 @@ function usageLimit(nowMs: number, resetsInSeconds = 13_872): Script {
     resets_in_seconds: resetsInSeconds,
   };
   const headers = limitHeaders("plus", nowMs, { primary: 100, secondary: 80 });
-  return { kind: "http", status: 429, headers, body: { error } };
-}
-
-function* withoutSequence(events: Iterable<JsonObject>): Generator<JsonObject> {
-  for (const { sequence_number: _, ...event } of events) yield event;
-}
-
-const isTerminal = (event: JsonObject) => event["type"] === "response.completed";
-
-function* bareCompleted(events: Iterable<JsonObject>): Generator<JsonObject> {
-  for (const event of events) {
-    const response = event["response"] as JsonObject;
-    yield isTerminal(event) ? { type: "response.completed", response: { id: response["id"] } } : event;
-  }
-}
-
-function* onlyDeltas(events: Iterable<JsonObject>): Generator<JsonObject> {
-  for (const event of events) if (!asText(event["type"]).endsWith("item.done")) yield event;
-}
-
-function* fullOutput(events: Iterable<JsonObject>): Generator<JsonObject> {
-  const output: unknown[] = [];
-  for (const event of events) {
-    if (event["type"] === "response.output_item.done") output.push(event["item"]);
-    else yield isTerminal(event) ? { ...event, response: { ...(event["response"] as JsonObject), output } } : event;
-  }
-}
-
-function* withoutTerminal(events: Iterable<JsonObject>): Generator<JsonObject> {
-  for (const event of events) if (!isTerminal(event)) yield event;
-}
-
-function* codexEvents(events: Iterable<JsonObject>): Generator<JsonObject> {
-  for (const event of events) {
-    yield event;
-    if (event["type"] !== "response.in_progress") continue;
-    const window = { used_percent: 42, window_minutes: 300, reset_after_seconds: 100, reset_at: 1_795_300_000 };
-    const limits = { allowed: true, limit_reached: false, primary: window, secondary: null };
-    yield { type: "codex.rate_limits", plan_type: "pro", rate_limits: limits, credits: null, promo: null };
-    yield { type: "response.metadata", metadata: {}, headers: { "openai-model": "gpt-5.5" } };
-  }
+  return { kind: "http", status: 429, headers, body: { error } } as const;
 }
 
 function* refusing(events: Iterable<JsonObject>): Generator<JsonObject> {
   const refusal = { kind: "refusal", text: "I cannot help with that." } as const;
   for (const event of events) {
-    if (isTerminal(event)) yield* itemEvents(refusal, 0, (prefix) => `${prefix}_refusal`);
+    if (event["type"] === "response.completed") yield* itemEvents(refusal, 0, (prefix) => `${prefix}_refusal`);
     if (event["response"] !== undefined) yield event;
   }
 }

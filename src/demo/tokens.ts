@@ -1,4 +1,3 @@
-import type { JsonObject } from "../lib/json.ts";
 import type { DemoAccount } from "./account.ts";
 
 /** The public client id of every Codex login. */
@@ -36,25 +35,4 @@ export function makeJwt(account: DemoAccount, issuer: string, times: TokenTimes,
   };
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
   return `${part({ alg: "none", typ: "JWT" })}.${part(claims)}.${Buffer.from("stand-in").toString("base64url")}`;
-}
-
-export interface TokenSet {
-  readonly id_token: string;
-  readonly access_token: string;
-  readonly refresh_token: string;
-}
-
-/** `auth.json` as the Codex CLI writes it after a login. */
-export function makeAuthJson(tokens: TokenSet, accountId: string, issuer: string, nowMs: number): JsonObject {
-  return {
-    auth_mode: "chatgpt",
-    OPENAI_API_KEY: null,
-    tokens: {
-      ...tokens,
-      oauth_provenance: { issuer, client_id: CLIENT_ID },
-      login_owner_id: "c3RhbmQtaW4tbG9naW4tb3duZXItaWQ",
-      account_id: accountId,
-    },
-    last_refresh: new Date(nowMs).toISOString(),
-  };
 }

@@ -4,11 +4,12 @@
  * `bench:text:500@20`: 500 deltas of text, one every 20 ms. Prints where it listens, as one line of JSON.
  */
 import { limitHeaders } from "../../src/demo/account.ts";
-import { decodeBody } from "../../src/demo/body.ts";
-import { CATALOGUE_ETAG, modelsReply } from "../../src/demo/catalogue.ts";
+import { CATALOGUE_ETAG } from "../../src/demo/catalogue.ts";
 import type { Output } from "../../src/demo/output.ts";
 import { replyEvents } from "../../src/demo/reply.ts";
 import { sseText } from "../../src/lib/sse.ts";
+import { decodeBody } from "../stand-in/body.ts";
+import { modelsFor } from "../stand-in/versions.ts";
 
 /** What the stand-in writes at a time, too. In characters. */
 const CHUNK = 16_384;
@@ -42,7 +43,7 @@ const server = Bun.serve({
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/stats") return Response.json({ replies, sentBytes, connections: ports.size });
     if (pathname.endsWith("/models")) {
-      const reply = modelsReply(searchParams.get("client_version") ?? "0.0.0");
+      const reply = modelsFor(searchParams.get("client_version") ?? "0.0.0");
       return Response.json(reply, { headers: { etag: CATALOGUE_ETAG } });
     }
     if (!pathname.endsWith("/responses")) return Response.json({ detail: "Not Found" }, { status: 404 });

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { processFacts } from "../../src/cli/background/process.ts";
-import { startDemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend } from "../stand-in/backend.ts";
 import { Binary } from "../support/binary.ts";
 import { eventually } from "../support/relay.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
 import { CommandHome, type RunningCommand } from "../support/cli.ts";
 import { jwt } from "../support/token-server.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { startDemoBackend } from "../../src/demo/backend.ts";
-import { TOKEN_FAULTS } from "../../src/demo/oauth.ts";
+import { startDemoBackend } from "../stand-in/backend.ts";
+import { TOKEN_FAULTS } from "../stand-in/oauth.ts";
 import { certificate } from "../support/certificate.ts";
 import { asOthers, canBeOthers, expired, usePatient } from "../support/doctor.ts";
 import { jwt } from "../support/token-server.ts";

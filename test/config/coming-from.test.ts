@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
 import { loadSettings } from "../../src/config/load.ts";
 import { codexHome } from "../../src/config/paths.ts";
 import { parseFlags } from "../../src/cli/flags.ts";

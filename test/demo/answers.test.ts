@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { CodexEvent } from "../../src/codex/wire/schema.ts";
 import { answer } from "../../src/demo/answers.ts";
-import { FAULTS } from "../../src/demo/faults.ts";
+import { FAULTS } from "../stand-in/faults.ts";
 import type { Output } from "../../src/demo/output.ts";
 import { replyEvents } from "../../src/demo/reply.ts";
 import { isObject, type JsonObject } from "../../src/lib/json.ts";

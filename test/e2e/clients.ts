@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
 import { startDemoRelay } from "../support/demo.ts";
 
 /** Enough for a client's cold start on a busy machine. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
 import { CommandHome } from "../support/cli.ts";
 import { certificate, type Certificate } from "../support/certificate.ts";
 import { startDetour, type Detour } from "../support/detour.ts";

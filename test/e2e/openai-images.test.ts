@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import OpenAI, { toFile } from "openai";
-import { startDemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend } from "../stand-in/backend.ts";
 import { TINY_PNG } from "../../src/demo/tools.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
 import { eventually, fixedCredentials, post, startTestRelay } from "../support/relay.ts";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
 import { CommandHome } from "../support/cli.ts";
 import { certificate } from "../support/certificate.ts";
 import { canRunProxy, startProxy, withHosts, type Proxy } from "../support/tinyproxy.ts";

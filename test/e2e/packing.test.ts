@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Egress } from "../../src/upstream/egress.ts";
-import { startDemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend } from "../stand-in/backend.ts";
 import { fixedCredentials, startTestRelay } from "../support/relay.ts";
 
 const CODEX = "https://chatgpt.com/backend-api/codex";

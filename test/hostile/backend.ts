@@ -2,8 +2,8 @@
  * The stand-in backend in a process of its own, with a second port that tells it how to behave and says what it has
  * seen. Prints where both are and a login, as one line of JSON.
  */
-import { startDemoBackend } from "../../src/demo/backend.ts";
-import type { StreamShape } from "../../src/demo/stream.ts";
+import { startDemoBackend } from "../stand-in/backend.ts";
+import type { StreamShape } from "../stand-in/stream.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 
 /** How answers go from now on. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach } from "bun:test";
-import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
 import { CommandHome } from "./cli.ts";
 
 export interface DemoHome {

@@ -1,4 +1,4 @@
-import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
 import { fixedCredentials, startTestRelay, type TestRelay, type TestRelayOptions } from "./relay.ts";
 
 export interface DemoRelay {

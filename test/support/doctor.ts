@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../../src/demo/backend.ts";
+import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
 import { CommandHome } from "./cli.ts";
 import { jwt } from "./token-server.ts";
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineCommand } from "citty";
-import type { DemoBackend } from "../../demo/backend.ts";
+import type { Player } from "../../demo/player.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
 import { say } from "../output.ts";
@@ -14,7 +14,7 @@ import { addressOf, modelsOf } from "../setup/target.ts";
 import { listen, wire, type Services } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
-  demo: { help: "use the built-in stand-in backend: no login, no network" },
+  demo: { help: "use the built-in backend: no login, no network" },
   model: { value: "MODEL", help: "model that known clients use (default: the first of the account)" },
 };
 
@@ -58,14 +58,14 @@ function split(argv: readonly string[]): { flags: ParsedFlags; command: string; 
   return { flags: parseFlags(argv.slice(0, at), OWN), command, args };
 }
 
-async function demoBackend(): Promise<DemoBackend> {
-  const { startDemoBackend } = await import("../../demo/backend.ts");
-  return startDemoBackend();
+async function demoBackend(): Promise<Player> {
+  const { startPlayer } = await import("../../demo/player.ts");
+  return startPlayer();
 }
 
 async function withRelay(
   flags: ParsedFlags,
-  backend: DemoBackend | undefined,
+  backend: Player | undefined,
   act: (session: Session) => Promise<number>,
 ): Promise<number> {
   const wiring = await wireForRun(flags, backend);
@@ -88,7 +88,7 @@ async function withRelay(
 }
 
 /** Loopback, a free port and a key that only this run knows, whatever the settings say of a relay that stays. */
-function wireForRun({ settings }: ParsedFlags, backend: DemoBackend | undefined): Promise<Services> {
+function wireForRun({ settings }: ParsedFlags, backend: Player | undefined): Promise<Services> {
   const own = {
     host: "127.0.0.1",
     addr: undefined,
@@ -98,12 +98,8 @@ function wireForRun({ settings }: ParsedFlags, backend: DemoBackend | undefined)
     ...(settings.logLevel === undefined ? { logLevel: "silent" as const } : {}),
   };
   if (!backend) return wire(settings, process.env, { settings: own });
-  const { accessToken, accountId } = backend.issueLogin();
-  const stand = { baseUrl: backend.baseUrl, openaiBaseUrl: backend.openaiBaseUrl, tokenUrl: backend.tokenUrl };
-  return wire(settings, process.env, {
-    settings: { ...own, ...stand, proxy: undefined },
-    tokens: { OPENAI_ACCESS_TOKEN: accessToken, OPENAI_CHATGPT_ACCOUNT_ID: accountId },
-  });
+  const { settings: toPlayer, tokens } = backend.services;
+  return wire(settings, process.env, { settings: { ...own, ...toPlayer }, tokens });
 }
 
 function wished({ own }: ParsedFlags): string | undefined {

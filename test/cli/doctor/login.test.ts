@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { TOKEN_FAULTS } from "../../../src/demo/oauth.ts";
+import { TOKEN_FAULTS } from "../../stand-in/oauth.ts";
 import { asOthers, canBeOthers, usePatient } from "../../support/doctor.ts";
 
 const patient = usePatient();

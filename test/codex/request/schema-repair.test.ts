@@ -4,7 +4,7 @@ import { RelayError } from "../../../src/lib/errors.ts";
 import { refusedTool, simplerTool } from "../../../src/codex/request/tools/refused-tool.ts";
 import { repairTool } from "../../../src/codex/request/schema/repair.ts";
 import { completeTools } from "../../../src/codex/request/tools/complete.ts";
-import { refuseTools } from "../../../src/demo/tool-rules.ts";
+import { refuseTools } from "../../stand-in/tool-rules.ts";
 
 const tool = (parameters: unknown, strict?: boolean) => ({
   type: "function",

@@ -1,6 +1,7 @@
-import type { JsonObject } from "../lib/json.ts";
-import { parseJson } from "../lib/json.ts";
-import { type DemoAccount } from "./account.ts";
+import type { JsonObject } from "../../src/lib/json.ts";
+import { parseJson } from "../../src/lib/json.ts";
+import { DEMO_ACCOUNT, type DemoAccount } from "../../src/demo/account.ts";
+import { makeAuthJson } from "./auth-json.ts";
 import { decodeBody } from "./body.ts";
 import { CodexApi } from "./codex-api.ts";
 import type { Script } from "./faults.ts";
@@ -8,7 +9,6 @@ import { AuthServer, type TokenScript } from "./oauth.ts";
 import { answerPublic, publicError } from "./public-api.ts";
 import { type Entry, type RecordedRefusal, type RecordedRequest, Recorder } from "./recorder.ts";
 import { EventStream, type StreamShape } from "./stream.ts";
-import { makeAuthJson } from "./tokens.ts";
 import { Vault } from "./vault.ts";
 
 export interface DemoBackendOptions {
@@ -213,10 +213,10 @@ export function startDemoBackend(options: DemoBackendOptions = {}): DemoBackend 
 
 function makeAccount(login: LoginOptions): DemoAccount {
   return {
-    accountId: login.accountId ?? "11111111-2222-4333-8444-555555555555",
-    userId: "user-stand-in",
-    email: login.email ?? "dev@example.com",
-    plan: login.plan ?? "pro",
+    ...DEMO_ACCOUNT,
+    ...(login.accountId === undefined ? {} : { accountId: login.accountId }),
+    ...(login.email === undefined ? {} : { email: login.email }),
+    ...(login.plan === undefined ? {} : { plan: login.plan }),
     isFedramp: login.fedramp === true,
   };
 }

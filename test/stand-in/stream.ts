@@ -1,8 +1,9 @@
-import type { JsonObject } from "../lib/json.ts";
-import { sseText } from "../lib/sse.ts";
+import type { JsonObject } from "../../src/lib/json.ts";
+import { endEarly, type Pace } from "../../src/demo/event-stream.ts";
+import { sseText } from "../../src/lib/sse.ts";
 
 /** How a reply goes over the wire. Everything off is how the backend usually sends. */
-export interface StreamShape {
+export interface StreamShape extends Pace {
   /** Only `data:` lines. */
   readonly noEventLines?: boolean;
   /** Lines end in CR LF. */
@@ -21,15 +22,11 @@ export interface StreamShape {
   readonly opening?: string;
   /** Wait before the status line. */
   readonly delayMs?: number;
-  /** Wait before each event. */
-  readonly paceMs?: number;
   /** Waits after so many events until told. */
   readonly pause?: { readonly after: number; readonly until: Promise<unknown> };
-  /** Ends early after so many events: by a torn socket, by an orderly close, or not at all until the client leaves. */
-  readonly end?: { readonly after: number; readonly how: "destroy" | "close" | "stall" };
 }
 
-/** SentText once, when the reply is over. */
+/** Called once, when the reply is over. */
 export type OnEnd = (wasAborted: boolean) => void;
 
 /** Enough to keep the socket busy, little enough to notice soon that the client has left. */
@@ -125,22 +122,10 @@ export class EventStream {
     return this.#opening === "" && this.#shape.end !== undefined && this.#sent >= this.#shape.end.after;
   }
 
-  async #endEarly(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    switch (this.#shape.end?.how) {
-      case "destroy":
-        // What was sent before must be on its way, or the reset overtakes it.
-        await Bun.sleep(20);
-        this.#finish(false);
-        // With a reason, Bun would print it as a failure of the program.
-        controller.error();
-        return;
-      case "close":
-        this.#finish(false);
-        controller.close();
-        return;
-      default:
-        await this.#leave.promise;
-    }
+  #endEarly(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    const how = this.#shape.end?.how ?? "stall";
+    if (how !== "stall") this.#finish(false);
+    return endEarly(controller, how, this.#leave.promise);
   }
 
   #frame(event: JsonObject): string {

@@ -1,5 +1,5 @@
-import { isObject, type JsonObject } from "../lib/json.ts";
-import { asList, asObject, shown } from "./json.ts";
+import { isObject, type JsonObject } from "../../src/lib/json.ts";
+import { asList, asObject, shown } from "../../src/demo/json.ts";
 
 /** What is wrong with a schema in strict mode, in the server's words; undefined when nothing is. */
 export function strictSchemaFault(schema: JsonObject): string | undefined {

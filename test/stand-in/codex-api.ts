@@ -1,18 +1,18 @@
-import { isObject, type JsonObject } from "../lib/json.ts";
-import { accountsReply, type DemoAccount, limitHeaders, usageReply } from "./account.ts";
-import { answer } from "./answers.ts";
-import { CATALOGUE_ETAG, DEMO_CATALOGUE, modelsReply } from "./catalogue.ts";
-import { readConversation } from "./conversation.ts";
+import { isObject, type JsonObject } from "../../src/lib/json.ts";
+import { type DemoAccount, limitHeaders, usageReply } from "../../src/demo/account.ts";
+import { accountsReply } from "./accounts-check.ts";
+import { CATALOGUE_ETAG, DEMO_CATALOGUE } from "../../src/demo/catalogue.ts";
+import { readConversation } from "../../src/demo/conversation.ts";
 import { FAULTS, faultIn, type Script } from "./faults.ts";
-import { asText } from "./json.ts";
-import type { NextId } from "./output.ts";
+import { asText } from "../../src/demo/json.ts";
+import type { NextId } from "../../src/demo/output.ts";
 import type { Recorder } from "./recorder.ts";
 import { refuse, type Refusal } from "./refusal.ts";
-import { countTokens, replyEvents } from "./reply.ts";
+import { answerEvents, compactReply, imagesReply, PromptCache, TRANSCRIPT } from "../../src/demo/endpoints.ts";
 import { findRefusal } from "./rules.ts";
 import { ScriptQueue } from "./script-queue.ts";
 import type { StreamShape } from "./stream.ts";
-import { TINY_PNG } from "./tools.ts";
+import { modelsFor } from "./versions.ts";
 import type { Vault } from "./vault.ts";
 
 /** Streams events to the client of one request. */
@@ -41,8 +41,7 @@ export class CodexApi {
   readonly #scripts = new ScriptQueue<Script>();
   readonly #modelScripts = new ScriptQueue<Script>();
   readonly #errandScripts = new ScriptQueue<Script>();
-  /** Tokens of the last request by cache key. */
-  readonly #cached = new Map<string, number>();
+  readonly #cache = new PromptCache();
 
   /** Prompts that have had their `:once` fault. */
   readonly #faultsGiven = new Set<string>();
@@ -138,7 +137,8 @@ export class CodexApi {
     };
     const shape = script.shape ?? {};
     if (script.kind === "events") return call.send(script.events as readonly JsonObject[], shape, headers);
-    const events = this.#answerEvents(checked);
+    const { now, nextId } = this.#options;
+    const events = answerEvents(checked, { cache: this.#cache, nowMs: now(), nextId });
     return call.send(script.rewrite ? script.rewrite(events) : events, shape, headers);
   }
 
@@ -153,26 +153,6 @@ export class CodexApi {
     return FAULTS[fault.name].script(this.#options.now());
   }
 
-  #answerEvents(body: JsonObject): Iterable<JsonObject> {
-    const inputTokens = countTokens(body);
-    return replyEvents({
-      body,
-      outputs: answer(body),
-      inputTokens,
-      cachedTokens: this.#cachedTokens(asText(body["prompt_cache_key"]), inputTokens),
-      createdAt: Math.floor(this.#options.now() / 1000),
-      nextId: this.#options.nextId,
-    });
-  }
-
-  /** The cache works in blocks, and remembers what the request before had. */
-  #cachedTokens(key: string, inputTokens: number): number {
-    if (key === "") return 0;
-    const before = this.#cached.get(key) ?? 0;
-    this.#cached.set(key, inputTokens);
-    return Math.floor(Math.min(before, inputTokens) / 16) * 16;
-  }
-
   /** The older way to shorten a history: one plain JSON exchange. */
   #compact(call: ApiCall): Response {
     this.#options.counts.compactions += 1;
@@ -181,8 +161,7 @@ export class CodexApi {
     const stranger = Object.keys(body).find((name) => !COMPACT_FIELDS.has(name));
     if (stranger !== undefined) return this.#refuse(url, refuse(`Unsupported parameter: ${stranger}`));
     if (!Array.isArray(body["input"])) return this.#refuse(url, refuse("Input must be a list"));
-    const item = { type: "compaction", id: this.#options.nextId("cmp"), encrypted_content: "gAAAAABzdGFuZC1pbg" };
-    return Response.json({ output: [item] });
+    return Response.json(compactReply(this.#options.nextId));
   }
 
   async #models(call: ApiCall): Promise<Response> {
@@ -194,14 +173,14 @@ export class CodexApi {
     if (call.request.headers.get("if-none-match") === CATALOGUE_ETAG) {
       return new Response(null, { status: 304, headers: { etag: CATALOGUE_ETAG } });
     }
-    return Response.json(modelsReply(version), { headers: { etag: CATALOGUE_ETAG } });
+    return Response.json(modelsFor(version), { headers: { etag: CATALOGUE_ETAG } });
   }
 
   #transcribe(call: ApiCall): Response {
     const isForm = call.request.headers.get("content-type")?.startsWith("multipart/form-data") === true;
     if (!isForm || !asText(call.body).includes('name="file"'))
       return this.#refuse(call.url, refuse("file is required"));
-    return Response.json({ text: "This is the stand-in's transcript." });
+    return Response.json(TRANSCRIPT);
   }
 
   #images(call: ApiCall): Response {
@@ -210,17 +189,7 @@ export class CodexApi {
     if (url.pathname.endsWith("/edits") && !Array.isArray(body["images"])) {
       return this.#refuse(url, refuse("images is required"));
     }
-    const count = typeof body["n"] === "number" ? body["n"] : 1;
-    const asked = (name: string, usual: string) => asText(body[name]).replace(/^auto$/, "") || usual;
-    return Response.json({
-      created: Math.floor(this.#options.now() / 1000),
-      background: asked("background", "opaque"),
-      data: Array.from({ length: count }, () => ({ b64_json: TINY_PNG })),
-      output_format: asked("output_format", "png"),
-      quality: asked("quality", "medium"),
-      size: asked("size", "1024x1024"),
-      usage: { input_tokens: 10, output_tokens: 100 * count, total_tokens: 10 + 100 * count },
-    });
+    return Response.json(imagesReply(body, this.#options.now()));
   }
 }
 

@@ -1,8 +1,8 @@
-import { isObject, type JsonObject } from "../lib/json.ts";
-import { answer } from "./answers.ts";
-import { asList, asText } from "./json.ts";
-import { type NextId, pieces } from "./output.ts";
-import { countTokens, replyEvents } from "./reply.ts";
+import { isObject, type JsonObject } from "../../src/lib/json.ts";
+import { answer } from "../../src/demo/answers.ts";
+import { asList, asText } from "../../src/demo/json.ts";
+import { type NextId, pieces } from "../../src/demo/output.ts";
+import { countTokens, replyEvents } from "../../src/demo/reply.ts";
 
 /** Sends events as a stream; the backend keeps count of it. */
 type SendEvents = (events: Iterable<JsonObject>, isChat: boolean) => Promise<Response>;

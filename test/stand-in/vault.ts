@@ -1,5 +1,6 @@
-import type { DemoAccount } from "./account.ts";
-import { makeJwt, type TokenSet } from "./tokens.ts";
+import type { DemoAccount } from "../../src/demo/account.ts";
+import { makeJwt } from "../../src/demo/tokens.ts";
+import type { TokenSet } from "./auth-json.ts";
 
 export interface VaultOptions {
   readonly now: () => number;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { LITE_HEADER, toLite } from "../../src/codex/request/lite.ts";
 import type { CodexRequest } from "../../src/codex/wire/schema.ts";
 import { DEMO_CATALOGUE } from "../../src/demo/catalogue.ts";
-import { findRefusal } from "../../src/demo/rules.ts";
+import { findRefusal } from "./rules.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 
 const user = (text: string) => ({ type: "message", role: "user", content: [{ type: "input_text", text }] });

@@ -1,6 +1,6 @@
-import { isObject, type JsonObject } from "../lib/json.ts";
-import { offeredTools, type OfferedTool } from "./conversation.ts";
-import { asObject, asObjects, asText, shown } from "./json.ts";
+import { isObject, type JsonObject } from "../../src/lib/json.ts";
+import { offeredTools, type OfferedTool } from "../../src/demo/conversation.ts";
+import { asObject, asObjects, asText, shown } from "../../src/demo/json.ts";
 import { firstRefusal, missing, refuse, refuseParam, type Refusal, wrongType, wrongValue } from "./refusal.ts";
 import { schemaFault } from "./schema-fault.ts";
 import { strictSchemaFault } from "./strict-schema.ts";

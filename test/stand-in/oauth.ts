@@ -1,7 +1,8 @@
-import { isObject, type JsonObject, parseJson } from "../lib/json.ts";
-import type { DemoAccount } from "./account.ts";
-import { asText } from "./json.ts";
-import { CLIENT_ID, type TokenSet } from "./tokens.ts";
+import { isObject, type JsonObject, parseJson } from "../../src/lib/json.ts";
+import type { DemoAccount } from "../../src/demo/account.ts";
+import { asText } from "../../src/demo/json.ts";
+import { CLIENT_ID } from "../../src/demo/tokens.ts";
+import type { TokenSet } from "./auth-json.ts";
 import type { Vault } from "./vault.ts";
 
 /** A scripted reply of the token endpoint: a whole HTTP answer, or a good one that lacks fields. */

@@ -1,5 +1,5 @@
-import { isObject, type JsonObject } from "../lib/json.ts";
-import { asObject, shown } from "./json.ts";
+import { isObject, type JsonObject } from "../../src/lib/json.ts";
+import { asObject, shown } from "../../src/demo/json.ts";
 
 const TYPES = ["object", "array", "string", "number", "integer", "boolean", "null"];
 const TOP_LEVEL = ["oneOf", "anyOf", "allOf", "enum", "not"];

@@ -1,5 +1,5 @@
-import type { JsonObject } from "../lib/json.ts";
-import { shown } from "./json.ts";
+import type { JsonObject } from "../../src/lib/json.ts";
+import { shown } from "../../src/demo/json.ts";
 
 /** A "no" of the stand-in, in the words of the real backend. */
 export interface Refusal {

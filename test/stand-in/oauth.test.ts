@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { type DemoBackend, startDemoBackend } from "../../src/demo/backend.ts";
-import { TOKEN_FAULTS } from "../../src/demo/oauth.ts";
+import { type DemoBackend, startDemoBackend } from "./backend.ts";
+import { TOKEN_FAULTS } from "./oauth.ts";
 import { CLIENT_ID } from "../../src/demo/tokens.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 

@@ -1,5 +1,5 @@
-import { isObject, type JsonObject } from "../lib/json.ts";
-import { asList, asText } from "./json.ts";
+import { isObject, type JsonObject } from "../../src/lib/json.ts";
+import { asList, asText } from "../../src/demo/json.ts";
 import {
   firstRefusal,
   missing,
