@@ -1,7 +1,7 @@
 import { platform, arch, release } from "node:os";
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
 import { isEndpointRefused, type EndpointCall } from "../codex/wire/endpoint-call.ts";
-import { unsupportedParameter } from "../codex/wire/failure.ts";
+import { unsupportedParameter, withAuthorizationText } from "../codex/wire/failure.ts";
 import { conversationHeaders, identityHeaders } from "../codex/wire/headers.ts";
 import type { PlanLimits } from "../codex/plan-limits.ts";
 import { isKnownEvent, type WireEvent } from "../codex/wire/event.ts";
@@ -223,8 +223,16 @@ export class UpstreamClient {
     if (!response.ok) throw await this.#refusal(response);
     const events = this.#events(response, credentials.accountId, call.observer, linkedAbort);
     // A Codex client reads failures out of the stream itself.
-    const begun = call.codexHeaders ? events : await afterFirstOutput(events, this.#options.holdMs, this.#now);
+    const begun = call.codexHeaders ? events : await this.#begun(response, events);
     return { headers: response.headers, events: begun, dropped: encoder.adjusted };
+  }
+
+  async #begun({ headers }: Response, events: EventBatches): Promise<EventBatches> {
+    try {
+      return await afterFirstOutput(events, this.#options.holdMs, this.#now);
+    } catch (thrown) {
+      throw thrown instanceof RelayError ? withAuthorizationText(thrown, headers) : thrown;
+    }
   }
 
   async #attemptErrand(

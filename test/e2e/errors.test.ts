@@ -133,8 +133,8 @@ const CAUSES: [string, ReturnType<typeof refuses>, number, string, string | null
   [
     "slow_down inside a 200",
     () => sse([created, { type: "error", code: "slow_down", message: "busy" }]),
-    503,
-    "server_error",
+    429,
+    "rate_limit_error",
     "slow_down",
   ],
   [

@@ -40,7 +40,7 @@ describe("before the first output", () => {
 
   test("overload that lasts ends after four tries", async () => {
     await using backend = fakeCodex(refuses(503, { error: { code: "slow_down", message: "busy" } }));
-    expect((await ask(backend.baseUrl)).status).toBe(503);
+    expect((await ask(backend.baseUrl)).status).toBe(429);
     expect(backend.bodies).toHaveLength(4);
   });
 });

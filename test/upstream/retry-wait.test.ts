@@ -17,6 +17,15 @@ test.each([
   expect(retryWaitMs(new RelayError(code, "x"), 0, 0)).toBeUndefined();
 });
 
+test("a rate limit is repeated only when it says for how long, and not longer than a moment (contract 0.9)", () => {
+  const limit = (retryAfterMs?: number, wireCode = "rate_limit_exceeded") =>
+    new RelayError("rate_limit_exceeded", "x", { wireCode, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+  expect(retryWaitMs(limit(), 0, 0.5)).toBeUndefined();
+  expect(retryWaitMs(limit(1500), 0, 0.5)).toBe(1500);
+  expect(retryWaitMs(limit(30_000), 0, 0.5)).toBeUndefined();
+  expect(retryWaitMs(limit(5000, "slow_down"), 0, 0.5)).toBe(200);
+});
+
 test("a server in trouble is given the time that it asks for, or left to the client", () => {
   const asks = (retryAfterMs: number) => new RelayError("upstream_error", "x", { retryAfterMs });
   expect(retryWaitMs(asks(1500), 0, 0.5)).toBe(1500);

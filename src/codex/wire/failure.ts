@@ -1,6 +1,6 @@
 import { RelayError, type ErrorCode, type RelayErrorOptions } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
-import { clientHeaders, upstreamRequestId } from "./headers.ts";
+import { AUTHORIZATION_HEADER, clientHeaders, upstreamRequestId } from "./headers.ts";
 import { limitsFromHeaders } from "../plan-limits.ts";
 import type { CodexEvent } from "./schema.ts";
 import { responseOf } from "./lenient.ts";
@@ -17,13 +17,23 @@ interface Detail {
   readonly resetsInMs: number | undefined;
 }
 
-const QUOTA = new Set(["usage_limit_reached", "usage_not_included", "insufficient_quota", "deactivated_workspace"]);
-const OVERLOADED = new Set(["server_is_overloaded", "slow_down", "overloaded_error", "model_at_capacity"]);
+const QUOTA = new Set([
+  "usage_limit_reached",
+  "usage_not_included",
+  "insufficient_quota",
+  "deactivated_workspace",
+  "budget_reached",
+  "organization_spend_limit_exceeded",
+]);
+const OVERLOADED = new Set(["server_is_overloaded", "overloaded_error", "model_at_capacity"]);
+const RATE_LIMITED = new Set(["rate_limit_exceeded", "slow_down"]);
+/** Who may not use what; `policy_capacity_unavailable` is a policy too, and no overload that passes. */
+const NOT_ALLOWED = new Set(["access_program_not_enabled", "policy_capacity_unavailable"]);
 const OVERLOADED_WAIT_MS = 5000;
 
 /** Faults of the prompt: repeating the request cannot help. */
 const PROMPT_FAULT =
-  /^(invalid_|image_|unsupported_|missing_|content_policy|string_above|array_above)|_policy(_violation)?$/;
+  /^(invalid_|image_|audio_|unsupported_|missing_|unknown_|content_policy|string_above|array_above)|_policy(_violation)?$/;
 
 /** The error in an event that ends a reply: `response.failed`, `response.cancelled` or `error` in either form. */
 export function eventFailure(event: CodexEvent, nowMs: number): RelayError {
@@ -89,7 +99,7 @@ export function httpFailure(reply: HttpFailure, nowMs: number): RelayError {
     retryAfterMs(reply.headers, nowMs) ??
     (reply.status === 429 ? fullWindowMs(reply.headers, nowMs) : undefined);
   const requestId = upstreamRequestId(reply.headers);
-  return classify(
+  const failure = classify(
     reply.status,
     { ...detail, resetsInMs: waitMs },
     {
@@ -97,6 +107,16 @@ export function httpFailure(reply: HttpFailure, nowMs: number): RelayError {
       upstreamBody: { status: reply.status, contentType: contentType || "application/json", text: reply.text },
     },
   );
+  return withAuthorizationText(failure, reply.headers);
+}
+
+/** In characters. */
+const LONGEST_AUTHORIZATION_TEXT = 500;
+
+/** A failure with what the backend says to the person about it, which only a header of the reply holds. */
+export function withAuthorizationText(failure: RelayError, headers: Headers): RelayError {
+  const text = headers.get(AUTHORIZATION_HEADER)?.trim().slice(0, LONGEST_AUTHORIZATION_TEXT) ?? "";
+  return text === "" || failure.message.includes(text) ? failure : failure.reworded(failure.message, { hint: text });
 }
 
 function htmlFailure(reply: HttpFailure, nowMs: number): RelayError {
@@ -209,13 +229,20 @@ function classify(
     return make("context_length_exceeded", message, { wireCode: "context_length_exceeded", ...param });
   }
   if ((name !== undefined && QUOTA.has(name)) || status === 402) return quotaFailure(make, message, detail);
-  if (name === "rate_limit_exceeded" || status === 429) {
-    return make("rate_limit_exceeded", message, wait(detail.resetsInMs));
+  if (name === "model_not_found") return make("model_not_found", message, { param: "model" });
+  if (name !== undefined && NOT_ALLOWED.has(name)) return make("access_denied", message, { shouldRetry: false });
+  if (name !== undefined && PROMPT_FAULT.test(name) && status !== 401 && status !== 403) {
+    const place = unsupportedParameter(message);
+    return make("upstream_rejected", message, place === undefined ? param : { param: place });
+  }
+  if ((name !== undefined && RATE_LIMITED.has(name)) || status === 429) {
+    const waitMs = detail.resetsInMs ?? (name === "slow_down" ? OVERLOADED_WAIT_MS : undefined);
+    return make("rate_limit_exceeded", message, wait(waitMs));
   }
   if ((name !== undefined && OVERLOADED.has(name)) || /\bat capacity\b/i.test(message)) {
     return make("overloaded", message, wait(detail.resetsInMs ?? OVERLOADED_WAIT_MS));
   }
-  if (name === "model_not_found" || /not supported when using Codex with|^Model not found/i.test(message)) {
+  if (/not supported when using Codex with|^Model not found/i.test(message)) {
     return make("model_not_found", message, { param: "model", wireCode: "model_not_found" });
   }
   if (name === "previous_response_not_found") {
@@ -243,7 +270,6 @@ function classify(
     );
   }
   if (status === 413) return make("request_too_large", message);
-  if (name !== undefined && PROMPT_FAULT.test(name)) return make("upstream_rejected", message, param);
   if (status !== undefined && status >= 400 && status < 500 && !/^Not Found$/i.test(message)) {
     const unsupported = unsupportedParameter(message);
     return make("upstream_rejected", message, unsupported === undefined ? param : { param: unsupported });
@@ -260,7 +286,8 @@ function isKnownName(word: string): boolean {
   return (
     QUOTA.has(word) ||
     OVERLOADED.has(word) ||
-    word === "rate_limit_exceeded" ||
+    RATE_LIMITED.has(word) ||
+    NOT_ALLOWED.has(word) ||
     word === "context_length_exceeded" ||
     word === "model_not_found"
   );

@@ -15,8 +15,12 @@ const ORIGINATOR = "codex_cli_rs";
 const FROM_CODEX_CLIENT =
   /^(x-codex-.*|session-id|session_id|thread-id|x-client-request-id|x-openai-.*|originator|user-agent|version|openai-beta)$/;
 
+/** Of an upstream reply: why this account may not do this, in words for the person. */
+export const AUTHORIZATION_HEADER = "x-openai-authorization-error";
+
 /** Of an upstream reply, for every client. */
-const FOR_CLIENT = /^(x-codex-.*|x-models-etag|x-reasoning-included|openai-model|openai-processing-ms)$/;
+const FOR_CLIENT =
+  /^(x-codex-.*|x-openai-authorization-error|x-models-etag|x-reasoning-included|openai-model|openai-processing-ms)$/;
 
 /** Headers that name the relay on any backend call, before credentials. */
 export function identityHeaders(identity: ClientIdentity): Record<string, string> {

@@ -27,7 +27,8 @@ export function toToolCall(request: ImageRequest, context: Context): Translation
     instructions: INSTRUCTIONS,
     input: [{ type: "message", role: "user", content: [{ type: "input_text", text: request.prompt }, ...images] }],
     tools: [tool],
-    tool_choice: { type: "image_generation" },
+    // The backend takes no choice of a tool that it runs itself; the instructions have to do.
+    tool_choice: "auto",
     // Calling a tool needs no thinking; the picture does not come from it.
     reasoning: { effort: clampEffort("low", findModel(context.models, slug)) },
     include: ["reasoning.encrypted_content"],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { eventFailure, httpFailure, unsupportedParameter } from "../../../src/codex/wire/failure.ts";
+import { retryWaitMs } from "../../../src/upstream/retry-wait.ts";
 import type { CodexEvent } from "../../../src/codex/wire/schema.ts";
 
 const NOW = 1_700_000_000_000;
@@ -69,7 +70,7 @@ describe("a refusal over HTTP", () => {
     [
       503,
       { error: { code: "slow_down", message: "later" } },
-      { status: 503, type: "server_error", code: "slow_down", param: null },
+      { status: 429, type: "rate_limit_error", code: "slow_down", param: null },
     ],
   ])("%i %j", (status, body, expected) => {
     expect(seen(http(status, body))).toEqual(expected);
@@ -138,6 +139,13 @@ describe("a refusal over HTTP", () => {
     expect(http(500, {}).retryAfterMs).toBeUndefined();
   });
 
+  test("the backend's words for the person, which only a header holds, are shown (contract 0.8)", () => {
+    const text = "Ask the owner of your workspace.";
+    const error = http(403, { detail: "Forbidden" }, { "x-openai-authorization-error": text });
+    expect(error.explanation).toBe(`Forbidden. ${text}`);
+    expect(error.headers["x-openai-authorization-error"]).toBe(text);
+  });
+
   test("a Cloudflare page never reaches the client", () => {
     const error = httpFailure(
       {
@@ -180,6 +188,23 @@ describe("a failure inside a stream", () => {
   ])("%j", (event, status, code) => {
     const error = eventFailure(event as CodexEvent, NOW);
     expect([error.status, error.wireCode]).toEqual([status, code]);
+  });
+
+  test.each([
+    ["budget_reached", 429, false],
+    ["organization_spend_limit_exceeded", 429, false],
+    ["access_program_not_enabled", 403, false],
+    ["policy_capacity_unavailable", 403, false],
+    ["content_policy_violation", 400, undefined],
+    ["bio_policy", 400, undefined],
+    ["model_not_found", 404, undefined],
+    ["audio_too_large", 400, undefined],
+    ["slow_down", 429, undefined],
+  ])("%s is what it is, whatever its message says (contract 0.8)", (code, status, shouldRetry) => {
+    const error = eventFailure(failed({ code, message: "The model is at capacity." }), NOW);
+    expect([error.status, error.wireCode, error.shouldRetry]).toEqual([status, code, shouldRetry]);
+    const isRepeated = retryWaitMs(error, 0, 0) !== undefined;
+    expect(isRepeated).toBe(code === "slow_down");
   });
 
   test("an error that is a bare text keeps it", () => {
