@@ -52,12 +52,19 @@ function callsOf(body: JsonObject, conversation: Conversation): Output[] {
   const allowed = allowedTools(choice, conversation.tools);
   const narrowed = { ...conversation, tools: allowed };
   const named = namedTool(choice, allowed);
-  if (named) return [callOf(named, narrowed)];
+  const drawing = allowed.find((tool) => tool.kind === "image_generation");
+  const called = named ?? (drawing && isToldToDraw(body) ? drawing : undefined);
+  if (called) return [callOf(called, narrowed)];
   const wish = readWishes(conversation.userText, allowed)[conversation.rounds];
   const calls = wish ? callsFor(wish, narrowed) : [];
   const isForced = choice === "required" || asObject(choice)["mode"] === "required";
   if (calls.length === 0 && isForced && allowed[0]) return [callOf(allowed[0], narrowed)];
   return body["parallel_tool_calls"] === false ? calls.slice(0, 1) : calls;
+}
+
+/** Models do what their instructions say of a tool, where no choice may force it. */
+function isToldToDraw(body: JsonObject): boolean {
+  return /\bcall the image_generation tool\b/i.test(asText(body["instructions"]));
 }
 
 function allowedTools(choice: unknown, tools: readonly OfferedTool[]): readonly OfferedTool[] {
