@@ -1,4 +1,4 @@
-import { foldQuietly, ResponseAssembler } from "../codex/output/assemble.ts";
+import { ResponseAssembler } from "../codex/output/assemble.ts";
 import { conversationId } from "../codex/request/cache-key.ts";
 import { failureOf, truncated } from "../codex/wire/failure.ts";
 import { codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/wire/headers.ts";
@@ -146,7 +146,7 @@ async function wholeResponse(reply: UpstreamReply, nowMs: number): Promise<JsonO
     for (const event of batch) {
       const failure = failureOf(event, nowMs);
       if (failure) throw failure;
-      foldQuietly(accumulator, event);
+      accumulator.onEvent(event);
     }
     return accumulator.isComplete;
   });

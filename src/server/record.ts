@@ -1,8 +1,9 @@
-import { ResponseAssembler, foldQuietly } from "../codex/output/assemble.ts";
+import { ResponseAssembler } from "../codex/output/assemble.ts";
 import { failureOf } from "../codex/wire/failure.ts";
 import type { Usage } from "../codex/wire/schema.ts";
 import { isCall, responseOf, shortReason } from "../codex/wire/lenient.ts";
-import { isTerminal, WireEvent } from "../codex/wire/event.ts";
+import { WireEvent } from "../codex/wire/event.ts";
+import { isTerminal } from "../codex/wire/event-types.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject } from "../lib/json.ts";
 import type { Exchange } from "../protocols/exchange.ts";
@@ -119,7 +120,7 @@ export class RequestRecord implements ReplyObserver {
 
   onBatch(batch: readonly WireEvent[]): void {
     if (this.firstTokenMs === undefined && batch.some(isToken)) this.firstTokenMs = this.#elapsed() - this.#startedAtMs;
-    if (this.#answer) for (const event of batch) foldQuietly(this.#answer, event);
+    if (this.#answer) for (const event of batch) this.#answer.onEvent(event);
   }
 
   /** The reply is whole, whether or not upstream had more to say. */
@@ -152,7 +153,7 @@ export class RequestRecord implements ReplyObserver {
   get conversation(): Conversation | undefined {
     if (!this.#asked || !this.#answer) return undefined;
     if (!this.#answer.isComplete) {
-      foldQuietly(this.#answer, WireEvent.of({ type: "response.incomplete", response: {} }));
+      this.#answer.onEvent(WireEvent.of({ type: "response.incomplete", response: {} }));
     }
     return { asked: this.#asked, answered: this.#answer.toResponse()?.output ?? [] };
   }

@@ -4,7 +4,8 @@ import { isEndpointRefused, type EndpointCall } from "../codex/wire/endpoint-cal
 import { unsupportedParameter, withAuthorizationText } from "../codex/wire/failure.ts";
 import { conversationHeaders, identityHeaders } from "../codex/wire/headers.ts";
 import type { PlanLimits } from "../codex/plan-limits.ts";
-import { isKnownEvent, type WireEvent } from "../codex/wire/event.ts";
+import type { WireEvent } from "../codex/wire/event.ts";
+import { isKnownEvent } from "../codex/wire/event-types.ts";
 import { RelayError } from "../lib/errors.ts";
 import { parseJson, type JsonObject } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";

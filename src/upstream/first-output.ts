@@ -1,5 +1,6 @@
 import { failureOf, truncated } from "../codex/wire/failure.ts";
-import { isPreamble, type WireEvent } from "../codex/wire/event.ts";
+import type { WireEvent } from "../codex/wire/event.ts";
+import { isPreamble } from "../codex/wire/event-types.ts";
 import type { EventBatches } from "./sse.ts";
 
 /** A batch already read, or one still under way when holding ended. */

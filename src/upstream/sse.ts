@@ -1,5 +1,6 @@
 import { truncated } from "../codex/wire/failure.ts";
-import { isTerminal, type WireEvent } from "../codex/wire/event.ts";
+import type { WireEvent } from "../codex/wire/event.ts";
+import { isTerminal } from "../codex/wire/event-types.ts";
 import { RelayError } from "../lib/errors.ts";
 import { IdleTimer } from "../lib/idle-timer.ts";
 import { EventCutter } from "./event-cutter.ts";

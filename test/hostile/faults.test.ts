@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { isTerminal, type WireEvent } from "../../src/codex/wire/event.ts";
+import type { WireEvent } from "../../src/codex/wire/event.ts";
+import { isTerminal } from "../../src/codex/wire/event-types.ts";
 import { RelayError } from "../../src/lib/errors.ts";
 import { isObject } from "../../src/lib/json.ts";
 import { eventsOf, loadCases, contextOf, streamed, whole, type Case } from "../support/cases.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { createParser } from "eventsource-parser";
-import { isTerminal } from "../../src/codex/wire/event.ts";
+import { isTerminal } from "../../src/codex/wire/event-types.ts";
 import { type DemoBackend, type DemoLogin, startDemoBackend } from "./backend.ts";
 import { type FaultName, FAULTS } from "./faults.ts";
 import { type JsonObject, parseJson } from "../../src/lib/json.ts";

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { foldQuietly, ResponseAssembler } from "../../src/codex/output/assemble.ts";
+import { ResponseAssembler } from "../../src/codex/output/assemble.ts";
 import { Upload } from "../../src/codex/wire/endpoint-call.ts";
 import { failureOf, httpFailure, truncated } from "../../src/codex/wire/failure.ts";
 import { RelayError } from "../../src/lib/errors.ts";
@@ -112,7 +112,7 @@ async function replyTo(reply: Reply | undefined, tape: Uint8Array): Promise<Json
   for (const event of await eventsOf(tape)) {
     const failure = failureOf(event, 0);
     if (failure) return failure;
-    foldQuietly(accumulator, event);
+    accumulator.onEvent(event);
   }
   return accumulator.toResponse() ?? truncated();
 }

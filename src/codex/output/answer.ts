@@ -1,116 +1,57 @@
-import { AnswerCalls } from "./calls.ts";
-import { AnswerParts, type AnswerPart } from "./parts.ts";
-import type { AnswerEnd, AnswerOptions, AnswerSink } from "./answer-sink.ts";
-import { failureOf, truncated } from "../wire/failure.ts";
-import { ItemSlots } from "./item-slots.ts";
-import type { Annotation, ContentPart, InputItem, OutputItem, ResponseObject } from "../wire/schema.ts";
-import { StopScanner } from "./stop.ts";
-import { isCall, objectsOf, readEvent, responseOf, shortReason, textOf } from "../wire/lenient.ts";
+import type { DeltaRun } from "../wire/delta-run.ts";
 import type { WireEvent } from "../wire/event.ts";
+import { failureOf, truncated } from "../wire/failure.ts";
+import { objectsOf, responseOf, shortReason } from "../wire/lenient.ts";
+import type { CodexEvent, InputItem, OutputItem, ResponseObject } from "../wire/schema.ts";
+import type { AnswerCall, AnswerEnd, AnswerEvent, AnswerOptions, AnswerPart } from "./events.ts";
+import { Normalizer } from "./normalize.ts";
+import { StopScanner } from "./stop.ts";
+
+/** What a delta's text is to the client. */
+type Channel = "text" | "refusal" | "reasoning";
+
+/** An item whose pieces come in. */
+interface Item {
+  readonly parts: Map<string, AnswerPart>;
+  /** Its text is no part of the answer, but a comment on the way to it. */
+  isComment: boolean;
+  call: AnswerCall | undefined;
+}
 
 /**
- * Upstream events → the pieces of an answer, for every dialect that rebuilds it. Streamed and whole replies are fed by
- * it alike, so that the two can never disagree; whatever arrives only in a later event than usual is still told once.
+ * Upstream events → answer events, for every dialect that rebuilds the answer. Streamed and whole replies are made of the
+ * same ones, so that the two can never disagree.
  */
 export class AnswerReader {
   isDone = false;
-  readonly #sink: AnswerSink;
+  readonly #emit: (event: AnswerEvent) => void;
   readonly #options: AnswerOptions;
   readonly #stop: StopScanner;
-  readonly #calls: AnswerCalls;
-  readonly #slots = new ItemSlots();
-  readonly #parts = new AnswerParts();
-  /** Items whose text is a comment on the way to the answer. */
-  readonly #commentary = new Set<number>();
-  /** Reasoning items that have ended; the end of the answer may repeat them. */
-  readonly #sealed = new Set<number>();
+  readonly #normalizer = new Normalizer((wire) => this.#regular(wire), { keepsText: false });
+  readonly #items = new Map<number, Item>();
+  /** Of the last delta, to which nearly every next one belongs. */
+  #run: DeltaRun | undefined;
+  #runPart: AnswerPart | undefined;
+  #runChannel: Channel = "text";
   /** Reasoning that the next tool call will be remembered with. */
   #pendingReasoning: InputItem[] = [];
+  #calls = 0;
   #hasBegun = false;
   #textPart: AnswerPart | undefined;
-  #thoughtPart: AnswerPart | undefined;
+  #reasoningPart: AnswerPart | undefined;
 
-  constructor(options: AnswerOptions, sink: AnswerSink) {
+  constructor(options: AnswerOptions, emit: (event: AnswerEvent) => void) {
     this.#options = options;
-    this.#sink = sink;
+    this.#emit = emit;
     this.#stop = new StopScanner(options.stopSequences);
-    this.#calls = new AnswerCalls({
-      call: (call) => {
-        this.#interrupt();
-        sink.call(call);
-      },
-      callDelta: (call, text) => sink.callDelta(call, text),
-      callEnd: (call) => sink.callEnd(call),
-    });
   }
 
   /** Throws RelayError when upstream reports a failure. */
   onEvent(wire: WireEvent): void {
     if (this.isDone) return;
-    const event = readEvent(wire);
-    if (!event) return;
-    const failure = failureOf(wire, this.#options.now);
+    const failure = wire.isBulk ? undefined : failureOf(wire, this.#options.now);
     if (failure) throw failure;
-    switch (event.type) {
-      case "response.created":
-      case "response.in_progress":
-      case "response.queued":
-        this.#begin(responseOf(event));
-        break;
-      case "response.output_text.delta":
-        this.#text(this.#parts.text(this.#slots.of(event), event.content_index), event.delta);
-        break;
-      case "response.output_text.done":
-        this.#restOfText(this.#parts.text(this.#slots.of(event), event.content_index), event.text);
-        break;
-      case "response.refusal.delta":
-        this.#refusal(this.#parts.text(this.#slots.of(event), event.content_index), event.delta);
-        break;
-      case "response.refusal.done":
-        this.#restOfRefusal(this.#parts.text(this.#slots.of(event), event.content_index), event.refusal);
-        break;
-      case "response.content_part.done":
-        this.#part(this.#parts.text(this.#slots.of(event), event.content_index), event.part);
-        break;
-      case "response.output_text.annotation.added":
-        this.#citation(event.annotation, this.#parts.text(this.#slots.of(event), event.content_index));
-        break;
-      case "response.reasoning_summary_text.delta":
-        this.#thought(this.#parts.summary(this.#slots.of(event), event.summary_index), event.delta);
-        break;
-      case "response.reasoning_summary_text.done":
-        this.#restOfThought(this.#parts.summary(this.#slots.of(event), event.summary_index), event.text);
-        break;
-      case "response.reasoning_text.delta":
-        this.#thought(this.#parts.reasoning(this.#slots.of(event), event.content_index), event.delta);
-        break;
-      case "response.reasoning_text.done":
-        this.#restOfThought(this.#parts.reasoning(this.#slots.of(event), event.content_index), event.text);
-        break;
-      case "response.function_call_arguments.delta":
-      case "response.custom_tool_call_input.delta":
-        this.#calls.delta(this.#slots.of(event), textOf(event.delta));
-        break;
-      case "response.function_call_arguments.done":
-        this.#calls.settle(this.#slots.of(event), textOf(event.arguments));
-        break;
-      case "response.custom_tool_call_input.done":
-        this.#calls.settle(this.#slots.of(event), textOf(event.input));
-        break;
-      case "response.output_item.added":
-        this.#itemAdded(event.item, this.#slotOf(event.item, event.output_index));
-        break;
-      case "response.output_item.done":
-        this.#itemDone(event.item, this.#slotOf(event.item, event.output_index));
-        break;
-      case "response.completed":
-      case "response.done":
-      case "response.incomplete":
-        this.#finish(event.type, responseOf(event));
-        break;
-      default:
-      // Progress of hosted tools, private events, and whatever is newer than the relay.
-    }
+    this.#normalizer.onEvent(wire);
     if (this.#stop.isHit && !this.isDone) this.#end("stop", {});
   }
 
@@ -119,176 +60,231 @@ export class AnswerReader {
     if (!this.isDone) throw truncated();
   }
 
+  #regular(wire: WireEvent): void {
+    if (this.#stop.isHit) return;
+    if (wire.run !== undefined && wire.run === this.#run && this.#runPart) {
+      this.#tell(this.#runChannel, this.#runPart, wire.delta);
+      return;
+    }
+    this.#run = undefined;
+    this.#read(wire, wire.event);
+  }
+
+  #read(wire: WireEvent, event: CodexEvent): void {
+    switch (event.type) {
+      case "response.created":
+      case "response.in_progress":
+      case "response.queued":
+        this.#begin(responseOf(event));
+        break;
+      case "response.output_text.delta":
+        this.#delta(wire, "text", this.#part(event, "content", event.content_index), event.delta);
+        break;
+      case "response.refusal.delta":
+        this.#delta(wire, "refusal", this.#part(event, "content", event.content_index), event.delta);
+        break;
+      case "response.output_text.annotation.added":
+        if (this.#item(event.output_index).isComment) break;
+        this.#begin({});
+        this.#emit({
+          type: "annotation",
+          part: this.#part(event, "content", event.content_index),
+          annotation: event.annotation,
+        });
+        break;
+      case "response.reasoning_summary_text.delta":
+        this.#delta(wire, "reasoning", this.#part(event, "summary", event.summary_index), event.delta);
+        break;
+      case "response.reasoning_summary_text.done":
+        this.#endReasoning(this.#part(event, "summary", event.summary_index));
+        break;
+      case "response.reasoning_text.delta":
+        this.#delta(wire, "reasoning", this.#part(event, "content", event.content_index), event.delta);
+        break;
+      case "response.reasoning_text.done":
+        this.#endReasoning(this.#part(event, "content", event.content_index));
+        break;
+      case "response.function_call_arguments.delta":
+      case "response.custom_tool_call_input.delta":
+        this.#callDelta(event.output_index, event.delta);
+        break;
+      case "response.output_item.added":
+        this.#itemAdded(event.item, event.output_index);
+        break;
+      case "response.output_item.done":
+        this.#itemDone(event.item, event.output_index);
+        break;
+      case "response.completed":
+      case "response.done":
+      case "response.incomplete":
+        this.#finish(event.type, responseOf(event));
+        break;
+      default:
+      // Ends of parts, progress of hosted tools, private events, and whatever is newer than the relay.
+    }
+  }
+
   #begin(response: ResponseObject): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
-    this.#sink.begin(response);
+    this.#emit({ type: "answerStart", response });
   }
 
-  #text(part: AnswerPart, text: string): void {
-    const fresh = this.#parts.grow(part, text);
-    if (fresh === "") return;
-    if (this.#options.isJson && this.#commentary.has(part.slot)) {
-      this.#showThought(part, fresh);
-      return;
+  #delta(wire: WireEvent, channel: Channel, part: AnswerPart, text: string): void {
+    const shown = channel === "text" && this.#item(part.index).isComment ? "reasoning" : channel;
+    this.#run = wire.run;
+    this.#runPart = part;
+    this.#runChannel = shown;
+    this.#tell(shown, part, text);
+  }
+
+  #tell(channel: Channel, part: AnswerPart, text: string): void {
+    if (text === "") return;
+    if (channel === "reasoning") this.#reasoning(part, text);
+    else if (channel === "refusal") this.#refusal(part, text);
+    else {
+      this.#startText(part);
+      this.#show(part, this.#stop.push(text));
     }
-    this.#turn(part);
-    this.#show(this.#stop.push(fresh));
-  }
-
-  #restOfText(part: AnswerPart, whole: string): void {
-    this.#text(part, this.#parts.rest(part, whole));
-    this.#parts.close(part, whole);
   }
 
   #refusal(part: AnswerPart, text: string): void {
-    const fresh = this.#parts.grow(part, text);
-    if (fresh === "") return;
-    this.#turn(part);
-    this.#show(this.#stop.flush());
-    this.#sink.refusal(fresh);
+    this.#startText(part);
+    this.#flush();
+    this.#emit({ type: "refusalDelta", part, text });
   }
 
-  #restOfRefusal(part: AnswerPart, whole: string): void {
-    this.#refusal(part, this.#parts.rest(part, whole));
-    this.#parts.close(part, whole);
-  }
-
-  #turn(part: AnswerPart): void {
+  #startText(part: AnswerPart): void {
     this.#begin({});
-    this.#endThought();
+    this.#endReasoning(this.#reasoningPart);
     if (this.#textPart === part) return;
-    this.#show(this.#stop.flush());
+    this.#flush();
     this.#textPart = part;
-    this.#sink.turn(part);
+    this.#emit({ type: "textStart", part });
   }
 
-  #show(text: string): void {
-    if (text !== "") this.#sink.text(text);
+  #show(part: AnswerPart, text: string): void {
+    if (text !== "") this.#emit({ type: "textDelta", part, text });
   }
 
-  #thought(part: AnswerPart, text: string): void {
-    const fresh = this.#parts.grow(part, text);
-    if (fresh !== "") this.#showThought(part, fresh);
+  /** Sends what was held back for a stop sequence. */
+  #flush(): void {
+    if (this.#textPart) this.#show(this.#textPart, this.#stop.flush());
   }
 
-  #restOfThought(part: AnswerPart, whole: string): void {
-    this.#thought(part, this.#parts.rest(part, whole));
-    this.#parts.close(part, whole);
-    if (this.#thoughtPart === part) this.#endThought();
-  }
-
-  #showThought(part: AnswerPart, text: string): void {
+  #reasoning(part: AnswerPart, text: string): void {
     this.#begin({});
-    this.#show(this.#stop.flush());
-    this.#thoughtPart = part;
-    this.#sink.thought(text, part);
+    this.#flush();
+    this.#reasoningPart = part;
+    this.#emit({ type: "reasoningDelta", part, text });
   }
 
-  #endThought(): void {
-    const part = this.#thoughtPart;
-    this.#thoughtPart = undefined;
-    if (part) this.#sink.thoughtEnd(part);
+  #endReasoning(part: AnswerPart | undefined): void {
+    if (!part || this.#reasoningPart !== part) return;
+    this.#reasoningPart = undefined;
+    this.#emit({ type: "reasoningEnd", part });
   }
 
-  /** Something else than text or thoughts follows. */
+  /** Something else than text or reasoning follows. */
   #interrupt(): void {
     this.#begin({});
-    this.#show(this.#stop.flush());
-    this.#endThought();
+    this.#flush();
+    this.#endReasoning(this.#reasoningPart);
   }
 
-  #slotOf(item: OutputItem, index: number): number {
-    const slot = this.#slots.of({ output_index: index, item_id: item.id });
-    this.#slots.name(slot, item.call_id);
-    return slot;
+  #item(index: number): Item {
+    const known = this.#items.get(index);
+    if (known) return known;
+    const item: Item = { parts: new Map(), isComment: false, call: undefined };
+    this.#items.set(index, item);
+    return item;
   }
 
-  #itemAdded(item: OutputItem, slot: number): void {
-    if (item.type === "message" && item.phase === "commentary") this.#commentary.add(slot);
-    if (isCall(item)) this.#calls.announce(item, slot);
+  #part(
+    event: { output_index: number; item_id?: string | null | undefined },
+    list: string,
+    at: number | null | undefined,
+  ) {
+    const { parts } = this.#item(event.output_index);
+    const position = at ?? 0;
+    const key = `${list}/${position}`;
+    const part = parts.get(key) ?? { index: event.output_index, id: event.item_id ?? "", position };
+    parts.set(key, part);
+    return part;
   }
 
-  #itemDone(item: OutputItem, slot: number): void {
+  #itemAdded(item: OutputItem, index: number): void {
+    if (item.type === "message") this.#item(index).isComment = isComment(item);
+    if (item.type !== "function_call" && item.type !== "custom_tool_call") return;
+    const call = {
+      index: this.#calls,
+      id: item.call_id || item.id || `call_${this.#calls}`,
+      name: item.name ?? "",
+      isCustom: item.type === "custom_tool_call",
+    };
+    this.#calls += 1;
+    this.#item(index).call = call;
+    this.#interrupt();
+    this.#emit({ type: "toolCallStart", call });
+  }
+
+  #callDelta(index: number, text: string): void {
+    const { call } = this.#item(index);
+    if (call && text !== "") this.#emit({ type: "toolCallDelta", call, text });
+  }
+
+  #itemDone(item: OutputItem, index: number): void {
     switch (item.type) {
       case "message":
-        if (item.phase === "commentary") this.#commentary.add(slot);
-        objectsOf(item.content).forEach((part, position) => this.#part(this.#parts.text(slot, position), part));
         break;
       case "reasoning":
-        this.#reasoning(item, slot);
+        this.#encrypted(item, index);
         break;
       case "function_call":
       case "custom_tool_call":
-        this.#rememberReasoning(this.#calls.finish(item, slot).id);
+        this.#callEnd(index);
         break;
       default:
         // Hosted calls are upstream's own business, never the client's tool calls.
         this.#interrupt();
-        this.#sink.hosted(item, slot);
+        this.#emit({ type: "hostedToolEnd", index, item });
     }
   }
 
-  /** A finished part: whatever of it has not been told yet. */
-  #part(part: AnswerPart, content: ContentPart): void {
-    if (content.type === "refusal") this.#restOfRefusal(part, textOf(content.refusal));
-    if (content.type !== "output_text") return;
-    this.#restOfText(part, textOf(content.text));
-    for (const annotation of objectsOf(content.annotations)) this.#citation(annotation, part);
-  }
-
-  #citation(annotation: Annotation, part: AnswerPart): void {
-    this.#begin({});
-    this.#sink.citation(annotation, part);
-  }
-
-  #reasoning(item: OutputItem, slot: number): void {
-    const summary = objectsOf(item.summary);
-    summary.forEach((part, position) => this.#restOfThought(this.#parts.summary(slot, position), textOf(part.text)));
-    // Open models think aloud instead of summing up.
-    if (summary.length === 0) {
-      objectsOf(item.content).forEach((part, position) =>
-        this.#restOfThought(this.#parts.reasoning(slot, position), textOf(part.text)),
-      );
-    }
-    if (!item.encrypted_content || this.#sealed.has(slot)) return;
-    this.#sealed.add(slot);
-    this.#interrupt();
-    this.#sink.sealed(item.encrypted_content, slot);
-    this.#pendingReasoning.push({ type: "reasoning", summary, encrypted_content: item.encrypted_content });
-  }
-
-  #rememberReasoning(callId: string): void {
-    if (this.#pendingReasoning.length > 0) this.#options.memory.remember(callId, this.#pendingReasoning);
+  #callEnd(index: number): void {
+    const { call } = this.#item(index);
+    if (!call) return;
+    this.#emit({ type: "toolCallEnd", call });
+    if (this.#pendingReasoning.length > 0) this.#options.memory.remember(call.id, this.#pendingReasoning);
     this.#pendingReasoning = [];
+  }
+
+  #encrypted({ id, summary, encrypted_content: content }: OutputItem, index: number): void {
+    if (!content) return this.#endReasoning(this.#reasoningPart);
+    this.#interrupt();
+    this.#emit({ type: "encryptedReasoning", index, id: id ?? "", content });
+    this.#pendingReasoning.push({ type: "reasoning", summary: objectsOf(summary), encrypted_content: content });
   }
 
   #finish(type: string, response: ResponseObject): void {
     this.#begin(response);
-    const short = shortReason(type, response);
-    objectsOf(response.output).forEach((item, position) => {
-      if (this.#stop.isHit) return;
-      const slot = this.#slots.ofFinal(item, position);
-      // A call that was cut short must not look like one that can be made.
-      if (short && isCall(item)) this.#calls.cut(item, slot);
-      else this.#itemDone(item, slot);
-    });
-    if (this.#stop.isHit) return;
-    if (!short) {
-      this.#interrupt();
-      for (const { id } of this.#calls.close()) this.#rememberReasoning(id);
-    }
-    this.#end(short ?? "stop", response);
+    this.#end(shortReason(type, response) ?? "stop", response);
   }
 
   #end(reason: AnswerEnd["reason"], { usage, service_tier: serviceTier }: ResponseObject): void {
     this.#interrupt();
     this.isDone = true;
-    this.#sink.end({
+    this.#emit({
+      type: "finish",
       reason,
       stopSequence: this.#stop.found,
       usage: usage ?? undefined,
       serviceTier: serviceTier ?? undefined,
     });
   }
+}
+
+/** A message of another phase than the last (`commentary`, `analysis`) is said on the way to the answer. */
+function isComment({ phase }: OutputItem): boolean {
+  return Boolean(phase) && phase !== "final_answer";
 }

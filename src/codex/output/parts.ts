@@ -1,67 +1,115 @@
-import { SentText } from "./sent-text.ts";
-import { textOf } from "../wire/lenient.ts";
+import type { Annotation, CodexEvent } from "../wire/schema.ts";
+import { KeptText, SentText, type Sent } from "./sent-text.ts";
 
-/** A part of an output item: of its text, its summary or its reasoning. One object for all events that speak of it. */
-export interface AnswerPart {
-  /** Tells the items of an answer apart. */
-  readonly slot: number;
-  /** Among the parts of its kind in the item. */
+/** Kinds of text that an output item is made of. */
+export type PartKind = "text" | "refusal" | "summary" | "thought" | "arguments" | "input";
+
+/** How the events of one kind of part are called, and where they say what. */
+export interface PartEvents {
+  /** Of the items that have such parts. */
+  readonly itemType: string;
+  readonly delta: CodexEvent["type"];
+  readonly done: CodexEvent["type"];
+  /** The whole text in the `done` event, and in the part itself. */
+  readonly field: "text" | "refusal" | "arguments" | "input";
+  /** The part's position; undefined where an item has one such part. */
+  readonly position?: "content_index" | "summary_index";
+  /** The part's own type and events; undefined where it is the item itself. */
+  readonly part?: { readonly type: string; readonly added: CodexEvent["type"]; readonly done: CodexEvent["type"] };
+}
+
+const CONTENT = { added: "response.content_part.added", done: "response.content_part.done" } as const;
+const SUMMARY = {
+  added: "response.reasoning_summary_part.added",
+  done: "response.reasoning_summary_part.done",
+} as const;
+
+export const PARTS: Readonly<Record<PartKind, PartEvents>> = {
+  text: {
+    itemType: "message",
+    delta: "response.output_text.delta",
+    done: "response.output_text.done",
+    field: "text",
+    position: "content_index",
+    part: { type: "output_text", ...CONTENT },
+  },
+  refusal: {
+    itemType: "message",
+    delta: "response.refusal.delta",
+    done: "response.refusal.done",
+    field: "refusal",
+    position: "content_index",
+    part: { type: "refusal", ...CONTENT },
+  },
+  summary: {
+    itemType: "reasoning",
+    delta: "response.reasoning_summary_text.delta",
+    done: "response.reasoning_summary_text.done",
+    field: "text",
+    position: "summary_index",
+    part: { type: "summary_text", ...SUMMARY },
+  },
+  thought: {
+    itemType: "reasoning",
+    delta: "response.reasoning_text.delta",
+    done: "response.reasoning_text.done",
+    field: "text",
+    position: "content_index",
+    part: { type: "reasoning_text", ...CONTENT },
+  },
+  arguments: {
+    itemType: "function_call",
+    delta: "response.function_call_arguments.delta",
+    done: "response.function_call_arguments.done",
+    field: "arguments",
+  },
+  input: {
+    itemType: "custom_tool_call",
+    delta: "response.custom_tool_call_input.delta",
+    done: "response.custom_tool_call_input.done",
+    field: "input",
+  },
+};
+
+const KINDS = Object.keys(PARTS) as PartKind[];
+
+/** Which kind of part a delta or its end is of, by the event's type. */
+export const KIND_OF_DELTA: ReadonlyMap<string, PartKind> = new Map(KINDS.map((kind) => [PARTS[kind].delta, kind]));
+export const KIND_OF_DONE: ReadonlyMap<string, PartKind> = new Map(KINDS.map((kind) => [PARTS[kind].done, kind]));
+
+/** The kind of a content or summary part, by its own type; undefined for kinds that are newer than the relay. */
+export function kindOfPart(type: unknown): PartKind | undefined {
+  return KINDS.find((kind) => PARTS[kind].part?.type === type);
+}
+
+/** A part of an output item, and how much of it has been sent. */
+export interface Part {
+  readonly kind: PartKind;
+  /** In the regular stream, without gaps. */
   readonly position: number;
-}
-
-interface Part extends AnswerPart {
-  readonly kind: string;
-  readonly told: SentText;
-  /** All of it is told: a delta that comes after is a repetition. */
+  readonly sent: Sent;
+  /** Its beginning has been sent. */
+  isOpen: boolean;
+  /** All of its text has been sent: a delta that comes after is a repetition. */
   isWhole: boolean;
+  /** The end of its text has been sent. */
+  isTextDone: boolean;
+  /** Its own end has been sent. */
+  isDone: boolean;
+  /** Citations that have been sent. */
+  readonly annotations: Map<string, Annotation>;
 }
 
-/** How much of each part has been told, as upstream tells most things twice and some only at the end. */
-export class AnswerParts {
-  readonly #byKey = new Map<string, Part>();
-  /** Nearly every delta belongs to the part of the one before. */
-  #last: Part | undefined;
-
-  text(slot: number, position: number | null | undefined): AnswerPart {
-    return this.#of(slot, "text", position ?? 0);
-  }
-
-  summary(slot: number, position: number | null | undefined): AnswerPart {
-    return this.#of(slot, "summary", position ?? 0);
-  }
-
-  reasoning(slot: number, position: number | null | undefined): AnswerPart {
-    return this.#of(slot, "reasoning", position ?? 0);
-  }
-
-  /** Takes a piece in; returns what of it is news, all or nothing. */
-  grow(of: AnswerPart, text: string): string {
-    const part = of as Part;
-    const piece = textOf(text);
-    if (piece === "" || part.isWhole) return "";
-    part.told.add(piece);
-    return piece;
-  }
-
-  /** What of the whole has not been told; nothing when something else was told. */
-  rest(of: AnswerPart, whole: string): string {
-    const { told, isWhole } = of as Part;
-    return isWhole ? "" : (told.restOf(textOf(whole)) ?? "");
-  }
-
-  /** All of `whole` is told. */
-  close(of: AnswerPart, whole: string): void {
-    const part = of as Part;
-    if (!part.isWhole && part.told.length > 0 && part.told.restOf(textOf(whole)) === "") part.isWhole = true;
-  }
-
-  #of(slot: number, kind: string, position: number): Part {
-    const last = this.#last;
-    if (last?.slot === slot && last.kind === kind && last.position === position) return last;
-    const key = `${slot}/${kind}/${position}`;
-    const part = this.#byKey.get(key) ?? { slot, kind, position, told: new SentText(), isWhole: false };
-    this.#byKey.set(key, part);
-    this.#last = part;
-    return part;
-  }
+export function newPart(kind: PartKind, position: number, keepsText: boolean): Part {
+  const sent = keepsText ? new KeptText() : new SentText();
+  return {
+    kind,
+    position,
+    sent,
+    isOpen: false,
+    isWhole: false,
+    isTextDone: false,
+    isDone: false,
+    annotations: new Map(),
+  };
 }

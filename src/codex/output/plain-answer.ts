@@ -1,8 +1,6 @@
 import { isObject, parseJson, type JsonObject } from "../../lib/json.ts";
 import { AnswerReader } from "./answer.ts";
-import type { AnswerCall } from "./calls.ts";
-import type { AnswerPart } from "./parts.ts";
-import type { AnswerEnd, AnswerOptions, AnswerSink } from "./answer-sink.ts";
+import type { AnswerCall, AnswerEnd, AnswerEvent, AnswerOptions, AnswerPart } from "./events.ts";
 import { ReasoningText } from "./reasoning-text.ts";
 
 /** A tool call, whole. */
@@ -13,76 +11,85 @@ export interface PlainCall {
   readonly arguments: JsonObject;
 }
 
-/** Where the pieces of a plain answer go. */
-export interface PlainSink {
-  text(text: string): void;
-  thought(text: string): void;
-  call(call: PlainCall): void;
-  end(end: AnswerEnd): void;
+/** What happens in an answer, for dialects that know no more than text, reasoning and whole calls. */
+export type PlainEvent =
+  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "reasoning"; readonly text: string }
+  | { readonly type: "toolCall"; readonly call: PlainCall }
+  | ({ readonly type: "finish" } & AnswerEnd);
+
+interface PlainOptions extends AnswerOptions {
+  /** A parser gets the answer: nothing sets its messages apart. */
+  readonly isJson: boolean;
 }
 
-/** A reader for dialects that know no more than text, thoughts and whole calls. */
-export function plainReader(options: AnswerOptions, sink: PlainSink): AnswerReader {
-  return new AnswerReader(options, new PlainAnswer(sink, options.isJson));
+/** A reader whose answer arrives as plain events. */
+export function plainReader(options: PlainOptions, emit: (event: PlainEvent) => void): AnswerReader {
+  const plain = new PlainAnswer(emit, options.isJson);
+  return new AnswerReader(options, (event) => plain.onEvent(event));
 }
 
-class PlainAnswer implements AnswerSink {
-  readonly #sink: PlainSink;
+class PlainAnswer {
+  readonly #emit: (event: PlainEvent) => void;
   readonly #isJson: boolean;
-  readonly #thoughts = new ReasoningText();
-  readonly #json = new Map<AnswerCall, string>();
-  #textSlot = -1;
+  readonly #reasoning = new ReasoningText();
+  /** Arguments of calls so far, as JSON. */
+  readonly #arguments = new Map<AnswerCall, string>();
+  #item = -1;
   #separator = "";
 
-  constructor(sink: PlainSink, isJson: boolean) {
-    this.#sink = sink;
+  constructor(emit: (event: PlainEvent) => void, isJson: boolean) {
+    this.#emit = emit;
     this.#isJson = isJson;
   }
 
+  onEvent(event: AnswerEvent): void {
+    switch (event.type) {
+      case "textStart":
+        this.#startText(event.part);
+        break;
+      case "textDelta":
+      case "refusalDelta":
+        this.#emit({ type: "text", text: this.#separator + event.text });
+        this.#separator = "";
+        break;
+      case "reasoningDelta":
+        this.#think(this.#reasoning.push(event.part, event.text));
+        break;
+      case "reasoningEnd":
+        this.#think(this.#reasoning.flush());
+        break;
+      case "toolCallDelta":
+        this.#arguments.set(event.call, (this.#arguments.get(event.call) ?? "") + event.text);
+        break;
+      case "toolCallEnd":
+        this.#call(event.call);
+        break;
+      case "finish":
+        this.#emit(event);
+        break;
+      case "answerStart":
+      case "toolCallStart":
+      case "encryptedReasoning":
+      case "annotation":
+      case "hostedToolEnd":
+    }
+  }
+
   /** Two messages of one answer are set apart. */
-  turn({ slot }: AnswerPart): void {
-    if (this.#textSlot >= 0 && this.#textSlot !== slot && !this.#isJson) this.#separator = "\n\n";
-    this.#textSlot = slot;
+  #startText({ index }: AnswerPart): void {
+    if (this.#item >= 0 && this.#item !== index && !this.#isJson) this.#separator = "\n\n";
+    this.#item = index;
   }
 
-  text(text: string): void {
-    this.#sink.text(this.#separator + text);
-    this.#separator = "";
+  #call(call: AnswerCall): void {
+    const text = this.#arguments.get(call) ?? "";
+    const values = call.isCustom ? { input: text } : objectIn(text);
+    this.#emit({ type: "toolCall", call: { id: call.id, name: call.name, arguments: values } });
   }
 
-  refusal(text: string): void {
-    this.text(text);
-  }
-
-  thought(text: string, part: AnswerPart): void {
-    this.#say(this.#thoughts.push(part, text));
-  }
-
-  thoughtEnd(): void {
-    this.#say(this.#thoughts.flush());
-  }
-
-  callDelta(call: AnswerCall, text: string): void {
-    this.#json.set(call, (this.#json.get(call) ?? "") + text);
-  }
-
-  callEnd(call: AnswerCall): void {
-    const text = this.#json.get(call) ?? "";
-    this.#sink.call({ id: call.id, name: call.name, arguments: call.isCustom ? { input: text } : objectIn(text) });
-  }
-
-  end(end: AnswerEnd): void {
-    this.#sink.end(end);
-  }
-
-  begin(): void {}
-  sealed(): void {}
-  call(): void {}
-  citation(): void {}
-  hosted(): void {}
-
-  #say(text: string): void {
-    if (text !== "") this.#sink.thought(text);
+  #think(text: string): void {
+    if (text !== "") this.#emit({ type: "reasoning", text });
   }
 }
 

@@ -1,21 +1,73 @@
+import type { WireEvent } from "../wire/event.ts";
+
+/** What was sent of a text that comes in pieces. */
+export interface Sent {
+  readonly isEmpty: boolean;
+  /** A piece, or the delta that holds it. */
+  add(piece: WireEvent | string): void;
+  /** Of a text that begins with what was sent, the rest; undefined when it begins otherwise. */
+  restOf(whole: string): string | undefined;
+  /** All of it, where it is kept; else "". */
+  readonly text: string;
+}
+
 /**
- * What was told of a text that came in pieces: enough to find what is missing of the whole, without keeping it. An
- * answer is long, there are many at once, and a piece would keep alive all of the network read that it is cut from.
+ * Enough of a text to find what is missing of the whole, without keeping it. An answer is long, there are many at once,
+ * and a piece keeps alive all of the network read that it is cut from.
  */
-export class SentText {
-  /** In characters. */
-  length = 0;
+export class SentText implements Sent {
+  readonly text = "";
+  /** In UTF-16 units. */
+  #length = 0;
   #hash = START;
 
-  add(piece: string): void {
-    this.length += piece.length;
-    this.#hash = hashed(this.#hash, piece, piece.length);
+  get isEmpty(): boolean {
+    return this.#length === 0;
   }
 
-  /** Of a text that begins with what was told, the rest; undefined when it begins otherwise. */
+  add(piece: WireEvent | string): void {
+    const text = typeof piece === "string" ? piece : piece.delta;
+    this.#length += text.length;
+    this.#hash = hashed(this.#hash, text, text.length);
+  }
+
   restOf(whole: string): string | undefined {
-    if (whole.length < this.length || hashed(START, whole, this.length) !== this.#hash) return undefined;
-    return whole.slice(this.length);
+    if (whole.length < this.#length || hashed(START, whole, this.#length) !== this.#hash) return undefined;
+    return whole.slice(this.#length);
+  }
+}
+
+/** A text that is kept, for whoever has to repeat it. Deltas are joined only when somebody asks: most are not parsed. */
+export class KeptText implements Sent {
+  #pieces: (WireEvent | string)[] = [];
+
+  get isEmpty(): boolean {
+    return this.#pieces.length === 0;
+  }
+
+  add(piece: WireEvent | string): void {
+    this.#pieces.push(piece);
+  }
+
+  /** A whole of the same length has no rest: to join the pieces for a comparison would cost more than all the rest. */
+  restOf(whole: string): string | undefined {
+    let length = 0;
+    for (const piece of this.#pieces) length += (typeof piece === "string" ? piece : piece.delta).length;
+    if (length === whole.length) {
+      // Lets the pieces go, and with them the network reads that they are cut from.
+      if (length > 0) this.#pieces = [whole];
+      return "";
+    }
+    const { text } = this;
+    return whole.startsWith(text) ? whole.slice(text.length) : undefined;
+  }
+
+  get text(): string {
+    if (this.#pieces.length > 1) {
+      this.#pieces = [this.#pieces.map((piece) => (typeof piece === "string" ? piece : piece.delta)).join("")];
+    }
+    const [only = ""] = this.#pieces;
+    return typeof only === "string" ? only : only.delta;
   }
 }
 

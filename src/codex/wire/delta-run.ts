@@ -1,14 +1,6 @@
 import { isObject, parseJson } from "../../lib/json.ts";
+import { isBulkDelta } from "./event-types.ts";
 import type { CodexEvent } from "./schema.ts";
-
-/** The many deltas, whose text is usually needed only to be forwarded; everything else is parsed on arrival. */
-export const BULK: ReadonlySet<string> = new Set([
-  "response.output_text.delta",
-  "response.reasoning_summary_text.delta",
-  "response.reasoning_text.delta",
-  "response.function_call_arguments.delta",
-  "response.custom_tool_call_input.delta",
-]);
 
 /**
  * A delta's frame as upstream writes it up to the delta itself: both names, and then only what says of which part of
@@ -55,7 +47,7 @@ export class DeltaRun {
   /** The run that begins with the delta in `frame`; undefined for a delta that upstream writes in another way. */
   static from(frame: string): DeltaRun | undefined {
     const [opening, type, data] = OPENING.exec(frame) ?? [];
-    if (opening === undefined || type === undefined || data === undefined || !BULK.has(type)) return undefined;
+    if (opening === undefined || type === undefined || data === undefined || !isBulkDelta(type)) return undefined;
     const first = parseJson(`${data}"}`);
     if (!isObject(first)) return undefined;
     const { sequence_number: _number, ...shared } = first;

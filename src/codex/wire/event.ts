@@ -1,6 +1,7 @@
 import { isObject } from "../../lib/json.ts";
 import { sseText } from "../../lib/sse.ts";
-import { BULK, type DeltaPlace, type DeltaRun } from "./delta-run.ts";
+import type { DeltaPlace, DeltaRun } from "./delta-run.ts";
+import { isBulkDelta } from "./event-types.ts";
 import type { CodexEvent } from "./schema.ts";
 
 /** Type sniffing saves a JSON.parse for every delta that is only passed on. */
@@ -19,7 +20,8 @@ export class WireEvent {
   #data: string | undefined;
   /** As upstream wrote it; undefined where only the data is known. */
   #frame: string | undefined;
-  /** Of a run's delta, as JSON without its quotes. */
+  /** Of a run's delta, as JSON without its quotes; of any delta, once it was asked for, as text. */
+  #raw: string | undefined;
   #delta: string | undefined;
   #parsed: CodexEvent | undefined;
 
@@ -38,7 +40,7 @@ export class WireEvent {
     if (data.startsWith(TYPE_PREFIX) && data.endsWith("}")) {
       const end = data.indexOf('"', TYPE_PREFIX.length);
       const type = data.slice(TYPE_PREFIX.length, end);
-      if (end > 0 && BULK.has(type)) return new WireEvent(type, data);
+      if (end > 0 && isBulkDelta(type)) return new WireEvent(type, data);
     }
     let value: unknown;
     try {
@@ -55,18 +57,18 @@ export class WireEvent {
   static ofRun(run: DeltaRun, text: string, at: number, { from, to, end }: DeltaPlace): WireEvent {
     const wire = new WireEvent(run.event.type, undefined, undefined, run);
     wire.#frame = text.slice(at, end);
-    wire.#delta = text.slice(from, to);
+    wire.#raw = text.slice(from, to);
     return wire;
   }
 
-  /** From an event object (tests, and events that the relay itself makes). */
+  /** From an event object: one that the relay itself makes. */
   static of(event: CodexEvent): WireEvent {
-    return new WireEvent(event.type, JSON.stringify(event), event);
+    return new WireEvent(event.type, undefined, event);
   }
 
-  /** The JSON text as upstream sent it, on one line. */
+  /** The JSON text, on one line: as upstream sent it, if it did. */
   get data(): string {
-    return (this.#data ??= dataOf(this.#frame ?? ""));
+    return (this.#data ??= this.#frame === undefined ? JSON.stringify(this.#parsed) : dataOf(this.#frame));
   }
 
   /** The event as a stream has it: `event:` line, `data:` line, blank line. */
@@ -80,13 +82,21 @@ export class WireEvent {
    * recorded event. Throws SyntaxError on broken JSON.
    */
   get event(): CodexEvent {
-    return (this.#parsed ??= this.run ? this.#runEvent(this.run) : (JSON.parse(this.data) as CodexEvent));
+    return (this.#parsed ??= this.run
+      ? { ...this.run.event, delta: this.delta }
+      : (JSON.parse(this.data) as CodexEvent));
   }
 
-  #runEvent(run: DeltaRun): CodexEvent {
-    const raw = this.#delta ?? "";
-    const delta = raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw;
-    return { ...run.event, delta };
+  /** Of a delta, its text. Throws SyntaxError on broken JSON. */
+  get delta(): string {
+    return (this.#delta ??= this.#readDelta());
+  }
+
+  #readDelta(): string {
+    const raw = this.#raw;
+    if (raw !== undefined) return raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw;
+    const { event } = this;
+    return "delta" in event && typeof event.delta === "string" ? event.delta : "";
   }
 }
 
@@ -94,60 +104,9 @@ function dataOf(frame: string): string {
   return frame.slice(frame.indexOf(DATA_LINE) + DATA_LINE.length, -2);
 }
 
-/** Hosted tools and other families of the public API: the relay passes them on without reading them. */
-const PUBLIC_FAMILY =
-  /^response\.(web_search_call|image_generation_call|file_search_call|code_interpreter_call|code_interpreter_call_code|mcp_[a-z_]+|shell_call_[a-z_]+|audio|audio\.transcript|compaction)\.[a-z_]+$/;
-
-const KNOWN = new Set(
-  [
-    "created in_progress queued completed done incomplete failed cancelled metadata",
-    "output_item.added output_item.done content_part.added content_part.done",
-    "output_text.delta output_text.done output_text.annotation.added refusal.delta refusal.done",
-    "reasoning_summary_part.added reasoning_summary_part.done",
-    "reasoning_summary_text.delta reasoning_summary_text.done reasoning_text.delta reasoning_text.done",
-    "function_call_arguments.delta function_call_arguments.done",
-    "custom_tool_call_input.delta custom_tool_call_input.done",
-  ]
-    .flatMap((names) => names.split(" "))
-    .map((name) => `response.${name}`),
-);
-
-/** False for types that the relay has never heard of. They end no stream, but whoever keeps the relay wants to know. */
-export function isKnownEvent(type: string): boolean {
-  return (
-    KNOWN.has(type) ||
-    type === "error" ||
-    type === "keepalive" ||
-    type === "codex.rate_limits" ||
-    PUBLIC_FAMILY.test(type)
-  );
+/** The event of a hosted call's progress names the call: `response.web_search_call.searching`. */
+export function hostedTypeOf(type: string): string | undefined {
+  return HOSTED_CALL.exec(type)?.[1];
 }
 
-/** Events that carry no output yet: the status line is still held while only these have come. */
-export function isPreamble(type: string): boolean {
-  return (
-    type === "response.created" ||
-    type === "response.in_progress" ||
-    type === "response.queued" ||
-    type === "response.metadata" ||
-    type === "keepalive" ||
-    type.startsWith("codex.")
-  );
-}
-
-/** Events after which upstream sends nothing more for this reply. */
-export function isTerminal(type: string): boolean {
-  return (
-    type === "response.completed" ||
-    type === "response.done" ||
-    type === "response.incomplete" ||
-    type === "response.failed" ||
-    type === "response.cancelled" ||
-    type === "error"
-  );
-}
-
-/** Terminal events that mean failure. `response.incomplete` is an answer, only a short one. */
-export function isFailure(type: string): boolean {
-  return type === "response.failed" || type === "response.cancelled" || type === "error";
-}
+const HOSTED_CALL = /^response\.([a-z_]+_call)[._]/;

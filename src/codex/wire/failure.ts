@@ -4,7 +4,8 @@ import { AUTHORIZATION_HEADER, clientHeaders, upstreamRequestId } from "./header
 import { limitsFromHeaders } from "../plan-limits.ts";
 import type { CodexEvent } from "./schema.ts";
 import { responseOf } from "./lenient.ts";
-import { isFailure, type WireEvent } from "./event.ts";
+import type { WireEvent } from "./event.ts";
+import { isFailure } from "./event-types.ts";
 
 /** What upstream said went wrong, wherever it said it. */
 interface Detail {

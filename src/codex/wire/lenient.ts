@@ -1,5 +1,6 @@
 import type { CodexEvent, OutputItem, ResponseObject } from "./schema.ts";
 import type { WireEvent } from "./event.ts";
+import { carriedBy } from "./event-types.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 
 /*
@@ -7,15 +8,7 @@ import { isObject, type JsonObject } from "../../lib/json.ts";
  * event of a surprising shape from ending a reply.
  */
 
-/** Events that mean nothing without this object. */
-const CARRIES: Readonly<Record<string, "item" | "part" | "annotation">> = {
-  "response.output_item.added": "item",
-  "response.output_item.done": "item",
-  "response.content_part.done": "part",
-  "response.output_text.annotation.added": "annotation",
-};
-
-/** The event, or undefined when its JSON is broken or it lacks what it is about. A lost delta is mended by its `done`. */
+/** The event, or undefined when its JSON is broken or it lacks what it is about. Its `done` event says again what a lost delta said. */
 export function readEvent(wire: WireEvent): CodexEvent | undefined {
   let event: CodexEvent;
   try {
@@ -23,7 +16,7 @@ export function readEvent(wire: WireEvent): CodexEvent | undefined {
   } catch {
     return undefined;
   }
-  const carried = CARRIES[event.type];
+  const carried = carriedBy(event.type);
   return carried === undefined || isObject((event as JsonObject)[carried]) ? event : undefined;
 }
 

@@ -3,11 +3,11 @@ import { AnswerBody } from "../answer-reply.ts";
 import type { Context } from "../protocol.ts";
 import { toChatUsage } from "../usage.ts";
 import type { ChatDelta, ChatEnd, ImageDelta, ToolCallDelta, UrlCitation } from "./delta.ts";
-import { chatReader, type ChatSink } from "./reply.ts";
+import { chatReader, type ChatEvent } from "./reply.ts";
 import type { ChatRequest } from "./schema.ts";
 
 /** A whole answer: the fold of the very deltas that a stream would have sent. */
-export class ChatBody extends AnswerBody implements ChatSink {
+export class ChatBody extends AnswerBody {
   protected readonly reader: AnswerReader;
   readonly #model: string;
   #id = "";
@@ -26,7 +26,7 @@ export class ChatBody extends AnswerBody implements ChatSink {
   constructor(request: ChatRequest, context: Context) {
     super();
     this.#model = request.model;
-    this.reader = chatReader(request, context, this);
+    this.reader = chatReader(request, context, (event) => this.#event(event));
   }
 
   protected body(): unknown {
@@ -43,12 +43,21 @@ export class ChatBody extends AnswerBody implements ChatSink {
     };
   }
 
-  begin(id: string, created: number): void {
-    this.#id = id;
-    this.#created = created;
+  #event(event: ChatEvent): void {
+    switch (event.type) {
+      case "start":
+        this.#id = event.id;
+        this.#created = event.created;
+        break;
+      case "delta":
+        this.#add(event.delta);
+        break;
+      case "end":
+        this.#end = event;
+    }
   }
 
-  delta(delta: ChatDelta): void {
+  #add(delta: ChatDelta): void {
     if (typeof delta.content === "string" && delta.content !== "") {
       this.#content += delta.content;
       this.#hasContent = true;
@@ -66,10 +75,6 @@ export class ChatBody extends AnswerBody implements ChatSink {
         arguments: (this.#functionCall?.arguments ?? "") + text,
       };
     }
-  }
-
-  end(end: ChatEnd): void {
-    this.#end = end;
   }
 
   #call(delta: ToolCallDelta): void {

@@ -1,7 +1,5 @@
 import { AnswerReader } from "../../codex/output/answer.ts";
-import type { AnswerCall } from "../../codex/output/calls.ts";
-import type { AnswerPart } from "../../codex/output/parts.ts";
-import type { AnswerEnd, AnswerSink } from "../../codex/output/answer-sink.ts";
+import type { AnswerEnd, AnswerEvent, AnswerPart } from "../../codex/output/events.ts";
 import { ReasoningText } from "../../codex/output/reasoning-text.ts";
 import type { Annotation, OutputItem, ResponseObject } from "../../codex/wire/schema.ts";
 import type { Context, ReasoningMode } from "../protocol.ts";
@@ -13,44 +11,41 @@ import type { ChatRequest } from "./schema.ts";
 import { ToolCalls } from "./tool-calls.ts";
 import { renamedTools, usesLegacyFunctions } from "./tools.ts";
 
-/** Where the deltas of an answer go: into frames, or folded into one body. */
-export interface ChatSink {
+/** A chat answer as it comes: streamed as chunks, or folded into one body. */
+export type ChatEvent =
   /** First of all, once: whose answer this is. */
-  begin(id: string, created: number): void;
-  delta(delta: ChatDelta): void;
-  end(end: ChatEnd): void;
-}
+  | { readonly type: "start"; readonly id: string; readonly created: number }
+  | { readonly type: "delta"; readonly delta: ChatDelta }
+  | ({ readonly type: "end" } & ChatEnd);
 
-/** A reader of upstream events whose answer arrives at `sink` as the deltas of one chat answer. */
-export function chatReader(request: ChatRequest, context: Context, sink: ChatSink): AnswerReader {
-  const isJson = wantsJson(request);
+/** A reader of upstream events whose answer arrives as the events of one chat answer. */
+export function chatReader(request: ChatRequest, context: Context, emit: (event: ChatEvent) => void): AnswerReader {
   const { memory, now } = context;
-  const reply = new ChatReply(request, context, isJson, sink);
-  return new AnswerReader({ stopSequences: stopSequences(request), isJson, memory, now }, reply);
+  const reply = new ChatReply(request, context, wantsJson(request), emit);
+  return new AnswerReader({ stopSequences: stopSequences(request), memory, now }, (event) => reply.onEvent(event));
 }
 
-class ChatReply implements AnswerSink {
-  readonly #sink: ChatSink;
+class ChatReply {
+  readonly #emit: (event: ChatEvent) => void;
   readonly #context: Context;
   readonly #isJson: boolean;
   readonly #mode: ReasoningMode;
   readonly #calls: ToolCalls;
   readonly #reasoning = new ReasoningText();
-  readonly #citations = new Set<string>();
-  readonly #images = new Set<number>();
   /** Where in the content each part begins. */
   readonly #starts = new Map<AnswerPart, number>();
   /** Of the content so far. */
   #length = 0;
+  #images = 0;
   #hasBegun = false;
   /** The item that text was last sent of, and what sets the next one apart. */
-  #textSlot = -1;
+  #textItem = -1;
   #separator = "";
   /** A `<think>` is open. */
   #isThinking = false;
 
-  constructor(request: ChatRequest, context: Context, isJson: boolean, sink: ChatSink) {
-    this.#sink = sink;
+  constructor(request: ChatRequest, context: Context, isJson: boolean, emit: (event: ChatEvent) => void) {
+    this.#emit = emit;
     this.#context = context;
     this.#isJson = isJson;
     // Tags in front of JSON would keep it from being parsed.
@@ -58,54 +53,71 @@ class ChatReply implements AnswerSink {
     this.#calls = new ToolCalls(renamedTools(request), usesLegacyFunctions(request));
   }
 
-  begin(response: ResponseObject): void {
-    const id = response.id?.replace(/^resp_/, "") ?? this.#context.id;
-    const seconds = typeof response.created_at === "number" ? response.created_at : this.#context.now / 1000;
-    this.#sink.begin(`chatcmpl-${id}`, Math.floor(seconds));
+  onEvent(event: AnswerEvent): void {
+    switch (event.type) {
+      case "answerStart":
+        this.#start(event.response);
+        break;
+      case "textStart":
+        this.#startText(event.part);
+        break;
+      case "textDelta":
+        this.#text(event.text);
+        break;
+      case "refusalDelta":
+        this.#endThinking();
+        this.#delta({ refusal: event.text });
+        break;
+      case "annotation":
+        this.#citation(event.annotation, event.part);
+        break;
+      case "reasoningDelta":
+        if (this.#mode !== "none") this.#think(this.#reasoning.push(event.part, event.text));
+        break;
+      case "reasoningEnd":
+        this.#think(this.#reasoning.flush());
+        break;
+      case "toolCallStart":
+        this.#other(this.#calls.first(event.call));
+        break;
+      case "toolCallDelta":
+        this.#other(this.#calls.more(event.call, event.text));
+        break;
+      case "hostedToolEnd":
+        this.#image(event.item);
+        break;
+      case "finish":
+        this.#finish(event);
+        break;
+      case "toolCallEnd":
+      case "encryptedReasoning":
+    }
   }
 
-  turn(part: AnswerPart): void {
+  #start(response: ResponseObject): void {
+    const id = response.id?.replace(/^resp_/, "") ?? this.#context.id;
+    const seconds = typeof response.created_at === "number" ? response.created_at : this.#context.now / 1000;
+    this.#emit({ type: "start", id: `chatcmpl-${id}`, created: Math.floor(seconds) });
+  }
+
+  #startText(part: AnswerPart): void {
     this.#endThinking();
     this.#role("");
-    if (this.#textSlot >= 0 && this.#textSlot !== part.slot && !this.#isJson) this.#separator = "\n\n";
-    this.#textSlot = part.slot;
+    if (this.#textItem >= 0 && this.#textItem !== part.index && !this.#isJson) this.#separator = "\n\n";
+    this.#textItem = part.index;
     if (!this.#starts.has(part)) this.#starts.set(part, this.#length + this.#separator.length);
   }
 
-  text(text: string): void {
+  #text(text: string): void {
     this.#endThinking();
     this.#content(this.#separator + text);
     this.#separator = "";
   }
 
-  refusal(refusal: string): void {
-    this.#endThinking();
-    this.#sink.delta({ refusal });
-  }
-
-  thought(text: string, part: AnswerPart): void {
-    if (this.#mode !== "none") this.#think(this.#reasoning.push(part, text));
-  }
-
-  thoughtEnd(): void {
-    this.#think(this.#reasoning.flush());
-  }
-
-  call(call: AnswerCall): void {
-    this.#other(this.#calls.first(call));
-  }
-
-  callDelta(call: AnswerCall, text: string): void {
-    this.#other(this.#calls.more(call, text));
-  }
-
   /** Upstream counts from the beginning of a part, and this API from that of the whole content. */
-  citation(annotation: Annotation, part: AnswerPart): void {
+  #citation(annotation: Annotation, part: AnswerPart): void {
     const { type, url, title, start_index: from, end_index: to } = annotation;
     if (type !== "url_citation" || !url) return;
-    const key = JSON.stringify([part.slot, part.position, from, to, url, title]);
-    if (this.#citations.has(key)) return;
-    this.#citations.add(key);
     const start = this.#starts.get(part) ?? 0;
     const citation = {
       start_index: typeof from === "number" ? start + from : 0,
@@ -114,29 +126,27 @@ class ChatReply implements AnswerSink {
       title: title || url,
     };
     this.#role("");
-    this.#sink.delta({ annotations: [{ type: "url_citation", url_citation: citation }] });
+    this.#delta({ annotations: [{ type: "url_citation", url_citation: citation }] });
   }
 
-  /** Only images have a place in a chat answer. */
-  hosted(item: OutputItem, slot: number): void {
-    if (item.type !== "image_generation_call" || !item.result || this.#images.has(slot)) return;
+  /** Of what hosted tools make only images have a place in a chat answer. */
+  #image(item: OutputItem): void {
+    if (item.type !== "image_generation_call" || !item.result) return;
     const url = `data:image/${item.output_format ?? "png"};base64,${item.result}`;
-    this.#other({ images: [{ index: this.#images.size, type: "image_url", image_url: { url } }] });
-    this.#images.add(slot);
+    this.#other({ images: [{ index: this.#images, type: "image_url", image_url: { url } }] });
+    this.#images += 1;
   }
 
-  end(end: AnswerEnd): void {
+  #finish(end: AnswerEnd): void {
     this.#endThinking();
     this.#role("");
-    this.#sink.end({
+    this.#emit({
+      type: "end",
       finishReason: this.#finishReason(end),
       usage: end.stopSequence === undefined ? toChatUsage(end.usage) : undefined,
       serviceTier: end.serviceTier,
     });
   }
-
-  callEnd(): void {}
-  sealed(): void {}
 
   #finishReason({ reason, stopSequence }: AnswerEnd): FinishReason {
     if (reason !== "stop" || stopSequence !== undefined || !this.#calls.any) return reason;
@@ -147,7 +157,7 @@ class ChatReply implements AnswerSink {
   #role(content: "" | null): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
-    this.#sink.delta({ role: "assistant", content });
+    this.#delta({ role: "assistant", content });
   }
 
   #think(text: string): void {
@@ -155,13 +165,13 @@ class ChatReply implements AnswerSink {
     this.#role(this.#mode === "think-tags" ? "" : null);
     switch (this.#mode) {
       case "both":
-        this.#sink.delta({ reasoning_content: text, reasoning: text });
+        this.#delta({ reasoning_content: text, reasoning: text });
         break;
       case "reasoning_content":
-        this.#sink.delta({ reasoning_content: text });
+        this.#delta({ reasoning_content: text });
         break;
       case "reasoning":
-        this.#sink.delta({ reasoning: text });
+        this.#delta({ reasoning: text });
         break;
       case "think-tags":
         this.#content(this.#isThinking ? text : `<think>${text.replace(/^\n\n/, "")}`);
@@ -179,13 +189,17 @@ class ChatReply implements AnswerSink {
 
   #content(content: string): void {
     this.#length += content.length;
-    this.#sink.delta({ content });
+    this.#delta({ content });
+  }
+
+  #delta(delta: ChatDelta): void {
+    this.#emit({ type: "delta", delta });
   }
 
   #other(delta: ChatDelta | undefined): void {
     if (!delta) return;
     this.#endThinking();
     this.#role(null);
-    this.#sink.delta(delta);
+    this.#delta(delta);
   }
 }

@@ -5,11 +5,11 @@ import { AnswerStream } from "../answer-reply.ts";
 import { DONE } from "../openai-frames.ts";
 import type { Context, Send } from "../protocol.ts";
 import type { ChatDelta, ChatEnd } from "./delta.ts";
-import { chatReader, type ChatSink } from "./reply.ts";
+import { chatReader, type ChatEvent } from "./reply.ts";
 import type { ChatRequest } from "./schema.ts";
 
 /** A streamed answer: each delta as one chat.completion.chunk. */
-export class ChatStream extends AnswerStream implements ChatSink {
+export class ChatStream extends AnswerStream {
   protected readonly reader: AnswerReader;
   readonly #model: string;
   readonly #includesUsage: boolean;
@@ -20,7 +20,7 @@ export class ChatStream extends AnswerStream implements ChatSink {
     super(send);
     this.#model = request.model;
     this.#includesUsage = request.stream_options?.include_usage === true;
-    this.reader = chatReader(request, context, this);
+    this.reader = chatReader(request, context, (event) => this.#event(event));
   }
 
   protected fail(error: RelayError): void {
@@ -28,16 +28,25 @@ export class ChatStream extends AnswerStream implements ChatSink {
     this.send(DONE);
   }
 
-  begin(id: string, created: number): void {
+  #event(event: ChatEvent): void {
+    switch (event.type) {
+      case "start":
+        this.#start(event.id, event.created);
+        break;
+      case "delta":
+        this.#chunk(event.delta, "null");
+        break;
+      case "end":
+        this.#end(event);
+    }
+  }
+
+  #start(id: string, created: number): void {
     const envelope = { id, object: "chat.completion.chunk", created, model: this.#model };
     this.#head = JSON.stringify(envelope).slice(0, -1);
   }
 
-  delta(delta: ChatDelta): void {
-    this.#chunk(delta, "null");
-  }
-
-  end(end: ChatEnd): void {
+  #end(end: ChatEnd): void {
     this.#chunk({}, JSON.stringify(end.finishReason), end.serviceTier);
     if (this.#includesUsage && end.usage) {
       this.send({ data: `${this.#head},"choices":[],"usage":${JSON.stringify(end.usage)}}` });

@@ -1,4 +1,4 @@
-import type { AnswerCall } from "../../codex/output/calls.ts";
+import type { AnswerCall } from "../../codex/output/events.ts";
 import type { ChatDelta } from "./delta.ts";
 
 /** The calls of one answer as deltas. */

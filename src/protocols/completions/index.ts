@@ -1,6 +1,6 @@
 import type { AnswerReader } from "../../codex/output/answer.ts";
-import type { AnswerEnd } from "../../codex/output/answer-sink.ts";
-import { plainReader, type PlainSink } from "../../codex/output/plain-answer.ts";
+import type { AnswerEnd } from "../../codex/output/events.ts";
+import { plainReader, type PlainEvent } from "../../codex/output/plain-answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { openaiError } from "../../lib/openai-error.ts";
 import { AnswerBody, AnswerStream } from "../answer-reply.ts";
@@ -25,11 +25,21 @@ export const completions: Protocol = {
   toError: openaiError,
 };
 
-function readerOf(request: CompletionRequest, { memory, now }: Context, sink: PlainSink): AnswerReader {
-  return plainReader({ stopSequences: stopSequences(request), isJson: false, memory, now }, sink);
+/** A reader of an answer's text and its end: reasoning and calls have no place here. */
+function readerOf(
+  request: CompletionRequest,
+  { memory, now }: Context,
+  onText: (text: string) => void,
+  onEnd: (end: AnswerEnd) => void,
+): AnswerReader {
+  const onEvent = (event: PlainEvent) => {
+    if (event.type === "text") onText(event.text);
+    else if (event.type === "finish") onEnd(event);
+  };
+  return plainReader({ stopSequences: stopSequences(request), isJson: false, memory, now }, onEvent);
 }
 
-class CompletionStream extends AnswerStream implements PlainSink {
+class CompletionStream extends AnswerStream {
   protected readonly reader: AnswerReader;
   readonly #envelope: object;
   readonly #includesUsage: boolean;
@@ -38,23 +48,16 @@ class CompletionStream extends AnswerStream implements PlainSink {
     super(send);
     this.#envelope = envelopeOf(request, context);
     this.#includesUsage = request.stream_options?.include_usage === true;
-    this.reader = readerOf(request, context, this);
+    const onText = (text: string) => this.#chunk([choiceOf(text, null)], null);
+    this.reader = readerOf(request, context, onText, (end) => this.#end(end));
   }
 
-  text(text: string): void {
-    this.#chunk([choiceOf(text, null)], null);
-  }
-
-  end({ reason, stopSequence, usage }: AnswerEnd): void {
+  #end({ reason, stopSequence, usage }: AnswerEnd): void {
     this.#chunk([choiceOf("", reason)], null);
     // What an answer cost that the relay cut itself nobody knows: no usage is better than a wrong one.
     if (this.#includesUsage && stopSequence === undefined) this.#chunk([], toChatUsage(usage));
     this.send(DONE);
   }
-
-  // Thoughts and calls have no place here.
-  thought(): void {}
-  call(): void {}
 
   protected fail(error: RelayError): void {
     this.send({ data: openaiError(error) });
@@ -66,7 +69,7 @@ class CompletionStream extends AnswerStream implements PlainSink {
   }
 }
 
-class CompletionBody extends AnswerBody implements PlainSink {
+class CompletionBody extends AnswerBody {
   protected readonly reader: AnswerReader;
   readonly #envelope: object;
   #text = "";
@@ -75,19 +78,9 @@ class CompletionBody extends AnswerBody implements PlainSink {
   constructor(request: CompletionRequest, context: Context) {
     super();
     this.#envelope = envelopeOf(request, context);
-    this.reader = readerOf(request, context, this);
+    const onText = (text: string) => (this.#text += text);
+    this.reader = readerOf(request, context, onText, (end) => (this.#end = end));
   }
-
-  text(text: string): void {
-    this.#text += text;
-  }
-
-  end(end: AnswerEnd): void {
-    this.#end = end;
-  }
-
-  thought(): void {}
-  call(): void {}
 
   protected body(): unknown {
     const choices = [choiceOf(this.#text, this.#end?.reason ?? "stop")];

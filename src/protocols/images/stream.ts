@@ -1,6 +1,7 @@
-import { foldQuietly, ResponseAssembler } from "../../codex/output/assemble.ts";
+import { ResponseAssembler } from "../../codex/output/assemble.ts";
 import { failureOf, truncated } from "../../codex/wire/failure.ts";
-import { isTerminal, type WireEvent } from "../../codex/wire/event.ts";
+import type { WireEvent } from "../../codex/wire/event.ts";
+import { isTerminal } from "../../codex/wire/event-types.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { ClientStream, Context, Send } from "../protocol.ts";
@@ -31,7 +32,7 @@ export class ImageStream implements ClientStream {
     const failure = failureOf(wire, this.#now);
     if (failure) throw failure;
     if (wire.type === "response.image_generation_call.partial_image") return this.#partial(wire);
-    foldQuietly(this.#accumulator, wire);
+    this.#accumulator.onEvent(wire);
     if (isTerminal(wire.type)) this.#completed();
   }
 

@@ -38,13 +38,11 @@ export type BlockDelta =
   | { type: "signature_delta"; signature: string }
   | { type: "input_json_delta"; partial_json: string };
 
-/** Where blocks go, one after the other. */
-export interface BlockSink {
-  open(block: StartedBlock): void;
-  /** More of the block that was opened last. */
-  delta(delta: BlockDelta): void;
-  close(): void;
-}
+/** What happens to the blocks of a message, one after the other, as this API streams it. */
+export type BlockEvent =
+  | { readonly type: "content_block_start"; readonly index: number; readonly content_block: StartedBlock }
+  | { readonly type: "content_block_delta"; readonly index: number; readonly delta: BlockDelta }
+  | { readonly type: "content_block_stop"; readonly index: number };
 
 /** A block on its way to the client. */
 export interface Block {
@@ -62,12 +60,14 @@ export interface Block {
  * whatever comes next; a tool's input cannot be cut in two, so what comes during it waits.
  */
 export class BlockQueue {
-  readonly #sink: BlockSink;
+  readonly #emit: (event: BlockEvent) => void;
+  /** Of the block that was opened last. */
+  #index = -1;
   #current: Block | undefined;
   readonly #next: Block[] = [];
 
-  constructor(sink: BlockSink) {
-    this.#sink = sink;
+  constructor(emit: (event: BlockEvent) => void) {
+    this.#emit = emit;
   }
 
   open(start: StartedBlock): Block {
@@ -79,7 +79,7 @@ export class BlockQueue {
   }
 
   delta(block: Block, delta: BlockDelta): void {
-    if (block === this.#current) this.#sink.delta(delta);
+    if (block === this.#current) this.#more(delta);
     else if (!block.isClosed) block.waiting.push(delta);
   }
 
@@ -101,8 +101,9 @@ export class BlockQueue {
       const block = this.#next.shift();
       if (!block) return;
       this.#current = block;
-      this.#sink.open(block.start);
-      for (const delta of block.waiting) this.#sink.delta(delta);
+      this.#index += 1;
+      this.#emit({ type: "content_block_start", index: this.#index, content_block: block.start });
+      for (const delta of block.waiting) this.#more(delta);
       const givesWay = block.start.type !== "tool_use" && this.#next.length > 0;
       if (block.isEnded || givesWay) this.#close(block);
     }
@@ -111,6 +112,10 @@ export class BlockQueue {
   #close(block: Block): void {
     this.#current = undefined;
     block.isClosed = true;
-    this.#sink.close();
+    this.#emit({ type: "content_block_stop", index: this.#index });
+  }
+
+  #more(delta: BlockDelta): void {
+    this.#emit({ type: "content_block_delta", index: this.#index, delta });
   }
 }

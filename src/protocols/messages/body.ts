@@ -4,11 +4,11 @@ import { AnswerBody } from "../answer-reply.ts";
 import type { Context } from "../protocol.ts";
 import type { BlockDelta, StartedBlock } from "./blocks.ts";
 import { messageOf } from "./message.ts";
-import { messageReader, type MessageEnd, type MessageSink } from "./reply.ts";
+import { messageReader, type MessageEnd, type MessageEvent } from "./reply.ts";
 import type { MessagesRequest } from "./schema.ts";
 
 /** A whole message: the fold of the very pieces that a stream would have sent. */
-export class MessageBody extends AnswerBody implements MessageSink {
+export class MessageBody extends AnswerBody {
   protected readonly reader: AnswerReader;
   readonly #model: string;
   readonly #content: StartedBlock[] = [];
@@ -20,23 +20,34 @@ export class MessageBody extends AnswerBody implements MessageSink {
   constructor(request: MessagesRequest, context: Context) {
     super();
     this.#model = request.model;
-    this.reader = messageReader(request, context, this);
+    this.reader = messageReader(request, context, (event) => this.#event(event));
   }
 
   protected body(): unknown {
     return messageOf(this.#id, this.#model, this.#content, this.#end);
   }
 
-  begin(id: string): void {
-    this.#id = id;
+  #event(event: MessageEvent): void {
+    switch (event.type) {
+      case "start":
+        this.#id = event.id;
+        break;
+      case "content_block_start":
+        this.#json = "";
+        this.#content.push({ ...event.content_block });
+        break;
+      case "content_block_delta":
+        this.#grow(event.delta);
+        break;
+      case "content_block_stop":
+        this.#close();
+        break;
+      case "end":
+        this.#end = event.end;
+    }
   }
 
-  open(block: StartedBlock): void {
-    this.#json = "";
-    this.#content.push({ ...block });
-  }
-
-  delta(delta: BlockDelta): void {
+  #grow(delta: BlockDelta): void {
     const block = this.#content.at(-1);
     switch (delta.type) {
       case "text_delta":
@@ -58,13 +69,9 @@ export class MessageBody extends AnswerBody implements MessageSink {
     }
   }
 
-  close(): void {
+  #close(): void {
     const block = this.#content.at(-1);
     if (block?.type === "tool_use" || block?.type === "server_tool_use") block.input = inputOf(this.#json);
-  }
-
-  end(end: MessageEnd): void {
-    this.#end = end;
   }
 }
 

@@ -1,11 +1,8 @@
 import { AnswerReader } from "../../codex/output/answer.ts";
-import type { AnswerCall } from "../../codex/output/calls.ts";
-import type { AnswerPart } from "../../codex/output/parts.ts";
-import type { AnswerEnd, AnswerSink } from "../../codex/output/answer-sink.ts";
-import type { Annotation, OutputItem, ResponseObject } from "../../codex/wire/schema.ts";
+import type { AnswerCall, AnswerEnd, AnswerEvent, AnswerPart } from "../../codex/output/events.ts";
+import type { Annotation, OutputItem } from "../../codex/wire/schema.ts";
 import type { Context } from "../protocol.ts";
-import { BlockQueue, DIRECT, type Block, type BlockSink } from "./blocks.ts";
-import { textFormatOf } from "./format.ts";
+import { BlockQueue, DIRECT, type Block, type BlockEvent } from "./blocks.ts";
 import { stopSequences } from "./request.ts";
 import type { MessagesRequest } from "./schema.ts";
 import { citationOf, searchOf } from "./search.ts";
@@ -25,107 +22,122 @@ export interface MessageEnd {
   readonly serviceTier: string | undefined;
 }
 
-/** Where the blocks of a message go: into frames, or folded into one body. */
-export interface MessageSink extends BlockSink {
+/** A message as it comes: streamed, or folded into one body. */
+export type MessageEvent =
   /** First of all, once: whose message this is. */
-  begin(id: string): void;
-  end(end: MessageEnd): void;
-}
+  { readonly type: "start"; readonly id: string } | BlockEvent | { readonly type: "end"; readonly end: MessageEnd };
 
-/** A reader of upstream events whose answer arrives at `sink` as the blocks of one message. */
-export function messageReader(request: MessagesRequest, context: Context, sink: MessageSink): AnswerReader {
+/** A reader of upstream events whose answer arrives as the events of one message. */
+export function messageReader(
+  request: MessagesRequest,
+  context: Context,
+  emit: (event: MessageEvent) => void,
+): AnswerReader {
   const { memory, now } = context;
-  const isJson = textFormatOf(request) !== undefined;
-  const reply = new MessageReply(request, context, sink);
-  return new AnswerReader({ stopSequences: stopSequences(request), isJson, memory, now }, reply);
+  const reply = new MessageReply(request, context, emit);
+  return new AnswerReader({ stopSequences: stopSequences(request), memory, now }, (event) => reply.onEvent(event));
 }
 
-class MessageReply implements AnswerSink {
-  readonly #sink: MessageSink;
+class MessageReply {
+  readonly #emit: (event: MessageEvent) => void;
   readonly #context: Context;
   readonly #originalNames: ReadonlyMap<string, string>;
   readonly #queue: BlockQueue;
   readonly #thoughts: Thoughts;
   readonly #calls = new Map<AnswerCall, Block>();
-  readonly #citations = new Set<string>();
-  readonly #searches = new Set<number>();
+  #searches = 0;
   #hasRefused = false;
   /** The part that text belongs to, and its block. */
   #textPart: AnswerPart | undefined;
   #textBlock: Block | undefined;
 
-  constructor(request: MessagesRequest, context: Context, sink: MessageSink) {
-    this.#sink = sink;
+  constructor(request: MessagesRequest, context: Context, emit: (event: MessageEvent) => void) {
+    this.#emit = emit;
     this.#context = context;
     this.#originalNames = renamedTools(request);
-    this.#queue = new BlockQueue(sink);
+    this.#queue = new BlockQueue(emit);
     const view = thinkingView(request);
     this.#thoughts = new Thoughts(view === "summary" && context.reasoning === "none" ? "sealed" : view, this.#queue);
   }
 
-  begin(response: ResponseObject): void {
-    this.#sink.begin(`msg_${response.id?.replace(/^resp_/, "") ?? this.#context.id}`);
+  onEvent(event: AnswerEvent): void {
+    switch (event.type) {
+      case "answerStart":
+        this.#emit({ type: "start", id: `msg_${event.response.id?.replace(/^resp_/, "") ?? this.#context.id}` });
+        break;
+      case "textStart":
+        // Each part of a message has a block of its own.
+        this.#textPart = event.part;
+        this.#textBlock = undefined;
+        break;
+      case "textDelta":
+        this.#text(event.text);
+        break;
+      case "refusalDelta":
+        this.#hasRefused = true;
+        this.#text(event.text);
+        break;
+      case "annotation":
+        this.#citation(event.annotation, event.part);
+        break;
+      case "reasoningDelta":
+        this.#thoughts.push(event.part, event.text);
+        break;
+      case "reasoningEnd":
+        this.#thoughts.flush(event.part.index);
+        break;
+      case "encryptedReasoning":
+        this.#thoughts.seal(event.index, event.content);
+        break;
+      case "toolCallStart":
+        this.#callStart(event.call);
+        break;
+      case "toolCallDelta":
+        this.#callDelta(event.call, event.text);
+        break;
+      case "toolCallEnd":
+        this.#callEnd(event.call);
+        break;
+      case "hostedToolEnd":
+        this.#search(event.item, event.index);
+        break;
+      case "finish":
+        this.#finish(event);
+    }
   }
 
-  /** Each part of a message has a block of its own. */
-  turn(part: AnswerPart): void {
-    this.#textPart = part;
-    this.#textBlock = undefined;
-  }
-
-  text(text: string): void {
+  #text(text: string): void {
     this.#queue.delta(this.#openText(), { type: "text_delta", text });
   }
 
-  refusal(text: string): void {
-    this.#hasRefused = true;
-    this.text(text);
-  }
-
-  thought(text: string, part: AnswerPart): void {
-    this.#thoughts.push(part, text);
-  }
-
-  thoughtEnd(part: AnswerPart): void {
-    this.#thoughts.flush(part.slot);
-  }
-
-  sealed(encrypted: string, slot: number): void {
-    this.#thoughts.seal(slot, encrypted);
-  }
-
-  call(call: AnswerCall): void {
+  #callStart(call: AnswerCall): void {
     const name = this.#originalNames.get(call.name) ?? call.name;
     const use = { type: "tool_use", id: toToolUseId(call.id), name, input: {}, caller: DIRECT } as const;
     this.#calls.set(call, this.#queue.open(use));
   }
 
-  callDelta(call: AnswerCall, text: string): void {
+  #callDelta(call: AnswerCall, text: string): void {
     const block = this.#calls.get(call);
     if (block) this.#queue.delta(block, { type: "input_json_delta", partial_json: text });
   }
 
-  callEnd(call: AnswerCall): void {
+  #callEnd(call: AnswerCall): void {
     const block = this.#calls.get(call);
     if (block) this.#queue.end(block);
   }
 
   /** A citation belongs to the text that it came with; once that block is over there is no place for it. */
-  citation(annotation: Annotation, part: AnswerPart): void {
+  #citation(annotation: Annotation, part: AnswerPart): void {
     const citation = citationOf(annotation);
     if (!citation || this.#textPart !== part || this.#textBlock?.isClosed) return;
-    const mark = JSON.stringify([part.slot, part.position, annotation.start_index, annotation.end_index, citation]);
-    if (this.#citations.has(mark)) return;
-    this.#citations.add(mark);
     this.#queue.delta(this.#openText(), { type: "citations_delta", citation });
   }
 
   /** Only searches can have been asked for in this dialect. */
-  hosted(item: OutputItem, slot: number): void {
-    if (item.type !== "web_search_call" || this.#searches.has(slot)) return;
-    const search = searchOf(item, slot);
+  #search(item: OutputItem, index: number): void {
+    const search = item.type === "web_search_call" ? searchOf(item, index) : undefined;
     if (!search) return;
-    this.#searches.add(slot);
+    this.#searches += 1;
     const { id, query, results } = search;
     const use = this.#queue.open({ type: "server_tool_use", id, name: "web_search", input: {}, caller: DIRECT });
     this.#queue.delta(use, { type: "input_json_delta", partial_json: JSON.stringify({ query }) });
@@ -135,14 +147,12 @@ class MessageReply implements AnswerSink {
     );
   }
 
-  end(end: AnswerEnd): void {
+  #finish(end: AnswerEnd): void {
     this.#queue.finish();
-    this.#sink.end({
-      stopReason: this.#stopReason(end),
-      stopSequence: end.stopSequence ?? null,
-      usage: toMessagesUsage(end.usage, this.#searches.size),
-      serviceTier: end.serviceTier,
-    });
+    const stopReason = this.#stopReason(end);
+    const usage = toMessagesUsage(end.usage, this.#searches);
+    const { stopSequence = null, serviceTier } = end;
+    this.#emit({ type: "end", end: { stopReason, stopSequence, usage, serviceTier } });
   }
 
   #openText(): Block {

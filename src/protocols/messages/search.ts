@@ -11,13 +11,13 @@ export interface Search {
 }
 
 /** Undefined for steps that are no search, such as opening a page: this API has nothing to show them with. */
-export function searchOf(item: OutputItem, slot: number): Search | undefined {
+export function searchOf(item: OutputItem, index: number): Search | undefined {
   const action = item["action"];
   if (!isObject(action) || action["type"] !== "search") return undefined;
   const queries = Array.isArray(action["queries"]) ? (action["queries"] as unknown[]) : [];
   const name = (item.id ?? "").replace(/^ws_/, "").replace(/[^A-Za-z0-9_-]/g, "_");
   return {
-    id: `srvtoolu_${name === "" ? String(slot) : name}`,
+    id: `srvtoolu_${name === "" ? String(index) : name}`,
     query: nonEmptyString(action["query"]) ?? nonEmptyString(queries[0]),
     results: objectsOf(action["sources"] as JsonObject[] | undefined).flatMap(resultOf),
   };

@@ -1,4 +1,4 @@
-import type { AnswerPart } from "../../codex/output/parts.ts";
+import type { AnswerPart } from "../../codex/output/events.ts";
 import { ReasoningText } from "../../codex/output/reasoning-text.ts";
 import type { Block, BlockQueue } from "./blocks.ts";
 import { seal, type ThinkingView } from "./thinking.ts";
@@ -13,7 +13,8 @@ interface Thought {
 export class Thoughts {
   readonly #view: ThinkingView;
   readonly #queue: BlockQueue;
-  readonly #bySlot = new Map<number, Thought>();
+  /** By the item's index. */
+  readonly #byItem = new Map<number, Thought>();
 
   constructor(view: ThinkingView, queue: BlockQueue) {
     this.#view = view;
@@ -23,20 +24,20 @@ export class Thoughts {
   /** More of what the model thinks. */
   push(part: AnswerPart, text: string): void {
     if (this.#view !== "summary") return;
-    const thought = this.#of(part.slot);
+    const thought = this.#of(part.index);
     this.#show(thought, thought.text.push(part, text));
   }
 
   /** A part is over. */
-  flush(slot: number): void {
-    const thought = this.#bySlot.get(slot);
+  flush(item: number): void {
+    const thought = this.#byItem.get(item);
     if (thought) this.#show(thought, thought.text.flush());
   }
 
   /** The item is over; without text its encrypted form travels alone. */
-  seal(slot: number, encrypted: string): void {
+  seal(item: number, encrypted: string): void {
     if (this.#view === "none") return;
-    const thought = this.#of(slot);
+    const thought = this.#of(item);
     if (thought.isSealed) return;
     thought.isSealed = true;
     const signature = seal(encrypted);
@@ -49,11 +50,11 @@ export class Thoughts {
     this.#queue.end(thought.block);
   }
 
-  #of(slot: number): Thought {
-    const known = this.#bySlot.get(slot);
+  #of(item: number): Thought {
+    const known = this.#byItem.get(item);
     if (known) return known;
     const thought: Thought = { text: new ReasoningText(), block: undefined, isSealed: false };
-    this.#bySlot.set(slot, thought);
+    this.#byItem.set(item, thought);
     return thought;
   }
 

@@ -1,6 +1,6 @@
 import type { AnswerReader } from "../../codex/output/answer.ts";
-import type { AnswerEnd } from "../../codex/output/answer-sink.ts";
-import { plainReader, type PlainCall, type PlainSink } from "../../codex/output/plain-answer.ts";
+import type { AnswerEnd } from "../../codex/output/events.ts";
+import { plainReader, type PlainCall, type PlainEvent } from "../../codex/output/plain-answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { AnswerBody, AnswerStream } from "../answer-reply.ts";
@@ -50,13 +50,13 @@ class Answer {
   #calls = 0;
   #firstAtMs: number | undefined;
 
-  constructor(request: OllamaRequest, context: Context, shape: Shape, sink: PlainSink) {
+  constructor(request: OllamaRequest, context: Context, shape: Shape, emit: (event: PlainEvent) => void) {
     this.#request = request;
     this.#context = context;
     this.#names = shape.renamedTools(request);
     const { memory, now } = context;
     const isJson = formatOf(request.format) !== undefined;
-    this.reader = plainReader({ stopSequences: stopSequences(request), isJson, memory, now }, sink);
+    this.reader = plainReader({ stopSequences: stopSequences(request), isJson, memory, now }, emit);
   }
 
   get isThinkingShown(): boolean {
@@ -101,7 +101,7 @@ function nanoseconds(ms: number): number {
 }
 
 /** One JSON object a line. */
-export class OllamaStream extends AnswerStream implements PlainSink {
+export class OllamaStream extends AnswerStream {
   protected readonly reader: AnswerReader;
   readonly #answer: Answer;
   readonly #shape: Shape;
@@ -109,23 +109,27 @@ export class OllamaStream extends AnswerStream implements PlainSink {
   constructor(request: OllamaRequest, context: Context, shape: Shape, send: Send) {
     super(send);
     this.#shape = shape;
-    this.#answer = new Answer(request, context, shape, this);
+    this.#answer = new Answer(request, context, shape, (event) => this.#event(event));
     this.reader = this.#answer.reader;
   }
 
-  text(text: string): void {
-    this.#line({ text });
+  #event(event: PlainEvent): void {
+    switch (event.type) {
+      case "text":
+        this.#line({ text: event.text });
+        break;
+      case "reasoning":
+        if (this.#answer.isThinkingShown) this.#line({ text: "", thinking: event.text });
+        break;
+      case "toolCall":
+        this.#line({ text: "", calls: [this.#answer.call(event.call)] });
+        break;
+      case "finish":
+        this.#end(event);
+    }
   }
 
-  thought(thinking: string): void {
-    if (this.#answer.isThinkingShown) this.#line({ text: "", thinking });
-  }
-
-  call(call: PlainCall): void {
-    this.#line({ text: "", calls: [this.#answer.call(call)] });
-  }
-
-  end(end: AnswerEnd): void {
+  #end(end: AnswerEnd): void {
     this.#answer.notice();
     this.send({ data: { ...this.#answer.head(), ...this.#shape.line({ text: "" }), ...this.#answer.tail(end) } });
   }
@@ -141,7 +145,7 @@ export class OllamaStream extends AnswerStream implements PlainSink {
 }
 
 /** The whole answer as one object. */
-export class OllamaBody extends AnswerBody implements PlainSink {
+export class OllamaBody extends AnswerBody {
   protected readonly reader: AnswerReader;
   readonly #answer: Answer;
   readonly #shape: Shape;
@@ -153,27 +157,19 @@ export class OllamaBody extends AnswerBody implements PlainSink {
   constructor(request: OllamaRequest, context: Context, shape: Shape) {
     super();
     this.#shape = shape;
-    this.#answer = new Answer(request, context, shape, this);
+    this.#answer = new Answer(request, context, shape, (event) => this.#event(event));
     this.reader = this.#answer.reader;
   }
 
-  text(text: string): void {
+  #event(event: PlainEvent): void {
+    if (event.type === "finish") {
+      this.#tail = this.#answer.tail(event);
+      return;
+    }
     this.#answer.notice();
-    this.#text += text;
-  }
-
-  thought(text: string): void {
-    this.#answer.notice();
-    if (this.#answer.isThinkingShown) this.#thinking += text;
-  }
-
-  call(call: PlainCall): void {
-    this.#answer.notice();
-    this.#calls.push(this.#answer.call(call));
-  }
-
-  end(end: AnswerEnd): void {
-    this.#tail = this.#answer.tail(end);
+    if (event.type === "text") this.#text += event.text;
+    else if (event.type === "toolCall") this.#calls.push(this.#answer.call(event.call));
+    else if (this.#answer.isThinkingShown) this.#thinking += event.text;
   }
 
   protected body(): unknown {

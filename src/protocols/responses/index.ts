@@ -4,7 +4,7 @@ import { countInput } from "./input-tokens.ts";
 import { toCodex } from "./request.ts";
 import { ResponsesBody } from "./response.ts";
 import { parseResponsesRequest } from "./schema.ts";
-import { SafeStream, VerbatimStream } from "./stream.ts";
+import { ResponsesStream, VerbatimStream } from "./stream.ts";
 
 /** OpenAI Responses: the backend's own language, so mostly the identity. */
 export const responses = {
@@ -14,7 +14,8 @@ export const responses = {
     return {
       translation: toCodex(request, context),
       isStreaming: request.stream === true,
-      stream: (send) => (context.isCodexClient ? new VerbatimStream(send) : new SafeStream(request, context, send)),
+      stream: (send) =>
+        context.isCodexClient ? new VerbatimStream(send) : new ResponsesStream(request, context, send),
       body: () => new ResponsesBody(request, context),
     };
   },

@@ -1,4 +1,4 @@
-import { foldQuietly, ResponseAssembler } from "../../codex/output/assemble.ts";
+import { ResponseAssembler } from "../../codex/output/assemble.ts";
 import { failureOf, truncated } from "../../codex/wire/failure.ts";
 import type { ResponseObject } from "../../codex/wire/schema.ts";
 import type { WireEvent } from "../../codex/wire/event.ts";
@@ -12,7 +12,7 @@ import type { ResponsesRequest } from "./schema.ts";
 export class ResponsesBody implements ClientBody {
   readonly #request: ResponsesRequest;
   readonly #context: Context;
-  readonly #accumulator = new ResponseAssembler();
+  readonly #assembler = new ResponseAssembler();
 
   constructor(request: ResponsesRequest, context: Context) {
     this.#request = request;
@@ -20,18 +20,18 @@ export class ResponsesBody implements ClientBody {
   }
 
   get isDone(): boolean {
-    return this.#accumulator.isComplete;
+    return this.#assembler.isComplete;
   }
 
   onEvent(wire: WireEvent): void {
     const failure = failureOf(wire, this.#context.now);
     if (failure) throw failure;
-    foldQuietly(this.#accumulator, wire);
+    this.#assembler.onEvent(wire);
   }
 
   toBody(): unknown {
     try {
-      const response = this.#accumulator.toResponse();
+      const response = this.#assembler.toResponse();
       if (response) {
         const body = completeResponse(response, this.#request, this.#context);
         remember(this.#request, this.#context, body);

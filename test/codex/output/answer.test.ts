@@ -7,15 +7,12 @@ import { WireEvent } from "../../../src/codex/wire/event.ts";
 function read(...events: object[]) {
   const memory = new ReasoningStore();
   const told: unknown[] = [];
-  const reader = plainReader(
-    { stopSequences: [], isJson: false, memory, now: 0 },
-    {
-      text: (text) => told.push(text),
-      thought: (text) => told.push({ thought: text }),
-      call: ({ id, name, arguments: given }) => told.push({ id, name, given }),
-      end: ({ reason }) => told.push(`(${reason})`),
-    },
-  );
+  const reader = plainReader({ stopSequences: [], isJson: false, memory, now: 0 }, (event) => {
+    if (event.type === "text") told.push(event.text);
+    else if (event.type === "reasoning") told.push({ reasoning: event.text });
+    else if (event.type === "finish") told.push(`(${event.reason})`);
+    else told.push({ id: event.call.id, name: event.call.name, given: event.call.arguments });
+  });
   for (const event of events) reader.onEvent(WireEvent.of(event as CodexEvent));
   reader.onEnd();
   return { told, memory };

@@ -130,7 +130,9 @@ describe("an item without its own end is made of its pieces", () => {
       item_id: "ctc_1",
       delta,
     }));
-    expect(fold(created, { ...added, item: tool }, ...events, completed())?.output).toEqual([{ ...tool, input: "ab" }]);
+    expect(fold(created, { ...added, item: tool }, ...events, completed())?.output).toEqual([
+      { ...tool, input: "ab", status: "completed" },
+    ]);
   });
 
   test("a summary", () => {

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { CodexEvent } from "../../../src/codex/wire/schema.ts";
-import { isKnownEvent, WireEvent } from "../../../src/codex/wire/event.ts";
+import { WireEvent } from "../../../src/codex/wire/event.ts";
+import { isKnownEvent } from "../../../src/codex/wire/event-types.ts";
 
 test("every event of the schema is a known one", () => {
   const types = CodexEvent.options.map(({ shape }) => shape.type.value);

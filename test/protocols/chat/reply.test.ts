@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import { WireEvent } from "../../../src/codex/wire/event.ts";
 import { RelayError } from "../../../src/lib/errors.ts";
 import { chat } from "../../../src/protocols/chat/index.ts";
-import { ItemSlots } from "../../../src/codex/output/item-slots.ts";
 import { ReasoningText } from "../../../src/codex/output/reasoning-text.ts";
 import { contextOf, opened } from "../../support/cases.ts";
 
@@ -114,35 +113,6 @@ test("a call that the end repeats under another item id is not made twice", () =
   const done = { type: "response.output_item.done", output_index: 1, item: { ...call, id: "fc_1" } };
   const end = { ...completed, response: { id: "resp_1", output: [{ ...call, id: "fc_2" }] } };
   expect(play(done, end)).toEqual(play(done, completed));
-});
-
-describe("which events speak of the same item", () => {
-  test("position decides, then the id", () => {
-    const slots = new ItemSlots();
-    const first = slots.of({ output_index: 0, item_id: "a" });
-    expect(slots.of({ output_index: 0 })).toBe(first);
-    expect(slots.of({ output_index: 0, item_id: "b" })).toBe(first);
-    expect(slots.of({ item_id: "a" })).toBe(first);
-    expect(slots.of({ output_index: 1, item_id: "c" })).not.toBe(first);
-    expect(slots.of({ output_index: 0, item_id: "a" })).toBe(first);
-  });
-
-  test("an id seen before its position keeps its item", () => {
-    const slots = new ItemSlots();
-    const early = slots.of({ item_id: "a" });
-    expect(slots.of({ output_index: 4, item_id: "a" })).toBe(early);
-  });
-
-  test("positions in the terminal event yield to ids and call ids", () => {
-    const slots = new ItemSlots();
-    const message = slots.of({ output_index: 1, item_id: "msg_1" });
-    const call = slots.of({ output_index: 2, item_id: "fc_2" });
-    slots.name(call, "call_2");
-    expect(slots.ofFinal({ id: "msg_1" }, 0)).toBe(message);
-    expect(slots.ofFinal({ call_id: "call_2" }, 1)).toBe(call);
-    expect([message, call]).not.toContain(slots.ofFinal({ id: "fc_3", call_id: "call_3" }, 2));
-    expect(slots.ofFinal({}, 1)).toBe(message);
-  });
 });
 
 test("parts of reasoning are set apart, and a comment that fills a part leaves no gap", () => {

@@ -30,10 +30,14 @@ describe("blocks", () => {
 
   function record() {
     const seen: string[] = [];
-    const queue = new BlockQueue({
-      open: (block) => seen.push(`<${block.type === "tool_use" ? block.id : block.type}`),
-      delta: (delta) => seen.push("text" in delta ? delta.text : (delta as { partial_json: string }).partial_json),
-      close: () => seen.push(">"),
+    const queue = new BlockQueue((event) => {
+      if (event.type === "content_block_stop") seen.push(">");
+      else if (event.type === "content_block_delta") {
+        seen.push("text" in event.delta ? event.delta.text : (event.delta as { partial_json: string }).partial_json);
+      } else {
+        const { content_block: block } = event;
+        seen.push(`<${block.type === "tool_use" ? block.id : block.type}`);
+      }
     });
     return { seen, queue };
   }

@@ -298,6 +298,8 @@ describe("a streamed reply", () => {
       "response.content_part.added",
       "response.output_text.delta",
       "response.output_text.delta",
+      "response.output_text.done",
+      "response.content_part.done",
       "response.output_item.done",
       "response.completed",
     ]);
@@ -315,6 +317,8 @@ describe("a streamed reply", () => {
       "response.output_item.added",
       "response.content_part.added",
       "response.output_text.delta",
+      "response.output_text.done",
+      "response.content_part.done",
       "response.output_item.done",
       "response.completed",
     ]);

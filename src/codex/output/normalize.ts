@@ -1,0 +1,392 @@
+import { isObject } from "../../lib/json.ts";
+import type { DeltaRun } from "../wire/delta-run.ts";
+import { hostedTypeOf, WireEvent } from "../wire/event.ts";
+import { isTerminal } from "../wire/event-types.ts";
+import { isCall, objectsOf, readEvent, responseOf, shortReason, textOf } from "../wire/lenient.ts";
+import type { Annotation, CodexEvent, OutputItem, ResponseObject } from "../wire/schema.ts";
+import { ItemIndex, keyOf } from "./item-index.ts";
+import { OpenItem } from "./open-item.ts";
+import { KIND_OF_DELTA, KIND_OF_DONE, kindOfPart, PARTS, type Part, type PartKind } from "./parts.ts";
+import { wholeUsage } from "./usage.ts";
+
+type Fields = Record<string, unknown>;
+
+/**
+ * Upstream events → the regular stream that the public API documents, for every dialect: items and parts are announced
+ * before their pieces, once; each has one index and one id; nothing is sent twice; what only a later event tells is sent
+ * as the delta that was missing; everything that was announced has ended before the answer does. An event that is
+ * regular already passes as it is, and its bytes with it.
+ */
+export class Normalizer {
+  readonly #emit: (event: WireEvent) => void;
+  readonly #keepsText: boolean;
+  readonly #items: ItemIndex<OpenItem>;
+  #created: ResponseObject = {};
+  /** The last delta's, if it passed as it was: most that follow are of the same part. */
+  #run: DeltaRun | undefined;
+  #part: Part | undefined;
+
+  /** With `keepsText` the last event has the whole output, and parts end with events of their own. */
+  constructor(emit: (event: WireEvent) => void, { keepsText }: { readonly keepsText: boolean }) {
+    this.#emit = emit;
+    this.#keepsText = keepsText;
+    this.#items = new ItemIndex((index, id, type) => new OpenItem(index, id, type, keepsText));
+  }
+
+  /** An event that is mangled is lost, no more: whatever it says, its item's end says again. */
+  onEvent(wire: WireEvent): void {
+    if (wire.run !== undefined && wire.run === this.#run && this.#part) {
+      this.#part.sent.add(wire);
+      this.#emit(wire);
+      return;
+    }
+    this.#run = undefined;
+    const event = readEvent(wire);
+    if (event) this.#read(wire, event);
+  }
+
+  #read(wire: WireEvent, event: CodexEvent): void {
+    const fields: Fields = event;
+    const deltaOf = KIND_OF_DELTA.get(event.type);
+    if (deltaOf) return this.#delta(wire, fields, deltaOf);
+    const doneOf = KIND_OF_DONE.get(event.type);
+    if (doneOf) return this.#textDone(wire, fields, doneOf);
+    switch (event.type) {
+      case "response.created":
+        this.#created = responseOf(event);
+        this.#emit(wire);
+        break;
+      case "response.output_item.added":
+        this.#itemAdded(wire, event.item, fields);
+        break;
+      case "response.output_item.done":
+        this.#itemDone(wire, this.#items.ofDone(event.item, keyOf({ ...fields, item_id: event.item.id })), event.item);
+        break;
+      case "response.content_part.added":
+      case "response.reasoning_summary_part.added":
+        this.#partAdded(wire, fields);
+        break;
+      case "response.content_part.done":
+      case "response.reasoning_summary_part.done":
+        this.#partDone(wire, fields);
+        break;
+      case "response.output_text.annotation.added":
+        this.#annotation(wire, fields, event.annotation);
+        break;
+      default:
+        if (isTerminal(event.type)) this.#end(wire, event);
+        else this.#other(wire, fields);
+    }
+  }
+
+  #delta(wire: WireEvent, fields: Fields, kind: PartKind): void {
+    const item = this.#items.ofPiece(keyOf(fields), PARTS[kind].itemType);
+    const part = item.part(kind, positionOf(fields, kind));
+    const text = textOf(fields["delta"]);
+    if (item.isDone || part.isWhole) return;
+    if (!this.#open(item)) {
+      item.held += text;
+      return;
+    }
+    this.#openPart(item, part);
+    part.sent.add(wire.run ? wire : text);
+    const isRegular = this.#pass(wire, fields, { ...at(item, part), delta: text });
+    if (isRegular && wire.run) {
+      this.#run = wire.run;
+      this.#part = part;
+    }
+  }
+
+  #textDone(wire: WireEvent, fields: Fields, kind: PartKind): void {
+    const { field, itemType } = PARTS[kind];
+    const item = this.#items.ofPiece(keyOf(fields), itemType);
+    const part = item.part(kind, positionOf(fields, kind));
+    const text = textOf(fields[field]);
+    if (item.isDone) return;
+    if (!this.#open(item)) {
+      if (text !== "") item.held = text;
+      return;
+    }
+    if (text === "" && !part.isOpen && part.sent.isEmpty) return;
+    this.#rest(item, part, text);
+    if (part.isTextDone) return;
+    // With nothing to say, or another text than was sent, it is no end yet.
+    if (text === "" && !this.#keepsText) return;
+    part.isTextDone = true;
+    this.#pass(wire, fields, { ...at(item, part), [field]: text === "" ? part.sent.text : text });
+  }
+
+  #itemAdded(wire: WireEvent, item: OutputItem, fields: Fields): void {
+    const open = this.#items.ofAnnouncement(item, keyOf({ ...fields, item_id: item.id }));
+    open.announced = open.isAnnounced
+      ? { ...item, ...nonEmpty(open.announced) }
+      : { ...open.announced, ...nonEmpty(item) };
+    open.isAnnounced = true;
+    if (open.isOpen || open.isDone) return;
+    const whole = withoutTexts(item);
+    const isRegular = whole === item && item.id === open.id && fields["output_index"] === open.index;
+    if (isCall(item) && !(item.name && item.call_id)) this.#open(open);
+    else if (isRegular) this.#announce(open, wire);
+    else
+      this.#announce(
+        open,
+        WireEvent.of({ ...fields, output_index: open.index, item: { ...whole, id: open.id } } as CodexEvent),
+      );
+  }
+
+  /** Sends an item's announcement if it has not been sent. False for a call whose name and id are not known yet. */
+  #open(item: OpenItem, mustOpen = false): boolean {
+    if (item.isOpen) return true;
+    const { announced, type } = item;
+    if (isCall(announced) && !mustOpen && !(announced.name && announced.call_id)) return false;
+    const status = needsStatus(type) ? { status: "in_progress" } : {};
+    const whole = withoutTexts({ ...announced, ...status, id: item.id, type });
+    this.#announce(item, made({ type: "response.output_item.added", output_index: item.index, item: whole }));
+    return true;
+  }
+
+  #announce(item: OpenItem, added: WireEvent): void {
+    item.isOpen = true;
+    this.#emit(added);
+    const { held } = item;
+    item.held = "";
+    if (held === "") return;
+    const kind = item.type === "function_call" ? "arguments" : "input";
+    this.#rest(item, item.part(kind, 0), held, false);
+  }
+
+  #openPart(item: OpenItem, part: Part): void {
+    const { part: events } = PARTS[part.kind];
+    if (part.isOpen) return;
+    part.isOpen = true;
+    if (events) this.#emit(made({ type: events.added, ...at(item, part), part: partOf(part, "") }));
+  }
+
+  #partAdded(wire: WireEvent, fields: Fields): void {
+    const kind = kindOfPart(isObject(fields["part"]) ? fields["part"]["type"] : undefined);
+    if (!kind) return this.#other(wire, fields);
+    const item = this.#items.ofPiece(keyOf(fields), PARTS[kind].itemType);
+    const part = item.part(kind, positionOf(fields, kind));
+    if (item.isDone || part.isOpen) return;
+    this.#open(item);
+    part.isOpen = true;
+    this.#pass(wire, fields, at(item, part));
+  }
+
+  #partDone(wire: WireEvent, fields: Fields): void {
+    const whole = isObject(fields["part"]) ? fields["part"] : {};
+    const kind = kindOfPart(whole["type"]);
+    if (!kind) return this.#other(wire, fields);
+    const item = this.#items.ofPiece(keyOf(fields), PARTS[kind].itemType);
+    const part = item.part(kind, positionOf(fields, kind));
+    if (item.isDone) return;
+    this.#open(item);
+    const text = textOf(whole[PARTS[kind].field]);
+    this.#wholePart(item, part, text, whole["annotations"] as Annotation[] | undefined);
+    if (part.isDone) return;
+    part.isDone = true;
+    this.#pass(wire, fields, at(item, part));
+  }
+
+  #annotation(wire: WireEvent, fields: Fields, annotation: Annotation): void {
+    const item = this.#items.ofPiece(keyOf(fields), "message");
+    const part = item.part("text", positionOf(fields, "text"));
+    if (item.isDone || !isNews(part, annotation)) return;
+    this.#open(item);
+    this.#openPart(item, part);
+    this.#pass(wire, fields, at(item, part));
+  }
+
+  /** Progress of hosted tools, private events, and whatever is newer than the relay. */
+  #other(wire: WireEvent, fields: Fields): void {
+    const type = hostedTypeOf(wire.type);
+    if (type === undefined) return this.#emit(wire);
+    const item = this.#items.ofPiece(keyOf(fields), type);
+    if (item.isDone) return;
+    this.#open(item);
+    this.#pass(wire, fields, { output_index: item.index, item_id: item.id });
+  }
+
+  /** An item has ended, or is told once more after its end. `wire` is undefined where no event says so. */
+  #itemDone(wire: WireEvent | undefined, item: OpenItem, ended: Partial<OutputItem>): void {
+    const fixes = item.fixes(ended);
+    const whole = { ...ended, ...fixes } as OutputItem;
+    // A call may be named by its end alone.
+    if (!item.isOpen) item.announced = { ...item.announced, ...nonEmpty(whole) };
+    this.#open(item, true);
+    for (const { kind, position, text, annotations } of item.wholeParts(whole)) {
+      this.#wholePart(item, item.part(kind, position), text, annotations);
+    }
+    const isRepeated = item.isDone;
+    item.done = whole;
+    if (isRepeated) return;
+    if (this.#keepsText) for (const part of item.parts) this.#endPart(item, part, whole);
+    const isRegular = wire && Object.keys(fixes).length === 0;
+    if (!wire) this.#emit(made({ type: "response.output_item.done", output_index: item.index, item: whole }));
+    else this.#pass(wire, wire.event, { output_index: item.index, ...(isRegular ? {} : { item: whole }) });
+  }
+
+  #wholePart(item: OpenItem, part: Part, text: string, annotations: Annotation[] | null | undefined): void {
+    this.#rest(item, part, text);
+    for (const annotation of objectsOf(annotations)) {
+      if (!isNews(part, annotation)) continue;
+      this.#openPart(item, part);
+      const key = { ...at(item, part), annotation_index: part.annotations.size - 1 };
+      this.#emit(made({ type: "response.output_text.annotation.added", ...key, annotation }));
+    }
+  }
+
+  /** Sends what of the whole text has not been sent, unless another text was. */
+  #rest(item: OpenItem, part: Part, whole: string, isWhole = true): void {
+    if (part.isWhole || whole === "") return;
+    const rest = part.sent.restOf(whole);
+    if (rest === undefined) return;
+    part.isWhole = isWhole;
+    if (rest === "") return;
+    this.#openPart(item, part);
+    part.sent.add(rest);
+    this.#emit(made({ type: PARTS[part.kind].delta, ...at(item, part), delta: rest }));
+  }
+
+  /** The events that end a part, where upstream left them out. */
+  #endPart(item: OpenItem, part: Part, whole: OutputItem): void {
+    const { done, field, part: events } = PARTS[part.kind];
+    const isEnded = part.isTextDone && (part.isDone || !events);
+    if (isEnded || (!part.isOpen && part.sent.isEmpty)) return;
+    const text = part.sent.text;
+    const name = part.kind === "arguments" ? { name: whole.name } : {};
+    if (!part.isTextDone) this.#emit(made({ type: done, ...at(item, part), ...name, [field]: text }));
+    part.isTextDone = true;
+    if (!part.isDone && events) this.#emit(made({ type: events.done, ...at(item, part), part: partOf(part, text) }));
+    part.isDone = true;
+  }
+
+  #end(wire: WireEvent, event: CodexEvent): void {
+    const response = responseOf(event);
+    const isWhole = event.type !== "response.failed" && shortReason(event.type, response) === undefined;
+    const list = objectsOf(response.output);
+    this.#items.ofFinal(list).forEach((item, position) => {
+      const final = list[position];
+      if (!final) return;
+      if (isWhole || item.isDone || !isCall(final)) this.#itemDone(undefined, item, final);
+      else this.#cut(item, final);
+    });
+    if (isWhole) for (const item of this.#items.inOrder) this.#endUnended(item);
+    const output = this.#keepsText ? { output: this.#output(isWhole) } : {};
+    const usage = wholeUsage(response.usage);
+    const status = endStatus(event.type, response.status);
+    const whole = { ...this.#created, ...response, status, ...output, ...(usage ? { usage } : {}) };
+    this.#emit(this.#keepsText || usage !== response.usage ? WireEvent.of({ ...event, response: whole }) : wire);
+  }
+
+  /** A call that was cut short must not look like one that can be made: it never ends. */
+  #cut(item: OpenItem, final: OutputItem): void {
+    item.announced = { ...item.announced, ...nonEmpty(final) };
+    for (const { kind, position, text } of item.wholeParts(final)) {
+      if (this.#open(item)) this.#rest(item, item.part(kind, position), text);
+    }
+  }
+
+  #endUnended(item: OpenItem): void {
+    if (item.isDone || !isUsable(item)) return;
+    this.#itemDone(undefined, item, bare(item.announced));
+  }
+
+  #output(isWhole: boolean): OutputItem[] {
+    return this.#items.inOrder.flatMap((item) => {
+      if (item.done) return [item.done];
+      if (!isUsable(item)) return [];
+      const whole = { ...bare(item.announced), ...item.fixes(bare(item.announced), isWhole) } as OutputItem;
+      return [isWhole || !needsStatus(whole.type) ? whole : { ...whole, status: "incomplete" }];
+    });
+  }
+
+  /** Sends the event as it is, or with what of it has to be another. True when it passed as it is. */
+  #pass(wire: WireEvent, fields: Fields, regular: Fields): boolean {
+    const isRegular = Object.entries(regular).every(([key, value]) => fields[key] === value);
+    this.#emit(isRegular ? wire : WireEvent.of({ ...fields, ...regular } as CodexEvent));
+    return isRegular;
+  }
+}
+
+function made(event: Fields & { readonly type: string }): WireEvent {
+  return WireEvent.of(event as CodexEvent);
+}
+
+/** How the regular stream says which part an event is of. */
+function at(item: OpenItem, part: Part): Fields {
+  const { position } = PARTS[part.kind];
+  const key = { output_index: item.index, item_id: item.id };
+  return position === undefined ? key : { ...key, [position]: part.position };
+}
+
+function positionOf(fields: Fields, kind: PartKind): number {
+  const { position } = PARTS[kind];
+  const value = position === undefined ? 0 : fields[position];
+  return typeof value === "number" ? value : 0;
+}
+
+function partOf({ kind, annotations }: Part, text: string): Fields {
+  const { field, part } = PARTS[kind];
+  return { type: part?.type, [field]: text, ...(kind === "text" ? { annotations: [...annotations.values()] } : {}) };
+}
+
+/** Notes an annotation. False when the part has it already. */
+function isNews(part: Part, annotation: Annotation): boolean {
+  const { type, url, title, start_index: from, end_index: to, file_id: file } = annotation;
+  const key = JSON.stringify([type, url, title, from, to, file]);
+  if (part.annotations.has(key)) return false;
+  part.annotations.set(key, annotation);
+  return true;
+}
+
+/** An item as it is announced: its texts come as deltas. The same object when it is so already. */
+function withoutTexts(item: OutputItem): OutputItem {
+  const empty = EMPTY_TEXTS[item.type] ?? {};
+  const isEmpty = Object.entries(empty).every(([key, value]) => item[key] === value || isEmptyList(item[key]));
+  return isEmpty ? item : { ...item, ...empty };
+}
+
+const EMPTY_TEXTS: Readonly<Record<string, Partial<OutputItem>>> = {
+  message: { content: [] },
+  reasoning: { summary: [] },
+  function_call: { arguments: "" },
+  custom_tool_call: { input: "" },
+};
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
+/** An item without what its parts tell better. */
+function bare({
+  content: _content,
+  summary: _summary,
+  arguments: _arguments,
+  input: _input,
+  ...item
+}: Partial<OutputItem>) {
+  return item;
+}
+
+function nonEmpty(item: OutputItem): Partial<OutputItem> {
+  return Object.fromEntries(
+    Object.entries(item).filter(([, value]) => value !== "" && value !== null && value !== undefined),
+  );
+}
+
+function needsStatus(type: string): boolean {
+  return type === "message" || isCall({ type });
+}
+
+/** A call that nobody can answer is none: its name and its id never came. */
+function isUsable(item: OpenItem): boolean {
+  return !isCall(item.announced) || item.callId !== undefined;
+}
+
+/** The status of a reply that has ended. Upstream may leave it out, or repeat that of the beginning. */
+function endStatus(type: string, status: string | null | undefined): string {
+  if (type === "response.incomplete") return "incomplete";
+  if (type === "response.failed") return "failed";
+  return !status || status === "in_progress" || status === "queued" ? "completed" : status;
+}

@@ -1,0 +1,170 @@
+import { isCall, objectsOf, textOf } from "../wire/lenient.ts";
+import type { ContentPart, OutputItem } from "../wire/schema.ts";
+import type { KnownItem } from "./item-index.ts";
+import { kindOfPart, newPart, PARTS, type Part, type PartKind } from "./parts.ts";
+
+/** A part of an item, as an event tells all of it. */
+export interface WholePart {
+  readonly kind: PartKind;
+  readonly position: number;
+  readonly text: string;
+  readonly annotations: ContentPart["annotations"];
+}
+
+/** An output item on its way to the client. */
+export class OpenItem implements KnownItem {
+  readonly index: number;
+  readonly id: string;
+  readonly type: string;
+  /** As upstream announced it, or as much as can be said while it has not. */
+  announced: OutputItem;
+  isAnnounced = false;
+  /** Its announcement has been sent. */
+  isOpen = false;
+  /** As it ended. */
+  done: OutputItem | undefined;
+  /** Of a call whose announcement waits for its name: what came of it so far. */
+  held = "";
+  readonly #keepsText: boolean;
+  readonly #parts = new Map<string, Part>();
+  /** Parts of its content, and of its summary. */
+  readonly #counts = { content: 0, summary: 0 };
+
+  constructor(index: number, id: string, type: string, keepsText: boolean) {
+    this.index = index;
+    this.id = id;
+    this.type = type;
+    this.#keepsText = keepsText;
+    this.announced = type === "message" ? { id, type, status: "in_progress", role: "assistant" } : { id, type };
+  }
+
+  get isDone(): boolean {
+    return this.done !== undefined;
+  }
+
+  get callId(): string | undefined {
+    return (this.done?.call_id || this.announced.call_id) ?? undefined;
+  }
+
+  get parts(): Iterable<Part> {
+    return this.#parts.values();
+  }
+
+  /** The part at a position as upstream counts, which may leave some out. */
+  part(kind: PartKind, position: number): Part {
+    const list = kind === "summary" ? "summary" : "content";
+    // Text and refusals share their positions.
+    const key = PARTS[kind].position === undefined ? kind : `${list}/${position}`;
+    const known = this.#parts.get(key);
+    if (known) return known;
+    const part = newPart(kind, this.#counts[list], this.#keepsText);
+    this.#counts[list] += 1;
+    this.#parts.set(key, part);
+    return part;
+  }
+
+  /** All that an announcement or an end tells of the item's parts. */
+  wholeParts(item: Partial<OutputItem>): WholePart[] {
+    if (this.type === "function_call") return whole("arguments", item.arguments);
+    if (this.type === "custom_tool_call") return whole("input", item.input);
+    if (this.type === "message") return partsOf(item.content, "text");
+    if (this.type !== "reasoning") return [];
+    const summary = partsOf(item.summary, "summary");
+    // Open models think aloud instead of summing up.
+    return summary.length > 0 ? summary : partsOf(item.content, "thought");
+  }
+
+  /** What of an item's end needs another form than upstream's: nothing when it is regular. */
+  fixes(item: Partial<OutputItem>, isWhole = true): Partial<OutputItem> {
+    const fixes: Record<string, unknown> = item.id === this.id ? {} : { id: this.id };
+    if (item.type !== this.type) fixes["type"] = this.type;
+    for (const [key, value] of Object.entries(this.done ?? this.announced)) {
+      if (isEmpty(item[key]) && !isEmpty(value) && !TEXTS.has(key)) fixes[key] = value;
+    }
+    Object.assign(fixes, this.#textFixes(item, isWhole));
+    const needsStatus = this.type === "message" || isCall({ type: this.type });
+    if (item.status === "in_progress" || (needsStatus && !item.status)) fixes["status"] = "completed";
+    return fixes;
+  }
+
+  #textFixes(item: Partial<OutputItem>, isWhole: boolean): Partial<OutputItem> {
+    if (this.type === "function_call" || this.type === "custom_tool_call") {
+      const field = this.type === "function_call" ? "arguments" : "input";
+      const given = textOf(item[field]);
+      const text = given || this.#sentOf(field) || this.held || textOf(this.announced[field]);
+      // Clients parse arguments as JSON, which an empty text is not.
+      const fixed = text === "" && field === "arguments" && isWhole ? "{}" : text;
+      return item[field] === fixed ? {} : { [field]: fixed };
+    }
+    if (this.type === "reasoning") {
+      const summary = objectsOf(item.summary);
+      if (summary.length > 0) return {};
+      const kept = this.#keptParts("summary").map(({ sent }) => ({ type: "summary_text", text: sent.text }));
+      const fixed = kept.length > 0 ? kept : objectsOf(this.announced.summary);
+      const thoughts = this.#keptParts("thought").map(({ sent }) => ({ type: "reasoning_text", text: sent.text }));
+      return {
+        ...(Array.isArray(item.summary) && fixed.length === 0 ? {} : { summary: fixed }),
+        ...(isEmpty(item.content) && thoughts.length > 0 ? { content: thoughts } : {}),
+      };
+    }
+    return this.type === "message" ? this.#contentFixes(item) : {};
+  }
+
+  /** Message parts need `annotations`, which SDKs iterate without asking, and the text that was sent of them. */
+  #contentFixes(item: Partial<OutputItem>): Partial<OutputItem> {
+    const parts = objectsOf(item.content);
+    const isHollow = parts.every((part) => textOf(part.text) === "" && textOf(part.refusal) === "");
+    if (isHollow) {
+      const kept = [...this.#keptParts("text"), ...this.#keptParts("refusal")].toSorted(
+        (a, b) => a.position - b.position,
+      );
+      const content = kept.length > 0 ? kept.map(contentOf) : objectsOf(this.done?.content ?? this.announced.content);
+      if (content.length > 0) return { content: content.map(regular) };
+    }
+    const isRegular = Array.isArray(item.content) && item.content.length === parts.length && parts.every(isRegularPart);
+    return isRegular ? {} : { content: parts.map(regular) };
+  }
+
+  #sentOf(kind: PartKind): string {
+    return this.#parts.get(kind)?.sent.text ?? "";
+  }
+
+  #keptParts(kind: PartKind): Part[] {
+    return [...this.#parts.values()].filter((part) => part.kind === kind && part.sent.text !== "");
+  }
+}
+
+const TEXTS = new Set(["status", "content", "summary", "arguments", "input"]);
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
+}
+
+function whole(kind: PartKind, value: unknown): WholePart[] {
+  const text = textOf(value);
+  return text === "" ? [] : [{ kind, position: 0, text, annotations: undefined }];
+}
+
+function partsOf(list: OutputItem["content"] | OutputItem["summary"], usual: PartKind): WholePart[] {
+  return objectsOf<ContentPart>(list).flatMap((part, position) => {
+    const kind = kindOfPart(part.type) ?? (usual === "text" ? undefined : usual);
+    if (kind === undefined) return [];
+    return [{ kind, position, text: textOf(part[PARTS[kind].field]), annotations: part.annotations }];
+  });
+}
+
+function contentOf({ kind, sent, annotations }: Part): ContentPart {
+  if (kind === "refusal") return { type: "refusal", refusal: sent.text };
+  return { type: "output_text", text: sent.text, annotations: [...annotations.values()] };
+}
+
+function isRegularPart(part: ContentPart): boolean {
+  if (part.type === "refusal") return typeof part.refusal === "string";
+  return part.type !== "output_text" || (typeof part.text === "string" && Array.isArray(part.annotations));
+}
+
+function regular(part: ContentPart): ContentPart {
+  if (part.type === "refusal") return { ...part, refusal: textOf(part.refusal) };
+  if (part.type !== "output_text") return part;
+  return { ...part, text: textOf(part.text), annotations: objectsOf(part.annotations) };
+}
