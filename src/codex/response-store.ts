@@ -1,9 +1,9 @@
+import { MOST_VALUES, roughJsonSize, type JsonSize } from "../lib/large-json.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { roughJsonLength } from "../lib/large-json.ts";
 import type { InputItem } from "./wire/schema.ts";
 
 const MAX_RESPONSES = 256;
-/** A turn with images is a few MB; this bounds a long-lived relay. Counted in characters of JSON. */
+/** A turn with images is a few MB; this bounds a long-lived relay. In characters of JSON. */
 const MAX_CHARACTERS = 64 * 1024 * 1024;
 const MAX_AGE_MS = 60 * 60_000;
 
@@ -19,108 +19,137 @@ export interface StoredTurn {
   readonly response: JsonObject;
 }
 
+/** Something stored, and how much it adds to a request: known before the request takes it in. */
+export interface Stored<T> {
+  readonly size: JsonSize;
+  readonly value: T;
+}
+
 interface Node {
   readonly turn: StoredTurn;
   readonly parent: Node | undefined;
-  readonly size: number;
+  /** Of what the turn added. */
+  readonly size: JsonSize;
+  /** Of the conversation up to and with the turn. */
+  readonly whole: JsonSize;
+  /** Of the whole turn with its response object, in characters. */
+  readonly weight: number;
   usedAtMs: number;
   /** Nodes that go on from this one, and so need it. */
   children: number;
   isKnown: boolean;
 }
 
+interface ItemEntry extends Stored<InputItem> {
+  readonly node: Node;
+}
+
 /**
  * Responses for `previous_response_id`, item references and GET, none of which the backend has: it stores nothing.
- * Memory only, bounded by count, size and age, least recently used first; each key of the relay sees its own. A turn
- * keeps only what it added, so that a long conversation is held once and not once a turn.
+ * Memory only, bounded by count, size and age, least recently used first. A turn keeps only what it added, so that a
+ * long conversation is held once and not once a turn. Items are found by their ids in one look-up.
  */
 export class ResponseStore {
   readonly #nodes = new Map<string, Node>();
-  #size = 0;
+  /** The newest item of each id. */
+  readonly #items = new Map<string, ItemEntry>();
+  #weight = 0;
 
-  /** Keeps a turn. Does nothing when the one that it goes on from is not known any more. */
-  remember(clientId: string, turn: StoredTurn, nowMs: number): void {
-    const parent = turn.previousId === undefined ? undefined : this.#find(clientId, turn.previousId, nowMs);
+  /** Keeps a turn. Does nothing when the one that it goes on from is not known any more, or no request could hold it. */
+  remember(turn: StoredTurn, nowMs: number): void {
+    const parent = turn.previousId === undefined ? undefined : this.#find(turn.previousId, nowMs);
     if (turn.previousId !== undefined && !parent) return;
-    const size = roughJsonLength([turn.input, turn.response], MAX_CHARACTERS);
-    if (size > MAX_CHARACTERS) return;
+    const items = [...turn.input, ...turn.output].map((value) => ({ value, size: roughJsonSize(value) }));
+    const size = items.reduce((sum, item) => added(sum, item.size), NOTHING);
+    const weight = size.characters + roughJsonSize(turn.response, MAX_CHARACTERS).characters;
+    const whole = added(size, parent?.whole ?? NOTHING);
+    if (weight > MAX_CHARACTERS || whole.values > MOST_VALUES) return;
     // Before the rest: upstream may repeat an id, and then the parent itself makes room.
     if (parent) parent.children += 1;
-    this.forget(clientId, turn.id);
-    this.#nodes.set(keyOf(clientId, turn.id), { turn, parent, size, usedAtMs: nowMs, children: 0, isKnown: true });
-    this.#size += size;
+    this.forget(turn.id);
+    const node: Node = { turn, parent, size, whole, weight, usedAtMs: nowMs, children: 0, isKnown: true };
+    this.#nodes.set(turn.id, node);
+    this.#weight += weight;
+    for (const { value, size: itemSize } of items) {
+      if (typeof value["id"] === "string") this.#items.set(value["id"], { value, size: itemSize, node });
+    }
     this.#shrink(nowMs);
   }
 
   /** Every item of the conversation up to and with a response, oldest first; undefined when it is not known. */
-  conversation(clientId: string, id: string, nowMs: number): InputItem[] | undefined {
-    let node = this.#find(clientId, id, nowMs);
-    if (!node) return undefined;
-    const turns: StoredTurn[] = [];
-    for (; node; node = node.parent) turns.push(node.turn);
-    return turns.toReversed().flatMap(({ input, output }) => [...input, ...output]);
+  conversation(id: string, nowMs: number): Stored<() => InputItem[]> | undefined {
+    const node = this.#find(id, nowMs);
+    return node && { size: node.whole, value: () => itemsUpTo(node) };
   }
 
-  get(clientId: string, id: string, nowMs: number): StoredTurn | undefined {
-    return this.#find(clientId, id, nowMs)?.turn;
+  get(id: string, nowMs: number): StoredTurn | undefined {
+    return this.#find(id, nowMs)?.turn;
   }
 
   /** An item of any stored turn, by its own id. */
-  item(clientId: string, itemId: string, nowMs: number): InputItem | undefined {
-    for (const [key, { turn }] of [...this.#nodes].toReversed()) {
-      if (key !== keyOf(clientId, turn.id)) continue;
-      const found = [...turn.output, ...turn.input].find((item) => item["id"] === itemId);
-      if (found && this.#find(clientId, turn.id, nowMs)) return found;
-    }
-    return undefined;
+  item(itemId: string, nowMs: number): Stored<InputItem> | undefined {
+    const found = this.#items.get(itemId);
+    return found && this.#find(found.node.turn.id, nowMs) ? found : undefined;
   }
 
   /** False when it was not known. */
-  forget(clientId: string, id: string): boolean {
-    const key = keyOf(clientId, id);
-    const node = this.#nodes.get(key);
+  forget(id: string): boolean {
+    const node = this.#nodes.get(id);
     if (!node) return false;
-    this.#nodes.delete(key);
-    node.isKnown = false;
-    this.#release(node);
+    this.#drop(node);
     return true;
   }
 
-  #find(clientId: string, id: string, nowMs: number): Node | undefined {
-    const key = keyOf(clientId, id);
-    const node = this.#nodes.get(key);
+  #find(id: string, nowMs: number): Node | undefined {
+    const node = this.#nodes.get(id);
     if (!node) return undefined;
     if (nowMs - node.usedAtMs > MAX_AGE_MS) {
-      this.forget(clientId, id);
+      this.#drop(node);
       return undefined;
     }
     node.usedAtMs = nowMs;
-    this.#nodes.delete(key);
-    this.#nodes.set(key, node);
+    this.#nodes.delete(id);
+    this.#nodes.set(id, node);
     return node;
   }
 
   #shrink(nowMs: number): void {
-    for (const [key, node] of this.#nodes) {
+    for (const node of this.#nodes.values()) {
       const isOld = nowMs - node.usedAtMs > MAX_AGE_MS;
-      if (!isOld && this.#nodes.size <= MAX_RESPONSES && this.#size <= MAX_CHARACTERS) return;
-      this.#nodes.delete(key);
-      node.isKnown = false;
-      this.#release(node);
+      if (!isOld && this.#nodes.size <= MAX_RESPONSES && this.#weight <= MAX_CHARACTERS) return;
+      this.#drop(node);
     }
+  }
+
+  /** From now on nobody can refer to the turn or its items. */
+  #drop(node: Node): void {
+    const { id, input, output } = node.turn;
+    this.#nodes.delete(id);
+    for (const item of [...input, ...output]) {
+      if (typeof item["id"] === "string" && this.#items.get(item["id"])?.node === node) this.#items.delete(item["id"]);
+    }
+    node.isKnown = false;
+    this.#release(node);
   }
 
   /** Gives a node's room back once nothing goes on from it. */
   #release(node: Node): void {
     if (node.isKnown || node.children > 0) return;
-    this.#size -= node.size;
+    this.#weight -= node.weight;
     if (!node.parent) return;
     node.parent.children -= 1;
     this.#release(node.parent);
   }
 }
 
-/** Ids of responses hold no line break. */
-function keyOf(clientId: string, id: string): string {
-  return `${clientId}\n${id}`;
+const NOTHING: JsonSize = { characters: 0, values: 0 };
+
+function added(one: JsonSize, other: JsonSize): JsonSize {
+  return { characters: one.characters + other.characters, values: one.values + other.values };
+}
+
+function itemsUpTo(last: Node): InputItem[] {
+  const turns: StoredTurn[] = [];
+  for (let node: Node | undefined = last; node; node = node.parent) turns.push(node.turn);
+  return turns.toReversed().flatMap(({ input, output }) => [...input, ...output]);
 }

@@ -10,8 +10,11 @@ const PIECE = 1024 * 1024;
 const LONG_STRING_BYTES = 64;
 /** Longer ones are written in pieces. */
 const LONG_STRING_CHARACTERS = 64 * 1024;
-/** The longest conversations of agents have some ten thousand; each costs time in every later step. */
-const MOST_VALUES = 200_000;
+/**
+ * The most values that a request may consist of, with all that it refers to: the longest conversations of agents have
+ * some ten thousand, and each costs time in every later step.
+ */
+export const MOST_VALUES = 200_000;
 
 /** Nobody nests a request that deeply, and what looks into it would go as deep, for seconds, to the end of the stack. */
 const DEEPEST = 500;
@@ -139,9 +142,10 @@ async function findLongStrings(bytes: Uint8Array): Promise<LongString[]> {
   return found;
 }
 
-function tooMany(): RelayError {
+/** What a request of more than `MOST_VALUES` values is refused with. */
+export function tooMany(): RelayError {
   const most = MOST_VALUES.toLocaleString("en");
-  return new RelayError("request_too_large", `The request body holds more than ${most} values.`);
+  return new RelayError("request_too_large", `The request holds more than ${most} values.`);
 }
 
 /** The string whose content begins at `start`. */
@@ -236,103 +240,102 @@ function putBack(root: unknown, mark: string, texts: readonly string[]): unknown
   return original(root) ?? root;
 }
 
-/** About how many characters a value has as JSON, without writing it; stops counting beyond `limit`. */
-export function roughJsonLength(root: unknown, limit: number): number {
+/** How much a value is: characters of its JSON, and values in it, each of which costs time in every later step. */
+export interface JsonSize {
+  readonly characters: number;
+  readonly values: number;
+}
+
+/** About the size of a value as JSON, without writing it; stops counting beyond `limit` characters. */
+export function roughJsonSize(root: unknown, limit = Number.POSITIVE_INFINITY): JsonSize {
   const waiting: unknown[] = [root];
-  let length = 0;
-  while (waiting.length > 0 && length <= limit) {
+  let characters = 0;
+  let values = 0;
+  while (waiting.length > 0 && characters <= limit) {
     const value = waiting.pop();
-    if (typeof value === "string") length += value.length + 2;
-    else if (typeof value !== "object" || value === null) length += 5;
+    values += 1;
+    if (typeof value === "string") characters += value.length + 2;
+    else if (typeof value !== "object" || value === null) characters += 5;
     else if (Array.isArray(value)) {
-      length += value.length + 2;
+      characters += value.length + 2;
       for (const entry of value) waiting.push(entry);
     } else {
       for (const key of Object.keys(value)) {
-        length += key.length + 4;
+        characters += key.length + 4;
         waiting.push((value as Record<string, unknown>)[key]);
       }
     }
   }
-  return length;
+  return { characters, values };
 }
 
 /** An object as JSON for the wire. A large one is written in pieces, between which the event loop turns. */
 export async function writeJson(value: object, large = LARGE): Promise<string | Uint8Array<ArrayBuffer>> {
-  if (roughJsonLength(value, large) <= large) return JSON.stringify(value);
-  const writer = new PieceWriter();
+  if (roughJsonSize(value, large).characters <= large) return JSON.stringify(value);
+  const encoder = new TextEncoder();
+  const parts: Uint8Array[] = [];
+  for (const piece of jsonPieces(value)) {
+    parts.push(encoder.encode(piece));
+    await turn();
+  }
+  return joined(parts);
+}
+
+/** An object as JSON in pieces of about so many characters, none of which is made before it is asked for. */
+export function* jsonPieces(value: object, length = PIECE): Generator<string, void> {
+  let text = "";
+  for (const part of partsOf(value, length)) {
+    text += part;
+    if (text.length < length) continue;
+    yield text;
+    text = "";
+  }
+  yield text;
+}
+
+/** Entries of the object and of the lists in it one by one: a request is large by its messages. */
+function* partsOf(value: object, length: number): Iterable<string> {
   let separator = "{";
   for (const [key, entry] of Object.entries(value) as [string, unknown][]) {
     if (entry === undefined) continue;
-    writer.add(`${separator}${JSON.stringify(key)}:`);
+    yield `${separator}${JSON.stringify(key)}:`;
     separator = ",";
     if (Array.isArray(entry) && entry.length > 0) {
       for (const [index, one] of entry.entries()) {
-        writer.add(index === 0 ? "[" : ",");
-        await writer.write(one);
+        yield index === 0 ? "[" : ",";
+        yield* partsOfValue(one, length);
       }
-      writer.add("]");
-    } else await writer.write(entry);
+      yield "]";
+    } else yield* partsOfValue(entry, length);
   }
-  writer.add(separator === "{" ? "{}" : "}");
-  return writer.end();
+  yield separator === "{" ? "{}" : "}";
 }
 
-class PieceWriter {
-  readonly #encoder = new TextEncoder();
-  readonly #parts: Uint8Array[] = [];
-  readonly #mark = crypto.randomUUID();
-  #text = "";
+/** Stands for a long string while the value around it is written. */
+const MARK = crypto.randomUUID();
 
-  add(text: string): void {
-    this.#text += text;
+/** One value, its long strings in pieces. */
+function* partsOfValue(value: unknown, length: number): Iterable<string> {
+  const long: string[] = [];
+  const json = JSON.stringify(value, (_key, entry: unknown) =>
+    typeof entry === "string" && entry.length > LONG_STRING_CHARACTERS ? `${MARK}${long.push(entry) - 1}` : entry,
+  ) as string | undefined;
+  const rest = json ?? "null";
+  let from = 0;
+  for (const [index, text] of long.entries()) {
+    const place = `${MARK}${index}"`;
+    const at = rest.indexOf(place, from);
+    yield rest.slice(from, at);
+    for (const piece of piecesOf(text, length)) yield JSON.stringify(piece).slice(1, -1);
+    from = at + place.length - 1;
   }
-
-  /** One value, its long strings in pieces. */
-  async write(value: unknown): Promise<void> {
-    const long: string[] = [];
-    const json = JSON.stringify(value, (_key, entry: unknown) =>
-      typeof entry === "string" && entry.length > LONG_STRING_CHARACTERS
-        ? `${this.#mark}${long.push(entry) - 1}`
-        : entry,
-    ) as string | undefined;
-    const rest = json ?? "null";
-    let from = 0;
-    for (const [index, text] of long.entries()) {
-      const place = `${this.#mark}${index}"`;
-      const at = rest.indexOf(place, from);
-      this.add(rest.slice(from, at));
-      for (const piece of piecesOf(text)) {
-        this.add(JSON.stringify(piece).slice(1, -1));
-        await this.#breathe();
-      }
-      from = at + place.length - 1;
-    }
-    this.add(rest.slice(from));
-    await this.#breathe();
-  }
-
-  async end(): Promise<Uint8Array<ArrayBuffer>> {
-    this.#encode();
-    return joined(this.#parts);
-  }
-
-  async #breathe(): Promise<void> {
-    if (this.#text.length < PIECE) return;
-    this.#encode();
-    await turn();
-  }
-
-  #encode(): void {
-    this.#parts.push(this.#encoder.encode(this.#text));
-    this.#text = "";
-  }
+  yield rest.slice(from);
 }
 
 /** A text in pieces that do not end inside a pair of surrogates. */
-function* piecesOf(text: string): Iterable<string> {
+function* piecesOf(text: string, length: number): Iterable<string> {
   for (let start = 0; start < text.length;) {
-    const end = start + PIECE;
+    const end = start + length;
     const code = text.charCodeAt(end - 1);
     const cut = code >= 0xd800 && code <= 0xdbff ? end - 1 : end;
     yield text.slice(start, cut);
@@ -340,7 +343,8 @@ function* piecesOf(text: string): Iterable<string> {
   }
 }
 
-async function joined(parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
+/** Parts in one, copied with a turn of the event loop after each. */
+export async function joined(parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
   const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
   let at = 0;
   for (const part of parts) {

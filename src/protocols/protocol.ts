@@ -5,6 +5,7 @@ import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
 import type { RelayError } from "../lib/errors.ts";
+import type { JsonSize } from "../lib/large-json.ts";
 
 /** How reasoning text reaches Chat Completions clients, which have no official field for it. */
 export type ReasoningMode = "both" | "reasoning_content" | "reasoning" | "think-tags" | "none";
@@ -26,6 +27,8 @@ export interface Context {
   readonly memory: ReasoningStore;
   /** Finished responses that their clients may refer to. */
   readonly responses: ResponseStore;
+  /** Counts what the request refers to, before it is taken in. Throws `request_too_large` and `relay_busy`. */
+  reserve(size: JsonSize): void;
   /** Tells clients with different keys apart in derived cache keys; "" without a key. Never the key itself. */
   readonly clientId: string;
   /** True when the caller is a Codex client, whose traffic passes unchanged. */
@@ -66,6 +69,8 @@ export type Send = (frame: Frame) => void;
 
 /** State of one streamed reply, whose frames go to the `Send` that it was opened with. */
 export interface ClientStream {
+  /** True when what upstream says is kept until the end, and so takes memory. */
+  readonly keepsAnswer?: boolean;
   /** True after the last frame: upstream may be let go even if it still sends. */
   readonly isDone: boolean;
   /** Throws RelayError when upstream reports a failure; frames already sent stay sent. */

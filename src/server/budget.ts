@@ -1,43 +1,164 @@
 import { RelayError } from "../lib/errors.ts";
+import { MOST_VALUES, tooMany, type JsonSize } from "../lib/large-json.ts";
 
-/** This part of the room or less is nothing beside large bodies, and need not wait for them to come in. */
+/** Shares up to 1/512 of the budget are not refused: they are nothing beside large bodies, and bounded by the number of requests. */
 const SMALL = 512;
+/**
+ * Memory that a request's content takes while it is translated, in times its size: the bytes as they came, the parsed
+ * values, and the text that goes upstream.
+ */
+const COPIES = 3;
 
 /**
- * What requests may hold in bodies at the same time. One large body is in memory several times over while it is
- * translated; without a bound, a few dozen at once would take all that a machine has.
+ * The memory that requests may take together, counted before it is taken: bodies as they come in and unpack, frames of
+ * sockets, what stored turns and references add, translations, and answers that are collected or wait for readers.
  */
-export class BodyBudget {
-  readonly #mostBytes: () => number;
+export class MemoryBudget {
+  readonly #maxBytes: () => number;
+  /** What one request may consist of, with all that it refers to. */
+  readonly #maxContentBytes: () => number;
+  readonly #whole: MemoryBudget | undefined;
   #heldBytes = 0;
 
-  constructor(mostBytes: () => number) {
-    this.#mostBytes = mostBytes;
+  constructor(maxBytes: () => number, maxContentBytes: () => number, whole?: MemoryBudget) {
+    this.#maxBytes = maxBytes;
+    this.#maxContentBytes = maxContentBytes;
+    this.#whole = whole;
   }
 
-  /** One request's share: `hold` counts bytes of its body, `leave` gives all of them back. */
-  enter(): { readonly hold: (bytes: number) => void; readonly leave: () => void } {
+  /** A budget of its own that is this part of the whole one, and counts in that too. */
+  part(ratio: number): MemoryBudget {
+    return new MemoryBudget(() => ratio * this.#maxBytes(), this.#maxContentBytes, this);
+  }
+
+  /** What all requests hold together. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** A share for one request. It has to be closed. */
+  open(): Share {
     let held = 0;
-    return {
-      /** Throws `relay_busy`. */
+    return new Share({
+      maxContentBytes: this.#maxContentBytes(),
       hold: (bytes) => {
-        const isSmall = held + bytes <= this.#mostBytes() / SMALL;
-        // Alone, a request may have as much as its own limit allows.
-        if (!isSmall && this.#heldBytes > held && this.#heldBytes + bytes > this.#mostBytes()) throw full();
+        this.#check(held, bytes);
         held += bytes;
-        this.#heldBytes += bytes;
+        this.#count(bytes);
       },
-      leave: () => {
-        this.#heldBytes -= held;
-        held = 0;
+      keep: (bytes) => {
+        this.#count(bytes - held);
+        held = bytes;
       },
-    };
+    });
+  }
+
+  /** Throws `relay_busy` when a share that holds `held` bytes may not hold so many more. */
+  #check(held: number, bytes: number): void {
+    if (this.#whole) this.#whole.#check(held, bytes);
+    const isSmall = held + bytes <= this.#maxBytes() / SMALL;
+    // Alone, a request may have as much as its own limits allow.
+    const isAlone = this.#heldBytes <= held;
+    if (!isSmall && !isAlone && this.#heldBytes + bytes > this.#maxBytes()) throw outOfMemory();
+  }
+
+  #count(bytes: number): void {
+    this.#heldBytes += bytes;
+    if (this.#whole) this.#whole.#count(bytes);
   }
 }
 
-function full(): RelayError {
-  return new RelayError("relay_busy", "The relay already holds as many large bodies as it may.", {
+interface ShareOptions {
+  readonly maxContentBytes: number;
+  /** Counts more bytes, or throws. */
+  readonly hold: (bytes: number) => void;
+  /** Gives back all but so many bytes. */
+  readonly keep: (bytes: number) => void;
+}
+
+/** What one request holds of the budget, from its first byte to the end of its reply. */
+export class Share {
+  readonly #options: ShareOptions;
+  #contentBytes = 0;
+  #contentValues = 0;
+  #answerBytes = 0;
+  #isClosed = false;
+
+  constructor(options: ShareOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Counts bytes of a body before they come in, with what translating them will take: a body that is here is translated
+   * and not turned away. Throws `relay_busy`.
+   */
+  receive(bytes: number): void {
+    this.hold(COPIES * bytes);
+  }
+
+  /** The body is here in full; gives back what its packed form took. */
+  received(bytes: number): void {
+    this.#contentBytes = bytes;
+    this.#options.keep(COPIES * bytes);
+  }
+
+  /** Counts bytes of any kind. Throws `relay_busy`. */
+  hold(bytes: number): void {
+    if (!this.#isClosed) this.#options.hold(bytes);
+  }
+
+  /**
+   * Counts what a reference or a stored turn adds to the request. Throws `request_too_large` when the whole would be
+   * larger than a body may be, and `relay_busy`.
+   */
+  add({ characters, values }: JsonSize): void {
+    this.#contentBytes += characters;
+    this.#contentValues += values;
+    if (this.#contentBytes > this.#options.maxContentBytes) throw tooLarge(this.#options.maxContentBytes);
+    if (this.#contentValues > MOST_VALUES) throw tooMany();
+    this.hold(COPIES * characters);
+  }
+
+  /**
+   * Counts an answer that is collected before it is sent, or kept for later requests. Throws `upstream_error` when it is
+   * longer than any answer is, and `relay_busy`.
+   */
+  collect(bytes: number): void {
+    this.#answerBytes += bytes;
+    if (this.#answerBytes > LONGEST_ANSWER_BYTES) throw endlessAnswer();
+    this.hold(bytes);
+  }
+
+  /** The reply has begun: of the request only its values are still held. */
+  settle(): void {
+    if (!this.#isClosed) this.#options.keep(this.#contentBytes + this.#answerBytes);
+  }
+
+  /** Gives everything back. Later calls of any method count nothing. */
+  close(): void {
+    this.#isClosed = true;
+    this.#options.keep(0);
+  }
+}
+
+/** Of events as upstream sends them. The longest answers of models are some 2 MB of text, in events 40 times that. */
+const LONGEST_ANSWER_BYTES = 128 * 1024 * 1024;
+
+function endlessAnswer(): RelayError {
+  const message = `Upstream's answer is longer than ${LONGEST_ANSWER_BYTES / (1024 * 1024)} MiB.`;
+  return new RelayError("upstream_error", message, { shouldRetry: false });
+}
+
+/** What a request is refused with that is, or would become, larger than a body may be. */
+export function tooLarge(maxBytes: number): RelayError {
+  const limit = Math.floor(maxBytes / (1024 * 1024));
+  return new RelayError("request_too_large", `The request, with all that it refers to, is larger than ${limit} MiB.`);
+}
+
+/** What a request is refused with while others hold the whole budget. */
+export function outOfMemory(): RelayError {
+  return new RelayError("relay_busy", "The relay already holds as much of other requests as it may.", {
     retryAfterMs: 1000,
-    hint: "Try again in a moment, or send fewer at once.",
+    hint: "Try again in a moment, or send fewer large requests at once.",
   });
 }

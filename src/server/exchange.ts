@@ -4,13 +4,13 @@ import { failureOf, truncated } from "../codex/wire/failure.ts";
 import { codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/wire/headers.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { writeJson } from "../lib/large-json.ts";
 import { toBodyStream } from "../lib/stream.ts";
 import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exchange.ts";
 import type { Context } from "../protocols/protocol.ts";
 import type { UpstreamReply } from "../upstream/client.ts";
 import { readBatches } from "../upstream/sse.ts";
-import { isForm, parseBody, parseForm, readBody } from "./http/body.ts";
+import { parseBody, readBody } from "./http/body.ts";
+import { isForm, parseForm } from "./http/form.ts";
 import { SSE } from "./http/frames.ts";
 import {
   contextOf,
@@ -21,7 +21,10 @@ import {
   type HandleDependencies,
 } from "./handle.ts";
 import { streamHeaders } from "./http/reply.ts";
-import { ReplyStream, textSource } from "./reply-stream.ts";
+import { wholeReply } from "./http/whole-reply.ts";
+import type { RequestLifetime } from "./lifetime.ts";
+import type { Share } from "./budget.ts";
+import { ReplyStream, sizeOf, textSource } from "./reply-stream.ts";
 
 /** One request that other endpoints of the backend answer. Throws RelayError while the status line is still open. */
 export async function handleExchange(
@@ -42,9 +45,9 @@ export async function handleExchange(
     const last = asking.last ?? { headers: new Headers(), dropped: [] };
     admitted.record.onBegun(last.dropped, upstreamRequestId(last.headers));
     admitted.record.complete();
-    return await replyOf(answer, replyHeaders(protocol, last, exchange, admitted.id));
+    return replyOf(answer, replyHeaders(protocol, last, exchange, admitted.id), admitted.life);
   } finally {
-    admitted.life.end();
+    if (!admitted.life.isStreaming) admitted.life.end();
   }
 }
 
@@ -74,11 +77,8 @@ async function streamed(
   });
 }
 
-/** Images may be many megabytes of JSON, which is written without holding up others. */
-async function replyOf(answer: Answer, headers: Readonly<Record<string, string>>): Promise<Response> {
-  if ("json" in answer) {
-    return new Response(await writeJson(answer.json), { headers: { "content-type": "application/json", ...headers } });
-  }
+function replyOf(answer: Answer, headers: Readonly<Record<string, string>>, life: RequestLifetime): Response {
+  if ("json" in answer) return wholeReply(answer.json, headers, life);
   if ("frames" in answer) {
     const text = answer.frames.map((frame) => SSE.write(frame)).join("");
     return new Response(text, { headers: { "content-type": SSE.contentType, ...headers } });
@@ -123,7 +123,7 @@ class Asking {
     if ("translation" in step) {
       const reply = await sendUpstream(step.translation, this.#context, this.#admitted, this.#deps);
       this.#note(reply);
-      return wholeResponse(reply, this.#context.now);
+      return wholeResponse(reply, this.#admitted.share, this.#context.now);
     }
     const { request, id, life } = this.#admitted;
     const codexHeaders = this.#context.isCodexClient ? codexClientHeaders(request.headers) : undefined;
@@ -140,9 +140,10 @@ class Asking {
 }
 
 /** All of a response that nobody streams. Throws RelayError when it failed or was cut off. */
-async function wholeResponse(reply: UpstreamReply, nowMs: number): Promise<JsonObject> {
+async function wholeResponse(reply: UpstreamReply, share: Share, nowMs: number): Promise<JsonObject> {
   const accumulator = new ResponseAssembler();
   await readBatches(reply.events, (batch) => {
+    share.collect(sizeOf(batch));
     for (const event of batch) {
       const failure = failureOf(event, nowMs);
       if (failure) throw failure;

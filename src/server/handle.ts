@@ -17,12 +17,14 @@ import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
 import { readBatches } from "../upstream/sse.ts";
 import { parseBody, readBody } from "./http/body.ts";
 import type { Caller } from "./access.ts";
+import type { Share } from "./budget.ts";
 import { frameFormat } from "./http/frames.ts";
 import type { RequestLifetime } from "./lifetime.ts";
 import type { RelayOptions } from "./options.ts";
 import type { RequestRecord } from "./record.ts";
 import { jsonReply, requestIdHeaders, streamHeaders } from "./http/reply.ts";
-import { ReplyStream, textSource } from "./reply-stream.ts";
+import { wholeReply } from "./http/whole-reply.ts";
+import { ReplyStream, sizeOf, textSource } from "./reply-stream.ts";
 
 /** What handling needs besides the request. */
 export interface HandleDependencies {
@@ -44,8 +46,8 @@ export interface Admitted {
   readonly record: RequestRecord;
   /** Lifts the limit on silence, which bounds slow senders, once the request is here: models may think for long. */
   readonly waitForever: () => void;
-  /** Counts bytes of its body before they are held. Throws `relay_busy`. */
-  readonly holdBody: (bytes: number) => void;
+  /** Of the memory that all requests may take together. */
+  readonly share: Share;
   /** Makes the connection a WebSocket with `data`; absent for requests that came over one. */
   readonly upgrade?: (data: unknown) => boolean;
 }
@@ -84,6 +86,7 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
   const answer = asked.body();
   try {
     await readBatches(reply.events, (batch) => {
+      admitted.share.collect(sizeOf(batch));
       for (const event of batch) {
         answer.onEvent(event);
         // What comes behind the end is no part of the answer, also in the same read.
@@ -91,11 +94,11 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
       }
       return false;
     });
-    const whole = jsonReply(answer.toBody(), 200, headers);
+    const whole = wholeReply(answer.toBody(), headers, life);
     record.complete();
     return whole;
   } finally {
-    life.end();
+    if (!life.isStreaming) life.end();
   }
 }
 
@@ -182,6 +185,7 @@ export async function contextOf(admitted: Admitted, isCodex: boolean, deps: Hand
     modelAliases: deps.options.modelAliases,
     memory: deps.memory,
     responses: deps.responses,
+    reserve: (size) => admitted.share.add(size),
     clientId: admitted.visitor.clientId,
     isCodexClient: isCodex,
   };

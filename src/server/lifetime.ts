@@ -2,6 +2,8 @@
 export class RequestLifetime {
   /** A streamed reply outlives its handler. */
   isStreaming = false;
+  /** A request that came as a frame of a WebSocket. */
+  isOnSocket = false;
   /** The client hung up before it had everything. */
   hasClientLeft = false;
   readonly #controller = new AbortController();

@@ -1,10 +1,15 @@
 import { RelayError } from "../lib/errors.ts";
 import type { RequestLifetime } from "./lifetime.ts";
 
-/** Requests in flight, and how many there may be: fetch would queue the one too many in silence. */
+/**
+ * Requests in flight and open sockets, and how many there may be of both together: fetch would queue the request too
+ * many in silence, and a socket may send one at any time.
+ */
 export class RequestLimit {
-  /** Lifetimes of the requests in flight. */
+  /** Lifetimes of the requests in flight, those on sockets among them. */
   readonly active = new Set<RequestLifetime>();
+  /** Open sockets. */
+  readonly sockets = new Set<object>();
   readonly #maxRequests: () => number;
 
   constructor(maxRequests: () => number) {
@@ -13,17 +18,24 @@ export class RequestLimit {
 
   /** Counts a request until `leave`. Throws `relay_busy` when there are as many as there may be. */
   enter(life: RequestLifetime): void {
-    if (this.active.size >= this.#maxRequests()) {
-      throw new RelayError("relay_busy", `The relay is already busy with ${this.active.size} requests.`, {
-        retryAfterMs: 1000,
-        hint: "Try again in a moment, or raise --max-requests.",
-      });
-    }
+    // A socket has one request at a time, and is counted itself.
+    if (!life.isOnSocket) this.check();
     this.active.add(life);
   }
 
   leave(life: RequestLifetime): void {
     this.active.delete(life);
+  }
+
+  /** Throws `relay_busy` when there are as many requests and sockets as there may be. */
+  check(): void {
+    let count = this.sockets.size;
+    for (const life of this.active) if (!life.isOnSocket) count += 1;
+    if (count < this.#maxRequests()) return;
+    throw new RelayError("relay_busy", `The relay is already busy with ${count} requests.`, {
+      retryAfterMs: 1000,
+      hint: "Try again in a moment, or raise --max-requests.",
+    });
   }
 
   /** Replies that are being streamed. */

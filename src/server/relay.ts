@@ -7,7 +7,7 @@ import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { ErrorFormat, ProtocolEntry } from "../protocols/protocol.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
-import { BodyBudget } from "./budget.ts";
+import { MemoryBudget } from "./budget.ts";
 import { dialectRoutes } from "./http/dialect-routes.ts";
 import { corsHeaders, Gate, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
@@ -54,7 +54,7 @@ export class Relay {
   readonly sockets: Sockets;
   readonly #deps: RelayDependencies;
   readonly #metrics = new Metrics();
-  readonly #budget: BodyBudget;
+  readonly #budget: MemoryBudget;
   readonly #publicApi: PublicApi;
   readonly #now: () => number;
   readonly #elapsed: () => number;
@@ -71,7 +71,10 @@ export class Relay {
     this.#elapsed = deps.elapsed ?? (() => performance.now());
     this.#options = deps.options;
     this.#gate = new Gate(deps.options);
-    this.#budget = new BodyBudget(() => BODIES_AT_ONCE * this.#options.maxBodyBytes);
+    this.#budget = new MemoryBudget(
+      () => LARGEST_BODIES * this.#options.maxBodyBytes,
+      () => this.#options.maxBodyBytes,
+    );
     this.#publicApi = new PublicApi(deps.upstream, () => this.#options.maxBodyBytes);
     this.#handling = {
       options: deps.options,
@@ -85,6 +88,8 @@ export class Relay {
     this.sockets = new Sockets({
       publicApi: this.#publicApi,
       deps: () => this.#socketDependencies(),
+      limit: this.limit,
+      budget: this.#budget,
       record: (start) => this.#record(start),
     });
     this.#routes = [
@@ -161,14 +166,16 @@ export class Relay {
       dialect: dialect?.name,
       isProbe: isOpen,
     });
+    const share = this.#budget.open();
     const life: RequestLifetime = new RequestLifetime(request.signal, (reason) => {
       this.limit.leave(life);
-      if (life.isStreaming) record.end(life, reason);
+      if (!life.isStreaming) return;
+      share.close();
+      record.end(life, reason);
     });
     const waitForever = () => server.timeout(request, 0);
     const upgrade = (data: unknown) => server.upgrade(request, { data: data as ResponsesSocket });
-    const share = this.#budget.enter();
-    const ways = { waitForever, upgrade, holdBody: share.hold };
+    const ways = { waitForever, upgrade, share };
     let admitted: Admitted = { request, visitor: STRANGER, id, life, record, ...ways };
     try {
       const visitor = this.#gate.admit(request.headers, isOpen);
@@ -186,19 +193,19 @@ export class Relay {
       record.status = refusal.status;
       return refusal;
     } finally {
-      share.leave();
-      if (!life.isStreaming) {
+      if (life.isStreaming) share.settle();
+      else {
+        share.close();
         this.limit.leave(life);
         record.end(life);
       }
     }
   }
 
-  #socketDependencies(): Omit<SocketDependencies, "open"> {
+  #socketDependencies(): Omit<SocketDependencies, "open" | "turns" | "budget"> {
     return {
       handling: this.#handling,
-      enter: (life) => this.limit.enter(life),
-      leave: (life) => this.limit.leave(life),
+      limit: this.limit,
       newId,
       now: this.#now,
     };
@@ -243,8 +250,8 @@ export class Relay {
   }
 }
 
-/** Of the largest size that may be held together, while they are read and until their replies begin. */
-const BODIES_AT_ONCE = 8;
+/** The memory budget of all requests together, in bodies of the largest size: three of them are translated at a time. */
+const LARGEST_BODIES = 9;
 
 /** Browsers take a reply for what its content type says, whatever its bytes look like. */
 const NO_SNIFFING = { "x-content-type-options": "nosniff" };

@@ -1,3 +1,4 @@
+import type { WireEvent } from "../codex/wire/event.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { FrameSource } from "../lib/stream.ts";
 import type { ClientStream, Send } from "../protocols/protocol.ts";
@@ -9,10 +10,10 @@ import type { Admitted } from "./handle.ts";
 export class ReplyStream {
   readonly #stream: ClientStream;
   readonly #events: UpstreamReply["events"];
-  readonly #admitted: Pick<Admitted, "life" | "record">;
+  readonly #admitted: Pick<Admitted, "life" | "record" | "share">;
   #isOver = false;
 
-  constructor(stream: ClientStream, { events }: UpstreamReply, admitted: Pick<Admitted, "life" | "record">) {
+  constructor(stream: ClientStream, { events }: UpstreamReply, admitted: Pick<Admitted, "life" | "record" | "share">) {
     this.#stream = stream;
     this.#events = events;
     this.#admitted = admitted;
@@ -23,7 +24,7 @@ export class ReplyStream {
    * status line becomes a frame, never a torn socket: never throws.
    */
   async next(): Promise<boolean> {
-    const { life, record } = this.#admitted;
+    const { life, record, share } = this.#admitted;
     if (this.#isOver || this.#stream.isDone) {
       this.#events.cancel();
       life.end();
@@ -36,6 +37,7 @@ export class ReplyStream {
         this.#stream.onEnd();
         return true;
       }
+      if (this.#stream.keepsAnswer) share.collect(sizeOf(batch));
       for (const event of batch) {
         this.#stream.onEvent(event);
         if (this.#stream.isDone) {
@@ -68,6 +70,13 @@ export class ReplyStream {
     this.#stream.onFailure(error, record.requestId);
     return true;
   }
+}
+
+/** Characters of events as upstream sent them. */
+export function sizeOf(batch: readonly WireEvent[]): number {
+  let size = 0;
+  for (const event of batch) size += event.size;
+  return size;
 }
 
 /** A reply as the text of an HTTP body. */

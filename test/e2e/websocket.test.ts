@@ -4,7 +4,7 @@ import { ResponsesWS } from "openai/resources/responses/ws";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
 import { created, delta, fakeCodex, sseThenSilence } from "../support/fake-codex.ts";
 import { keepLines } from "../support/log-lines.ts";
-import { eventually, fixedCredentials, type TestRelayOptions } from "../support/relay.ts";
+import { eventually, fixedCredentials, post, type TestRelayOptions } from "../support/relay.ts";
 
 type Frame = Record<string, unknown> & { type: string; response?: { id: string; output: { type: string }[] } };
 
@@ -247,16 +247,14 @@ describe("one socket", () => {
     expect(demo.relay.activeRequests()).toBe(0);
   });
 
-  test("counts among the requests in flight", async () => {
+  test("counts among the requests in flight, also while it is idle", async () => {
     const connection = await opened({}, { relay: { maxRequests: 1 } });
-    connection.send(create("deltas:100000"));
-    await connection.next();
-    const other = open();
-    await other.opened;
-    other.send(create("hello"));
-    expect(await other.next()).toMatchObject({ type: "error", status: 503, error: { code: "relay_busy" } });
+    await expect(open().opened).rejects.toThrow("did not open");
+    const refused = await post(`${demo.v1}/responses`, { model: "gpt-5.5", input: "hello" });
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+    connection.send(create("hello"));
+    expect(await connection.next()).toMatchObject({ type: "response.created" });
     connection.close();
-    other.close();
   });
 
   test("lasts an hour", async () => {

@@ -3,12 +3,13 @@ import type { CodexEvent } from "../../src/codex/wire/schema.ts";
 import { WireEvent } from "../../src/codex/wire/event.ts";
 import type { ClientStream, Send } from "../../src/protocols/protocol.ts";
 import { SSE } from "../../src/server/http/frames.ts";
+import { MemoryBudget } from "../../src/server/budget.ts";
 import { RequestLifetime } from "../../src/server/lifetime.ts";
 import { RequestRecord } from "../../src/server/record.ts";
 import { ReplyStream, textSource } from "../../src/server/reply-stream.ts";
 import { delta } from "../support/fake-codex.ts";
 
-const lifeAndRecord = () => {
+const admittedParts = () => {
   const start = { id: "1", method: "POST", route: "/x", path: "/x", dialect: "x", isProbe: false, keepsText: false };
   return {
     life: new RequestLifetime(new AbortController().signal, () => {}),
@@ -17,6 +18,10 @@ const lifeAndRecord = () => {
       () => 0,
       () => {},
     ),
+    share: new MemoryBudget(
+      () => 1,
+      () => 1,
+    ).open(),
   };
 };
 
@@ -41,12 +46,12 @@ const stream = (isDone: () => boolean, send: Send): ClientStream => ({
   onFailure: () => {},
 });
 
-const sourceOf = (isDone: () => boolean, reply: ReturnType<typeof endless>["reply"], admitted = lifeAndRecord()) =>
+const sourceOf = (isDone: () => boolean, reply: ReturnType<typeof endless>["reply"], admitted = admittedParts()) =>
   textSource((send) => new ReplyStream(stream(isDone, send), reply, admitted), SSE);
 
 test("what was read ahead for a client that had stopped reading is let go when it leaves", async () => {
   const { seen, reply } = endless();
-  const admitted = lifeAndRecord();
+  const admitted = admittedParts();
   const source = sourceOf(() => false, reply, admitted);
   expect(await source.next()).toBe("data: frame\n\n");
   source.cancel();

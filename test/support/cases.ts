@@ -77,6 +77,7 @@ export function contextOf(settings: Case["settings"], memory = new ReasoningStor
     modelAliases: {},
     memory,
     responses: new ResponseStore(),
+    reserve: () => {},
     clientId: "",
     isCodexClient: false,
   };

@@ -66,6 +66,11 @@ export class WireEvent {
     return new WireEvent(event.type, undefined, event);
   }
 
+  /** Length of its text, in characters. */
+  get size(): number {
+    return (this.#frame ?? this.#data ?? "").length;
+  }
+
   /** The JSON text, on one line: as upstream sent it, if it did. */
   get data(): string {
     return (this.#data ??= this.#frame === undefined ? JSON.stringify(this.#parsed) : dataOf(this.#frame));

@@ -1,4 +1,5 @@
 import { inputItems } from "../../codex/request/build.ts";
+import type { Stored } from "../../codex/response-store.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
@@ -13,20 +14,21 @@ export interface History {
 
 /**
  * Everything that the client refers to, in full: the backend stores nothing and looks nothing up. Throws
- * `previous_response_not_found`, and `invalid_value` for items and calls that lead nowhere.
+ * `previous_response_not_found`, `invalid_value` for items and calls that lead nowhere, and what `reserve` throws.
  */
 export function historyOf(request: ResponsesRequest, context: Context): History {
-  const { clientId, now } = context;
   const added = inputItems(request.input).map((item, index) => resolved(item, index, context));
   const id = request.previous_response_id;
   if (!id) return { earlier: [], added };
-  const earlier = context.responses.conversation(clientId, id, now);
-  if (!earlier) {
+  const stored = context.responses.conversation(id, context.now);
+  if (!stored) {
     throw new RelayError("previous_response_not_found", `Previous response with id '${id.slice(0, 100)}' not found.`, {
       param: "previous_response_id",
       hint: "The relay remembers responses for an hour, in memory; send the whole conversation in 'input'.",
     });
   }
+  context.reserve(stored.size);
+  const earlier = stored.value();
   refuseUnanswered(earlier, added);
   return { earlier, added };
 }
@@ -39,7 +41,7 @@ export function remember(request: ResponsesRequest, context: Context, response: 
   const { id, output, status } = response;
   if (request["store"] === false || typeof id !== "string" || !Array.isArray(output)) return;
   if (status !== "completed" && status !== "incomplete") return;
-  const input = inputItems(request.input).map((item) => (isReference(item) ? referenced(item, context) : item));
+  const input = inputItems(request.input).map((item) => (isReference(item) ? referenced(item, context)?.value : item));
   if (!input.every((item) => item !== undefined)) return;
   const turn = {
     id,
@@ -48,13 +50,16 @@ export function remember(request: ResponsesRequest, context: Context, response: 
     output: output as InputItem[],
     response,
   };
-  context.responses.remember(context.clientId, turn, context.now);
+  context.responses.remember(turn, context.now);
 }
 
 function resolved(item: InputItem, index: number, context: Context): InputItem {
   if (!isReference(item)) return item;
   const found = referenced(item, context);
-  if (found) return found;
+  if (found) {
+    context.reserve(found.size);
+    return found.value;
+  }
   throw new RelayError("invalid_value", `Item with id '${idOf(item).slice(0, 100)}' is not known to the relay.`, {
     param: `input[${index}].id`,
     hint: "Send the item itself; with the AI SDK set store: false.",
@@ -67,8 +72,8 @@ function isReference(item: InputItem): boolean {
   return typeof item["id"] === "string" && Object.keys(item).every((key) => key === "id" || key === "type");
 }
 
-function referenced(item: InputItem, { responses, clientId, now }: Context): InputItem | undefined {
-  return idOf(item) === "" ? undefined : responses.item(clientId, idOf(item), now);
+function referenced(item: InputItem, { responses, now }: Context): Stored<InputItem> | undefined {
+  return idOf(item) === "" ? undefined : responses.item(idOf(item), now);
 }
 
 function idOf(item: InputItem): string {

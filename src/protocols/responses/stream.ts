@@ -41,6 +41,7 @@ export class VerbatimStream implements ClientStream {
  * first, its id stays, and the last event holds the whole output.
  */
 export class ResponsesStream implements ClientStream {
+  readonly keepsAnswer = true;
   isDone = false;
   readonly #request: ResponsesRequest;
   readonly #context: Context;

@@ -2,13 +2,12 @@ import type { ResponseStore, StoredTurn } from "../../codex/response-store.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { PublicApi } from "./public-api.ts";
-import { jsonReply } from "./reply.ts";
+import { wholeReply } from "./whole-reply.ts";
 import { decode, parametersOf, pathOf, withAlias, type Handler, type Route } from "./routes.ts";
 
 /** A question about one response that the relay may remember. */
 interface StoredQuery {
   readonly store: ResponseStore;
-  readonly clientId: string;
   readonly id: string;
   /** Of the request, for its query. */
   readonly url: string;
@@ -21,13 +20,13 @@ const MOST_ITEMS = 100;
 /** What the relay itself remembers: the backend stores nothing. */
 export function storedRoutes(store: ResponseStore, publicApi: PublicApi, now: () => number): Route[] {
   const stored =
-    (answer: (query: StoredQuery) => Response): Handler =>
+    (answer: (query: StoredQuery) => object): Handler =>
     async (admitted) => {
       const { url } = admitted.request;
       const path = pathOf(url);
       if (await publicApi.isLogin()) return publicApi.forward(admitted, path);
       const id = decode(/responses\/([^/]+)/.exec(path)?.[1] ?? "");
-      return answer({ store, clientId: admitted.visitor.clientId, id, url, nowMs: now() });
+      return wholeReply(answer({ store, id, url, nowMs: now() }), {}, admitted.life);
     };
   const routes = {
     "/v1/responses/:id": { GET: stored(oneResponse), DELETE: stored(forgetResponse) },
@@ -40,44 +39,44 @@ export function storedRoutes(store: ResponseStore, publicApi: PublicApi, now: ()
 }
 
 /** GET /v1/responses/{id}. */
-function oneResponse(query: StoredQuery): Response {
-  return jsonReply(find(query).response);
+function oneResponse(query: StoredQuery): object {
+  return find(query).response;
 }
 
 /** DELETE /v1/responses/{id}. */
-function forgetResponse(query: StoredQuery): Response {
-  if (!query.store.forget(query.clientId, query.id)) throw notFound(query.id);
-  return jsonReply({ id: query.id, object: "response", deleted: true });
+function forgetResponse(query: StoredQuery): object {
+  if (!query.store.forget(query.id)) throw notFound(query.id);
+  return { id: query.id, object: "response", deleted: true };
 }
 
 /** POST /v1/responses/{id}/cancel: nothing runs in the background, so there is nothing to cancel. */
-function refuseCancel(query: StoredQuery): Response {
+function refuseCancel(query: StoredQuery): never {
   find(query);
   throw new RelayError("invalid_request", "Only background responses can be cancelled, and the relay runs none.");
 }
 
 /** GET /v1/responses/{id}/input_items: a page of what the response answered, newest first unless asked otherwise. */
-function itemsOfResponse(query: StoredQuery): Response {
-  const { store, clientId, id, nowMs } = query;
+function itemsOfResponse(query: StoredQuery): object {
+  const { store, id, nowMs } = query;
   const parameters = parametersOf(query.url);
   const turn = find(query);
-  const earlier = turn.previousId === undefined ? [] : (store.conversation(clientId, turn.previousId, nowMs) ?? []);
+  const earlier = turn.previousId === undefined ? [] : (store.conversation(turn.previousId, nowMs)?.value() ?? []);
   const items = [...earlier, ...turn.input].map((item, index) => withId(item, id, index));
   if (parameters.get("order") !== "asc") items.reverse();
   const after = parameters.get("after");
   const start = after === null ? 0 : items.findIndex((item) => item["id"] === after) + 1;
   const data = items.slice(start, start + limitOf(parameters));
-  return jsonReply({
+  return {
     object: "list",
     data,
     first_id: data[0]?.["id"] ?? null,
     last_id: data.at(-1)?.["id"] ?? null,
     has_more: start + data.length < items.length,
-  });
+  };
 }
 
-function find({ store, clientId, id, nowMs }: StoredQuery): StoredTurn {
-  const turn = store.get(clientId, id, nowMs);
+function find({ store, id, nowMs }: StoredQuery): StoredTurn {
+  const turn = store.get(id, nowMs);
   if (!turn) throw notFound(id);
   return turn;
 }

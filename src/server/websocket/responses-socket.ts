@@ -1,6 +1,7 @@
 import type { ServerWebSocket } from "bun";
 import { isCodexClient } from "../../codex/wire/headers.ts";
 import { inputItems } from "../../codex/request/build.ts";
+import type { ResponseStore, Stored } from "../../codex/response-store.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../../lib/json.ts";
@@ -11,16 +12,19 @@ import type { Frame } from "../../protocols/protocol.ts";
 import type { Caller } from "../access.ts";
 import { jsonOf } from "../http/frames.ts";
 import { begin, contextOf, type HandleDependencies } from "../handle.ts";
+import { outOfMemory, type MemoryBudget, type Share } from "../budget.ts";
 import { RequestLifetime } from "../lifetime.ts";
+import type { RequestLimit } from "../limits.ts";
 import type { RequestRecord } from "../record.ts";
 import { ReplyStream } from "../reply-stream.ts";
 
 /** What a socket needs of the relay around it. */
 export interface SocketDependencies {
   readonly handling: HandleDependencies;
-  /** Counts a request in flight; throws `relay_busy`. */
-  readonly enter: (life: RequestLifetime) => void;
-  readonly leave: (life: RequestLifetime) => void;
+  readonly limit: RequestLimit;
+  readonly budget: MemoryBudget;
+  /** What sockets remember, all of them together. */
+  readonly turns: ResponseStore;
   /** A page in the log for one request of the socket. */
   readonly open: (id: string) => RequestRecord;
   readonly newId: () => string;
@@ -34,10 +38,12 @@ export interface SocketVisit {
   readonly visitor: Caller;
 }
 
-interface Conversation {
-  readonly items: readonly InputItem[];
-  /** Of JSON, what other conversations share included. */
-  readonly characters: number;
+/** What a request asks, and what it goes on from. */
+interface Asked {
+  /** Of this request only. */
+  readonly added: readonly InputItem[];
+  /** The conversation that it goes on from, where only the socket remembers it. */
+  readonly earlier: Stored<() => InputItem[]> | undefined;
 }
 
 type Socket = ServerWebSocket<ResponsesSocket>;
@@ -46,11 +52,16 @@ type Socket = ServerWebSocket<ResponsesSocket>;
 const LIFETIME_MS = 60 * 60_000;
 /** Earlier responses that a request may go on from. */
 const REMEMBERED = 8;
-/** Of all of them together, in characters of JSON: frames that are sent ahead cost their sender nothing. */
-const REMEMBERED_CHARACTERS = 64 * 1024 * 1024;
+/**
+ * Copies of a frame that Bun makes before the relay has it: what came over the network, and the text. With those of its
+ * translation they are what a frame costs.
+ */
+const FRAME_COPIES = 2;
 /** Request fields that a socket carries in its frames because it has headers only once. */
 const FRAME_HEADER = /^ws_request_header_([\w-]+)$/;
 
+/** Time for a client that is turned away to read why. */
+const GOODBYE_MS = 1000;
 const GOING_AWAY = 1001;
 const TRY_AGAIN = 1013;
 
@@ -64,8 +75,12 @@ export class ResponsesSocket {
   readonly #visit: SocketVisit;
   readonly #isCodex: boolean;
   readonly #openedAtMs: number;
-  /** Whole conversations by the id of the response that they led to, oldest first. */
-  readonly #conversations = new Map<string, Conversation>();
+  /** Tells its turns from those of other sockets. */
+  readonly #socketId: string;
+  /** Ids of responses that it remembers, oldest first. */
+  readonly #remembered = new Set<string>();
+  /** Frames that are being read or answered. */
+  #frames = 0;
   #life: RequestLifetime | undefined;
   #isLeaving = false;
   #wake: PromiseWithResolvers<void> | undefined;
@@ -77,21 +92,43 @@ export class ResponsesSocket {
     this.#visit = visit;
     this.#isCodex = isCodexClient(visit.headers);
     this.#openedAtMs = deps.now();
+    this.#socketId = deps.newId();
   }
 
-  /** One frame of the client's. Never throws: whatever is wrong is told in a frame. */
+  /** True while a frame that has arrived is read or answered. */
+  get isBusy(): boolean {
+    return this.#frames > 0;
+  }
+
+  /** One frame of the client's. Never throws: errors are sent as frames. */
   async onMessage(socket: Socket, data: string | Buffer): Promise<void> {
+    const share = this.#deps.budget.open();
+    this.#frames += 1;
     try {
+      share.receive(data.length);
+      share.hold(data.length * FRAME_COPIES);
       const body = requestOf(await frameOf(data));
+      share.received(data.length);
       if (socket.readyState !== WebSocket.OPEN) return;
       if (this.#life) throw invalid("A response is already being created on this connection.");
       if (this.#deps.now() - this.#openedAtMs >= LIFETIME_MS) throw expired();
-      if (body["generate"] === false) this.#warm(socket, body, data.length);
-      else await this.#create(socket, body, data.length);
+      if (body["generate"] === false) this.#warm(socket, body);
+      else await this.#create(socket, body, share);
     } catch (thrown) {
       this.#fail(socket, toRelayError(thrown));
       if (isExpiry(thrown)) socket.close(TRY_AGAIN, "connection limit reached");
+    } finally {
+      this.#frames -= 1;
+      share.close();
     }
+  }
+
+  /** Sends the client away for a moment, in the middle of a frame if need be. */
+  turnAway(socket: Socket): void {
+    this.#fail(socket, outOfMemory());
+    socket.close(TRY_AGAIN, "too many large frames at once");
+    // What has arrived of the frame is held until the connection is gone.
+    setTimeout(() => socket.terminate(), GOODBYE_MS).unref();
   }
 
   onDrain(): void {
@@ -101,6 +138,7 @@ export class ResponsesSocket {
   onClose(): void {
     this.#life?.end(new RelayError("client_closed", "The client closed the connection."));
     this.#wake?.resolve();
+    for (const id of this.#remembered) this.#forget(id);
   }
 
   /** The relay stops: at once when idle, else after what is being answered. */
@@ -110,9 +148,10 @@ export class ResponsesSocket {
   }
 
   /** What the client sends ahead costs nothing: it is only kept for the request that goes on from it. */
-  #warm(socket: Socket, body: JsonObject, frameLength: number): void {
+  #warm(socket: Socket, body: JsonObject): void {
     const id = `resp_${this.#deps.newId()}`;
-    this.#remember(id, this.#whole(body, frameLength));
+    const asked = this.#asked(body);
+    this.#remember(id, body, asked, []);
     const response = {
       id,
       object: "response",
@@ -131,35 +170,43 @@ export class ResponsesSocket {
     socket.send(JSON.stringify({ type: "response.completed", response: { ...response, status: "completed", usage } }));
   }
 
-  async #create(socket: Socket, body: JsonObject, frameLength: number): Promise<void> {
-    const life: RequestLifetime = new RequestLifetime(new AbortController().signal, () => this.#deps.leave(life));
+  async #create(socket: Socket, body: JsonObject, share: Share): Promise<void> {
+    const { limit } = this.#deps;
+    const life: RequestLifetime = new RequestLifetime(new AbortController().signal, () => limit.leave(life));
+    life.isOnSocket = true;
     const id = this.#deps.newId();
     const record = this.#deps.open(id);
     record.isStream = true;
     try {
-      this.#deps.enter(life);
+      limit.enter(life);
       this.#life = life;
-      const asked = this.#whole(body, frameLength);
+      const asked = this.#asked(body);
       const post = new Request(this.#visit.url, { method: "POST", headers: this.#headersFor(body) });
       const { visitor } = this.#visit;
-      const admitted = { request: post, visitor, id, life, record, waitForever: () => {}, holdBody: () => {} };
+      const admitted = { request: post, visitor, id, life, record, waitForever: () => {}, share };
       const sent = withoutFrameFields(body);
-      // What the relay's own memory holds it puts back itself, and keeps the turns of a conversation once.
-      if (this.#isOnlyHere(body)) Object.assign(sent, { input: asked.items, previous_response_id: undefined });
+      if (asked.earlier) {
+        share.add(asked.earlier.size);
+        Object.assign(sent, { input: [...asked.earlier.value(), ...asked.added], previous_response_id: undefined });
+      }
       const { responses } = await import("../../protocols/responses/index.ts");
       const context = await contextOf(admitted, this.#isCodex, this.#deps.handling);
       const request = { body: sent, asked: responses.read(sent, context), context };
       const { reply } = await begin(responses, request, admitted, this.#deps.handling);
+      share.settle();
       const state = reply.headers.get("x-codex-turn-state");
       if (state !== null) this.#turn = { id: turnOf(body), state };
       const frames: Frame[] = [];
       const stream = request.asked.stream((frame) => frames.push(frame));
-      await this.#pump(socket, frames, new ReplyStream(stream, reply, admitted), asked, record);
+      const output = await this.#pump(socket, frames, new ReplyStream(stream, reply, admitted), record);
+      if (output) this.#remember(output.id, body, asked, output.items);
+      else this.#forgetPrevious(body);
     } catch (thrown) {
       const { reason } = life.signal as { reason: unknown };
       // When the relay stops it is not the client that has left.
       const error = toRelayError(reason instanceof RelayError ? reason : thrown);
       record.fail(error);
+      this.#forgetPrevious(body);
       throw error;
     } finally {
       life.end();
@@ -169,21 +216,20 @@ export class ResponsesSocket {
     }
   }
 
-  /** The reply's frames, one message each, at the pace of the reader. */
+  /** Sends the reply's frames, one message each, at the pace of the reader. The answer, if it is one to go on from. */
   async #pump(
     socket: Socket,
     frames: Frame[],
     reply: ReplyStream,
-    asked: Conversation,
     record: Pick<RequestRecord, "errorStatus">,
-  ): Promise<void> {
+  ): Promise<Answered | undefined> {
     const output: InputItem[] = [];
-    let isFinished = false;
+    let end: Answered | "failed" | undefined;
     while (await reply.next()) {
       for (const frame of frames.splice(0)) {
         const event = eventOf(frame);
-        isFinished = this.#notice(event, asked, output) || isFinished;
-        // A socket has no status line: its errors say it themselves.
+        end = endIn(event, output) ?? end;
+        // A socket has no status line: its errors carry the status.
         const isError = isObject(event) && event["type"] === "error" && event["status"] === undefined;
         await this.#send(
           socket,
@@ -192,22 +238,8 @@ export class ResponsesSocket {
       }
     }
     // A socket has no end of a reply: only its own end tells the client that nothing more will come.
-    if (!isFinished) socket.close(TRY_AGAIN, "the upstream stream ended before the response was complete");
-  }
-
-  /** Collects what a later request may go on from. True when the reply is over. */
-  #notice(event: unknown, asked: Conversation, output: InputItem[]): boolean {
-    if (!isObject(event)) return false;
-    const { type, item, response } = event;
-    if (type === "response.output_item.done" && isObject(item)) output.push(item);
-    if (type === "error" || type === "response.failed") return true;
-    if (!isObject(response) || !/^response\.(completed|incomplete|done)$/.test(String(type))) return false;
-    const whole = Array.isArray(response["output"]) && response["output"].length > 0 ? response["output"] : output;
-    if (typeof response["id"] === "string") {
-      const characters = asked.characters + JSON.stringify(whole).length;
-      this.#remember(response["id"], { items: [...asked.items, ...(whole as InputItem[])], characters });
-    }
-    return true;
+    if (!end) socket.close(TRY_AGAIN, "the upstream stream ended before the response was complete");
+    return end === "failed" ? undefined : end;
   }
 
   async #send(socket: Socket, data: string): Promise<void> {
@@ -230,46 +262,59 @@ export class ResponsesSocket {
     socket.send(JSON.stringify({ type: "error", status: error.status, error: detail, headers }));
   }
 
-  #isOnlyHere({ previous_response_id: id }: JsonObject): boolean {
-    return typeof id === "string" && this.#conversations.has(id) && !this.#stored(id);
-  }
-
   /** A conversation in the relay's own memory, where other connections leave theirs; Codex clients have none there. */
-  #stored(id: unknown): readonly InputItem[] | undefined {
-    if (this.#isCodex || typeof id !== "string") return undefined;
-    return this.#deps.handling.responses.conversation(this.#visit.visitor.clientId, id, this.#deps.now());
+  #stored(id: string): Stored<() => InputItem[]> | undefined {
+    return this.#isCodex ? undefined : this.#deps.handling.responses.conversation(id, this.#deps.now());
   }
 
-  /** The conversation in full, wherever its beginning is remembered. Throws `previous_response_not_found`. */
-  #whole(body: JsonObject, frameLength: number): Conversation {
-    const { input, previous_response_id: id } = body;
+  #own(id: string): Stored<() => InputItem[]> | undefined {
+    return this.#deps.turns.conversation(this.#key(id), this.#deps.now());
+  }
+
+  /** What the request adds, and to what. Throws `previous_response_not_found`. */
+  #asked({ input, previous_response_id: id }: JsonObject): Asked {
     const added = inputItems(input);
-    if (typeof id !== "string" || id === "") return { items: added, characters: frameLength };
-    const here = this.#conversations.get(id);
-    const earlier = here?.items ?? this.#stored(id);
-    if (!earlier) {
-      throw new RelayError(
-        "previous_response_not_found",
-        `Previous response with id '${id.slice(0, 100)}' not found.`,
-        {
-          param: "previous_response_id",
-        },
-      );
-    }
-    // What the relay's memory holds is counted there.
-    return { items: [...earlier, ...added], characters: (here?.characters ?? 0) + frameLength };
+    if (typeof id !== "string" || id === "" || this.#stored(id)) return { added, earlier: undefined };
+    const earlier = this.#own(id);
+    if (earlier) return { added, earlier };
+    throw new RelayError("previous_response_not_found", `Previous response with id '${id.slice(0, 100)}' not found.`, {
+      param: "previous_response_id",
+    });
   }
 
-  #remember(id: string, conversation: Conversation): void {
-    this.#conversations.delete(id);
-    this.#conversations.set(id, conversation);
-    let characters = 0;
-    for (const kept of this.#conversations.values()) characters += kept.characters;
-    for (const [oldest, kept] of this.#conversations) {
-      if (this.#conversations.size <= REMEMBERED && characters <= REMEMBERED_CHARACTERS) break;
-      this.#conversations.delete(oldest);
-      characters -= kept.characters;
+  /** Keeps what a request asked and was answered, for requests that go on from it. */
+  #remember(
+    id: string,
+    { previous_response_id: previous }: JsonObject,
+    asked: Asked,
+    output: readonly InputItem[],
+  ): void {
+    const { turns, now } = this.#deps;
+    const previousId = typeof previous === "string" && this.#own(previous) ? this.#key(previous) : undefined;
+    // What only the relay's own memory knows may be forgotten there first.
+    const before =
+      previousId === undefined && typeof previous === "string" ? (this.#stored(previous)?.value() ?? []) : [];
+    const input = [...before, ...asked.added];
+    turns.remember({ id: this.#key(id), previousId, input, output, response: {} }, now());
+    this.#remembered.add(id);
+    for (const oldest of this.#remembered) {
+      if (this.#remembered.size <= REMEMBERED) return;
+      this.#forget(oldest);
     }
+  }
+
+  /** A response whose continuation failed cannot be gone on from again, where the client wanted nothing stored. */
+  #forgetPrevious({ previous_response_id: id, store }: JsonObject): void {
+    if (store === false && typeof id === "string") this.#forget(id);
+  }
+
+  #forget(id: string): void {
+    this.#remembered.delete(id);
+    this.#deps.turns.forget(this.#key(id));
+  }
+
+  #key(id: string): string {
+    return `${this.#socketId} ${id}`;
   }
 
   /** Headers of the upgrade, with those that this frame brings, as an HTTP request would have had them. */
@@ -287,6 +332,23 @@ export class ResponsesSocket {
     if (this.#turn && this.#turn.id === turnOf(body)) headers.set("x-codex-turn-state", this.#turn.state);
     return headers;
   }
+}
+
+/** A finished answer. */
+interface Answered {
+  readonly id: string;
+  readonly items: readonly InputItem[];
+}
+
+/** How an event ends the reply, if it does; collects the answer's items in `output` until then. */
+function endIn(event: unknown, output: InputItem[]): Answered | "failed" | undefined {
+  if (!isObject(event)) return undefined;
+  const { type, item, response } = event;
+  if (type === "response.output_item.done" && isObject(item)) output.push(item);
+  if (type === "error" || type === "response.failed") return "failed";
+  if (!isObject(response) || !/^response\.(completed|incomplete|done)$/.test(String(type))) return undefined;
+  const whole = Array.isArray(response["output"]) && response["output"].length > 0 ? response["output"] : output;
+  return { id: typeof response["id"] === "string" ? response["id"] : "", items: whole as InputItem[] };
 }
 
 /** What a frame says, unless it is one of the many deltas. */

@@ -1,14 +1,25 @@
 import type { ServerWebSocket, WebSocketHandler } from "bun";
+import { ResponseStore } from "../../codex/response-store.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { Admitted } from "../handle.ts";
+import type { MemoryBudget } from "../budget.ts";
+import type { RequestLimit } from "../limits.ts";
 import type { PublicApi } from "../http/public-api.ts";
 import type { RecordStart, RequestRecord } from "../record.ts";
+import { FrameGuard } from "./frame-guard.ts";
 import { ResponsesSocket, type SocketDependencies } from "./responses-socket.ts";
 
 /** Sockets are kept alive by pings; this bounds ones whose other end is gone. */
 const IDLE_SECONDS = 120;
 /** Beyond it a slow reader holds upstream back; one event alone may be larger. */
 const BUFFER_BYTES = 1024 * 1024;
+
+/** Larger conversations go over HTTP. Bun closes the socket when a frame announces more. */
+const LARGEST_FRAME_BYTES = 32 * 1024 * 1024;
+/** Of the memory budget, what requests on sockets may take: one frame of the largest size at a time. */
+const FRAMES_PART = 1 / 4;
+/** What frames on their way in may take before sockets are told to come again. */
+const SLACK_BYTES = 32 * 1024 * 1024;
 
 /** In place of a reply, when a WebSocket has taken the connection: Bun wants to be told nothing then. */
 export const TAKEN = undefined as unknown as Response;
@@ -21,7 +32,9 @@ export function isUpgrade(request: Request): boolean {
 export interface SocketsOptions {
   readonly publicApi: PublicApi;
   /** What a socket that is opened now works with. */
-  readonly deps: () => Omit<SocketDependencies, "open">;
+  readonly deps: () => Omit<SocketDependencies, "open" | "turns" | "budget">;
+  readonly limit: RequestLimit;
+  readonly budget: MemoryBudget;
   readonly record: (start: Omit<RecordStart, "keepsText">) => RequestRecord;
 }
 
@@ -29,14 +42,24 @@ export interface SocketsOptions {
 export class Sockets {
   readonly #options: SocketsOptions;
   readonly #open = new Set<ServerWebSocket<ResponsesSocket>>();
+  readonly #turns = new ResponseStore();
+  readonly #guard: FrameGuard;
+  readonly #frames: MemoryBudget;
 
   constructor(options: SocketsOptions) {
     this.#options = options;
+    this.#frames = options.budget.part(FRAMES_PART);
+    this.#guard = new FrameGuard({
+      count: () => this.#open.size,
+      turnAway: (spared) => this.#turnAway(spared),
+      heldBytes: () => options.budget.heldBytes,
+      slackBytes: SLACK_BYTES,
+    });
   }
 
   /** Makes the request's connection a socket. Clients fall back to HTTP on 426, silently. */
   async upgrade({ request, visitor, record, upgrade }: Admitted): Promise<Response> {
-    const { publicApi, deps, record: open } = this.#options;
+    const { publicApi, deps, limit, record: open } = this.#options;
     if (!isUpgrade(request)) {
       throw new RelayError("method_not_allowed", "GET is not allowed on this path.", {
         headers: { allow: "POST, OPTIONS" },
@@ -45,9 +68,10 @@ export class Sockets {
     if (await publicApi.isLogin()) {
       throw new RelayError("upgrade_required", "API-key logins are passed on over HTTP only.");
     }
+    limit.check();
     const { start } = record;
     const data = new ResponsesSocket(
-      { ...deps(), open: (id) => open({ ...start, id, method: "WS" }) },
+      { ...deps(), turns: this.#turns, budget: this.#frames, open: (id) => open({ ...start, id, method: "WS" }) },
       { headers: new Headers(request.headers), url: request.url, visitor },
     );
     if (!upgrade?.(data)) throw new RelayError("invalid_request", "The WebSocket handshake is incomplete.");
@@ -57,20 +81,32 @@ export class Sockets {
   }
 
   /** What Bun calls for each socket. */
-  handlers(maxPayloadLength: number): WebSocketHandler<ResponsesSocket> {
+  handlers(maxBodyBytes: number): WebSocketHandler<ResponsesSocket> {
     return {
-      maxPayloadLength,
+      maxPayloadLength: Math.min(maxBodyBytes, LARGEST_FRAME_BYTES),
       idleTimeout: IDLE_SECONDS,
-      perMessageDeflate: true,
+      // A deflated frame of 61 KB may unpack to 64 MiB, and Bun unpacks it before anybody can count it.
+      perMessageDeflate: false,
       backpressureLimit: BUFFER_BYTES,
-      open: (socket) => void this.#open.add(socket),
+      open: (socket) => {
+        this.#open.add(socket);
+        this.#options.limit.sockets.add(socket);
+        this.#guard.update();
+      },
       message: (socket, data) => socket.data.onMessage(socket, data),
       drain: (socket) => socket.data.onDrain(),
       close: (socket) => {
         this.#open.delete(socket);
+        this.#options.limit.sockets.delete(socket);
+        this.#guard.update();
         socket.data.onClose();
       },
     };
+  }
+
+  #turnAway(spared: number): void {
+    const silent = [...this.#open].filter((socket) => !socket.data.isBusy);
+    for (const socket of silent.slice(spared)) socket.data.turnAway(socket);
   }
 
   /** No new requests on open sockets; those under way are answered. */

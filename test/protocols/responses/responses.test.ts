@@ -20,6 +20,7 @@ const context: Context = {
   },
   memory: new ReasoningStore(),
   responses: new ResponseStore(),
+  reserve: () => {},
   clientId: "",
   modelAliases: {},
   isCodexClient: false,
