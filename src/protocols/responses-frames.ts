@@ -7,7 +7,16 @@ export function frameOf(event: { readonly type: string; readonly [field: string]
   return { event: event.type, data: event };
 }
 
-/** How a stream of Responses or Images ends when it fails in the middle. */
-export function errorFrame(error: RelayError): MadeFrame {
-  return frameOf({ type: "error", ...openaiError(error) });
+/**
+ * How a stream of Responses or Images ends when it fails in the middle. Some SDKs read the flat fields that the API
+ * documents, others the nested object of HTTP errors.
+ */
+export function errorFrame(error: RelayError, sequenceNumber: number): MadeFrame {
+  return frameOf(errorEvent(error, sequenceNumber));
+}
+
+export function errorEvent(error: RelayError, sequenceNumber: number) {
+  const nested = openaiError(error);
+  const { code, message, param } = nested.error;
+  return { type: "error", sequence_number: sequenceNumber, code, message, param, ...nested };
 }

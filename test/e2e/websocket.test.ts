@@ -231,7 +231,22 @@ describe("one socket", () => {
     const connection = await opened();
     connection.send(create("fault:cut"));
     const frames = await connection.reply();
-    expect(frames.at(-1)).toMatchObject({ type: "error", status: 502, error: { code: "upstream_stream_truncated" } });
+    const code = "upstream_stream_truncated";
+    const error = { type: "error", status: 502, code, message: expect.any(String), param: null, error: { code } };
+    expect(frames.at(-1)).toMatchObject(error);
+    const numbers = frames.map((frame) => Number(frame["sequence_number"]));
+    expect(numbers.toSorted((one, other) => one - other)).toEqual(numbers);
+    connection.close();
+  });
+
+  test("forgets an unstored response once going on from it has failed", async () => {
+    const connection = await opened();
+    connection.send(create("hello", { store: false }));
+    const id = (await connection.reply()).at(-1)?.response?.id;
+    connection.send(create("fault:cut", { previous_response_id: id, store: false }));
+    expect((await connection.reply()).at(-1)?.type).toBe("error");
+    connection.send(create("again", { previous_response_id: id, store: false }));
+    expect(await connection.next()).toMatchObject({ type: "error", error: { code: "previous_response_not_found" } });
     connection.close();
   });
 

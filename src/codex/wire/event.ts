@@ -15,6 +15,8 @@ export class WireEvent {
   readonly type: string;
   /** One of the many deltas, which nobody has parsed yet. */
   readonly isBulk: boolean;
+  /** True for an event that the relay made. */
+  readonly isMade: boolean;
   /** Of a delta: two with the same run are of the same part of the answer. */
   readonly run: DeltaRun | undefined;
   #data: string | undefined;
@@ -28,6 +30,7 @@ export class WireEvent {
   private constructor(type: string, data: string | undefined, parsed?: CodexEvent, run?: DeltaRun) {
     this.type = type;
     this.isBulk = parsed === undefined;
+    this.isMade = data === undefined && parsed !== undefined;
     this.run = run;
     this.#data = data;
     this.#parsed = parsed;

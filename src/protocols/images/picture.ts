@@ -1,4 +1,5 @@
 import type { OutputItem, ResponseObject } from "../../codex/wire/schema.ts";
+import { wholeUsage } from "../../codex/output/usage.ts";
 import { objectsOf } from "../../codex/wire/lenient.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
@@ -34,15 +35,20 @@ export function looksOf(made: JsonObject, { options }: ImageRequest): JsonObject
 export function imageUsage(response: ResponseObject, { images }: ImageRequest): JsonObject | undefined {
   const tools = response["tool_usage"];
   const drawing = isObject(tools) ? tools["image_gen"] : undefined;
-  if (isObject(drawing) && typeof drawing["total_tokens"] === "number") return drawing;
-  const { usage } = response;
-  if (!usage) return undefined;
-  const { input_tokens: input, output_tokens: output } = usage;
+  const own = isObject(drawing) && typeof drawing["total_tokens"] === "number" ? drawing : undefined;
+  const usage: JsonObject | null | undefined = own ?? response.usage;
+  const whole = wholeUsage(usage);
+  if (!whole) return undefined;
+  const { input_tokens: input, output_tokens: output, total_tokens: total } = whole;
+  const told = isObject(usage?.["input_tokens_details"]) ? usage["input_tokens_details"] : {};
+  // How much of the input was pictures nobody says, unless there were none: what is left of it then is text.
+  const text = typeof told["text_tokens"] === "number" ? told["text_tokens"] : images.length === 0 ? input : 0;
+  const image = typeof told["image_tokens"] === "number" ? told["image_tokens"] : input - text;
   return {
+    ...own,
     input_tokens: input,
-    // How much of the input was pictures nobody says, unless there were none.
-    ...(images.length === 0 ? { input_tokens_details: { image_tokens: 0, text_tokens: input } } : {}),
+    input_tokens_details: { image_tokens: image, text_tokens: text },
     output_tokens: output,
-    total_tokens: usage.total_tokens ?? input + output,
+    total_tokens: total,
   };
 }

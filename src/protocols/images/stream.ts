@@ -19,6 +19,8 @@ export class ImageStream implements ClientStream {
   readonly #accumulator = new ResponseAssembler();
 
   readonly #send: Send;
+  /** Frames sent. */
+  #count = 0;
 
   constructor(request: ImageRequest, context: Context, send: Send) {
     this.#send = send;
@@ -42,7 +44,7 @@ export class ImageStream implements ClientStream {
 
   onFailure(error: RelayError): void {
     this.isDone = true;
-    this.#send(errorFrame(error));
+    this.#send(errorFrame(error, this.#count));
   }
 
   #partial({ event }: WireEvent): void {
@@ -64,6 +66,7 @@ export class ImageStream implements ClientStream {
 
   #event(kind: string, image: string, looks: JsonObject, more: JsonObject): void {
     const type = `${this.#family}.${kind}`;
+    this.#count += 1;
     this.#send(frameOf({ type, b64_json: image, created_at: this.#createdAt, ...looks, ...more }));
   }
 }

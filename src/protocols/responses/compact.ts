@@ -8,7 +8,7 @@ import { openaiError } from "../../lib/openai-error.ts";
 import type { Dialogue, Exchange, ExchangeProtocol } from "../exchange.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { namedModel, toCodex } from "./request.ts";
-import { completeUsage } from "./response.ts";
+import { wholeUsage } from "../../codex/output/usage.ts";
 import { parseResponsesRequest, type ResponsesRequest } from "./schema.ts";
 
 /** POST /v1/responses/compact: a conversation made short enough to go on with. */
@@ -86,6 +86,6 @@ function compaction(answer: ResponseObject, output: readonly JsonObject[], conte
     created_at: Math.floor(answer.created_at ?? context.now / 1000),
     output,
     // SDKs read it without asking.
-    usage: completeUsage(answer) ?? completeUsage({ usage: nothing }),
+    usage: wholeUsage(answer.usage) ?? wholeUsage(nothing),
   };
 }

@@ -5,16 +5,19 @@ import { failureOf, truncated } from "../../codex/wire/failure.ts";
 import { responseOf } from "../../codex/wire/lenient.ts";
 import type { ResponseObject } from "../../codex/wire/schema.ts";
 import type { RelayError } from "../../lib/errors.ts";
+import type { JsonObject } from "../../lib/json.ts";
 import type { ClientStream, Context, Send } from "../protocol.ts";
-import { errorFrame, frameOf } from "../responses-frames.ts";
+import { errorFrame } from "../responses-frames.ts";
 import { remember } from "./history.ts";
-import { completeResponse } from "./response.ts";
+import { Numbering } from "./numbering.ts";
+import { completeResponse } from "./response-object.ts";
 import type { ResponsesRequest } from "./schema.ts";
 
 /** For Codex clients: every event exactly as it came, failures included. */
 export class VerbatimStream implements ClientStream {
   isDone = false;
   readonly #send: Send;
+  #count = 0;
 
   constructor(send: Send) {
     this.#send = send;
@@ -22,6 +25,7 @@ export class VerbatimStream implements ClientStream {
 
   onEvent(wire: WireEvent): void {
     if (!wire.isBulk) this.isDone = isTerminal(wire.type) && wire.type !== "error";
+    this.#count += 1;
     this.#send(wire);
   }
 
@@ -32,7 +36,7 @@ export class VerbatimStream implements ClientStream {
 
   onFailure(error: RelayError): void {
     this.isDone = true;
-    this.#send(errorFrame(error));
+    this.#send(errorFrame(error, this.#count));
   }
 }
 
@@ -45,7 +49,7 @@ export class ResponsesStream implements ClientStream {
   isDone = false;
   readonly #request: ResponsesRequest;
   readonly #context: Context;
-  readonly #send: Send;
+  readonly #out: Numbering;
   readonly #normalizer = new Normalizer((event) => this.#regular(event), { keepsText: true });
   /** Of the `response.created` that was sent. */
   #id: string | undefined;
@@ -53,7 +57,7 @@ export class ResponsesStream implements ClientStream {
   constructor(request: ResponsesRequest, context: Context, send: Send) {
     this.#request = request;
     this.#context = context;
-    this.#send = send;
+    this.#out = new Numbering(send);
   }
 
   onEvent(wire: WireEvent): void {
@@ -70,16 +74,16 @@ export class ResponsesStream implements ClientStream {
   onFailure(error: RelayError): void {
     this.isDone = true;
     this.#begin();
-    this.#send(errorFrame(error));
+    this.#out.error(error);
   }
 
   #regular(wire: WireEvent): void {
-    if (wire.isBulk && this.#id !== undefined) this.#send(wire);
+    if (wire.isBulk && this.#id !== undefined) this.#out.pass(wire);
     else if (isTerminal(wire.type)) this.#end(wire);
     else if (LIFECYCLE.has(wire.type)) this.#lifecycle(wire);
     else if (isPublicEvent(wire.type)) {
       this.#begin();
-      this.#send(wire);
+      this.#out.pass(wire);
     }
   }
 
@@ -87,21 +91,24 @@ export class ResponsesStream implements ClientStream {
   #lifecycle(wire: WireEvent): void {
     const response = responseOf(wire.event);
     const isCreated = wire.type === "response.created";
-    if (isCreated && this.#id === undefined && response.id) {
-      this.#id = response.id;
-      this.#send(wire);
-      return;
+    if (isCreated && this.#id === undefined && response.id) this.#begin(response, wire.event);
+    else {
+      this.#begin(response);
+      if (!isCreated && response.id === this.#id)
+        this.#out.made({ ...wire.event, response: this.#unfinished(response) });
     }
-    this.#begin(response);
-    if (!isCreated && response.id === this.#id) this.#send(wire);
   }
 
-  #begin(known: ResponseObject = {}): void {
+  #begin(known: ResponseObject = {}, event: object = {}): void {
     if (this.#id !== undefined) return;
     this.#id = known.id ?? `resp_${this.#context.id}`;
-    const started = { ...known, id: this.#id, status: "in_progress" };
-    const response = { ...completeResponse(started, this.#request, this.#context), output: [] };
-    this.#send(frameOf({ type: "response.created", sequence_number: 0, response }));
+    this.#out.made({ ...event, type: "response.created", response: this.#unfinished(known) });
+  }
+
+  #unfinished(known: ResponseObject): JsonObject {
+    const status = known.status === "queued" ? "queued" : "in_progress";
+    const response = { ...known, id: this.#id, status, output: [], usage: null, error: null, incomplete_details: null };
+    return completeResponse(response, this.#request, this.#context);
   }
 
   #end({ event }: WireEvent): void {
@@ -110,7 +117,7 @@ export class ResponsesStream implements ClientStream {
     const whole = completeResponse({ ...response, id: this.#id }, this.#request, this.#context);
     this.isDone = true;
     remember(this.#request, this.#context, whole);
-    this.#send(frameOf({ ...event, type: `response.${endOf(response)}`, response: whole }));
+    this.#out.made({ ...event, type: `response.${endOf(response)}`, response: whole });
   }
 }
 

@@ -6,7 +6,7 @@ import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../../lib/json.ts";
 import { parseJsonBytes } from "../../lib/large-json.ts";
-import { openaiError } from "../../lib/openai-error.ts";
+import { errorEvent } from "../../protocols/responses-frames.ts";
 import { WireEvent } from "../../codex/wire/event.ts";
 import type { Frame } from "../../protocols/protocol.ts";
 import type { Caller } from "../access.ts";
@@ -166,8 +166,11 @@ export class ResponsesSocket {
       output_tokens_details: { reasoning_tokens: 0 },
       total_tokens: 0,
     };
-    socket.send(JSON.stringify({ type: "response.created", response: { ...response, status: "in_progress" } }));
-    socket.send(JSON.stringify({ type: "response.completed", response: { ...response, status: "completed", usage } }));
+    const frames = [
+      { type: "response.created", response: { ...response, status: "in_progress" } },
+      { type: "response.completed", response: { ...response, status: "completed", usage } },
+    ];
+    frames.forEach((frame, number) => socket.send(JSON.stringify({ ...frame, sequence_number: number })));
   }
 
   async #create(socket: Socket, body: JsonObject, share: Share): Promise<void> {
@@ -252,14 +255,14 @@ export class ResponsesSocket {
 
   #fail(socket: Socket, error: RelayError): void {
     const upstream = parseJson(error.upstreamBody?.text ?? "");
-    const own = openaiError(error) as { error: JsonObject };
+    const own = errorEvent(error, 0);
     // Codex clients read codes and reset times out of the backend's own words.
     const detail = this.#isCodex && isObject(upstream) && isObject(upstream["error"]) ? upstream["error"] : own.error;
     const headers = {
       ...error.headers,
       ...(error.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(error.retryAfterMs / 1000)) }),
     };
-    socket.send(JSON.stringify({ type: "error", status: error.status, error: detail, headers }));
+    socket.send(JSON.stringify({ ...own, status: error.status, error: detail, headers }));
   }
 
   /** A conversation in the relay's own memory, where other connections leave theirs; Codex clients have none there. */

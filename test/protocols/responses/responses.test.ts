@@ -348,7 +348,7 @@ describe("a streamed reply", () => {
     expect(frames[0]?.response?.["id"]).toBe("resp_9");
   });
 
-  test("turns a flat error into the nested form", () => {
+  test("turns a flat error into both forms (openai/openai-python#2487)", () => {
     const frames = stream([
       created,
       delta("H"),
@@ -356,6 +356,10 @@ describe("a streamed reply", () => {
     ]);
     expect(frames.at(-1)).toEqual({
       type: "error",
+      sequence_number: expect.any(Number),
+      code: "rate_limit_exceeded",
+      message: "Slow",
+      param: null,
       error: { message: "Slow", type: "rate_limit_error", param: null, code: "rate_limit_exceeded" },
     });
   });
@@ -413,25 +417,34 @@ describe("a whole reply", () => {
     expect(body(events, { temperature: 0.3, metadata: { a: "b" }, tools, max_output_tokens: 5 })).toEqual({
       id: "resp_1",
       object: "response",
+      background: false,
       created_at: 1_700_000_000,
+      completed_at: 1_700_000_000,
       status: "completed",
       model: "gpt-5.5",
       output: [message],
       error: null,
+      frequency_penalty: 0,
       incomplete_details: null,
       instructions: null,
       max_output_tokens: 5,
+      max_tool_calls: null,
       metadata: { a: "b" },
       parallel_tool_calls: true,
+      presence_penalty: 0,
       previous_response_id: null,
+      prompt_cache_key: null,
       reasoning: { effort: null, summary: null },
-      store: false,
+      safety_identifier: null,
+      service_tier: "default",
+      store: true,
       temperature: 0.3,
       text: { format: { type: "text" } },
       tool_choice: "auto",
-      tools,
-      top_p: null,
-      truncation: null,
+      tools: [{ type: "function", name: "f", description: null, parameters: null, strict: true }],
+      top_logprobs: 0,
+      top_p: 1,
+      truncation: "disabled",
       user: null,
       usage: { ...usage, input_tokens_details: { cached_tokens: 0 }, output_tokens_details: { reasoning_tokens: 0 } },
     });
