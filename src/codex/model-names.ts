@@ -136,7 +136,9 @@ function claudeModel(names: ModelNames, name: string, options: ResolveOptions): 
 
 /** How the catalogue's descriptions and names tell of the two ends of its range. */
 const LARGE = /\b(frontier|most (capable|intelligent|demanding|powerful))\b/i;
-const SMALL = /\b(fast|faster|fastest|small|smaller|smallest|efficient|affordable)\b|\b(mini|nano|luna|spark)\b/i;
+const SMALL = /\b(mini|nano|luna|spark)\b/i;
+/** Plain `fast` is no sign of a small model: the catalogue says it of the one it proposes first, too. */
+const CALLED_SMALL = /\b(fastest|small|smaller|smallest|efficient|affordable)\b/i;
 
 /** The account's list runs from the model that the backend proposes first to the oldest. */
 function nearestOfFamily(family: string | undefined, models: ModelCatalogue): string | undefined {
@@ -144,7 +146,7 @@ function nearestOfFamily(family: string | undefined, models: ModelCatalogue): st
   const like = (what: RegExp) =>
     published.find((slug) => what.test(`${slug} ${findModel(models, slug)?.description ?? ""}`));
   const [usual] = published;
-  if (family === "haiku") return like(SMALL) ?? usual;
+  if (family === "haiku") return like(SMALL) ?? like(CALLED_SMALL) ?? usual;
   return family === undefined || family === "sonnet" ? usual : (like(LARGE) ?? usual);
 }
 

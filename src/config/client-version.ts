@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { isObject, nonEmptyString, parseJson } from "../lib/json.ts";
 
 /** Newest Codex CLI whose protocol the relay was built against. */
-export const NEWEST_KNOWN = "0.169.0";
+export const NEWEST_KNOWN = "0.171.0";
 
 /** Where npm and Homebrew put a command: its package is at most this many folders up. */
 const FOLDERS_UP = 4;

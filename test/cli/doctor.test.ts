@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { startDemoBackend } from "../stand-in/backend.ts";
+import { startStandIn } from "../stand-in/backend.ts";
 import { TOKEN_FAULTS } from "../stand-in/oauth.ts";
 import { certificate } from "../support/certificate.ts";
 import { asOthers, canBeOthers, expired, usePatient } from "../support/doctor.ts";
@@ -38,7 +38,7 @@ describe("a healthy machine", () => {
     const { code, out, err } = await patient.home.run(["doctor"]);
     expect([code, err]).toEqual([0, ""]);
     expect(out).toContain("✓ login          dev@example.com, plan pro (~/.codex/auth.json)\n");
-    expect(out).toContain("✓ models         9 models (gpt-6.1-sol, ");
+    expect(out).toContain("✓ models         11 models (gpt-6.2-sol, ");
     expect(out).toEndWith("\n13 ok, 0 warnings, 0 failed\n");
     expect(out).not.toContain("\u001b");
   });
@@ -321,7 +321,7 @@ describe("the network", () => {
     expect((await patient.examine(["--models", "gpt-5.5,gpt-5-codex"])).find("models")).toMatchObject({
       status: "warn",
       summary: "--models lists gpt-5-codex, which the account does not have (any more).",
-      fix: expect.stringContaining("Choose from: gpt-6.1-sol, "),
+      fix: expect.stringContaining("Choose from: gpt-6.2-sol, "),
     });
   });
 
@@ -360,7 +360,7 @@ describe("the network", () => {
 
   test.skipIf(!Bun.which("openssl"))("TLS that somebody inspects", async () => {
     const tls = certificate(patient.home.path, [], ["127.0.0.1"]);
-    const inspected = startDemoBackend({ tls });
+    const inspected = startStandIn({ tls });
     try {
       patient.writeLogin(inspected.issueLogin().authJson);
       const env = { PLANSOCKET_BASE_URL: inspected.baseUrl, PLANSOCKET_ISSUER: inspected.issuer };

@@ -84,7 +84,7 @@ test.each([
   [["run"], 2, "Which command?", "run -- COMMAND"],
   [["run", "claude", "-p", "hi"], 2, "Which command?", "run -- claude -p hi"],
   [["run", "--demoo", "--", "sh"], 2, "Unknown flag '--demoo'.", "--demo"],
-  [["run", "--demo", "--model", "gpt-none", "--", "sh"], 2, "'gpt-none' does not exist", "gpt-6.1-sol"],
+  [["run", "--demo", "--model", "gpt-none", "--", "sh"], 2, "'gpt-none' does not exist", "gpt-6.2-sol"],
   [["run", "--", "sh", "-c", "echo started"], 1, "There is no login", "plansocket login"],
 ])("%j fails in plain words", async (args, code, message, hint) => {
   writeFileSync(join(home.path, "plain"), "");
@@ -139,7 +139,7 @@ test("opencode gets its provider beside what the variable already said", async (
   });
   expect(JSON.parse(out)).toMatchObject({
     ...given,
-    model: "plansocket/gpt-6.1-sol",
+    model: "plansocket/gpt-6.2-sol",
     provider: { plansocket: { options: { apiKey: "{env:PLANSOCKET_RUN_KEY}" } } },
   });
 });
@@ -165,8 +165,8 @@ test("what is made for a command in a temporary folder is gone with it", async (
 test("qwen and aider get what they need beside the general variables", async () => {
   const qwen = program("qwen", 'echo "$OPENAI_MODEL $@"');
   expect((await home.run(["run", "--demo", "--", "qwen", "-p", "hi"], qwen)).out).toBe(
-    "gpt-6.1-sol --auth-type openai -p hi\n",
+    "gpt-6.2-sol --auth-type openai -p hi\n",
   );
   const aider = program("aider", 'echo "$AIDER_MODEL $AIDER_WEAK_MODEL"');
-  expect((await home.run(["run", "--demo", "--", "aider"], aider)).out).toBe("openai/gpt-6.1-sol openai/gpt-6-luna\n");
+  expect((await home.run(["run", "--demo", "--", "aider"], aider)).out).toBe("openai/gpt-6.2-sol openai/gpt-6-luna\n");
 });

@@ -10,7 +10,7 @@ const live: ModelCatalogue = {
 };
 const first = bundled.models[0]?.slug ?? "";
 /** The one whose description puts it at the frontier, and the first small one. */
-const large = "gpt-6-astra";
+const large = "gpt-6.2-astra";
 const small = "gpt-6-luna";
 
 function pick(name: string, aliases = {}, options: ResolveOptions = {}, models = live) {

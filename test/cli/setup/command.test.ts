@@ -21,7 +21,7 @@ test("--dry-run shows every file before and after, and writes none", async () =>
       "+ supports_websockets = true",
       "--- (new file)",
       `+++ ${at(".codex/plansocket.config.toml")}`,
-      '+ model = "gpt-6.1-sol"',
+      '+ model = "gpt-6.2-sol"',
       '+ model_provider = "plansocket"',
       "",
     ].join("\n"),
@@ -99,7 +99,7 @@ test("undo refuses what was edited since, with exit code 1", async () => {
 test.each([
   [["setup"], 2, "Which client?", "claude-code, codex"],
   [["setup", "codexx"], 2, "Unknown client 'codexx'.", "Did you mean 'codex'?"],
-  [["setup", "codex", "--model", "gpt-none"], 2, "'gpt-none' does not exist", "gpt-6.1-sol"],
+  [["setup", "codex", "--model", "gpt-none"], 2, "'gpt-none' does not exist", "gpt-6.2-sol"],
   [["setup", "codex", "--port", "0"], 2, "fixed port", "--port"],
   [["setup", "codex", "--undoo"], 2, "Unknown flag '--undoo'.", "--undo"],
   [["setup", "env", "--shell", "tcsh"], 2, "Unknown shell 'tcsh'.", "bash, zsh, fish, powershell"],
