@@ -2,7 +2,7 @@ import type { JsonObject } from "../lib/json.ts";
 import { type Conversation, type OfferedTool, readConversation } from "./conversation.ts";
 import { exampleFor } from "./example.ts";
 import { asObject, asObjects, asText } from "./json.ts";
-import { type Output, pieces } from "./output.ts";
+import { type Output, pieces, sealed } from "./output.ts";
 import { callOf, callsFor } from "./tools.ts";
 import { readWishes } from "./wishes.ts";
 
@@ -11,7 +11,7 @@ const SIGNATURE = "I am plansocket's built-in stand-in; no real model was asked.
 /** What the stand-in answers: calls of the client's tools, or text that tells what arrived. */
 export function answer(body: JsonObject): Output[] {
   const items = asObjects(body["input"]);
-  if (items.at(-1)?.["type"] === "compaction_trigger") return [{ kind: "compaction", encrypted: sealed("history") }];
+  if (items.at(-1)?.["type"] === "compaction_trigger") return [{ kind: "compaction" }];
   const conversation = readConversation(body);
   const calls = isBusy(conversation) ? [] : callsOf(body, conversation);
   const isCitation = calls.some((call) => call.kind === "web_search_call");
@@ -39,11 +39,6 @@ function reasoning(body: JsonObject): Output[] {
   if (!isWanted || effort === "none") return [];
   const told = typeof summary === "string" ? { summary: "**Reading the request**\n\nI look at what has arrived." } : {};
   return [{ kind: "reasoning", encrypted: sealed(asText(body["prompt_cache_key"])), ...told }];
-}
-
-/** Looks like the real thing, which begins with the same letters. */
-function sealed(text: string): string {
-  return `gAAAAAB${Buffer.from(`stand-in ${text}`).toString("base64url")}`;
 }
 
 function callsOf(body: JsonObject, conversation: Conversation): Output[] {

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../lib/json.ts";
 import { answer } from "./answers.ts";
 import { asText } from "./json.ts";
-import type { NextId } from "./output.ts";
+import { compactionItem, type NextId } from "./output.ts";
 import { countTokens, replyEvents } from "./reply.ts";
 import { TINY_PNG } from "./tools.ts";
 
@@ -36,8 +36,7 @@ export function answerEvents(
 
 /** What the older way to shorten a history answers. */
 export function compactReply(nextId: NextId): JsonObject {
-  const item = { type: "compaction", id: nextId("cmp"), encrypted_content: "gAAAAABzdGFuZC1pbg" };
-  return { output: [item] };
+  return { output: [compactionItem(nextId("cmp"))] };
 }
 
 /** What the transcription endpoint answers. */

@@ -10,7 +10,7 @@ export type Output =
   | { kind: "local_shell_call"; command: string[] }
   | { kind: "web_search_call"; query: string }
   | { kind: "image_generation_call"; prompt: string; base64: string; options?: JsonObject }
-  | { kind: "compaction"; encrypted: string };
+  | { kind: "compaction" };
 
 /** An event before it gets its place in the reply. */
 type Draft = { type: string } & JsonObject;
@@ -41,10 +41,20 @@ export function* itemEvents(output: Output, index: number, nextId: NextId): Gene
       return yield* wholeItem({ ...item, status: "completed" }, { ...item, status: "in_progress" }, index);
     }
     default: {
-      const item = { id: nextId("cmp"), type: "compaction", encrypted_content: output.encrypted };
+      const item = compactionItem(nextId("cmp"));
       return yield* wholeItem(item, item, index);
     }
   }
+}
+
+/** A shortened history. Its ciphertext is bound to its id, as the backend binds it (contract 0.6). */
+export function compactionItem(id: string): JsonObject {
+  return { id, type: "compaction", encrypted_content: sealed(`history ${id}`) };
+}
+
+/** Made-up ciphertext, which begins as the real one does. */
+export function sealed(text: string): string {
+  return `gAAAAAB${Buffer.from(`stand-in ${text}`).toString("base64url")}`;
 }
 
 function* wholeItem(done: JsonObject, begun: JsonObject, index: number): Generator<Draft, JsonObject> {

@@ -1,20 +1,24 @@
+import type { JsonObject } from "../lib/json.ts";
 import type { DemoAccount } from "./account.ts";
-
-/** The public client id of every Codex login. */
-export const CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann";
 
 export interface TokenTimes {
   readonly nowMs: number;
   readonly expiresInMs: number;
 }
 
-/** An unsigned JWT with the claims that clients read. No client checks the signature. */
-export function makeJwt(account: DemoAccount, issuer: string, times: TokenTimes, id: string): string {
+/** An unsigned JWT with the claims that clients read, and `more` of them. No client checks the signature. */
+export function makeJwt(
+  account: DemoAccount,
+  issuer: string,
+  times: TokenTimes,
+  id: string,
+  more: { readonly auth?: JsonObject; readonly root?: JsonObject } = {},
+): string {
   const issuedAt = Math.floor(times.nowMs / 1000);
   const claims = {
     iss: issuer,
     aud: ["https://api.openai.com/v1"],
-    client_id: CLIENT_ID,
+    client_id: "app_EMoamEEZ73f0CkXaXp7hrann",
     jti: id,
     iat: issuedAt,
     exp: issuedAt + Math.floor(times.expiresInMs / 1000),
@@ -30,8 +34,10 @@ export function makeJwt(account: DemoAccount, issuer: string, times: TokenTimes,
       project_id: "proj_stand_in",
       completed_platform_onboarding: true,
       is_org_owner: true,
+      ...more.auth,
     },
     "https://api.openai.com/profile": { email: account.email, email_verified: true },
+    ...more.root,
   };
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
   return `${part({ alg: "none", typ: "JWT" })}.${part(claims)}.${Buffer.from("stand-in").toString("base64url")}`;

@@ -9,13 +9,13 @@ import { newPkce } from "../../src/auth/pkce.ts";
 import { revoke } from "../../src/auth/revoke.ts";
 import { signInWithBrowser } from "../../src/cli/login/browser.ts";
 import { browserCommand } from "../../src/cli/login/open-browser.ts";
-import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
+import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { RelayError } from "../../src/lib/errors.ts";
 import { jwt } from "../support/token-server.ts";
 
-let backend: DemoBackend;
+let backend: StandIn;
 beforeEach(() => {
-  backend = startDemoBackend();
+  backend = startStandIn();
 });
 afterEach(() => backend.stop());
 

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { processFacts } from "../../src/cli/background/process.ts";
-import { startDemoBackend } from "../stand-in/backend.ts";
+import { startStandIn } from "../stand-in/backend.ts";
 import { Binary } from "../support/binary.ts";
 import { eventually } from "../support/relay.ts";
 
@@ -360,7 +360,7 @@ describe("with a login", () => {
   test(
     "status --verbose shows whose plan it is and how much is used",
     async () => {
-      const backend = startDemoBackend();
+      const backend = startStandIn();
       try {
         mkdirSync(join(home, ".codex"));
         writeFileSync(join(home, ".codex/auth.json"), JSON.stringify(backend.issueLogin().authJson), { mode: 0o600 });
@@ -384,7 +384,7 @@ describe("with a login", () => {
   test(
     "one from the environment is neither copied nor lost nor picked up by a restart",
     async () => {
-      const backend = startDemoBackend();
+      const backend = startStandIn();
       const { accessToken, accountId } = backend.issueLogin();
       const login = { OPENAI_ACCESS_TOKEN: accessToken, OPENAI_CHATGPT_ACCOUNT_ID: accountId };
       const ready = async () => (await fetch(`${(await status()).url}/ready`)).status;

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
+import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { CommandHome, type RunningCommand } from "../support/cli.ts";
 import { jwt } from "../support/token-server.ts";
 
-let backend: DemoBackend;
+let backend: StandIn;
 let home: CommandHome;
 let file: string;
 beforeEach(() => {
-  backend = startDemoBackend();
+  backend = startStandIn();
   home = new CommandHome({
     PLANSOCKET_ISSUER: backend.issuer,
     PLANSOCKET_BASE_URL: backend.baseUrl,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
+import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { loadSettings } from "../../src/config/load.ts";
 import { codexHome } from "../../src/config/paths.ts";
 import { parseFlags } from "../../src/cli/flags.ts";
@@ -8,11 +8,11 @@ import { CommandHome, type RunningCommand } from "../support/cli.ts";
 const load = (argv: readonly string[], env: Record<string, string>) =>
   loadSettings(parseFlags(argv).settings, { HOME: "/nonexistent", ...env });
 
-let backend: DemoBackend;
+let backend: StandIn;
 let home: CommandHome;
 let running: RunningCommand | undefined;
 beforeEach(() => {
-  backend = startDemoBackend();
+  backend = startStandIn();
   home = new CommandHome();
 });
 afterEach(async () => {

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
+import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { startDemoRelay } from "../support/demo.ts";
 
 /** Enough for a client's cold start on a busy machine. */
@@ -164,7 +164,7 @@ async function bySetup(client: Client, path: string, task: Task, env: Record<str
 }
 
 async function byRun(client: Client, task: Task, env: Record<string, string>) {
-  const backend = startDemoBackend();
+  const backend = startStandIn();
   try {
     const line = [process.execPath, MAIN, "run", "--model", task.model, "--", client.command, ...client.args(task)];
     return judge(client, backend, await finished(line, env, loginOf(backend)), env);
@@ -174,7 +174,7 @@ async function byRun(client: Client, task: Task, env: Record<string, string>) {
 }
 
 /** Settings by which the relay's commands use the stand-in with a login of its own. */
-function loginOf(backend: DemoBackend): Record<string, string> {
+function loginOf(backend: StandIn): Record<string, string> {
   const { accessToken, accountId } = backend.issueLogin();
   return {
     PLANSOCKET_BASE_URL: backend.baseUrl,
@@ -215,7 +215,7 @@ async function finished(
 
 function judge(
   client: Client,
-  backend: DemoBackend,
+  backend: StandIn,
   { code, said }: Finished,
   env: Record<string, string>,
 ): string | undefined {

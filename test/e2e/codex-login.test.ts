@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
+import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { CommandHome } from "../support/cli.ts";
 import { certificate, type Certificate } from "../support/certificate.ts";
 import { startDetour, type Detour } from "../support/detour.ts";
@@ -11,7 +11,7 @@ const SLOW_MS = 60_000;
 
 /** The relay and the Codex CLI share one login; each takes the file that the other one's sign-in wrote. */
 describe.skipIf(!codex || !Bun.which("openssl"))("with the real Codex CLI", () => {
-  let backend: DemoBackend;
+  let backend: StandIn;
   let home: CommandHome;
   let detour: Detour;
   let tls: Certificate;
@@ -21,7 +21,7 @@ describe.skipIf(!codex || !Bun.which("openssl"))("with the real Codex CLI", () =
     codexHome = join(home.path, ".codex");
     mkdirSync(codexHome, { mode: 0o700 });
     tls = certificate(home.path, ["auth.openai.com", "chatgpt.com"], ["127.0.0.1"]);
-    backend = startDemoBackend({ tls });
+    backend = startStandIn({ tls });
     // Both programs speak to the real names, and the stand-in answers.
     detour = startDetour(Number(new URL(backend.origin).port));
   });

@@ -150,9 +150,9 @@ describe("the official library", () => {
       status_code: 501,
       message: "/api/embed is not offered by this relay.",
     });
-    expect(await refused(ollama.pull({ model }))).toMatchObject({
+    expect(await refused(ollama.delete({ model }))).toMatchObject({
       status_code: 501,
-      message: "/api/pull is not offered by this relay.",
+      message: "/api/delete is not offered by this relay.",
     });
     expect(await (await fetch(`${demo.relay.url}/api/nothing`)).json()).toEqual({ error: expect.any(String) });
   });

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import OpenAI, { toFile } from "openai";
-import { startDemoBackend } from "../stand-in/backend.ts";
+import { startStandIn } from "../stand-in/backend.ts";
 import { TINY_PNG } from "../../src/demo/tools.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
 import { eventually, fixedCredentials, post, startTestRelay } from "../support/relay.ts";
@@ -136,7 +136,7 @@ describe("images.edit", () => {
     expect(image.data?.[0]?.b64_json).toBe(TINY_PNG);
     expect(lastTo("/backend-api/codex/responses")?.body).toMatchObject({
       tools: [{ type: "image_generation", input_image_mask: { image_url: `data:image/png;base64,${TINY_PNG}` } }],
-      tool_choice: { type: "image_generation" },
+      tool_choice: "auto",
     });
   });
 
@@ -179,7 +179,7 @@ describe("images.edit", () => {
 });
 
 test("a token that has ended is renewed once and the request sent again", async () => {
-  const backend = startDemoBackend();
+  const backend = startStandIn();
   const { accessToken, accountId } = backend.issueLogin();
   const stale = fixedCredentials({ accessToken: "stale", accountId });
   await using relay = startTestRelay({

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
+import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { CommandHome } from "../support/cli.ts";
 import { certificate } from "../support/certificate.ts";
 import { canRunProxy, startProxy, withHosts, type Proxy } from "../support/tinyproxy.ts";
@@ -13,7 +13,7 @@ const BACKEND = "backend.relay.test";
 /** Needs tinyproxy, openssl and the right to give names to 127.0.0.1 for one process (root, on Linux). */
 describe.skipIf(!canRunProxy())("with a real outbound proxy", () => {
   let folder: string;
-  let backend: DemoBackend;
+  let backend: StandIn;
   let proxy: Proxy;
   let home: CommandHome;
   let port: string;
@@ -21,7 +21,7 @@ describe.skipIf(!canRunProxy())("with a real outbound proxy", () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "plansocket-outbound-"));
     const tls = certificate(folder, [LOGIN, BACKEND]);
-    backend = startDemoBackend({ tls });
+    backend = startStandIn({ tls });
     ({ port } = new URL(backend.origin));
     proxy = await startProxy([LOGIN, BACKEND]);
     home = new CommandHome(

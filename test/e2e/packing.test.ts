@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
 import type { Egress } from "../../src/upstream/egress.ts";
-import { startDemoBackend } from "../stand-in/backend.ts";
+import { startStandIn } from "../stand-in/backend.ts";
 import { fixedCredentials, startTestRelay } from "../support/relay.ts";
 
 const CODEX = "https://chatgpt.com/backend-api/codex";
 
 /** Requests to the Codex backend end at a stand-in; `refuse` answers some of them in its place. */
 function startRoad(refuse: (encoding: string | null) => Response | undefined = () => undefined) {
-  const backend = startDemoBackend();
+  const backend = startStandIn();
   const { accessToken, accountId } = backend.issueLogin();
   const sent: { encoding: string | null; size: number }[] = [];
   const egress: Egress = {

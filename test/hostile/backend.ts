@@ -2,7 +2,7 @@
  * The stand-in backend in a process of its own, with a second port that tells it how to behave and says what it has
  * seen. Prints where both are and a login, as one line of JSON.
  */
-import { startDemoBackend } from "../stand-in/backend.ts";
+import { startStandIn } from "../stand-in/backend.ts";
 import type { StreamShape } from "../stand-in/stream.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 
@@ -23,7 +23,7 @@ export interface Seen {
   readonly eventsMade: number;
 }
 
-const backend = startDemoBackend();
+const backend = startStandIn();
 const login = backend.issueLogin();
 let behaviour: Behaviour = {};
 let gate = Promise.withResolvers<void>();

@@ -1,8 +1,8 @@
-import type { DemoAccount } from "../../src/demo/account.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
+import type { StandInAccount } from "./account.ts";
 
 /** The body of /wham/accounts/check. The Codex CLI goes on only if `origin` is https. */
-export function accountsReply(account: DemoAccount, origin: string): JsonObject {
+export function accountsReply(account: StandInAccount, origin: string): JsonObject {
   return {
     accounts: [
       {

@@ -1,5 +1,5 @@
-import { CLIENT_ID } from "../../src/demo/tokens.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
+import type { StandInAccount } from "./account.ts";
 
 export interface TokenSet {
   readonly id_token: string;
@@ -8,15 +8,15 @@ export interface TokenSet {
 }
 
 /** `auth.json` as the Codex CLI writes it after a login. */
-export function makeAuthJson(tokens: TokenSet, accountId: string, issuer: string, nowMs: number): JsonObject {
+export function makeAuthJson(tokens: TokenSet, account: StandInAccount, issuer: string, nowMs: number): JsonObject {
   return {
     auth_mode: "chatgpt",
     OPENAI_API_KEY: null,
     tokens: {
       ...tokens,
-      oauth_provenance: { issuer, client_id: CLIENT_ID },
+      oauth_provenance: { issuer, client_id: account.clientId },
       login_owner_id: "c3RhbmQtaW4tbG9naW4tb3duZXItaWQ",
-      account_id: accountId,
+      account_id: account.accountId,
     },
     last_refresh: new Date(nowMs).toISOString(),
   };

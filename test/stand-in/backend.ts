@@ -1,6 +1,8 @@
 import type { JsonObject } from "../../src/lib/json.ts";
 import { parseJson } from "../../src/lib/json.ts";
-import { DEMO_ACCOUNT, type DemoAccount } from "../../src/demo/account.ts";
+import type { ModelInfo } from "../../src/codex/models.ts";
+import { DEMO_CATALOGUE } from "../../src/demo/catalogue.ts";
+import { type LoginOptions, makeAccount, type StandInAccount } from "./account.ts";
 import { makeAuthJson } from "./auth-json.ts";
 import { decodeBody } from "./body.ts";
 import { CodexApi } from "./codex-api.ts";
@@ -10,8 +12,9 @@ import { answerPublic, publicError } from "./public-api.ts";
 import { type Entry, type RecordedRefusal, type RecordedRequest, Recorder } from "./recorder.ts";
 import { EventStream, type StreamShape } from "./stream.ts";
 import { Vault } from "./vault.ts";
+import { USUAL_VIEWS, type Views } from "./views.ts";
 
-export interface DemoBackendOptions {
+export interface StandInOptions {
   /** 0 takes any free port. */
   readonly port?: number;
   readonly hostname?: string;
@@ -22,21 +25,16 @@ export interface DemoBackendOptions {
   readonly tokenLifetimeMs?: number;
   /** Pause before each event, for people who watch; 0 for tests. */
   readonly paceMs?: number;
+  /** Views that differ from the usual ones. */
+  readonly views?: Partial<Views>;
+  /** The account's models; those of the newest known release unless given. */
+  readonly models?: readonly ModelInfo[];
   /** Plays the public API below /v1 as well; on unless false. */
   readonly publicApi?: boolean;
 }
 
-/** Who signs in; whatever is left out is made up. */
-interface LoginOptions {
-  readonly accountId?: string;
-  readonly plan?: string;
-  readonly email?: string;
-  readonly expiresInMs?: number;
-  readonly fedramp?: boolean;
-}
-
 /** A login that the stand-in will accept. */
-export interface DemoLogin {
+export interface StandInLogin {
   /** What the Codex CLI would have in `auth.json`. */
   readonly authJson: JsonObject;
   readonly accessToken: string;
@@ -45,7 +43,7 @@ export interface DemoLogin {
 }
 
 /** A running stand-in for ChatGPT's Codex backend, its sign-in server and the public API. */
-export interface DemoBackend {
+export interface StandIn {
   readonly origin: string;
   /** Base of the plan's backend. */
   readonly baseUrl: string;
@@ -59,8 +57,12 @@ export interface DemoBackend {
   /** What was refused because it broke a rule. Empty at the end of a test means that the relay behaved. */
   readonly refusals: readonly RecordedRefusal[];
   readonly counts: Readonly<Counts>;
-  issueLogin(options?: LoginOptions): DemoLogin;
+  issueLogin(options?: LoginOptions): StandInLogin;
   issueApiKey(): string;
+  /** A personal access token of the account that signed in last. */
+  issuePersonalToken(): string;
+  /** Other views from now on. */
+  setViews(views: Partial<Views>): void;
   /** All access tokens given out so far are refused from now on, whatever their `exp` says. */
   expireAccessTokens(): void;
   revokeRefreshToken(token: string): void;
@@ -88,18 +90,23 @@ interface Counts {
 
 const TEN_DAYS_MS = 864_000_000;
 
+/** What chatgpt.com serves, and the place that backends without `/backend-api` have for usage. */
+const CODEX_PATH = /^\/(backend-api\/|api\/codex\/usage$)/;
+
 /** Starts a stand-in that speaks to anybody on its address. Throws when the port is taken. */
-export function startDemoBackend(options: DemoBackendOptions = {}): DemoBackend {
+export function startStandIn(options: StandInOptions = {}): StandIn {
   const now = options.now ?? Date.now;
   const recorder = new Recorder();
   const counts = { responses: 0, compactions: 0, models: 0 };
-  let account = makeAccount({});
+  let account: StandInAccount = makeAccount({});
   const vault = new Vault({ now, tokenLifetimeMs: options.tokenLifetimeMs ?? TEN_DAYS_MS, issuer: () => origin });
   const auth = new AuthServer(vault, () => account);
   const streams = new Set<EventStream>();
   let ids = 0;
   const nextId = (prefix: string) => `${prefix}_standin${String((ids += 1)).padStart(6, "0")}`;
-  const api = new CodexApi({ vault, recorder, counts, now, nextId });
+  const catalogue = { ...DEMO_CATALOGUE, models: options.models ?? DEMO_CATALOGUE.models };
+  const views = { ...USUAL_VIEWS, ...options.views };
+  const api = new CodexApi({ vault, recorder, counts, now, nextId, catalogue, views: () => views });
 
   const server = Bun.serve({
     port: options.port ?? 0,
@@ -138,7 +145,7 @@ export function startDemoBackend(options: DemoBackendOptions = {}): DemoBackend 
     const url = new URL(request.url);
     const send = (events: Iterable<JsonObject>, shape: StreamShape, headers: Record<string, string>) =>
       sendEvents(events, shape, headers, request, entry);
-    if (url.pathname.startsWith("/backend-api/")) return api.handle({ request, url, body, send });
+    if (CODEX_PATH.test(url.pathname)) return api.handle({ request, url, body, send });
     if (options.publicApi !== false && url.pathname.startsWith("/v1/")) {
       const key = (request.headers.get("authorization") ?? "").replace(/^Bearer /, "");
       if (!vault.isApiKey(key)) return publicError(401, "Incorrect API key provided.", "invalid_api_key");
@@ -148,7 +155,7 @@ export function startDemoBackend(options: DemoBackendOptions = {}): DemoBackend 
         send: (events, isChat) => send(events, isChat ? { noEventLines: true, trailingDone: true } : {}, {}),
       });
     }
-    const fromAuth = await auth.handle(request.method, url, text);
+    const fromAuth = await auth.handle(request.method, url, text, request.headers.get("authorization"));
     return fromAuth ?? Response.json({ detail: "Not Found" }, { status: 404 });
   }
 
@@ -190,13 +197,15 @@ export function startDemoBackend(options: DemoBackendOptions = {}): DemoBackend 
       account = makeAccount(login);
       const tokens = vault.issue(account, login.expiresInMs);
       return {
-        authJson: makeAuthJson(tokens, account.accountId, origin, now()),
+        authJson: makeAuthJson(tokens, account, origin, now()),
         accessToken: tokens.access_token,
         refreshToken: tokens.refresh_token,
         accountId: account.accountId,
       };
     },
     issueApiKey: () => vault.issueApiKey(),
+    issuePersonalToken: () => vault.issuePersonalToken(account),
+    setViews: (changed) => void Object.assign(views, changed),
     expireAccessTokens: () => vault.expireAccessTokens(),
     revokeRefreshToken: (token) => vault.setRefreshState(token, "revoked"),
     script: (...steps) => api.script(steps),
@@ -208,15 +217,5 @@ export function startDemoBackend(options: DemoBackendOptions = {}): DemoBackend 
       for (const stream of streams) stream.abort();
       await server.stop(true);
     },
-  };
-}
-
-function makeAccount(login: LoginOptions): DemoAccount {
-  return {
-    ...DEMO_ACCOUNT,
-    ...(login.accountId === undefined ? {} : { accountId: login.accountId }),
-    ...(login.email === undefined ? {} : { email: login.email }),
-    ...(login.plan === undefined ? {} : { plan: login.plan }),
-    isFedramp: login.fedramp === true,
   };
 }

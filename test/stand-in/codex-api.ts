@@ -1,7 +1,9 @@
 import { isObject, type JsonObject } from "../../src/lib/json.ts";
-import { type DemoAccount, limitHeaders, usageReply } from "../../src/demo/account.ts";
+import type { ModelCatalogue } from "../../src/codex/models.ts";
+import { limitHeaders, usageReply } from "../../src/demo/account.ts";
+import type { StandInAccount } from "./account.ts";
 import { accountsReply } from "./accounts-check.ts";
-import { CATALOGUE_ETAG, DEMO_CATALOGUE } from "../../src/demo/catalogue.ts";
+import { CATALOGUE_ETAG } from "../../src/demo/catalogue.ts";
 import { readConversation } from "../../src/demo/conversation.ts";
 import { FAULTS, faultIn, type Script } from "./faults.ts";
 import { asText } from "../../src/demo/json.ts";
@@ -12,7 +14,10 @@ import { answerEvents, compactReply, imagesReply, PromptCache, TRANSCRIPT } from
 import { findRefusal } from "./rules.ts";
 import { ScriptQueue } from "./script-queue.ts";
 import type { StreamShape } from "./stream.ts";
+import { refuseCookies, refuseRegion, SET_COOKIES, TurnStates } from "./session-rules.ts";
 import { modelsFor } from "./versions.ts";
+import type { Views } from "./views.ts";
+import { reworded } from "./wordings.ts";
 import type { Vault } from "./vault.ts";
 
 /** Streams events to the client of one request. */
@@ -31,6 +36,8 @@ export interface CodexApiOptions {
   readonly counts: { responses: number; compactions: number; models: number };
   readonly now: () => number;
   readonly nextId: NextId;
+  readonly catalogue: ModelCatalogue;
+  readonly views: () => Views;
 }
 
 const NOT_FOUND = { detail: "Not Found" };
@@ -42,6 +49,8 @@ export class CodexApi {
   readonly #modelScripts = new ScriptQueue<Script>();
   readonly #errandScripts = new ScriptQueue<Script>();
   readonly #cache = new PromptCache();
+  readonly #turns = new TurnStates();
+  #hasSetCookies = false;
 
   /** Prompts that have had their `:once` fault. */
   readonly #faultsGiven = new Set<string>();
@@ -67,21 +76,35 @@ export class CodexApi {
     if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {
       return Response.json({ detail: "Upgrade Required" }, { status: 426 });
     }
-    const route = `${request.method} ${url.pathname.slice("/backend-api".length)}`;
-    if (!ROUTES.has(route)) return Response.json(NOT_FOUND, { status: 404 });
+    const route = `${request.method} ${url.pathname.replace(/^\/backend-api/, "")}`;
+    if (!ROUTES.has(route) && !CLIENT_ROUTE.test(route)) return Response.json(NOT_FOUND, { status: 404 });
     const account = this.#accountOf(request);
     if ("status" in account) return this.#refuse(url, account);
+    const refusal =
+      refuseRegion(request.headers, account) ??
+      refuseCookies(request.headers, this.#options.views().cookies, this.#hasSetCookies);
+    if (refusal) return this.#refuse(url, refusal);
+    const reply = await this.#answer(route, call, account);
+    for (const cookie of SET_COOKIES) reply.headers.append("set-cookie", cookie);
+    this.#hasSetCookies = true;
+    return reply;
+  }
+
+  async #answer(route: string, call: ApiCall, account: StandInAccount): Promise<Response> {
     switch (route) {
       case "POST /codex/responses":
         return this.#responses(call, account);
       case "GET /codex/models":
         return this.#models(call);
       case "GET /wham/usage":
-        return Response.json(usageReply(account, this.#options.now()));
+      case "GET /api/codex/usage":
+        return Response.json({ ...usageReply(account, this.#options.now()), ...account.usage });
       case "GET /wham/accounts/check":
-        return Response.json(accountsReply(account, secureOrigin(request)));
+        return Response.json(accountsReply(account, secureOrigin(call.request)));
       default:
-        return this.#errand(route, call);
+        return CLIENT_ROUTE.test(route)
+          ? Response.json({ path: call.url.pathname, received: call.body, results: [] })
+          : this.#errand(route, call);
     }
   }
 
@@ -94,7 +117,8 @@ export class CodexApi {
     return route === "POST /transcribe" ? this.#transcribe(call) : this.#images(call);
   }
 
-  #refuse(url: URL, refusal: Refusal): Response {
+  #refuse(url: URL, usual: Refusal): Response {
+    const refusal = reworded(usual, this.#options.views().wording);
     this.#options.recorder.refuse({ path: url.pathname, status: refusal.status, detail: refusal.detail });
     return Response.json(refusal.body, { status: refusal.status, headers: { "x-request-id": this.#requestId() } });
   }
@@ -103,7 +127,7 @@ export class CodexApi {
     return this.#options.nextId("req");
   }
 
-  #accountOf(request: Request): DemoAccount | Refusal {
+  #accountOf(request: Request): StandInAccount | Refusal {
     const token = /^Bearer (.+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
     const bearer = this.#options.vault.bearer(token ?? "");
     if (bearer === "unknown") return refuse("Unauthorized", 401);
@@ -119,12 +143,15 @@ export class CodexApi {
       : refuse("The account does not belong to this token", 403);
   }
 
-  async #responses(call: ApiCall, account: DemoAccount): Promise<Response> {
+  async #responses(call: ApiCall, account: StandInAccount): Promise<Response> {
     this.#options.counts.responses += 1;
     const { request, url, body } = call;
-    const refusal = findRefusal(request.headers, body, DEMO_CATALOGUE);
+    const { catalogue, views } = this.#options;
+    const refusal = findRefusal(request.headers, body, catalogue, views());
     if (refusal) return this.#refuse(url, refusal);
     const checked = body as JsonObject;
+    const stray = this.#turns.refuse(request.headers, checked);
+    if (stray) return this.#refuse(url, stray);
     const script = this.#scripts.next() ?? this.#faultOf(checked) ?? { kind: "answer" };
     if (script.kind === "http") return sendHttp(script, this.#requestId());
     const headers = {
@@ -132,7 +159,7 @@ export class CodexApi {
       "x-request-id": this.#requestId(),
       "openai-model": asText(checked["model"]),
       "x-reasoning-included": "true",
-      "x-codex-turn-state": `turn-${request.headers.get("session-id") ?? "none"}`,
+      "x-codex-turn-state": this.#turns.next(request.headers, checked),
       ...script.headers,
     };
     const shape = script.shape ?? {};
@@ -173,7 +200,7 @@ export class CodexApi {
     if (call.request.headers.get("if-none-match") === CATALOGUE_ETAG) {
       return new Response(null, { status: 304, headers: { etag: CATALOGUE_ETAG } });
     }
-    return Response.json(modelsFor(version), { headers: { etag: CATALOGUE_ETAG } });
+    return Response.json(modelsFor(version, this.#options.catalogue.models), { headers: { etag: CATALOGUE_ETAG } });
   }
 
   #transcribe(call: ApiCall): Response {
@@ -193,7 +220,11 @@ export class CodexApi {
   }
 }
 
+/** What Codex clients ask beside the conversation: search, notes and history (contract 0.15). */
+const CLIENT_ROUTE = /^(GET|POST) \/codex\/alpha\/(search|notes\/v2\/[a-z_]+|history\/v2\/[a-z_]+)$/;
+
 const ROUTES = new Set([
+  "GET /api/codex/usage",
   "POST /codex/responses",
   "POST /codex/responses/compact",
   "GET /codex/models",

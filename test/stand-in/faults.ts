@@ -125,6 +125,13 @@ export const FAULTS = {
   server_error: played("http", "500", "server_error"),
   bad_gateway: http(502, "<html><body>502 Bad Gateway</body></html>", "502, a page", { "content-type": "text/html" }),
   http_overload: played("http", "503, overloaded", "http_overload"),
+  too_many: http(429, { error: { message: "Too many requests" } }, "429 without a wait"),
+  too_many_ms: http(429, { error: { message: "Too many requests" } }, "429 with a wait that clients do not read", {
+    "x-ms-retry-after-ms": "50",
+  }),
+  authorization_error: http(403, { detail: "Forbidden" }, "403 with a text for the person", {
+    "x-openai-authorization-error": "Your administrator has not enabled this feature.",
+  }),
   http_slow_down: http(503, enveloped("slow_down", "Slow down."), "503, slow down"),
 
   // Failures after a 200
@@ -139,6 +146,13 @@ export const FAULTS = {
   failed_server_error: played("failed", "response.failed, server_error", "failed_server_error"),
   failed_unknown: failed("never_heard_of", "Something new went wrong."),
   failed_without_error: failed(undefined, ""),
+  failed_budget: failed("budget_reached", "The budget of this key has been reached."),
+  failed_organization_limit: failed("organization_spend_limit_exceeded", "The organization's spend limit is reached."),
+  failed_access_program: failed("access_program_not_enabled", "This model needs an access program."),
+  failed_policy_capacity: failed("policy_capacity_unavailable", "This request cannot be served under the policy."),
+  failed_content_policy: failed("content_policy_violation", "This request breaks the content policy."),
+  failed_model_not_found: failed("model_not_found", "Model not found gpt-9"),
+  failed_audio_too_large: failed("audio_too_large", "The audio is too large."),
   incomplete_length: played("incomplete", "response.incomplete, max_output_tokens", "incomplete_length"),
   incomplete_filter: played("incomplete", "response.incomplete, content_filter", "incomplete_filter"),
   error_event: ending("failed", "an error event, flat", {

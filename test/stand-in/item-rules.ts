@@ -1,5 +1,6 @@
 import { isObject, type JsonObject } from "../../src/lib/json.ts";
 import { asList, asText } from "../../src/demo/json.ts";
+import { compactionItem } from "../../src/demo/output.ts";
 import {
   firstRefusal,
   missing,
@@ -46,6 +47,8 @@ const KINDS: Readonly<Record<string, ItemKind>> = {
     keys: ["result", "revised_prompt", "output_format", "size", "quality", "background", "action"],
   },
   compaction: { prefix: "cmp", keys: ["encrypted_content"], required: ["encrypted_content"] },
+  compaction_summary: { prefix: "cmp", keys: ["encrypted_content"], required: ["encrypted_content"] },
+  context_compaction: { prefix: "cmp", keys: ["encrypted_content"], required: ["encrypted_content"] },
   compaction_trigger: { prefix: "cmp", keys: [] },
   additional_tools: { prefix: "at", keys: ["role", "tools"], required: ["tools"] },
 };
@@ -129,11 +132,22 @@ function refuseFields(item: JsonObject, type: string, at: string, isLite: boolea
       if (typeof item["output"] === "string") return undefined;
       if (!Array.isArray(item["output"])) return wrongType(`${at}.output`, "a string or an array of content parts");
       return refuseParts(item["output"], `${at}.output`, USER_PARTS, isLite);
+    case "compaction":
+    case "compaction_summary":
+    case "context_compaction":
+      return refuseUnboundCompaction(item);
     case "reasoning":
       return Array.isArray(item["summary"]) ? undefined : wrongType(`${at}.summary`, "an array");
     default:
       return undefined;
   }
+}
+
+/** The ciphertext of a shortened history counts only together with the id that it came with (contract 0.6). */
+function refuseUnboundCompaction(item: JsonObject): Refusal | undefined {
+  const id = asText(item["id"]);
+  const isOwn = id !== "" && item["encrypted_content"] === compactionItem(id)["encrypted_content"];
+  return isOwn ? undefined : refuse("Encrypted content item_id did not match the target item id");
 }
 
 function refuseName(name: unknown, at: string): Refusal | undefined {

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { type DemoBackend, startDemoBackend } from "./backend.ts";
+import { type StandIn, startStandIn } from "./backend.ts";
 import { TOKEN_FAULTS } from "./oauth.ts";
-import { CLIENT_ID } from "../../src/demo/tokens.ts";
+import { CLIENT_ID } from "./account.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 
-let backend: DemoBackend;
+let backend: StandIn;
 beforeEach(() => {
-  backend = startDemoBackend();
+  backend = startStandIn();
 });
 afterEach(() => backend.stop());
 

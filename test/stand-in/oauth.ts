@@ -1,7 +1,6 @@
 import { isObject, type JsonObject, parseJson } from "../../src/lib/json.ts";
-import type { DemoAccount } from "../../src/demo/account.ts";
 import { asText } from "../../src/demo/json.ts";
-import { CLIENT_ID } from "../../src/demo/tokens.ts";
+import { CLIENT_ID, type StandInAccount } from "./account.ts";
 import type { TokenSet } from "./auth-json.ts";
 import type { Vault } from "./vault.ts";
 
@@ -40,14 +39,14 @@ interface DeviceLogin {
 /** Plays auth.openai.com. */
 export class AuthServer {
   readonly #vault: Vault;
-  readonly #account: () => DemoAccount;
+  readonly #account: () => StandInAccount;
   readonly #scripts: TokenScript[] = [];
   readonly #codes = new Map<string, PendingCode>();
   readonly #devices = new Map<string, DeviceLogin>();
   /** How many refreshes were asked for, also those that failed. */
   refreshes = 0;
 
-  constructor(vault: Vault, account: () => DemoAccount) {
+  constructor(vault: Vault, account: () => StandInAccount) {
     this.#vault = vault;
     this.#account = account;
   }
@@ -57,7 +56,7 @@ export class AuthServer {
   }
 
   /** Undefined for paths that are not its own. `text` is the decoded body. */
-  async handle(method: string, url: URL, text: string): Promise<Response | undefined> {
+  async handle(method: string, url: URL, text: string, authorization: string | null): Promise<Response | undefined> {
     switch (`${method} ${url.pathname}`) {
       case "POST /oauth/token":
         return this.#token(fieldsOf(text));
@@ -76,6 +75,8 @@ export class AuthServer {
         return page("Enter the code that your terminal shows.", DEVICE_FORM);
       case "POST /codex/device":
         return this.#approveDevice(asText(fieldsOf(text)["user_code"]));
+      case "GET /api/accounts/v1/user-auth-credential/whoami":
+        return this.#whoami(authorization);
       case "GET /deviceauth/callback":
         return page("You can close this page.", "");
       default:
@@ -102,8 +103,8 @@ export class AuthServer {
         ? new Response(script.body, { status: script.status })
         : Response.json(script.body, { status: script.status });
     }
-    if (fields["client_id"] !== CLIENT_ID) return grantError("invalid_client", "Unknown client.");
-    const spent = this.#vault.spend(asText(fields["refresh_token"]));
+    const spent = this.#vault.spend(asText(fields["refresh_token"]), asText(fields["client_id"]));
+    if (spent === "invalid_client") return grantError("invalid_client", "Another client made this login.");
     if (typeof spent === "string") {
       const message = `Could not refresh the session: ${spent.replaceAll("_", " ")}.`;
       const error = { message, type: "invalid_request_error", param: null, code: spent };
@@ -126,6 +127,21 @@ export class AuthServer {
       return grantError("invalid_grant", "code_verifier does not fit.");
     }
     return Response.json({ ...this.#vault.issue(this.#account()), token_type: "Bearer", expires_in: 864_000 });
+  }
+
+  /** Whose a personal access token is (contract 0.10). */
+  #whoami(authorization: string | null): Response {
+    const token = /^Bearer (at-.+)$/.exec(authorization ?? "")?.[1];
+    const bearer = this.#vault.bearer(token ?? "");
+    if (typeof bearer === "string") return Response.json({ detail: "Unauthorized" }, { status: 401 });
+    const { account } = bearer;
+    return Response.json({
+      email: account.email,
+      chatgpt_user_id: account.userId,
+      chatgpt_account_id: account.accountId,
+      chatgpt_plan_type: account.plan,
+      chatgpt_account_is_fedramp: account.isFedramp,
+    });
   }
 
   #newCode(redirectUri: string, challenge: string): string {

@@ -101,11 +101,6 @@ test.each<[string, JsonObject, string]>([
   ],
   ["an unknown include", { include: ["everything"] }, "Invalid value: 'everything'."],
   ["client_metadata of numbers", { client_metadata: { a: 1 } }, "Invalid type for 'client_metadata'"],
-  [
-    "additional_tools without the header",
-    { input: [{ type: "additional_tools", role: "developer", tools: [] }, user("x")] },
-    "additional_tools requires",
-  ],
 ])("%s is refused", (_title, change, expected) => {
   expect(detailOf(change)).toContain(expected);
 });
@@ -122,6 +117,12 @@ test.each<[string, JsonObject]>([
   ["json_object with the word", { input: [user("as JSON")], text: { format: { type: "json_object" } } }],
   ["a Lite model in the classic shape", { model: "gpt-6.1-sol" }],
   ["priority", { service_tier: "priority" }],
+  [
+    "additional_tools without the Lite header (contract 0.2)",
+    { input: [{ type: "additional_tools", role: "developer", tools: [weather] }, user("x")] },
+  ],
+  ["branches at the root of a schema", { tools: [{ ...weather, parameters: { anyOf: [weather.parameters] } }] }],
+  ["effort none where it is known to work (contract 0.7)", { model: "gpt-6-luna", reasoning: { effort: "none" } }],
 ])("%s is taken", (_title, change) => {
   expect(detailOf(change)).toBeUndefined();
 });

@@ -6,6 +6,7 @@ import { refuseItems } from "./item-rules.ts";
 import { asObjects, asText, shown } from "../../src/demo/json.ts";
 import { firstRefusal, refuse, refuseParam, type Refusal, wrongType, wrongValue } from "./refusal.ts";
 import { refuseTextOptions, refuseToolChoice, refuseTools } from "./tool-rules.ts";
+import { USUAL_VIEWS, type Views } from "./views.ts";
 
 /** What the backend takes at the top of a body. One other name and the whole request is refused. */
 const FIELDS = new Set([
@@ -37,7 +38,12 @@ const INCLUDES = [
  * Why the backend would not take this request; undefined when it would. As strict as the real one is reported to be, so
  * that whatever is let through here too much is a fault of the relay and not a matter of luck.
  */
-export function findRefusal(headers: Headers, body: unknown, catalogue: ModelCatalogue): Refusal | undefined {
+export function findRefusal(
+  headers: Headers,
+  body: unknown,
+  catalogue: ModelCatalogue,
+  views: Views = USUAL_VIEWS,
+): Refusal | undefined {
   if (!isObject(body)) return refuse("Request body must be a JSON object");
   const unsupported = Object.keys(body).find((name) => !FIELDS.has(name));
   if (unsupported !== undefined) return refuse(`Unsupported parameter: ${unsupported}`);
@@ -51,17 +57,20 @@ export function findRefusal(headers: Headers, body: unknown, catalogue: ModelCat
   const isLite = headers.get(LITE_HEADER) === "true";
   return (
     refuseVersion(headers, model) ??
-    (isLite ? refuseLite(body, model) : refuseClassic(body)) ??
+    (isLite ? refuseLite(body, model, views) : refuseClassic(body, model, views)) ??
+    refuseInstructions(body, isLite, views) ??
     refuseItems(body["input"] as unknown[], isLite) ??
-    refuseTools(body["tools"], "tools") ??
+    refuseReplay(body, views) ??
+    refuseTools(body["tools"], "tools", views) ??
     firstRefusal(body["input"] as unknown[], (item, index) =>
       isObject(item) && item["type"] === "additional_tools"
-        ? refuseTools(item["tools"], `input[${index}].tools`)
+        ? refuseTools(item["tools"], `input[${index}].tools`, views)
         : undefined,
     ) ??
     refuseToolChoice(body, isLite) ??
     refuseTextOptions(body) ??
-    refuseReasoning(body["reasoning"], model) ??
+    refuseReasoning(body["reasoning"], model, views) ??
+    refuseTier(body["service_tier"], model) ??
     refuseSmallFields(body)
   );
 }
@@ -75,8 +84,8 @@ function refuseVersion(headers: Headers, model: ModelInfo): Refusal | undefined 
 
 const LITE = "X-OpenAI-Internal-Codex-Responses-Lite";
 
-function refuseLite(body: JsonObject, model: ModelInfo): Refusal | undefined {
-  if (model.use_responses_lite !== true) {
+function refuseLite(body: JsonObject, model: ModelInfo, views: Views): Refusal | undefined {
+  if (model.use_responses_lite !== true || views.lite === "refused") {
     return refuseParam(`This model is not supported when using ${LITE}.`, "model", "unsupported_value");
   }
   const reasoning = body["reasoning"];
@@ -97,20 +106,39 @@ function refuseLite(body: JsonObject, model: ModelInfo): Refusal | undefined {
   return refuseParam("additional_tools must be the first input item", `input[${late}]`, "invalid_value");
 }
 
-function refuseClassic(body: JsonObject): Refusal | undefined {
-  const lite = asObjects(body["input"]).findIndex((item) => item["type"] === "additional_tools");
-  if (lite >= 0) {
-    return refuseParam(`additional_tools requires ${LITE}`, `input[${lite}].type`, "unsupported_value");
-  }
-  const instructions = body["instructions"];
-  if (instructions !== undefined) {
-    return typeof instructions === "string" ? undefined : refuse("Instructions are not valid");
-  }
-  const hasDeveloper = asObjects(body["input"]).some((item) => item["role"] === "developer");
-  return hasDeveloper ? undefined : refuse("Instructions are required");
+/** The full shape also takes `additional_tools`, which one client sends without the Lite header (contract 0.2). */
+function refuseClassic(body: JsonObject, model: ModelInfo, views: Views): Refusal | undefined {
+  if (isClassicRefused(model, views.classicRefusedBy)) return refuse(`Model not found ${model.slug}`, 404);
+  const { instructions } = body;
+  return instructions === undefined || typeof instructions === "string"
+    ? undefined
+    : refuse("Instructions are not valid");
 }
 
-function refuseReasoning(reasoning: unknown, model: ModelInfo): Refusal | undefined {
+function isClassicRefused(model: ModelInfo, view: Views["classicRefusedBy"]): boolean {
+  if (typeof view !== "string") return view.includes(model.slug);
+  return view === "lite-models" && model.use_responses_lite === true;
+}
+
+/** No client sends a body with neither instructions nor a developer message, in either shape (contract 0.3). */
+function refuseInstructions(body: JsonObject, isLite: boolean, views: Views): Refusal | undefined {
+  const hasDeveloper = asObjects(body["input"]).some((item) => item["role"] === "developer");
+  const hasField = typeof body["instructions"] === "string";
+  const isGiven =
+    views.instructions === "either" || isLite ? hasDeveloper || hasField : asText(body["instructions"]) !== "";
+  return isGiven ? undefined : refuse("Instructions are required");
+}
+
+/** Reasoning of earlier turns may have become unreadable for the backend, after a change of model or account. */
+function refuseReplay(body: JsonObject, views: Views): Refusal | undefined {
+  if (views.replayedReasoning === "accepted") return undefined;
+  const item = asObjects(body["input"]).find(({ type }) => type === "reasoning");
+  if (!item) return undefined;
+  const message = `The encrypted content ${asText(item["id"]) || "rs_0"} could not be verified.`;
+  return refuseParam(message, null, "invalid_encrypted_content");
+}
+
+function refuseReasoning(reasoning: unknown, model: ModelInfo, views: Views): Refusal | undefined {
   if (reasoning === undefined || reasoning === null) return undefined;
   if (!isObject(reasoning)) return wrongType("reasoning", "an object");
   const stranger = Object.keys(reasoning).find((key) => !["effort", "summary", "context"].includes(key));
@@ -121,8 +149,11 @@ function refuseReasoning(reasoning: unknown, model: ModelInfo): Refusal | undefi
     return wrongValue("reasoning.summary", summary, summaries);
   }
   if (effort === undefined || effort === null) return undefined;
-  const supported = (model.supported_reasoning_levels ?? []).map((level) => level.effort);
+  // `ultra` is a mode of clients; on the wire it is `max`.
+  const listed = (model.supported_reasoning_levels ?? []).map((level) => level.effort);
+  const supported = listed.filter((name) => name !== "ultra" && name !== "none");
   if (supported.includes(asText(effort))) return undefined;
+  if (effort === "none" && takesNone(model, views)) return undefined;
   const list = supported.map((name) => `'${name}'`).join(", ");
   const message =
     `Unsupported value: '${shown(effort)}' is not supported with the '${model.slug}' model. ` +
@@ -130,11 +161,19 @@ function refuseReasoning(reasoning: unknown, model: ModelInfo): Refusal | undefi
   return refuseParam(message, "reasoning.effort", "unsupported_value");
 }
 
+/** What live requests have shown of the effort `none`, whatever the catalogue lists (contract 0.7). */
+function takesNone({ slug }: ModelInfo, views: Views): boolean {
+  if (slug.startsWith("gpt-5.6-") || ["gpt-6-sol", "gpt-6-luna", "gpt-6.1-terra"].includes(slug)) return true;
+  return slug !== "gpt-6-astra" && slug !== "gpt-6.1-sol" && views.noneEffort === "accepted";
+}
+
+/** A model takes the tiers that its catalogue entry lists, and no other (contract 0.16). */
+function refuseTier(tier: unknown, model: ModelInfo): Refusal | undefined {
+  if (tier === undefined || (model.service_tiers ?? []).some(({ id }) => id === tier)) return undefined;
+  return refuse(`Unsupported service_tier: ${shown(tier)}`);
+}
+
 function refuseSmallFields(body: JsonObject): Refusal | undefined {
-  const tier = body["service_tier"];
-  if (tier !== undefined && tier !== "priority" && tier !== "flex") {
-    return refuse(`Unsupported service_tier: ${shown(tier)}`);
-  }
   if (body["parallel_tool_calls"] !== undefined && typeof body["parallel_tool_calls"] !== "boolean") {
     return wrongType("parallel_tool_calls", "a boolean");
   }

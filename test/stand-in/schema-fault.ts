@@ -1,14 +1,23 @@
 import { isObject, type JsonObject } from "../../src/lib/json.ts";
 import { asObject, shown } from "../../src/demo/json.ts";
+import type { Views } from "./views.ts";
 
 const TYPES = ["object", "array", "string", "number", "integer", "boolean", "null"];
-const TOP_LEVEL = ["oneOf", "anyOf", "allOf", "enum", "not"];
+/** Branches and references that current models take at the root, instead of or beside `type: "object"`. */
+const ROOT_BRANCHES = ["oneOf", "anyOf", "allOf", "$ref"];
+const NEVER_AT_ROOT = ["enum", "not"];
 
 /** What is wrong with the schema of any function, strict or not, in the server's words; undefined when nothing is. */
-export function schemaFault(schema: JsonObject): string | undefined {
-  if (TOP_LEVEL.some((keyword) => schema[keyword] !== undefined)) {
+export function schemaFault(schema: JsonObject, view: Views["schemas"]): string | undefined {
+  const has = (keyword: string) => schema[keyword] !== undefined;
+  const isBranched = view === "current" && ROOT_BRANCHES.some(has);
+  if (schema["type"] !== "object" && !(isBranched && schema["type"] === undefined)) {
+    return `schema must be a JSON Schema of 'type: "object"', got 'type: "${shown(schema["type"])}"'.`;
+  }
+  if ([...NEVER_AT_ROOT, ...(view === "older" ? ROOT_BRANCHES.slice(0, 3) : [])].some(has)) {
     return "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level.";
   }
+  if (view === "older" && !has("properties")) return "In context=(), object schema missing properties.";
   return faultIn(schema, []);
 }
 

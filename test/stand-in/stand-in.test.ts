@@ -2,20 +2,20 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { createParser } from "eventsource-parser";
 import { isTerminal } from "../../src/codex/wire/event-types.ts";
-import { type DemoBackend, type DemoLogin, startDemoBackend } from "./backend.ts";
+import { type StandIn, type StandInLogin, startStandIn } from "./backend.ts";
 import { type FaultName, FAULTS } from "./faults.ts";
 import { type JsonObject, parseJson } from "../../src/lib/json.ts";
 
-let backend: DemoBackend;
-let login: DemoLogin;
+let backend: StandIn;
+let login: StandInLogin;
 
 beforeEach(() => {
-  backend = startDemoBackend();
+  backend = startStandIn();
   login = backend.issueLogin();
 });
 afterEach(() => backend.stop());
 
-const headersOf = (given: DemoLogin): Record<string, string> => ({
+const headersOf = (given: StandInLogin): Record<string, string> => ({
   authorization: `Bearer ${given.accessToken}`,
   "chatgpt-account-id": given.accountId,
   "content-type": "application/json",

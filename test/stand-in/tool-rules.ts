@@ -1,22 +1,27 @@
 import { isObject, type JsonObject } from "../../src/lib/json.ts";
 import { offeredTools, type OfferedTool } from "../../src/demo/conversation.ts";
-import { asObject, asObjects, asText, shown } from "../../src/demo/json.ts";
+import { asObject, asObjects, asText } from "../../src/demo/json.ts";
 import { firstRefusal, missing, refuse, refuseParam, type Refusal, wrongType, wrongValue } from "./refusal.ts";
 import { schemaFault } from "./schema-fault.ts";
 import { strictSchemaFault } from "./strict-schema.ts";
+import { USUAL_VIEWS, type Views } from "./views.ts";
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const NAMED = ["function", "custom", "namespace"];
 const HOSTED = ["web_search", "image_generation", "local_shell", "tool_search"];
 
 /** Every rule about a list of tools; `at` is where it stands in the body. */
-export function refuseTools(tools: unknown, at: string): Refusal | undefined {
+export function refuseTools(
+  tools: unknown,
+  at: string,
+  views: Pick<Views, "schemas"> = USUAL_VIEWS,
+): Refusal | undefined {
   if (tools === undefined) return undefined;
   if (!Array.isArray(tools)) return wrongType(at, "an array of objects");
-  return firstRefusal(tools as unknown[], (tool, index) => refuseTool(tool, `${at}[${index}]`));
+  return firstRefusal(tools as unknown[], (tool, index) => refuseTool(tool, `${at}[${index}]`, views));
 }
 
-function refuseTool(tool: unknown, at: string): Refusal | undefined {
+function refuseTool(tool: unknown, at: string, views: Pick<Views, "schemas">): Refusal | undefined {
   if (!isObject(tool)) return wrongType(at, "an object");
   const type = asText(tool["type"]);
   if (type === "") return missing(`${at}.type`);
@@ -29,21 +34,18 @@ function refuseTool(tool: unknown, at: string): Refusal | undefined {
       "Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.";
     return refuseParam(message, `${at}.name`, "invalid_value");
   }
-  if (type === "namespace") return refuseTools(tool["tools"], `${at}.tools`);
-  return type === "function" ? refuseFunction(tool, at) : refuseFormat(tool["format"], `${at}.format`);
+  if (type === "namespace") return refuseTools(tool["tools"], `${at}.tools`, views);
+  return type === "function" ? refuseFunction(tool, at, views) : refuseFormat(tool["format"], `${at}.format`);
 }
 
-function refuseFunction(tool: JsonObject, at: string): Refusal | undefined {
+function refuseFunction(tool: JsonObject, at: string, views: Pick<Views, "schemas">): Refusal | undefined {
   const { parameters, strict } = tool;
   if (strict !== undefined && strict !== null && typeof strict !== "boolean") {
     return wrongType(`${at}.strict`, "a boolean");
   }
   if (parameters === undefined || parameters === null) return undefined;
   if (!isObject(parameters)) return wrongType(`${at}.parameters`, "an object");
-  const fault =
-    parameters["type"] === "object"
-      ? (schemaFault(parameters) ?? (strict === true ? strictSchemaFault(parameters) : undefined))
-      : `schema must be a JSON Schema of 'type: "object"', got 'type: "${shown(parameters["type"])}"'.`;
+  const fault = schemaFault(parameters, views.schemas) ?? (strict === true ? strictSchemaFault(parameters) : undefined);
   if (fault === undefined) return undefined;
   const message = `Invalid schema for function '${asText(tool["name"])}': ${fault}`;
   return refuseParam(message, `${at}.parameters`, "invalid_function_parameters");

@@ -1,5 +1,5 @@
-import type { DemoAccount } from "../../src/demo/account.ts";
 import { makeJwt } from "../../src/demo/tokens.ts";
+import type { StandInAccount } from "./account.ts";
 import type { TokenSet } from "./auth-json.ts";
 
 export interface VaultOptions {
@@ -11,13 +11,13 @@ export interface VaultOptions {
 type RefreshState = "live" | "used" | "revoked" | "expired";
 
 /** What is known about a bearer: whose it is, or why it does not count. */
-export type Bearer = { readonly account: DemoAccount } | "expired" | "unknown";
+export type Bearer = { readonly account: StandInAccount } | "expired" | "unknown";
 
 /** All tokens that the stand-in has given out. */
 export class Vault {
   readonly #options: VaultOptions;
-  readonly #access = new Map<string, { account: DemoAccount; expiresAtMs: number }>();
-  readonly #refresh = new Map<string, { account: DemoAccount; state: RefreshState }>();
+  readonly #access = new Map<string, { account: StandInAccount; expiresAtMs: number }>();
+  readonly #refresh = new Map<string, { account: StandInAccount; state: RefreshState }>();
   readonly #apiKeys = new Set<string>();
   #count = 0;
 
@@ -26,17 +26,26 @@ export class Vault {
   }
 
   /** A new set of tokens. Older access tokens stay valid, as they do in real life. */
-  issue(account: DemoAccount, expiresInMs = this.#options.tokenLifetimeMs): TokenSet {
+  issue(account: StandInAccount, expiresInMs = this.#options.tokenLifetimeMs): TokenSet {
     this.#count += 1;
     const nowMs = this.#options.now();
     const times = { nowMs, expiresInMs };
     const issuer = this.#options.issuer();
-    const accessToken = makeJwt(account, issuer, times, `at_${this.#count}`);
+    const claim = account.residency === undefined ? {} : { chatgpt_compute_residency: account.residency };
+    const more = account.residencyAt === "root" ? { root: claim } : { auth: claim };
+    const accessToken = makeJwt(account, issuer, times, `at_${this.#count}`, more);
     const refreshToken = `rt_stand_in_${this.#count}_${crypto.randomUUID().slice(0, 8)}`;
     this.#access.set(accessToken, { account, expiresAtMs: nowMs + expiresInMs });
     this.#refresh.set(refreshToken, { account, state: "live" });
     const idToken = makeJwt(account, issuer, times, `id_${this.#count}`);
     return { id_token: idToken, access_token: accessToken, refresh_token: refreshToken };
+  }
+
+  /** A personal access token: it says nothing about its owner and is never refreshed. */
+  issuePersonalToken(account: StandInAccount): string {
+    const token = `at-stand-in-${crypto.randomUUID()}`;
+    this.#access.set(token, { account, expiresAtMs: Number.POSITIVE_INFINITY });
+    return token;
   }
 
   issueApiKey(): string {
@@ -59,9 +68,10 @@ export class Vault {
     for (const known of this.#access.values()) known.expiresAtMs = 0;
   }
 
-  /** Spends a refresh token; an error code when that cannot be done. */
-  spend(token: string): TokenSet | string {
+  /** Spends a refresh token; an error code when that cannot be done. Only the client that logged in may do so. */
+  spend(token: string, clientId: string): TokenSet | string {
     const known = this.#refresh.get(token);
+    if (known && known.account.clientId !== clientId) return "invalid_client";
     if (!known) return "refresh_token_invalidated";
     if (known.state === "used") return "refresh_token_reused";
     if (known.state === "expired") return "refresh_token_expired";

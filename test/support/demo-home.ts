@@ -1,9 +1,9 @@
 import { afterEach, beforeEach } from "bun:test";
-import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
+import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { CommandHome } from "./cli.ts";
 
 export interface DemoHome {
-  readonly backend: DemoBackend;
+  readonly backend: StandIn;
   readonly home: CommandHome;
 }
 
@@ -12,12 +12,12 @@ export interface DemoHome {
  * of a new login.
  */
 export function demoHome(
-  tokensOf: (login: ReturnType<DemoBackend["issueLogin"]>) => Readonly<Record<string, string>>,
+  tokensOf: (login: ReturnType<StandIn["issueLogin"]>) => Readonly<Record<string, string>>,
 ): DemoHome {
-  let backend: DemoBackend;
+  let backend: StandIn;
   let home: CommandHome;
   beforeEach(() => {
-    backend = startDemoBackend();
+    backend = startStandIn();
     home = new CommandHome({
       PLANSOCKET_BASE_URL: backend.baseUrl,
       CODEX_REFRESH_TOKEN_URL_OVERRIDE: backend.tokenUrl,

@@ -1,8 +1,8 @@
-import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
+import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { fixedCredentials, startTestRelay, type TestRelay, type TestRelayOptions } from "./relay.ts";
 
 export interface DemoRelay {
-  readonly backend: DemoBackend;
+  readonly backend: StandIn;
   readonly relay: TestRelay;
   /** Base URL for OpenAI clients. */
   readonly v1: string;
@@ -11,7 +11,7 @@ export interface DemoRelay {
 
 /** A relay in front of the strict stand-in backend, with a login that the stand-in issued. */
 export function startDemoRelay(over: Partial<TestRelayOptions> = {}): DemoRelay {
-  const backend = startDemoBackend();
+  const backend = startStandIn();
   const { accessToken, accountId } = backend.issueLogin();
   const relay = startTestRelay({
     baseUrl: backend.baseUrl,

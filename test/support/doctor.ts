@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { startDemoBackend, type DemoBackend } from "../stand-in/backend.ts";
+import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { CommandHome } from "./cli.ts";
 import { jwt } from "./token-server.ts";
 
@@ -35,14 +35,14 @@ export function usePatient(): Patient {
 }
 
 class Patient {
-  backend!: DemoBackend;
+  backend!: StandIn;
   home!: CommandHome;
   /** Its auth.json. */
   file!: string;
   #issued: string[] = [];
 
   enter(): void {
-    this.backend = startDemoBackend();
+    this.backend = startStandIn();
     this.home = new CommandHome({
       PLANSOCKET_ISSUER: this.backend.issuer,
       PLANSOCKET_BASE_URL: this.backend.baseUrl,

@@ -137,11 +137,15 @@ function tierOf(asked: string | undefined, fromModel: string | undefined) {
   return { serviceTier: undefined, isChanged: false };
 }
 
+/** Their ciphertext is bound to their id: without it the backend refuses them. */
+const BOUND_TO_ID = new Set<unknown>(["compaction", "context_compaction", "compaction_summary"]);
+
 /**
  * An input item as the backend takes it from somebody who is not its own client: nothing is stored there, so ids of
  * earlier items cannot be looked up, and `system` is called `developer`.
  */
 function portable(item: InputItem): InputItem[] {
+  if (BOUND_TO_ID.has(item.type)) return [item];
   const { id: _id, ...rest } = item;
   if (item.type === "reasoning") {
     if (!given(item["encrypted_content"])) return [];

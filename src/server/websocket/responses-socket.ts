@@ -332,7 +332,7 @@ export class ResponsesSocket {
       if (header === undefined || typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value)) continue;
       headers.set(header.replaceAll("_", "-"), value);
     }
-    if (this.#turn && this.#turn.id === turnOf(body)) headers.set("x-codex-turn-state", this.#turn.state);
+    if (this.#turn && isSameTurn(this.#turn.id, body)) headers.set("x-codex-turn-state", this.#turn.state);
     return headers;
   }
 }
@@ -388,6 +388,14 @@ function withoutFrameFields(body: JsonObject): JsonObject {
     ([name]) => !name.startsWith("ws_request_header_") && !name.startsWith("x-codex-ws-"),
   );
   return { ...rest, stream: true, client_metadata: Object.fromEntries(kept) };
+}
+
+/** A frame that names no turn goes on with the last one while it ends in a tool's output. */
+function isSameTurn(id: unknown, body: JsonObject): boolean {
+  const named = turnOf(body);
+  if (named !== undefined || id !== undefined) return named === id;
+  const last: unknown = Array.isArray(body["input"]) ? body["input"].at(-1) : undefined;
+  return isObject(last) && typeof last["type"] === "string" && last["type"].endsWith("_output");
 }
 
 function turnOf(body: JsonObject): unknown {
