@@ -92,7 +92,38 @@ function pathOf(names: readonly string[]): string {
   return bin;
 }
 
+/** A server with TLS that leads every request to the same path of `plain`; programs trust its certificate's file. */
+function tlsRedirect(plain: string) {
+  const key = join(home, "key.pem");
+  const certificate = join(home, "certificate.pem");
+  const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2"];
+  Bun.spawnSync(["openssl", ...request, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
+  writeFileSync(join(home, ".wgetrc"), `ca_certificate=${certificate}\n`);
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    tls: { key: Bun.file(key), cert: Bun.file(certificate) },
+    fetch: ({ url }) => Response.redirect(`${new URL(plain).origin}${new URL(url).pathname}`, 302),
+  });
+  return { url: `https://localhost:${server.port}`, certificate, stop: () => server.stop(true) };
+}
+
 const TOOLS = "awk cat chmod codesign cut dirname grep gzip ls mkdir mktemp mv rm sed sh sysctl tar uname".split(" ");
+
+const SHELLS = [["dash"], ["bash"], ["busybox", "ash"], ["ksh"], ["zsh"], ["yash"], ["mksh"]].filter(
+  ([name = ""]) => Bun.which(name) !== null,
+);
+
+/** A shell that sees this folder of the home on a file system that forbids running programs. */
+const noexec = (folder: string) => [
+  "unshare",
+  "--mount",
+  "sh",
+  "-c",
+  `mount -t tmpfs -o noexec none "$HOME/${folder}" && exec sh "$@"`,
+  "sh",
+];
+const canMount = process.getuid?.() === 0 && Bun.spawnSync(["unshare", "--mount", "true"]).success;
 
 describe("a release is installed", () => {
   test("the newest one, with a word about the PATH and the next step", async () => {
@@ -136,14 +167,45 @@ describe("a release is installed", () => {
 
   test("by every POSIX shell that is here", async () => {
     releases.publish("1.2.3");
-    const shells = ["dash", "bash", "ksh", "zsh", "yash", "mksh"].filter((name) => Bun.which(name) !== null);
-    for (const shell of shells) {
+    expect(SHELLS.length).toBeGreaterThan(0);
+    for (const shell of SHELLS) {
       rmSync(target(), { force: true });
-      const { code, err } = await install([], {}, [shell]);
+      const { code, err } = await install([], {}, shell);
       expect([shell, code, err]).toEqual([shell, 0, expect.stringContaining("Installed")]);
     }
-    expect(shells.length).toBeGreaterThan(0);
   });
+
+  test("to a home with spaces in its name, and for ~/ in a flag or variable, which no shell has expanded", async () => {
+    releases.publish("1.2.3");
+    const HOME = join(home, "a home");
+    mkdirSync(HOME);
+    expect((await install([], { HOME })).code).toBe(0);
+    expect(installed(join(HOME, ".local/bin/plansocket"))).toContain("1.2.3");
+    expect((await install(["--prefix=~/tools"], { HOME })).code).toBe(0);
+    expect((await install([], { HOME, PLANSOCKET_PREFIX: "~/more tools" })).code).toBe(0);
+    expect(readdirSync(HOME).sort()).toEqual([".local", "more tools", "tools"]);
+    const others = await install(["--prefix", "~somebody/tools"], { HOME });
+    expect([others.code, others.err]).toEqual([1, expect.stringContaining("another user's home")]);
+  });
+
+  test("and what an installer that was killed left there goes", async () => {
+    releases.publish("1.2.3");
+    const bin = join(home, ".local/bin");
+    // No system gives a process this number.
+    mkdirSync(join(bin, ".plansocket-install.999999999"), { recursive: true });
+    mkdirSync(join(bin, `.plansocket-install.${process.pid}`));
+    expect((await install()).code).toBe(0);
+    expect(readdirSync(bin).sort()).toEqual([`.plansocket-install.${process.pid}`, "plansocket"]);
+  });
+
+  test.skipIf(!canMount)(
+    "where the folder for temporary files forbids running programs (netdata/netdata#9626)",
+    async () => {
+      releases.publish("1.2.3");
+      const { code, err } = await install([], {}, noexec("tmp"));
+      expect([code, err]).toEqual([0, expect.stringContaining("Installed plansocket 1.2.3")]);
+    },
+  );
 });
 
 describe("nothing is installed, and an older version stays", () => {
@@ -204,6 +266,86 @@ describe("nothing is installed, and an older version stays", () => {
     expect([code, err]).toEqual([1, expect.stringContaining("does not run on this machine")]);
     const alpine = await install([], { PATH: pathWith({ apk: "exit 0" }) });
     expect(alpine.err).toContain("apk add libstdc++ libgcc");
+    expectOldOne();
+  });
+
+  test("when the script was cut off on its way, wherever that was", async () => {
+    const cuts = Array.from({ length: 60 }, (_, index) => 11 + Math.floor((index / 60) * (script.length - 13)));
+    for (const shell of SHELLS) {
+      for (const cut of cuts) {
+        const child = Bun.spawn([...shell, "-s"], {
+          cwd: home,
+          env: { HOME: home, PATH: process.env["PATH"] ?? "", PLANSOCKET_RELEASES_URL: releases.url },
+          stdin: new Blob([script.slice(0, cut)]),
+          stderr: "ignore",
+        });
+        expect([shell, cut, (await child.exited) === 0]).toEqual([shell, cut, false]);
+      }
+    }
+    expect(releases.asked.length).toBe(2);
+    expectOldOne();
+  });
+
+  test.each(["tar", "gzip", "awk"])("without %s, which is named", async (tool) => {
+    releases.publish("2.0.0");
+    const PATH = pathOf([...TOOLS, "curl", "sha256sum", "shasum"].filter((name) => name !== tool));
+    const { code, err } = await install([], { PATH });
+    expect([code, err]).toEqual([1, expect.stringContaining(`${tool} was not found`)]);
+    expectOldOne();
+  });
+
+  test("when a page to sign in on answers in the place of the release", async () => {
+    const portal = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("<html>Sign in</html>") });
+    const { code, err } = await install([], { PLANSOCKET_RELEASES_URL: `http://127.0.0.1:${portal.port}/releases` });
+    await portal.stop(true);
+    expect([code, err]).toEqual([1, expect.stringContaining("is no list of checksums")]);
+    expect(err).toContain("a page to sign in on");
+    expectOldOne();
+  });
+
+  test("from a place without TLS that is not this machine", async () => {
+    const { code, err } = await install([], { PLANSOCKET_RELEASES_URL: "http://releases.example/releases" });
+    expect([code, err]).toEqual([1, expect.stringContaining("is not an https address")]);
+    expectOldOne();
+  });
+
+  test.skipIf(Bun.which("openssl") === null).each([["curl"], ["wget"], ["busybox wget"]])(
+    "when %s is led from TLS to an address without it",
+    async (tool) => {
+      const [program = "", applet] = tool.split(" ");
+      if (Bun.which(program) === null) return;
+      releases.publish("2.0.0");
+      const place = tlsRedirect(releases.url);
+      const PATH = pathOf([...TOOLS, "sha256sum", "shasum", ...(applet ? [] : [program])]);
+      if (applet) writeFileSync(join(PATH, applet), '#!/bin/sh\nexec busybox wget "$@"\n', { mode: 0o755 });
+      if (applet) symlinkSync(Bun.which("busybox") ?? "", join(PATH, "busybox"));
+      if (applet && Bun.which("openssl")) symlinkSync(Bun.which("openssl") ?? "", join(PATH, "openssl"));
+      const { code, err } = await install([], {
+        PATH,
+        PLANSOCKET_RELEASES_URL: `${place.url}/releases`,
+        CURL_CA_BUNDLE: place.certificate,
+        SSL_CERT_FILE: place.certificate,
+      });
+      await place.stop();
+      expect([code, err]).toEqual([1, expect.stringMatching(/without TLS|could not be fetched/)]);
+      if (program === "wget") expect(err).toContain("leads to an address without TLS");
+      expectOldOne();
+    },
+  );
+
+  test.skipIf(!canMount)("where the file system forbids running programs (NixOS/nix#10756)", async () => {
+    mkdirSync(join(home, "locked"));
+    const { code, err } = await install(["--prefix", join(home, "locked/deep/er")], {}, noexec("locked"));
+    expect([code, err]).toEqual([1, expect.stringContaining("forbids running programs")]);
+    expect(err).toContain("--prefix");
+    expect(readdirSync(join(home, "locked"))).toEqual([]);
+    expectOldOne();
+  });
+
+  test("and folders that were made for it are gone again", async () => {
+    releases.publish("2.0.0", { fault: "changed" });
+    expect((await install(["--prefix", join(home, "new/place")])).code).toBe(1);
+    expect(existsSync(join(home, "new"))).toBe(false);
     expectOldOne();
   });
 
@@ -296,6 +438,47 @@ describe("options", () => {
     expect(readdirSync(join(home, ".local/bin"))).toEqual(["neighbour"]);
     const again = await install(["--uninstall"]);
     expect([again.code, again.err]).toEqual([1, expect.stringContaining("is not there")]);
+  });
+});
+
+describe("--uninstall names what remains", () => {
+  /** A program with a relay, a service and a client set up, that notes what it is asked. */
+  const BUSY = `#!/bin/sh
+[ "$1" = --version ] && echo "plansocket 1.0.0" && exit
+echo "$*" >>"$HOME/asked"
+case "$*" in "service status --json") [ ! -e "$HOME/has-service" ] || echo '  "installed": true,' ;; esac
+[ ! -e "$HOME/refuses" ] || exit 1
+`;
+  beforeEach(async () => {
+    releases.publish("1.0.0", { program: BUSY });
+    await install();
+    mkdirSync(join(home, ".local/state/plansocket/setup/codex"), { recursive: true });
+    writeFileSync(join(home, ".local/state/plansocket/setup/codex/journal.json"), "{}");
+  });
+  const asked = () => readFileSync(join(home, "asked"), "utf8");
+
+  test("and undoes nothing where nobody can be asked", async () => {
+    const { code, err } = await install(["--uninstall"]);
+    expect([code, installed()]).toEqual([0, "nothing"]);
+    expect(err).toContain("a relay that runs in the background: plansocket stop");
+    expect(err).toContain("settings of codex: plansocket setup codex --undo");
+    expect(err).toContain(`Kept: ${join(home, ".local/state/plansocket")}`);
+    expect(asked()).toBe("service status --json\nstatus\n");
+  });
+
+  test("and with --undo stops, removes and takes it back first", async () => {
+    writeFileSync(join(home, "has-service"), "");
+    const { code, err } = await install(["--uninstall", "--undo"]);
+    expect([code, err, installed()]).toEqual([0, expect.stringContaining("the service"), "nothing"]);
+    expect(asked()).toEndWith("service uninstall\nsetup codex --undo --yes\n");
+  });
+
+  test("and removes nothing when that fails", async () => {
+    writeFileSync(join(home, "has-service"), "");
+    writeFileSync(join(home, "refuses"), "");
+    const { code, err } = await install(["--uninstall", "--undo"]);
+    expect([code, err]).toEqual([1, expect.stringContaining("the service could not be undone; nothing was removed")]);
+    expect(existsSync(target())).toBe(true);
   });
 });
 
