@@ -8,6 +8,7 @@ import type { Log } from "../lib/log.ts";
 import type { ErrorFormat, ProtocolEntry } from "../protocols/protocol.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
 import { MemoryBudget } from "./budget.ts";
+import { codexRoutes } from "./http/codex-api.ts";
 import { dialectRoutes } from "./http/dialect-routes.ts";
 import { corsHeaders, Gate, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
@@ -100,6 +101,11 @@ export class Relay {
       }),
       ...modelRoutes(deps.upstream, this.#publicApi, () => this.#options.modelAliases),
       ...storedRoutes(this.#handling.responses, this.#publicApi, this.#now),
+      ...codexRoutes({
+        upstream: deps.upstream,
+        publicApi: this.#publicApi,
+        maxBodyBytes: () => this.#options.maxBodyBytes,
+      }),
       ...openRoutes({
         instance: this.instance,
         credentials: deps.credentials,

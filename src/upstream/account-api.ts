@@ -1,4 +1,5 @@
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
+import { codexEndpointUrl, type CodexEndpoint } from "../codex/wire/codex-endpoint.ts";
 import { RelayError } from "../lib/errors.ts";
 import { credentialHeaders } from "./credential-headers.ts";
 import type { HttpTransport } from "./transport/http.ts";
@@ -17,6 +18,20 @@ export interface QuestionsOptions {
   /** As they are at the time of a question. */
   readonly options: () => UpstreamOptions;
   readonly now: () => number;
+}
+
+const USAGE: CodexEndpoint = { kind: "account", path: "/usage" };
+
+/** A request that a Codex client makes to its own provider. */
+export interface PassedRequest {
+  readonly endpoint: CodexEndpoint;
+  readonly method: string;
+  /** With its question mark, or "". */
+  readonly query: string;
+  /** About the conversation; never credentials. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly contentType: string;
+  readonly body: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** What is asked of the backend beside the traffic: its models, and how full the plan is. Throws RelayError. */
@@ -41,25 +56,42 @@ export class AccountApi {
     const { "user-agent": userAgent } = identity;
     const { baseUrl, idleTimeoutMs } = options();
     const headers = userAgent === undefined ? {} : { "user-agent": userAgent };
-    const { response, credentials } = await this.#ask(usageUrl(baseUrl), headers, signal);
+    const { response, credentials } = await this.#ask(codexEndpointUrl(baseUrl, USAGE), headers, signal);
     if (!response.ok) throw await readRefusal(response, Math.min(idleTimeoutMs, ASIDE_TIMEOUT_MS), now);
     return { text: await response.text(), accountId: credentials.accountId };
   }
 
-  /** One GET of the backend's own, with the two cures that requests have for a 401. */
+  /** A request of a Codex client's, passed on under the relay's own login; the reply whatever its status. */
+  async pass(
+    { endpoint, query, method, headers, contentType, body }: PassedRequest,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const { options, identity } = this.#about;
+    const { baseUrl, idleTimeoutMs } = options();
+    const about = { ...identity, ...headers, ...(body ? { "content-type": contentType } : {}) };
+    const init = { method, ...(body ? { body } : {}) };
+    // The headers come with the whole answer: a search is done before.
+    const timeoutMs = idleTimeoutMs;
+    const { response } = await this.#ask(codexEndpointUrl(baseUrl, endpoint) + query, about, signal, init, timeoutMs);
+    return response;
+  }
+
+  /** One request of the backend's own, with the two cures that requests have for a 401. */
   async #ask(
     url: string,
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
+    request: { readonly method: string; readonly body?: Uint8Array<ArrayBuffer> } = { method: "GET" },
+    timeoutMs = this.#about.options().firstByteTimeoutMs,
   ): Promise<{ response: Response; credentials: Credentials }> {
-    const { line, options, credentials: provider } = this.#about;
+    const { line, credentials: provider } = this.#about;
     let credentials = await provider.current();
     if (credentials.kind === "api-key") {
       throw new RelayError("not_found", "An OpenAI API key has no plan, and so neither its models nor its windows.");
     }
     const ask = () => {
-      const init = { headers: { ...headers, ...credentialHeaders(credentials), accept: "*/*" } };
-      return line.fetch(url, init, new LinkedAbort(signal), options().firstByteTimeoutMs);
+      const init = { ...request, headers: { ...headers, ...credentialHeaders(credentials), accept: "*/*" } };
+      return line.fetch(url, init, new LinkedAbort(signal), timeoutMs);
     };
     let response = await ask();
     for (const attempt of [1, 2] as const) {
@@ -69,10 +101,4 @@ export class AccountApi {
     }
     return { response, credentials };
   }
-}
-
-/** Beside the Codex API; a backend of somebody's own, without `/backend-api`, has it elsewhere. */
-function usageUrl(baseUrl: string): string {
-  const root = baseUrl.replace(/\/codex$/, "");
-  return root.includes("/backend-api") ? `${root}/wham/usage` : `${root}/api/codex/usage`;
 }

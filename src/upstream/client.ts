@@ -20,7 +20,7 @@ import { HttpTransport } from "./transport/http.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
 import { Retrier } from "./retry.ts";
-import { ASIDE_TIMEOUT_MS, AccountApi } from "./account-api.ts";
+import { ASIDE_TIMEOUT_MS, AccountApi, type PassedRequest } from "./account-api.ts";
 import { readRefusal } from "./refusal.ts";
 import { LinkedAbort } from "./transport/linked-abort.ts";
 import { LearnedRejections } from "./learned-rejections.ts";
@@ -311,6 +311,11 @@ export class UpstreamClient {
   /** The login in use, as far as routing needs it. Throws `codex_auth_required`. */
   async credentials(): Promise<Credentials> {
     return this.#credentials.current();
+  }
+
+  /** Passes a request that a Codex client makes to its own provider, under the relay's own login. Throws RelayError. */
+  async pass(request: PassedRequest, signal: AbortSignal): Promise<Response> {
+    return this.#questions.pass(request, signal);
   }
 
   /** The backend's own model list, for Codex clients that bring their version. */

@@ -102,9 +102,7 @@ export class CodexApi {
       case "GET /wham/accounts/check":
         return Response.json(accountsReply(account, secureOrigin(call.request)));
       default:
-        return CLIENT_ROUTE.test(route)
-          ? Response.json({ path: call.url.pathname, received: call.body, results: [] })
-          : this.#errand(route, call);
+        return CLIENT_ROUTE.test(route) ? Response.json(echoOf(call)) : this.#errand(route, call);
     }
   }
 
@@ -220,8 +218,15 @@ export class CodexApi {
   }
 }
 
-/** What Codex clients ask beside the conversation: search, notes and history (contract 0.15). */
-const CLIENT_ROUTE = /^(GET|POST) \/codex\/alpha\/(search|notes\/v2\/[a-z_]+|history\/v2\/[a-z_]+)$/;
+/** What Codex clients ask beside the conversation: search, notes, history and their account (contract 0.15). */
+const CLIENT_ROUTE =
+  /^((GET|POST) \/codex\/alpha\/(search|notes\/v2\/[a-z_]+|history\/v2\/[a-z_]+)|GET \/wham\/(profiles\/me|settings\/user|rate-limit-reset-credits))$/;
+
+/** What came in, so that a test sees that it passed as it was. */
+function echoOf({ request, url, body }: ApiCall): JsonObject {
+  const session = request.headers.get("session-id");
+  return { path: url.pathname, query: url.search, session, received: body, results: [] };
+}
 
 const ROUTES = new Set([
   "GET /api/codex/usage",

@@ -20,20 +20,26 @@ export const compact: ExchangeProtocol = {
     const whole = isObject(body) && body["previous_response_id"] ? { input: [], ...body } : body;
     const request = parseResponsesRequest(whole);
     return context.isCodexClient
-      ? verbatim({ ...request, ...namedModel(request, context) })
+      ? verbatim({ ...request, ...namedModel(request, context) }, context)
       : translated(request, context);
   },
   toError: openaiError,
 };
 
 /** Codex clients know the endpoint, and read its answer themselves. */
-function verbatim(request: ResponsesRequest): Exchange {
-  function* ask(): Dialogue {
+function verbatim(request: ResponsesRequest, context: Context): Exchange {
+  return { dropped: [], changed: [], model: request.model, way: { dialogue: ask(request, context) } };
+}
+
+function* ask(request: ResponsesRequest, context: Context): Dialogue {
+  try {
     return {
       json: yield { errand: { endpoint: "/responses/compact", body: request, required: Object.keys(request) } },
     };
+  } catch (thrown) {
+    refuseOther(thrown);
   }
-  return { dropped: [], changed: [], model: request.model, way: { dialogue: ask() } };
+  return yield* askForItem(toCodex(request, context), context);
 }
 
 /** They shape an answer, and there is none. */
@@ -62,15 +68,22 @@ function* shorten(body: CodexRequest, context: Context): Dialogue {
     const answer = yield { errand: { endpoint: "/responses/compact", body: sent, required: ["model", "input"] } };
     return { json: compaction(answer, objectsIn(answer, "output"), context) };
   } catch (thrown) {
-    const error = toRelayError(thrown);
-    if (!isEndpointRefused(error)) throw error;
+    refuseOther(thrown);
   }
-  const asking: Translation = {
-    body: { ...body, input: [...body.input, { type: "compaction_trigger" }] },
-    dropped: [],
-    changed: [],
-  };
-  const response: ResponseObject = yield { translation: asking };
+  return yield* askForItem({ body, dropped: [], changed: [] }, context);
+}
+
+/** Throws what was thrown, unless the backend only has no such endpoint. */
+function refuseOther(thrown: unknown): void {
+  const error = toRelayError(thrown);
+  if (!isEndpointRefused(error)) throw error;
+}
+
+/** Asks for a response whose only item is the compaction. */
+function* askForItem(translation: Translation, context: Context): Dialogue {
+  const { body } = translation;
+  const input = [...body.input, { type: "compaction_trigger" }];
+  const response: ResponseObject = yield { translation: { ...translation, body: { ...body, input } } };
   const items = objectsOf(response.output).filter((item) => item.type === "compaction");
   if (items.length !== 1) {
     throw new RelayError("upstream_error", "Upstream's answer is no compaction.", { shouldRetry: false });

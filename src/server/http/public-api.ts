@@ -2,6 +2,7 @@ import { truncated } from "../../codex/wire/failure.ts";
 import type { UpstreamClient } from "../../upstream/client.ts";
 import { readBody } from "./body.ts";
 import type { Admitted } from "../handle.ts";
+import { passedHeaders } from "./reply.ts";
 import type { RequestLifetime } from "../lifetime.ts";
 import { isNotOffered } from "./routes.ts";
 
@@ -40,24 +41,15 @@ export class PublicApi {
       await this.#upstream.credentials(),
       life.signal,
     );
-    const headers = new Headers(reply.headers);
+    const headers = passedHeaders(reply.headers);
     record.requestId = headers.get("x-request-id") ?? record.requestId;
-    // fetch has decoded the body already; length and encoding described the bytes on the wire.
-    for (const name of ["content-encoding", "content-length", "transfer-encoding", "connection", "set-cookie"]) {
-      headers.delete(name);
-    }
-    // Error pages of whoever stands before the API: served as they are they would run on the relay's own origin.
-    if (IS_PAGE.test(headers.get("content-type") ?? "")) headers.set("content-type", "text/plain; charset=utf-8");
     life.isStreaming = reply.body !== null;
     return new Response(reply.body && untilEnd(reply.body, life), { status: reply.status, headers });
   }
 }
 
-/** Content types that a browser renders as a document with scripts. */
-const IS_PAGE = /^\s*(text\/html|application\/xhtml|image\/svg|(text|application)\/xml)/i;
-
 /** The bytes as they are, and the request's life to their end. */
-function untilEnd(body: ReadableStream<Uint8Array>, life: RequestLifetime): ReadableStream<Uint8Array> {
+export function untilEnd(body: ReadableStream<Uint8Array>, life: RequestLifetime): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {

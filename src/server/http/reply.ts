@@ -63,3 +63,18 @@ export function streamHeaders(contentType: string): Record<string, string> {
     "x-accel-buffering": "no",
   };
 }
+
+/** Content types that a browser renders as a document with scripts. */
+const IS_PAGE = /^\s*(text\/html|application\/xhtml|image\/svg|(text|application)\/xml)/i;
+
+/** Headers of an upstream reply that is passed on as it is. */
+export function passedHeaders(upstream: Headers): Headers {
+  const headers = new Headers(upstream);
+  // fetch has decoded the body already; length and encoding described the bytes on the wire.
+  for (const name of ["content-encoding", "content-length", "transfer-encoding", "connection", "set-cookie"]) {
+    headers.delete(name);
+  }
+  // Error pages of whoever stands before the API: served as they are they would run on the relay's own origin.
+  if (IS_PAGE.test(headers.get("content-type") ?? "")) headers.set("content-type", "text/plain; charset=utf-8");
+  return headers;
+}

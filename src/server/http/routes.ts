@@ -46,9 +46,17 @@ export function fits(pattern: string, path: string): boolean {
   return wanted.length === given.length && wanted.every((part, index) => part.startsWith(":") || part === given[index]);
 }
 
-/** A path and, for `/v1` paths, its form without the prefix, which some clients leave out. */
+/** Routes that the backend has under the same names, where the Codex CLI looks for them. */
+const IN_BACKEND = /^\/v1\/(responses|responses\/compact|models|images\/generations|images\/edits)$/;
+
+/**
+ * A path and its other names: `/v1` paths without the prefix, which some clients leave out, and below `/backend-api/codex`
+ * where the backend has them.
+ */
 export function withAlias(path: string): string[] {
-  return path.startsWith("/v1/") ? [path, path.slice("/v1".length)] : [path];
+  if (!path.startsWith("/v1/")) return [path];
+  const bare = path.slice("/v1".length);
+  return IN_BACKEND.test(path) ? [path, bare, `/backend-api/codex${bare}`] : [path, bare];
 }
 
 /** A segment of a path as its client meant it. */
