@@ -94,6 +94,7 @@ async function upstreamOptionsOf(
 export function liveUpstreamOptions(settings: Settings): LiveUpstreamOptions {
   return {
     lite: settings.lite,
+    transport: settings.transport,
     firstByteTimeoutMs: settings.firstByteTimeout * 1000,
     idleTimeoutMs: settings.idleTimeout * 1000,
     models: settings.models,

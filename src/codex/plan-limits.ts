@@ -95,6 +95,24 @@ function headerMeter(headers: Headers, id: string | undefined, nowMs: number): P
   };
 }
 
+/** The plan's own windows in the headers of a reply, for replies that have none of their own. */
+export function headersFromLimits(limits: PlanLimits, nowMs: number): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const meter = limits.meters.find(({ id }) => id === MAIN_METER);
+  for (const which of ["primary", "secondary"] as const) {
+    const window = meter?.[which];
+    if (!window) continue;
+    const prefix = `x-codex-${which}`;
+    headers[`${prefix}-used-percent`] = String(window.usedPercent);
+    if (window.windowMinutes !== undefined) headers[`${prefix}-window-minutes`] = String(window.windowMinutes);
+    if (window.resetsAtMs === undefined) continue;
+    headers[`${prefix}-reset-at`] = String(Math.floor(window.resetsAtMs / 1000));
+    headers[`${prefix}-reset-after-seconds`] = String(Math.max(0, Math.ceil((window.resetsAtMs - nowMs) / 1000)));
+  }
+  if (limits.plan !== undefined) headers["x-codex-plan-type"] = limits.plan;
+  return headers;
+}
+
 const count = z.coerce.number().nullish().catch(undefined);
 
 const Window = z

@@ -12,6 +12,7 @@ export const RELOADABLE: readonly SettingName[] = [
   "strict",
   "corsOrigins",
   "allowHosts",
+  "transport",
   "lite",
   "maxBodyMib",
   "stopAt",

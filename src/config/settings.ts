@@ -293,6 +293,15 @@ export const SETTINGS = {
     value: "X.Y.Z",
     help: "Codex CLI version to speak as; too old a one loses models",
   },
+  transport: {
+    key: "transport",
+    flags: ["--transport"],
+    env: ["PLANSOCKET_TRANSPORT"],
+    schema: choice(["auto", "http", "websocket"]),
+    default: "auto",
+    value: "auto|http|websocket",
+    help: "way to the backend: auto opens a WebSocket with a conversation's second request",
+  },
   lite: {
     key: "lite",
     flags: ["--lite"],

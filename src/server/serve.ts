@@ -51,11 +51,13 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       const timer = setTimeout(() => limit.resolve(false), timeoutMs);
       const isDrained = await Promise.race([server.stop().then(() => true), limit.promise]);
       clearTimeout(timer);
+      deps.upstream.close();
       return isDrained;
     },
     async stop() {
       const stopping = new RelayError("relay_stopping", "The relay was stopped.", { retryAfterMs: 1000 });
       for (const life of relay.limit.active) life.end(stopping);
+      deps.upstream.close();
       // Whoever reads is told; a reader that has stopped is cut.
       await Promise.race([server.stop(), Bun.sleep(LAST_WORDS_MS)]);
       await server.stop(true);

@@ -2,11 +2,11 @@ import { platform, arch, release } from "node:os";
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
 import { isEndpointRefused, type EndpointCall } from "../codex/wire/endpoint-call.ts";
 import { unsupportedParameter, withAuthorizationText } from "../codex/wire/failure.ts";
-import { conversationHeaders, identityHeaders } from "../codex/wire/headers.ts";
-import type { PlanLimits } from "../codex/plan-limits.ts";
+import { conversationHeaders, frameHeaders, identityHeaders } from "../codex/wire/headers.ts";
+import { headersFromLimits, type PlanLimits } from "../codex/plan-limits.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
 import { isKnownEvent } from "../codex/wire/event-types.ts";
-import { RelayError } from "../lib/errors.ts";
+import { RelayError, toRelayError } from "../lib/errors.ts";
 import { parseJson, type JsonObject } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
@@ -17,6 +17,7 @@ import { errandBody, errandHeaders, errandUrl, readAnswer } from "./endpoint-cal
 import { EventReader, type EventBatches } from "./sse.ts";
 import { afterFirstOutput } from "./first-output.ts";
 import { HttpTransport } from "./transport/http.ts";
+import { isSocketFault, SocketTransport } from "./transport/websocket.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
 import { Retrier } from "./retry.ts";
@@ -24,7 +25,7 @@ import { ASIDE_TIMEOUT_MS, AccountApi, type PassedRequest } from "./account-api.
 import { readRefusal } from "./refusal.ts";
 import { LinkedAbort } from "./transport/linked-abort.ts";
 import { LearnedRejections } from "./learned-rejections.ts";
-import { RequestEncoder, type WrittenRequest } from "./request-encoder.ts";
+import { RequestEncoder, type PreparedRequest, type WrittenRequest } from "./request-encoder.ts";
 
 /** One request to the backend. */
 export interface UpstreamCall extends WrittenRequest {
@@ -98,6 +99,7 @@ export class UpstreamClient {
   readonly #log: Log;
   readonly #now: () => number;
   readonly #retrier: Retrier;
+  readonly #sockets: SocketTransport;
   readonly #identity: Record<string, string>;
   readonly #learned: LearnedRejections;
 
@@ -114,6 +116,13 @@ export class UpstreamClient {
       product: `${NAME}/${VERSION}`,
     });
     this.#line = new HttpTransport(dependencies.egress, this.#now);
+    this.#sockets = new SocketTransport({
+      connect: (url, signal) => dependencies.egress.connect(url, signal),
+      handshakeTimeoutMs: () => Math.min(this.#options.firstByteTimeoutMs, HANDSHAKE_TIMEOUT_MS),
+      choice: () => this.#options.transport,
+      now: this.#now,
+      log: this.#log,
+    });
     this.#questions = new AccountApi({
       credentials: this.#credentials,
       line: this.#line,
@@ -141,6 +150,11 @@ export class UpstreamClient {
     this.#options = { ...this.#options, ...options };
     this.catalogue.publish(options.models);
     this.limits.stopAt(options.stopAtPercent);
+  }
+
+  /** Ends the connections that are kept for later; replies under way go on to their end. */
+  close(): void {
+    this.#sockets.close();
   }
 
   /**
@@ -199,7 +213,13 @@ export class UpstreamClient {
     signal: AbortSignal,
   ): Promise<UpstreamReply> {
     const url = `${this.#options.baseUrl}${this.#options.responsesPath}`;
-    const { body, headers, conversationId } = await encoder.encode(url);
+    const prepared = encoder.prepare();
+    const overSocket = call.codexHeaders
+      ? undefined
+      : await this.#attemptOverSocket(url, call, credentials, prepared, signal);
+    if (overSocket) return { ...overSocket, dropped: encoder.adjusted };
+    const { conversationId } = prepared;
+    const { body, headers } = await encoder.encode(url, prepared);
     const linkedAbort = new LinkedAbort(signal);
     const response = await this.#line.fetch(
       url,
@@ -234,6 +254,77 @@ export class UpstreamClient {
     } catch (thrown) {
       throw thrown instanceof RelayError ? withAuthorizationText(thrown, headers) : thrown;
     }
+  }
+
+  /**
+   * The same over a WebSocket; undefined where HTTP has to do it. A socket that has lost its history, or dies before it
+   * said anything, has its request sent again whole: nothing of an answer was seen.
+   */
+  async #attemptOverSocket(
+    url: string,
+    call: UpstreamCall,
+    credentials: Credentials,
+    { wire, headers, conversationId }: PreparedRequest,
+    signal: AbortSignal,
+  ): Promise<Omit<UpstreamReply, "dropped"> | undefined> {
+    const { accountId } = credentials;
+    const { idleTimeoutMs, firstByteTimeoutMs, holdMs } = this.#options;
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      const seen = { anything: false };
+      const started = await this.#sockets.send(
+        {
+          url,
+          headers: {
+            ...this.#identity,
+            ...conversationHeaders(conversationId),
+            ...credentialHeaders(credentials),
+            ...SOCKET_HEADERS,
+          },
+          frameHeaders: headers,
+          body: { ...wire },
+          conversationId,
+          login: accountId ?? "",
+          reply: {
+            handsOnErrors: false,
+            idleTimeoutMs,
+            firstEventTimeoutMs: firstByteTimeoutMs,
+            onIgnored: () => (this.counts.ignoredData += 1),
+            onNotable: (event) => {
+              seen.anything = true;
+              this.#notice(event, accountId, call.observer);
+            },
+            onBatch: (batch) => call.observer?.onBatch(batch),
+          },
+        },
+        signal,
+      );
+      if (!started) return undefined;
+      if (started.isNew) {
+        this.catalogue.noticeEtag(started.headers.get("x-models-etag"));
+        this.limits.noticeHeaders(started.headers, accountId);
+      }
+      try {
+        const events = await afterFirstOutput(started.events, holdMs, this.#now);
+        return { headers: this.#socketHeaders(started.headers), events };
+      } catch (thrown) {
+        const error = toRelayError(thrown);
+        const isDead = !seen.anything && isConnectionFault(error);
+        if (signal.aborted || !(isDead || isSocketFault(error))) throw thrown;
+        this.#sockets.forget(conversationId);
+        if (isDead) return undefined;
+      }
+    }
+    return undefined;
+  }
+
+  /** Headers of a reply over a socket: those of its handshake, and the plan's windows as they are now. */
+  #socketHeaders(handshake: Headers): Headers {
+    const headers = new Headers();
+    for (const [name, value] of handshake) if (OF_SOCKET.test(name)) headers.set(name, value);
+    const limits = this.limits.current();
+    if (limits)
+      for (const [name, value] of Object.entries(headersFromLimits(limits, this.#now()))) headers.set(name, value);
+    return headers;
   }
 
   async #attemptErrand(
@@ -273,15 +364,20 @@ export class UpstreamClient {
     return new EventReader(response.body, {
       idleTimeoutMs: this.#options.idleTimeoutMs,
       onIgnored: () => (this.counts.ignoredData += 1),
-      onNotable: (event) => {
-        if (event.type === "codex.rate_limits") this.limits.noticeBody(event.event, accountId);
-        else if (!isKnownEvent(event.type)) this.#countUnknown(event.type);
-        observer?.onNotable(event);
-      },
+      onNotable: (event) => this.#notice(event, accountId, observer),
       ...(observer ? { onBatch: (batch: readonly WireEvent[]) => observer.onBatch(batch) } : {}),
       // The request is over before its reply's last bytes are in.
       onEnd: () => linkedAbort.release(),
     });
+  }
+
+  #notice(event: WireEvent, accountId: string | undefined, observer: ReplyObserver | undefined): void {
+    if (event.type === "codex.rate_limits") this.limits.noticeBody(event.event, accountId);
+    // In place of the headers that a refusal over HTTP has.
+    else if (event.type === "error")
+      this.limits.noticeHeaders(frameHeaders((event.event as JsonObject)["headers"]), accountId);
+    else if (!isKnownEvent(event.type)) this.#countUnknown(event.type);
+    observer?.onNotable(event);
   }
 
   #countUnknown(type: string): void {
@@ -340,6 +436,20 @@ export class UpstreamClient {
   #refusal(response: Response): Promise<RelayError> {
     return readRefusal(response, Math.min(this.#options.idleTimeoutMs, ASIDE_TIMEOUT_MS), this.#now);
   }
+}
+
+/** What the Codex CLI sends with the handshake of its sockets. */
+const SOCKET_HEADERS = { "openai-beta": "responses_websockets=2026-02-06" };
+
+/** After this HTTP is the faster way. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** Of a handshake's reply, what holds for every reply over the socket. */
+const OF_SOCKET = /^(x-codex-turn-state|x-models-etag|x-reasoning-included|openai-model)$/;
+
+/** The connection's fault rather than the backend's answer. */
+function isConnectionFault({ code }: RelayError): boolean {
+  return code === "upstream_stream_truncated" || code === "upstream_timeout" || code === "upstream_unreachable";
 }
 
 /** Ours, the client's connection, or made anew by fetch. `accept-encoding`: fetch asks and decodes by itself. */

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import { isLoopbackName } from "../lib/host.ts";
 
 type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
@@ -5,6 +6,8 @@ type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 /** The one way out: login, refresh and traffic all leave through it, so that all use the same proxy. */
 export interface Egress {
   readonly fetch: Fetch;
+  /** A connection for a URL that fetch does not speak (`ws:`, `wss:`), through the same proxy. Throws `upstream_unreachable`. */
+  readonly connect: (url: string, signal: AbortSignal) => Promise<Duplex>;
   /** The proxy that a URL would use, without its credentials; undefined when it goes out directly. */
   proxyFor(url: string): string | undefined;
 }
@@ -32,7 +35,7 @@ export function createEgress(options: EgressOptions): Egress {
   const usesProxy = (url: string) => {
     if (proxy === undefined) return false;
     const { hostname, port, protocol } = new URL(url);
-    return !isLoopbackName(hostname) && !exempt(hostname, port || (protocol === "https:" ? "443" : "80"));
+    return !isLoopbackName(hostname) && !exempt(hostname, port || (/^(https|wss):$/.test(protocol) ? "443" : "80"));
   };
   return {
     // `timeout: false` lifts Bun's own idle limit (about five minutes): the relay keeps its own timers.
@@ -44,6 +47,10 @@ export function createEgress(options: EgressOptions): Egress {
         timeout: false,
         ...(usesProxy(url) && proxy ? { proxy } : {}),
       } as RequestInit),
+    connect: async (url, signal) => {
+      const { openTunnel } = await import("./tunnel.ts");
+      return openTunnel(url, usesProxy(url) ? proxy : undefined, signal);
+    },
     proxyFor: (url) => (usesProxy(url) && proxy ? withoutCredentials(proxy) : undefined),
   };
 }

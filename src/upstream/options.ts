@@ -1,3 +1,5 @@
+import type { TransportChoice } from "./transport/websocket.ts";
+
 /** Which Responses envelope a model gets: `auto` follows the catalogue, the rest is set by hand for single models. */
 interface LiteChoice {
   readonly default: "auto" | "on" | "off";
@@ -16,6 +18,7 @@ export interface UpstreamOptions {
   /** Codex CLI version that the relay names itself after; too old a one loses models. */
   readonly clientVersion: string;
   readonly lite: LiteChoice;
+  readonly transport: TransportChoice;
   /** From sending a request to its response headers. */
   readonly firstByteTimeoutMs: number;
   /** Longest silence inside a response. */
@@ -33,5 +36,5 @@ export interface UpstreamOptions {
 /** What may change while the relay runs. */
 export type LiveUpstreamOptions = Pick<
   UpstreamOptions,
-  "lite" | "firstByteTimeoutMs" | "idleTimeoutMs" | "models" | "stopAtPercent"
+  "lite" | "transport" | "firstByteTimeoutMs" | "idleTimeoutMs" | "models" | "stopAtPercent"
 >;

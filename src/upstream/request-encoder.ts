@@ -31,13 +31,19 @@ export interface EncoderOptions {
   readonly log: Log;
 }
 
-/** What one attempt sends. */
-export interface EncodedRequest {
-  readonly body: string | Uint8Array<ArrayBuffer>;
-  /** That say how the body is to be read. */
+/** What one attempt sends, over either transport. */
+export interface PreparedRequest {
+  readonly wire: CodexRequest | FinishedRequest["wire"];
+  /** That say how the body is to be understood. */
   readonly headers: Readonly<Record<string, string>>;
   /** UUID that stays the same for all requests of one conversation. */
   readonly conversationId: string;
+}
+
+/** The same as an HTTP body. */
+export interface EncodedRequest {
+  readonly body: string | Uint8Array<ArrayBuffer>;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** For one request. Each costs another one. */
@@ -65,19 +71,24 @@ export class RequestEncoder {
     return this.#finished?.adjusted ?? [];
   }
 
-  /** One attempt at `url`, with all that refusals have taught so far. */
-  async encode(url: string): Promise<EncodedRequest> {
+  /** What the next attempt sends, with all that refusals have taught so far. */
+  prepare(): PreparedRequest {
     const { body: written, codexHeaders, clientId } = this.#written;
     if (!codexHeaders) this.#finished = this.#finish();
-    const wire = this.#finished?.wire ?? written;
-    const { body, headers } = await this.#options.learned.packing.pack(url, await writeJson(wire));
-    this.#isPacked = headers["content-encoding"] !== undefined;
+    this.#isPacked = false;
     const key = this.#finished?.cacheKey ?? written.prompt_cache_key ?? conversationKey(written, clientId);
     return {
-      body,
-      headers: { ...(this.#finished?.envelope === "lite" ? { [LITE_HEADER]: "true" } : {}), ...headers },
+      wire: this.#finished?.wire ?? written,
+      headers: this.#finished?.envelope === "lite" ? { [LITE_HEADER]: "true" } : {},
       conversationId: conversationId(key),
     };
+  }
+
+  /** The same as an HTTP body for `url`, compressed where the backend takes that. */
+  async encode(url: string, { wire, headers: about }: PreparedRequest): Promise<EncodedRequest> {
+    const { body, headers } = await this.#options.learned.packing.pack(url, await writeJson(wire));
+    this.#isPacked = headers["content-encoding"] !== undefined;
+    return { body, headers: { ...about, ...headers } };
   }
 
   /** Changes the request so that the same refusal cannot come again. False when nothing can be changed. */

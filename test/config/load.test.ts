@@ -43,6 +43,7 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   corsOrigins: ["https://a,https://b", ["https://a", "https://b"]],
   allowHosts: ["h", ["h"]],
   clientVersion: ["1.2.3", "1.2.3"],
+  transport: ["websocket", "websocket"],
   lite: ["off,gpt-x=on", { default: "off", models: { "gpt-x": "on" } }],
   maxBodyMib: ["1", 1],
   maxRequests: ["5", 5],

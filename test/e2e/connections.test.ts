@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { certificate, type Certificate } from "../support/certificate.ts";
 import { startDetour } from "../support/detour.ts";
+import { createEgress } from "../../src/upstream/egress.ts";
 import { startTestRelay } from "../support/relay.ts";
 
 const MESSAGE = { type: "message", id: "msg_1", role: "assistant", content: [{ type: "output_text", text: "Hello." }] };
@@ -84,6 +85,7 @@ test.skipIf(!Bun.which("openssl"))(
         baseUrl: "https://chatgpt.com/backend-api/codex",
         egress: {
           fetch: (url, init) => fetch(url, { ...init, proxy: detour.url, tls: { ca } } as RequestInit),
+          connect: createEgress({ proxy: detour.url, noProxy: "" }).connect,
           proxyFor: () => detour.url,
         },
       });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { Egress } from "../../src/upstream/egress.ts";
+import { createEgress, type Egress } from "../../src/upstream/egress.ts";
 import { startStandIn } from "../stand-in/backend.ts";
 import { fixedCredentials, startTestRelay } from "../support/relay.ts";
 
@@ -19,6 +19,7 @@ function startRoad(refuse: (encoding: string | null) => Response | undefined = (
       const refusal = isRequest ? refuse(encoding) : undefined;
       return refusal ?? fetch(url.replace(CODEX, backend.baseUrl), init);
     },
+    connect: createEgress({ proxy: undefined, noProxy: "" }).connect,
     proxyFor: () => undefined,
   };
   const start = (baseUrl: string) =>

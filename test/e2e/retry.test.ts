@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Credentials } from "../../src/auth/credentials.ts";
 import { created, failed, fakeCodex, refuses, says, sse } from "../support/fake-codex.ts";
+import { createEgress } from "../../src/upstream/egress.ts";
 import { chatBody, fixedCredentials, post, startTestRelay } from "../support/relay.ts";
 
 async function ask(baseUrl: string, body: object = chatBody(), over: object = {}) {
@@ -168,6 +169,7 @@ describe("connections that wait for another request", () => {
   function breaking(how: (signal: AbortSignal) => Promise<never>) {
     const isPooled: boolean[] = [];
     const egress = {
+      connect: createEgress({ proxy: undefined, noProxy: "" }).connect,
       proxyFor: () => undefined,
       async fetch(url: string, init: RequestInit = {}) {
         if (!url.endsWith("/responses")) return fetch(url, init);

@@ -22,6 +22,8 @@ export function fakeCodex(...answers: Answer[]): FakeCodex {
     port: 0,
     idleTimeout: 0,
     async fetch(request) {
+      // Speaks HTTP alone.
+      if (request.headers.get("upgrade") !== null) return new Response("Upgrade Required", { status: 426 });
       if (!new URL(request.url).pathname.endsWith("/responses")) {
         return Response.json({ models: MODELS }, { headers: { etag: 'W/"1"' } });
       }

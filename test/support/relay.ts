@@ -34,6 +34,7 @@ export function startTestRelay(options: TestRelayOptions): TestRelay {
       openaiBaseUrl: "http://127.0.0.1:9/v1",
       clientVersion: "0.169.0",
       lite: { default: "auto", models: {} },
+      transport: testTransport(),
       firstByteTimeoutMs: 10_000,
       idleTimeoutMs: 10_000,
       holdMs: 5000,
@@ -126,4 +127,9 @@ export async function eventually(isTrue: () => boolean, limitMs = 1000): Promise
     if (performance.now() > deadline) throw new Error(`did not become true within ${limitMs} ms`);
     await Bun.sleep(5);
   }
+}
+
+/** How tests reach the backend unless they say otherwise: PLANSOCKET_TEST_TRANSPORT runs all of them the other way. */
+function testTransport(): "http" | "websocket" {
+  return process.env["PLANSOCKET_TEST_TRANSPORT"] === "websocket" ? "websocket" : "http";
 }

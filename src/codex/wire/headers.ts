@@ -1,3 +1,5 @@
+import { isObject } from "../../lib/json.ts";
+
 /** Facts that name the relay to the backend. */
 export interface ClientIdentity {
   /** Version of the Codex CLI whose protocol is spoken. */
@@ -77,4 +79,19 @@ function rateLimitHeaders(upstream: Headers): Record<string, string> {
 /** Upstream's own name for a request. */
 export function upstreamRequestId(upstream: Headers): string | undefined {
   return upstream.get("x-request-id") ?? upstream.get("x-oai-request-id") ?? undefined;
+}
+
+/** The headers that an error frame carries in place of a reply's own. */
+export function frameHeaders(value: unknown): Headers {
+  const headers = new Headers();
+  if (!isObject(value)) return headers;
+  for (const [name, text] of Object.entries(value)) {
+    if (typeof text !== "string" && typeof text !== "number") continue;
+    try {
+      headers.set(name, String(text));
+    } catch {
+      // A name or value that no HTTP header can have.
+    }
+  }
+  return headers;
 }

@@ -1,0 +1,303 @@
+import type { IncomingMessage } from "node:http";
+// Bun puts its own client in the place of the package `ws`, and that one can neither stop reading nor go over a
+// connection of ours; the package's file itself is not replaced.
+import WebSocket from "../../../node_modules/ws/lib/websocket.js";
+import { httpFailure, truncated } from "../../codex/wire/failure.ts";
+import { frameHeaders } from "../../codex/wire/headers.ts";
+import { WireEvent } from "../../codex/wire/event.ts";
+import { isTerminal } from "../../codex/wire/event-types.ts";
+import type { SocketHistory } from "../../codex/continuation.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { IdleTimer } from "../../lib/idle-timer.ts";
+import type { JsonObject } from "../../lib/json.ts";
+import { unreachable } from "../../lib/unreachable.ts";
+import type { EventBatches, ReadOptions } from "../sse.ts";
+import type { Duplex } from "node:stream";
+
+/** Frames held for a reader that is slow, in characters, before the socket's own reading stops. */
+const PAUSE_CHARACTERS = 256 * 1024;
+/** Events of the backend are at most a few megabytes (a generated image). */
+const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+const MAX_REFUSAL_CHARACTERS = 64 * 1024;
+
+/** How to reach the backend's socket. */
+export interface Handshake {
+  /** `ws:` or `wss:`. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The connection below it, through the proxy where there is one. */
+  readonly connect: (url: string, signal: AbortSignal) => Promise<Duplex>;
+  readonly timeoutMs: number;
+  readonly now: () => number;
+}
+
+/** One WebSocket of the backend: one response at a time, and what the backend knows after it. */
+export class BackendSocket {
+  /** Of the handshake's reply. */
+  readonly headers: Headers;
+  readonly openedAtMs: number;
+  /** What the next request may go on from; undefined after anything but a whole answer. */
+  history: SocketHistory | undefined;
+  readonly #socket: WebSocket;
+  readonly #now: () => number;
+  #reply: SocketReply | undefined;
+  #isOpen = true;
+
+  private constructor(socket: WebSocket, headers: Headers, now: () => number) {
+    this.#socket = socket;
+    this.headers = headers;
+    this.#now = now;
+    this.openedAtMs = now();
+    socket.on("message", (data: Buffer) => this.#receive(data.toString()));
+    socket.on("error", () => this.close());
+    socket.on("close", () => this.#end());
+  }
+
+  /**
+   * Opens a socket. Throws the refusal of the handshake as the RelayError of that HTTP reply, `upstream_timeout`,
+   * `upstream_unreachable`, or the reason of `signal`.
+   */
+  static async open(handshake: Handshake, signal: AbortSignal): Promise<BackendSocket> {
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<BackendSocket>();
+    const { url, headers, timeoutMs, now } = handshake;
+    const connection = await handshake.connect(url, signal);
+    const socket = new WebSocket(url, {
+      headers,
+      maxPayload: MAX_FRAME_BYTES,
+      perMessageDeflate: true,
+      createConnection: () => connection,
+    });
+    let upgraded = new Headers();
+    const fail = (error: unknown) => {
+      reject(error instanceof Error ? error : new Error(String(error)));
+      socket.terminate();
+    };
+    const onAbort = () => fail(signal.reason);
+    const timer = setTimeout(() => {
+      const seconds = Math.round(timeoutMs / 1000);
+      fail(new RelayError("upstream_timeout", `Upstream did not open a WebSocket within ${seconds} seconds.`));
+    }, timeoutMs);
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.once("upgrade", (reply) => (upgraded = headersOf(reply)));
+    socket.once("unexpected-response", (_request, reply) => void refusalOf(reply, now).then(fail, fail));
+    socket.once("open", () => resolve(new BackendSocket(socket, upgraded, now)));
+    // Also keeps an error after `fail` from ending the process.
+    socket.on("error", (error) => fail(unreachable(error, new URL(url).host, undefined)));
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get isBusy(): boolean {
+    return this.#reply !== undefined;
+  }
+
+  /** Sends one `response.create` frame; its events end with the terminal one. Only while it is open and not busy. */
+  request(frame: JsonObject, options: ReplyOptions): EventBatches {
+    this.history = undefined;
+    const reply = new SocketReply(this.#socket, options, {
+      now: this.#now,
+      onOver: () => (this.#reply = undefined),
+      // The backend has no way to be told that an answer is not wanted any more.
+      onCancel: () => this.close(),
+    });
+    this.#reply = reply;
+    this.#socket.send(JSON.stringify(frame));
+    return reply;
+  }
+
+  /** Ends the socket now; a reply under way is cut off. */
+  close(): void {
+    this.#socket.terminate();
+    this.#end();
+  }
+
+  #receive(data: string): void {
+    this.#reply?.receive(data);
+  }
+
+  #end(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.history = undefined;
+    this.#reply?.breakOff();
+  }
+}
+
+/** How the frames of one reply are read. */
+export interface ReplyOptions extends Omit<ReadOptions, "onEnd"> {
+  /** An error frame is an event to hand on, not a failure to throw: Codex clients read it themselves. */
+  readonly handsOnErrors: boolean;
+  /** Called when the terminal event has come. */
+  readonly onTerminal?: (event: WireEvent) => void;
+  /** Longest wait for the first event; none when left out. */
+  readonly firstEventTimeoutMs?: number;
+  /** Ends the reply, and with it the socket. */
+  readonly signal: AbortSignal;
+}
+
+interface Owner {
+  readonly now: () => number;
+  readonly onOver: () => void;
+  readonly onCancel: () => void;
+}
+
+/** Frames → batches of events, with the same promises as `EventReader` gives for a body. */
+class SocketReply implements EventBatches {
+  readonly #socket: WebSocket;
+  readonly #options: ReplyOptions;
+  readonly #owner: Owner;
+  readonly #idleTimer: IdleTimer | undefined;
+  #batch: WireEvent[] = [];
+  #characters = 0;
+  #waiting: PromiseWithResolvers<void> | undefined;
+  readonly #firstEventTimer: Timer | undefined;
+  readonly #onAbort: () => void;
+  /** Thrown once all events before it are handed on. */
+  #failure: { readonly reason: unknown } | undefined;
+  /** Nothing more comes. */
+  #isEnded = false;
+
+  constructor(socket: WebSocket, options: ReplyOptions, owner: Owner) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#owner = owner;
+    const { idleTimeoutMs, firstEventTimeoutMs, signal } = options;
+    if (idleTimeoutMs !== undefined) {
+      this.#idleTimer = new IdleTimer(idleTimeoutMs, () => {
+        // Between reads it is the client that takes its time.
+        if (this.#waiting) this.#giveUp(silent(idleTimeoutMs));
+      });
+    }
+    if (firstEventTimeoutMs !== undefined) {
+      this.#firstEventTimer = setTimeout(() => this.#giveUp(silent(firstEventTimeoutMs)), firstEventTimeoutMs);
+    }
+    this.#onAbort = () => this.#giveUp(signal.reason);
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal.aborted) queueMicrotask(this.#onAbort);
+  }
+
+  async next(): Promise<WireEvent[] | undefined> {
+    for (;;) {
+      if (this.#batch.length > 0) return this.#take();
+      if (this.#failure) throw this.#failure.reason;
+      if (this.#isEnded) return undefined;
+      this.#idleTimer?.touch();
+      this.#waiting = Promise.withResolvers<void>();
+      await this.#waiting.promise;
+      this.#waiting = undefined;
+    }
+  }
+
+  cancel(): void {
+    if (this.#isEnded) return;
+    this.#end();
+    this.#owner.onCancel();
+  }
+
+  receive(data: string): void {
+    if (this.#isEnded) return;
+    clearTimeout(this.#firstEventTimer);
+    this.#idleTimer?.touch();
+    const event = WireEvent.from(data);
+    if (!event) {
+      this.#options.onIgnored?.();
+      return;
+    }
+    if (!event.isBulk) this.#notice(event);
+    if (this.#isEnded && this.#failure) return;
+    this.#batch.push(event);
+    this.#characters += data.length;
+    if (this.#characters > PAUSE_CHARACTERS && !this.#isEnded) this.#socket.pause();
+    this.#waiting?.resolve();
+  }
+
+  /** The socket died before the reply was over. */
+  breakOff(): void {
+    if (this.#isEnded) return;
+    this.#failure = { reason: truncated() };
+    this.#end();
+  }
+
+  #notice(event: WireEvent): void {
+    this.#options.onNotable?.(event);
+    if (!isTerminal(event.type)) return;
+    if (event.type === "error" && !this.#options.handsOnErrors)
+      this.#failure = { reason: failureOfFrame(event, this.#owner.now()) };
+    this.#options.onTerminal?.(event);
+    this.#end();
+  }
+
+  #take(): WireEvent[] {
+    const batch = this.#batch;
+    this.#batch = [];
+    if (this.#characters > PAUSE_CHARACTERS) this.#socket.resume();
+    this.#characters = 0;
+    this.#options.onBatch?.(batch);
+    return batch;
+  }
+
+  #end(): void {
+    this.#isEnded = true;
+    this.#idleTimer?.stop();
+    clearTimeout(this.#firstEventTimer);
+    this.#options.signal.removeEventListener("abort", this.#onAbort);
+    if (this.#socket.isPaused) this.#socket.resume();
+    this.#owner.onOver();
+    this.#waiting?.resolve();
+  }
+
+  #giveUp(reason: unknown): void {
+    if (this.#isEnded) return;
+    this.#failure = { reason };
+    this.cancel();
+  }
+}
+
+function silent(limitMs: number): RelayError {
+  return new RelayError("upstream_timeout", `Upstream sent nothing for ${Math.round(limitMs / 1000)} seconds.`);
+}
+
+/** An error frame as the failure that the same refusal is over HTTP, with its headers (waits, plan windows). */
+function failureOfFrame(event: WireEvent, nowMs: number): RelayError {
+  const { status, status_code: statusCode, headers, ...body } = event.event as JsonObject;
+  const given = typeof status === "number" ? status : statusCode;
+  return httpFailure(
+    {
+      status: typeof given === "number" && given >= 400 ? given : 500,
+      headers: frameHeaders(headers),
+      text: JSON.stringify(body),
+    },
+    nowMs,
+  );
+}
+
+function headersOf(reply: IncomingMessage): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(reply.headers)) {
+    for (const text of [value ?? []].flat()) headers.append(name, text);
+  }
+  return headers;
+}
+
+/** A handshake that was answered with an ordinary reply. */
+async function refusalOf(reply: IncomingMessage, now: () => number): Promise<RelayError> {
+  let text = "";
+  try {
+    for await (const chunk of reply) {
+      text += String(chunk);
+      if (text.length > MAX_REFUSAL_CHARACTERS) break;
+    }
+  } catch {
+    // Broken off: the status says most.
+  }
+  return httpFailure({ status: reply.statusCode ?? 500, headers: headersOf(reply), text }, now());
+}

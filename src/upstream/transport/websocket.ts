@@ -1,0 +1,263 @@
+import { continuationOf, historyAfter, type FinishedBody } from "../../codex/continuation.ts";
+import { objectsOf, responseOf } from "../../codex/wire/lenient.ts";
+import type { WireEvent } from "../../codex/wire/event.ts";
+import type { OutputItem } from "../../codex/wire/schema.ts";
+import { toRelayError, type RelayError } from "../../lib/errors.ts";
+import type { JsonObject } from "../../lib/json.ts";
+import type { Log } from "../../lib/log.ts";
+import type { EventBatches } from "../sse.ts";
+import type { BackendSocket, Handshake, ReplyOptions } from "./backend-socket.ts";
+
+/** The backend ends its sockets after an hour. */
+const MAX_AGE_MS = 55 * 60_000;
+const MAX_IDLE_MS = 5 * 60_000;
+/** Each holds a TLS connection and a digest a step of its conversation. */
+const MAX_SOCKETS = 32;
+/** After 426 the backend serves no sockets for a while. */
+const REFUSED_MS = 10 * 60_000;
+/** After handshakes that failed otherwise. */
+const FAILED_MS = 5 * 60_000;
+const MAX_FAILURES = 2;
+/** Conversations remembered as begun. A UUID each. */
+const MAX_CONVERSATIONS = 4096;
+
+/** How requests travel: `auto` uses a WebSocket from a conversation's second request on, where the backend serves one. */
+export type TransportChoice = "auto" | "http" | "websocket";
+
+/** One finished request. */
+export interface SocketCall {
+  readonly url: string;
+  /** Of the handshake: identity, conversation, credentials. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: FinishedBody;
+  /** Said in the frame, as a socket has headers only once. */
+  readonly frameHeaders: Readonly<Record<string, string>>;
+  readonly conversationId: string;
+  /** A socket belongs to one login. */
+  readonly login: string;
+  readonly reply: Omit<ReplyOptions, "signal">;
+}
+
+export interface SocketTransportOptions {
+  readonly connect: Handshake["connect"];
+  readonly handshakeTimeoutMs: () => number;
+  readonly choice: () => TransportChoice;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** What a request over a socket has become. */
+export interface SocketReplyStart {
+  /** Of the handshake. */
+  readonly headers: Headers;
+  readonly events: EventBatches;
+  /** True when only the rest of the conversation went out. */
+  readonly isContinued: boolean;
+  /** True when the handshake was made for this request, so that its headers are news. */
+  readonly isNew: boolean;
+}
+
+/** The sockets to the backend: which conversation goes over which, and when HTTP is the better way. */
+export class SocketTransport {
+  readonly #options: SocketTransportOptions;
+  /** By conversation, least recently used first. */
+  readonly #sockets = new Map<string, { readonly socket: BackendSocket; readonly login: string; usedAtMs: number }>();
+  /** Conversations that have begun over HTTP, oldest first. */
+  readonly #begun = new Set<string>();
+  /** Handshakes under way: a second request of the conversation does not wait for them. */
+  readonly #opening = new Set<string>();
+  #failures = 0;
+  #restsUntilMs = 0;
+  #isClosing = false;
+  #sweeper: Timer | undefined;
+
+  constructor(options: SocketTransportOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Sends the request over a socket; undefined where HTTP has to do it: by choice, for a conversation's first request,
+   * while its socket is busy, and while the backend refuses sockets. Throws what the same refusal over HTTP would.
+   */
+  async send(call: SocketCall, signal: AbortSignal): Promise<SocketReplyStart | undefined> {
+    if (!this.#isWanted(call)) return undefined;
+    const open = this.#usable(call);
+    if (open === "busy") return undefined;
+    const socket = open ?? (await this.#open(call, signal));
+    return socket && { ...this.#start(socket, call, signal), isNew: open === undefined };
+  }
+
+  /** Ends the socket of a conversation, so that its next request goes out whole on another. */
+  forget(conversationId: string): void {
+    this.#sockets.get(conversationId)?.socket.close();
+    this.#sockets.delete(conversationId);
+  }
+
+  /** Ends every socket that does nothing, and those that answer once they have. */
+  close(): void {
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+    this.#isClosing = true;
+    for (const [id, { socket }] of this.#sockets) if (!socket.isBusy) this.forget(id);
+  }
+
+  #isWanted({ conversationId }: SocketCall): boolean {
+    const choice = this.#options.choice();
+    if (choice === "http" || this.#isClosing || this.#options.now() < this.#restsUntilMs) return false;
+    if (choice === "websocket" || this.#sockets.has(conversationId)) return true;
+    const hasBegun = this.#begun.delete(conversationId);
+    this.#begun.add(conversationId);
+    for (const oldest of this.#begun) {
+      if (this.#begun.size <= MAX_CONVERSATIONS) break;
+      this.#begun.delete(oldest);
+    }
+    return hasBegun;
+  }
+
+  #usable({ conversationId, login }: SocketCall): BackendSocket | "busy" | undefined {
+    const entry = this.#sockets.get(conversationId);
+    if (!entry) return this.#opening.has(conversationId) ? "busy" : undefined;
+    const { socket } = entry;
+    if (socket.isBusy) return "busy";
+    const nowMs = this.#options.now();
+    if (!socket.isOpen || entry.login !== login || isOld(socket, nowMs)) {
+      this.forget(conversationId);
+      return undefined;
+    }
+    entry.usedAtMs = nowMs;
+    this.#sockets.delete(conversationId);
+    this.#sockets.set(conversationId, entry);
+    return socket;
+  }
+
+  async #open(call: SocketCall, signal: AbortSignal): Promise<BackendSocket | undefined> {
+    const { conversationId, login } = call;
+    this.#opening.add(conversationId);
+    try {
+      // Its WebSocket client is read when the first socket is opened, not at every start.
+      const { BackendSocket } = await import("./backend-socket.ts");
+      const socket = await BackendSocket.open(
+        {
+          url: call.url.replace(/^http/, "ws"),
+          headers: call.headers,
+          connect: this.#options.connect,
+          timeoutMs: this.#options.handshakeTimeoutMs(),
+          now: this.#options.now,
+        },
+        signal,
+      );
+      this.#failures = 0;
+      this.#makeRoom();
+      this.#sockets.set(conversationId, { socket, login, usedAtMs: this.#options.now() });
+      this.#sweep();
+      return socket;
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return this.#afterFailure(toRelayError(thrown));
+    } finally {
+      this.#opening.delete(conversationId);
+    }
+  }
+
+  /** A login that is refused is refused over HTTP too; everything else leaves the request to HTTP. */
+  #afterFailure(error: RelayError): undefined {
+    const { now, log } = this.#options;
+    if (error.code === "upstream_unauthorized") throw error;
+    if (error.upstreamBody?.status === 426) {
+      this.#restsUntilMs = now() + REFUSED_MS;
+      log.debug("The backend serves no WebSocket; requests go over HTTP.", { forMs: REFUSED_MS });
+      return;
+    }
+    this.#failures += 1;
+    if (this.#failures < MAX_FAILURES) return;
+    this.#failures = 0;
+    this.#restsUntilMs = now() + FAILED_MS;
+    log.debug("The backend's WebSocket cannot be opened; requests go over HTTP.", {
+      code: error.code,
+      forMs: FAILED_MS,
+    });
+  }
+
+  #start(socket: BackendSocket, call: SocketCall, signal: AbortSignal): Omit<SocketReplyStart, "isNew"> {
+    const { body, frameHeaders, reply } = call;
+    const continuation = socket.history && continuationOf(socket.history, body);
+    const metadata = frameMetadata(body, frameHeaders);
+    const frame: JsonObject = { type: "response.create", ...body, ...metadata, ...continuation };
+    const output = new OutputOf();
+    const events = socket.request(frame, {
+      ...reply,
+      signal,
+      onNotable: (event) => {
+        output.notice(event);
+        reply.onNotable?.(event);
+      },
+      onTerminal: (event) => {
+        const done = output.complete(event);
+        if (done) socket.history = historyAfter(body, done.id, done.output);
+        reply.onTerminal?.(event);
+        // Frames that have come stay readable.
+        if (this.#isClosing) queueMicrotask(() => socket.close());
+      },
+    });
+    return { headers: socket.headers, events, isContinued: continuation !== undefined };
+  }
+
+  #makeRoom(): void {
+    for (const [id, { socket }] of this.#sockets) {
+      if (this.#sockets.size < MAX_SOCKETS) return;
+      if (!socket.isBusy) this.forget(id);
+    }
+  }
+
+  /** Once a minute: sockets that are old, idle or dead. */
+  #sweep(): void {
+    this.#sweeper ??= setInterval(() => {
+      const nowMs = this.#options.now();
+      for (const [id, { socket, usedAtMs }] of this.#sockets) {
+        if (!socket.isBusy && (!socket.isOpen || isOld(socket, nowMs) || nowMs - usedAtMs > MAX_IDLE_MS))
+          this.forget(id);
+      }
+      if (this.#sockets.size > 0) return;
+      clearInterval(this.#sweeper);
+      this.#sweeper = undefined;
+    }, 60_000);
+    this.#sweeper.unref();
+  }
+}
+
+/** True for failures after which the same request, whole and on a new socket, may succeed. */
+export function isSocketFault(error: RelayError): boolean {
+  return error.wireCode === "previous_response_not_found" || error.wireCode === "websocket_connection_limit_reached";
+}
+
+function isOld({ openedAtMs }: BackendSocket, nowMs: number): boolean {
+  return Math.abs(nowMs - openedAtMs) > MAX_AGE_MS;
+}
+
+/** Headers of a single request, in the form that the backend reads out of a frame. */
+function frameMetadata(body: FinishedBody, headers: Readonly<Record<string, string>>): JsonObject {
+  const entries = Object.entries(headers);
+  if (entries.length === 0) return {};
+  const named = entries.map(([name, value]) => [`ws_request_header_${name.replaceAll("-", "_")}`, value]);
+  return { client_metadata: { ...(body["client_metadata"] as JsonObject | undefined), ...Object.fromEntries(named) } };
+}
+
+/** The items that a reply has brought, in order. */
+class OutputOf {
+  readonly #items = new Map<number, OutputItem>();
+
+  notice({ type, event }: WireEvent): void {
+    if (type !== "response.output_item.done" || event.type !== type) return;
+    this.#items.set(event.output_index ?? this.#items.size, event.item);
+  }
+
+  /** What the backend has once this terminal event has come; undefined unless the answer is whole. */
+  complete({ type, event }: WireEvent): { readonly id: string; readonly output: readonly OutputItem[] } | undefined {
+    const response = responseOf(event);
+    const isWhole = type === "response.completed" || type === "response.done";
+    if (!isWhole || !response.id || (response.status ?? "completed") !== "completed") return undefined;
+    const told = [...this.#items].toSorted(([a], [b]) => a - b).map(([, item]) => item);
+    const final = objectsOf(response.output);
+    return { id: response.id, output: final.length > told.length ? final : told };
+  }
+}

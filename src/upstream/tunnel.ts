@@ -1,0 +1,111 @@
+import { connect as connectTcp, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { unreachable } from "../lib/unreachable.ts";
+
+/** An HTTP proxy's answer to CONNECT is a status line and a few headers. */
+const MAX_PROXY_HEAD_BYTES = 16 * 1024;
+
+/**
+ * A connection for `url` (`http:`, `https:`, `ws:` or `wss:`), through the HTTP proxy if one is given, with TLS on it
+ * where the scheme asks for that. Throws `upstream_unreachable`, or the reason of `signal`.
+ */
+export async function openTunnel(
+  url: string,
+  proxy: string | undefined,
+  signal: AbortSignal,
+  tlsOptions: ConnectionOptions = {},
+): Promise<Duplex> {
+  const { hostname, port, protocol } = new URL(url);
+  const isSecure = protocol === "https:" || protocol === "wss:";
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const portNumber = Number(port) || (isSecure ? 443 : 80);
+  try {
+    const below =
+      proxy === undefined ? await tcp(host, portNumber, signal) : await throughProxy(proxy, host, portNumber, signal);
+    return isSecure ? await withTls(below, host, signal, tlsOptions) : below;
+  } catch (error) {
+    signal.throwIfAborted();
+    const shown = proxy === undefined ? undefined : `${new URL(proxy).protocol}//${new URL(proxy).host}`;
+    throw unreachable(error, new URL(url).host, shown);
+  }
+}
+
+function tcp(host: string, port: number, signal: AbortSignal): Promise<Socket> {
+  const socket = connectTcp({ host, port });
+  socket.setNoDelay(true);
+  return ready(socket, "connect", signal);
+}
+
+async function withTls(below: Socket, host: string, signal: AbortSignal, options: ConnectionOptions): Promise<Duplex> {
+  const isName = !/^[\d.]+$|:/.test(host);
+  const socket = connectTls({
+    ...options,
+    socket: below,
+    ALPNProtocols: ["http/1.1"],
+    ...(isName ? { servername: host } : {}),
+  });
+  return ready(socket, "secureConnect", signal);
+}
+
+async function throughProxy(proxy: string, host: string, port: number, signal: AbortSignal): Promise<Socket> {
+  const { hostname, port: proxyPort, protocol, username, password } = new URL(proxy);
+  const plain = await tcp(
+    hostname.replace(/^\[|\]$/g, ""),
+    Number(proxyPort) || (protocol === "https:" ? 443 : 80),
+    signal,
+  );
+  const socket = protocol === "https:" ? ((await withTls(plain, hostname, signal, {})) as Socket) : plain;
+  const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const authorization =
+    username === "" ? "" : `Proxy-Authorization: Basic ${Buffer.from(login).toString("base64")}\r\n`;
+  socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${authorization}\r\n`);
+  const status = await proxyStatus(socket, signal);
+  if (status === 200) return socket;
+  socket.destroy();
+  throw Object.assign(new Error("The proxy refused the tunnel."), { code: "ERR_PROXY_TUNNEL", status });
+}
+
+/** The status of the proxy's answer; what follows its head stays in the socket. */
+async function proxyStatus(socket: Socket, signal: AbortSignal): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  let head = Buffer.alloc(0);
+  const onData = (chunk: Buffer) => {
+    head = Buffer.concat([head, chunk]);
+    const end = head.indexOf("\r\n\r\n");
+    if (end < 0 && head.length < MAX_PROXY_HEAD_BYTES) return;
+    stop();
+    if (end < 0) return reject(new Error("The proxy's answer is not HTTP."));
+    const rest = head.subarray(end + 4);
+    if (rest.length > 0) socket.unshift(rest);
+    resolve(Number(/^HTTP\/1\.[01] (\d{3})/.exec(head.toString("latin1"))?.[1] ?? 0));
+  };
+  const onError = (error: Error) => (stop(), reject(error));
+  const onClose = () => onError(Object.assign(new Error("The proxy closed the connection."), { code: "ECONNRESET" }));
+  const onAbort = () => (stop(), socket.destroy(), reject(signal.reason as Error));
+  const stop = () => {
+    socket.off("data", onData).off("error", onError).off("close", onClose);
+    signal.removeEventListener("abort", onAbort);
+    socket.pause();
+  };
+  socket.on("data", onData).on("error", onError).on("close", onClose);
+  signal.addEventListener("abort", onAbort, { once: true });
+  return promise;
+}
+
+/** Resolves once the socket has said `event`. */
+function ready<S extends Socket>(socket: S, event: string, signal: AbortSignal): Promise<S> {
+  const { promise, resolve, reject } = Promise.withResolvers<S>();
+  const stop = () => {
+    socket.off(event, onReady).off("error", onError).off("close", onClose);
+    signal.removeEventListener("abort", onAbort);
+  };
+  const onReady = () => (stop(), resolve(socket));
+  const onError = (error: Error) => (stop(), reject(error));
+  const onClose = () => onError(Object.assign(new Error("The connection was closed."), { code: "ECONNRESET" }));
+  const onAbort = () => (stop(), socket.destroy(), reject(signal.reason as Error));
+  socket.on(event, onReady).on("error", onError).on("close", onClose);
+  signal.addEventListener("abort", onAbort, { once: true });
+  return promise;
+}
