@@ -1,3 +1,4 @@
+import type { ServerWebSocket } from "bun";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { parseJson } from "../../src/lib/json.ts";
 import type { ModelInfo } from "../../src/codex/models.ts";
@@ -11,6 +12,7 @@ import { AuthServer, type TokenScript } from "./oauth.ts";
 import { answerPublic, publicError } from "./public-api.ts";
 import { type Entry, type RecordedRefusal, type RecordedRequest, Recorder } from "./recorder.ts";
 import { EventStream, type StreamShape } from "./stream.ts";
+import { StandInSocket } from "./socket.ts";
 import { Vault } from "./vault.ts";
 import { USUAL_VIEWS, type Views } from "./views.ts";
 
@@ -29,6 +31,10 @@ export interface StandInOptions {
   readonly views?: Partial<Views>;
   /** The account's models; those of the newest known release unless given. */
   readonly models?: readonly ModelInfo[];
+  /** Serves WebSockets; on unless false: then a handshake is answered with 426. */
+  readonly sockets?: boolean;
+  /** Of a socket; an hour when left out. */
+  readonly maxSocketAgeMs?: number;
   /** Plays the public API below /v1 as well; on unless false. */
   readonly publicApi?: boolean;
 }
@@ -76,6 +82,12 @@ export interface StandIn {
   scriptModels(...steps: Script[]): void;
   /** Replies that are being streamed right now. */
   openStreams(): number;
+  /** WebSockets that are open right now. */
+  openSockets(): number;
+  /** Makes open WebSockets forget what they have answered. */
+  forgetResponses(): void;
+  /** Ends all WebSockets without a word, as a dead network does. */
+  cutSockets(): void;
   /** Ends all connections. */
   stop(): Promise<void>;
 }
@@ -89,6 +101,12 @@ interface Counts {
 }
 
 const TEN_DAYS_MS = 864_000_000;
+const HOUR_MS = 3_600_000;
+
+function isHandshake(request: Request): boolean {
+  const { pathname } = new URL(request.url);
+  return pathname.endsWith("/codex/responses") && request.headers.get("upgrade")?.toLowerCase() === "websocket";
+}
 
 /** What chatgpt.com serves, and the place that backends without `/backend-api` have for usage. */
 const CODEX_PATH = /^\/(backend-api\/|api\/codex\/usage$)/;
@@ -108,7 +126,8 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
   const views = { ...USUAL_VIEWS, ...options.views };
   const api = new CodexApi({ vault, recorder, counts, now, nextId, catalogue, views: () => views });
 
-  const server = Bun.serve({
+  const sockets = new Set<ServerWebSocket<StandInSocket>>();
+  const server = Bun.serve<StandInSocket>({
     port: options.port ?? 0,
     hostname: options.hostname ?? "127.0.0.1",
     idleTimeout: 60,
@@ -116,7 +135,24 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
     fetch: (request, bun) => {
       // Stalled replies are the point of some tests.
       bun.timeout(request, 0);
-      return serve(request);
+      if (options.sockets === false || !isHandshake(request)) return serve(request);
+      // Whoever may not ask over HTTP gets no socket either.
+      const refusal = api.handshake(request);
+      if (refusal) return refusal;
+      const data = new StandInSocket({ request, now, maxAgeMs: options.maxSocketAgeMs ?? HOUR_MS, answer: serveFrame });
+      return bun.upgrade(request, { data, headers: { "x-codex-turn-state": "turn-socket" } })
+        ? undefined
+        : new Response("no handshake", { status: 400 });
+    },
+    websocket: {
+      perMessageDeflate: true,
+      maxPayloadLength: 256 * 1024 * 1024,
+      open: (socket) => void sockets.add(socket),
+      message: (socket, text) => socket.data.receive(socket, String(text)),
+      close(socket) {
+        sockets.delete(socket);
+        socket.data.leave();
+      },
     },
     error: () => Response.json({ detail: "The stand-in failed" }, { status: 500 }),
   });
@@ -137,6 +173,14 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
       if (entry.request.status() === undefined) entry.markAborted();
     });
     const response = await route(request, text, body, entry);
+    entry.setStatus(response.status);
+    return response;
+  }
+
+  async function serveFrame(request: Request, body: JsonObject, frame: JsonObject): Promise<Response> {
+    const entry = recorder.record(request, body, now(), frame);
+    request.signal.addEventListener("abort", () => entry.markAborted());
+    const response = await route(request, "", body, entry);
     entry.setStatus(response.status);
     return response;
   }
@@ -213,6 +257,13 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
     scriptErrands: (...steps) => api.scriptErrands(steps),
     scriptModels: (...steps) => api.scriptModels(steps),
     openStreams: () => streams.size,
+    openSockets: () => sockets.size,
+    forgetResponses() {
+      for (const socket of sockets) socket.data.forget();
+    },
+    cutSockets() {
+      for (const socket of sockets) socket.terminate();
+    },
     async stop() {
       for (const stream of streams) stream.abort();
       await server.stop(true);

@@ -71,6 +71,16 @@ export class CodexApi {
     this.#errandScripts.push(steps);
   }
 
+  /** What a handshake for a socket is refused with; undefined lets it in. */
+  handshake(request: Request): Response | undefined {
+    const account = this.#accountOf(request);
+    const beta = request.headers.get("openai-beta") ?? "";
+    const url = new URL(request.url);
+    if ("status" in account) return this.#refuse(url, account);
+    if (beta.includes("responses_websockets=")) return undefined;
+    return this.#refuse(url, refuse("The handshake lacks openai-beta: responses_websockets"));
+  }
+
   async handle(call: ApiCall): Promise<Response> {
     const { request, url } = call;
     if (request.headers.get("upgrade")?.toLowerCase() === "websocket") {

@@ -7,6 +7,8 @@ export interface RecordedRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** JSON if it was JSON, text otherwise, after undoing the content coding. */
   readonly body: unknown;
+  /** What came in a frame of a socket; `body` is then the whole request as the backend understood it. */
+  readonly frame?: unknown;
   /** Epoch milliseconds. */
   readonly at: number;
   /** Status of the reply; undefined until there is one. */
@@ -36,7 +38,7 @@ export class Recorder {
   readonly requests: RecordedRequest[] = [];
   readonly refusals: RecordedRefusal[] = [];
 
-  record(request: Request, body: unknown, at: number): Entry {
+  record(request: Request, body: unknown, at: number, frame?: unknown): Entry {
     const url = new URL(request.url);
     let status: number | undefined;
     let wasAborted = false;
@@ -45,6 +47,7 @@ export class Recorder {
       path: url.pathname + url.search,
       headers: Object.fromEntries(request.headers),
       body,
+      ...(frame === undefined ? {} : { frame }),
       at,
       status: () => status,
       aborted: () => wasAborted,

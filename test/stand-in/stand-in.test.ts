@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { createParser } from "eventsource-parser";
 import { isTerminal } from "../../src/codex/wire/event-types.ts";
@@ -211,10 +211,76 @@ test("a compaction trigger gets exactly one compaction item", async () => {
   expect(done.map((event) => (event["item"] as JsonObject)["type"])).toEqual(["compaction"]);
 });
 
-test("a WebSocket is declined with 426", async () => {
-  const headers = { ...headersOf(login), upgrade: "websocket", connection: "Upgrade" };
-  const reply = await fetch(`${backend.baseUrl}/responses`, { headers });
-  expect(reply.status).toBe(426);
+describe("a WebSocket", () => {
+  const asking = requestFor("hello");
+
+  /** Opens one, and returns the events of one frame after the other. */
+  async function open(to: StandIn, signedIn: StandInLogin = login) {
+    const headers = { ...headersOf(signedIn), "openai-beta": "responses_websockets=2026-02-06" };
+    const socket = new WebSocket(`${to.baseUrl.replace("http", "ws")}/responses`, { headers } as unknown as string[]);
+    await new Promise((resolve, reject) => {
+      socket.addEventListener("open", resolve);
+      socket.addEventListener("error", reject);
+    });
+    const ask = (frame: JsonObject) =>
+      new Promise<JsonObject[]>((resolve) => {
+        const events: JsonObject[] = [];
+        const onMessage = ({ data }: MessageEvent) => {
+          const event = JSON.parse(String(data)) as JsonObject;
+          events.push(event);
+          if (!/^(error|response\.(completed|failed|incomplete))$/.test(String(event["type"]))) return;
+          socket.removeEventListener("message", onMessage);
+          resolve(events);
+        };
+        socket.addEventListener("message", onMessage);
+        socket.send(JSON.stringify({ type: "response.create", ...frame }));
+      });
+    return { ask, close: () => socket.close() };
+  }
+
+  const idOf = (events: JsonObject[]) => ((events.at(-1)?.["response"] ?? {}) as JsonObject)["id"];
+  const codeOf = (events: JsonObject[]) => ((events.at(-1)?.["error"] ?? {}) as JsonObject)["code"];
+
+  test("answers what goes on from its newest response, and understands the whole conversation", async () => {
+    const { ask, close } = await open(backend);
+    const first = await ask(asking);
+    expect(first.map(({ type }) => type)).toContain("codex.rate_limits");
+    const second = await ask({ ...asking, previous_response_id: idOf(first) });
+    expect(second.at(-1)?.["type"]).toBe("response.completed");
+    const understood = backend.requests.at(-1)?.body as { input: JsonObject[] };
+    expect(understood.input.map(({ role, type }) => role ?? type)).toEqual(["user", "reasoning", "assistant", "user"]);
+    close();
+  });
+
+  test("knows no other response than its newest, and none after an error", async () => {
+    const { ask, close } = await open(backend);
+    const first = await ask(asking);
+    const second = await ask({ ...asking, previous_response_id: idOf(first) });
+    expect(codeOf(await ask({ ...asking, previous_response_id: idOf(first) }))).toBe("previous_response_not_found");
+    const fresh = await ask(asking);
+    expect((await ask({ ...asking, temperature: 1 })).at(-1)).toMatchObject({ type: "error", status: 400 });
+    for (const id of [idOf(second), idOf(fresh)]) {
+      expect(codeOf(await ask({ ...asking, previous_response_id: id }))).toBe("previous_response_not_found");
+    }
+    close();
+  });
+
+  test("that is too old is told so", async () => {
+    let nowMs = Date.now();
+    const old = startStandIn({ now: () => nowMs });
+    const { ask, close } = await open(old, old.issueLogin());
+    nowMs += 3_600_001;
+    expect(codeOf(await ask(asking))).toBe("websocket_connection_limit_reached");
+    close();
+    await old.stop();
+  });
+
+  test("is declined with 426 where sockets are off", async () => {
+    const plain = startStandIn({ sockets: false });
+    const headers = { ...headersOf(plain.issueLogin()), upgrade: "websocket", connection: "Upgrade" };
+    expect((await fetch(`${plain.baseUrl}/responses`, { headers })).status).toBe(426);
+    await plain.stop();
+  });
 });
 
 test("the public API takes every field of a key that it knows, and says which", async () => {

@@ -1,4 +1,4 @@
-import { startStandIn, type StandIn } from "../stand-in/backend.ts";
+import { startStandIn, type StandIn, type StandInOptions } from "../stand-in/backend.ts";
 import { fixedCredentials, startTestRelay, type TestRelay, type TestRelayOptions } from "./relay.ts";
 
 export interface DemoRelay {
@@ -10,8 +10,8 @@ export interface DemoRelay {
 }
 
 /** A relay in front of the strict stand-in backend, with a login that the stand-in issued. */
-export function startDemoRelay(over: Partial<TestRelayOptions> = {}): DemoRelay {
-  const backend = startStandIn();
+export function startDemoRelay(over: Partial<TestRelayOptions> = {}, backendOptions: StandInOptions = {}): DemoRelay {
+  const backend = startStandIn(backendOptions);
   const { accessToken, accountId } = backend.issueLogin();
   const relay = startTestRelay({
     baseUrl: backend.baseUrl,
