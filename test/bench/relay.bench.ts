@@ -54,6 +54,7 @@ async function main(): Promise<void> {
     rounds,
     isQuick: flags.quick,
     relay: (more) => startRelay(binary, backend.baseUrl, more),
+    relayAt: (baseUrl, more) => startRelay(binary, baseUrl, more),
     raw: () => startPassThrough(backend.baseUrl),
   };
   try {

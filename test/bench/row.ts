@@ -9,6 +9,8 @@ export interface Bench {
   /** A short run: less of everything, for a first look. */
   readonly isQuick: boolean;
   relay(flags?: readonly string[]): Promise<Program>;
+  /** A relay before another backend than the benchmark's own. */
+  relayAt(baseUrl: string, flags?: readonly string[]): Promise<Program>;
   raw(): Promise<Program>;
 }
 

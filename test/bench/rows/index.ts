@@ -5,6 +5,7 @@ import { growth } from "./growth.ts";
 import { bodies, history } from "./large.ts";
 import { open, paced } from "./paced.ts";
 import { requests } from "./requests.ts";
+import { session } from "./session.ts";
 import { stalled } from "./stalled.ts";
 import { start } from "./start.ts";
 import { stream } from "./stream.ts";
@@ -21,5 +22,6 @@ export const ROWS: readonly Row[] = [
   growth,
   bodies,
   history,
+  session,
   curves,
 ];
