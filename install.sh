@@ -274,7 +274,10 @@ from_release() {
 # Apple silicon runs nothing unsigned. Releases are signed; a mirror's own build may not be.
 sign() {
   if [ "$(uname -s)" != Darwin ] || ! has codesign; then return 0; fi
-  codesign --verify "$work/$name" >/dev/null 2>&1 || codesign --force --sign - "$work/$name" >/dev/null 2>&1 || true
+  if codesign --verify "$work/$name" >/dev/null 2>&1; then return 0; fi
+  # What cannot be verified can often not be replaced either, only removed.
+  codesign --remove-signature "$work/$name" >/dev/null 2>&1 || true
+  codesign --force --sign - "$work/$name" >/dev/null 2>&1 || true
 }
 
 # ---- From a checkout -----------------------------------------------------------------------------------------------

@@ -165,19 +165,59 @@ describe("an update", () => {
     expectOldOne();
   });
 
-  test.skipIf(!canRunProxy())("takes the outbound proxy", async () => {
+  test("follows the redirects of a release host to the end (GitHub answers 302 twice)", async () => {
     releases.publish("99.0.0");
+    const storage = redirecting((path) => `${new URL(releases.url).origin}${path}`);
+    const host = redirecting((path) => `${storage.url}${path}`);
+    const env = { PLANSOCKET_RELEASES_URL: `${host.url}/releases` };
+    expect((await run(["update", "--check"], env)).code).toBe(10);
+    const { code, out } = await run(["update"], env);
+    expect([code, out]).toEqual([0, expect.stringContaining("to 99.0.0")]);
+    expect(versionThere()).toContain("99.0.0");
+    await Promise.all([storage.stop(), host.stop()]);
+  });
+
+  test.skipIf(!canRunProxy())("takes the outbound proxy, with TLS", async () => {
+    releases.publish("99.0.0");
+    const { origin } = new URL(releases.url);
+    const certificate = selfSigned("releases.example");
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      tls: { key: Bun.file(certificate.key), cert: Bun.file(certificate.path) },
+      fetch: ({ url }) => fetch(`${origin}${new URL(url).pathname}`),
+    });
     const proxy = await startProxy(["releases.example"]);
-    const { port } = new URL(releases.url);
     const result = await run(["update"], {
-      PLANSOCKET_RELEASES_URL: `http://releases.example:${port}/releases`,
+      PLANSOCKET_RELEASES_URL: `https://releases.example:${server.port}/releases`,
       PLANSOCKET_PROXY: proxy.url,
+      NODE_EXTRA_CA_CERTS: certificate.path,
     });
     await proxy.stop();
+    await server.stop(true);
     // The name exists for the proxy alone.
     expect([result.code, result.out]).toEqual([0, expect.stringContaining("to 99.0.0")]);
   });
 });
+
+/** Answers every request with 302 to what `target` makes of its path. */
+function redirecting(target: (path: string) => string, tls?: { key: string; path: string }) {
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    ...(tls ? { tls: { key: Bun.file(tls.key), cert: Bun.file(tls.path) } } : {}),
+    fetch: ({ url }) => new Response(null, { status: 302, headers: { location: target(new URL(url).pathname) } }),
+  });
+  return { url: `${tls ? "https" : "http"}://localhost:${server.port}`, stop: () => server.stop(true) };
+}
+
+/** A certificate for one name that vouches for itself. */
+function selfSigned(name: string): { key: string; path: string } {
+  const [key, path] = [join(home, "key.pem"), join(home, "certificate.pem")];
+  const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", path, "-days", "2"];
+  Bun.spawnSync(["openssl", ...request, "-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`]);
+  return { key, path };
+}
 
 describe("the old executable stays", () => {
   test.each([
@@ -200,6 +240,44 @@ describe("the old executable stays", () => {
     await releases.stalled;
     child.kill("SIGINT");
     expect(await child.exited).not.toBe(0);
+    expectOldOne();
+  });
+
+  test.each([
+    ["a loop", (url: string) => (path: string) => `${url}${path}`, "without an end"],
+    ["an address without TLS", () => () => "http://storage.example/file", "which is no https address"],
+    ["another scheme", () => () => "file:///etc/passwd", "which is no https address"],
+    ["nowhere", () => () => "", "no address to go on to"],
+  ] as const)("when a release leads to %s", async (_where, targetOf, message) => {
+    const target = { of: (path: string): string => path };
+    const host = redirecting((path) => target.of(path));
+    target.of = targetOf(host.url);
+    for (const args of [["update", "--check"], ["update"]]) {
+      const { code, err } = await run(args, { PLANSOCKET_RELEASES_URL: `${host.url}/releases` });
+      expect([code, err]).toEqual([1, expect.stringContaining(message)]);
+      expect(err).toContain("Nothing was changed");
+    }
+    await host.stop();
+    expectOldOne();
+  });
+
+  test.skipIf(Bun.which("openssl") === null)("when a release leads from TLS to this machine without it", async () => {
+    releases.publish("99.0.0");
+    const certificate = selfSigned("localhost");
+    const host = redirecting((path) => `${new URL(releases.url).origin}${path}`, certificate);
+    const { code, err } = await run(["update"], {
+      PLANSOCKET_RELEASES_URL: `${host.url}/releases`,
+      NODE_EXTRA_CA_CERTS: certificate.path,
+    });
+    await host.stop();
+    expect([code, err]).toEqual([1, expect.stringContaining("which is no https address")]);
+    expect(releases.asked).toEqual([]);
+    expectOldOne();
+  });
+
+  test("when releases are at a place without TLS that is not this machine", async () => {
+    const { code, err } = await run(["update"], { PLANSOCKET_RELEASES_URL: "http://releases.example/releases" });
+    expect([code, err]).toEqual([1, expect.stringContaining("is not an https address")]);
     expectOldOne();
   });
 

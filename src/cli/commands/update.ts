@@ -54,12 +54,17 @@ async function replace(place: Place, releases: Releases, isJson: boolean): Promi
   const isNewer = isNewerThanThis(latest);
   if (isNewer) {
     say(`Fetching ${NAME} ${latest} for ${TARGET} …`);
-    await replaceExecutable(place, await fetchExecutable(releases, latest, TARGET), latest);
+    await replaceExecutable(place, await fetchExecutable(releases, latest, TARGET, showProgress), latest);
   }
   if (isJson) printJson({ latest, update_available: false, updated: isNewer, path: place.path });
   else print(isNewer ? `Updated ${place.path} from ${VERSION} to ${latest}.` : upToDate());
   if (isNewer) say("  A relay that is running goes on as it is until it is started again.");
   return 0;
+}
+
+/** On a terminal, how many megabytes are there, in one place that the next line writes over. */
+function showProgress(bytes: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r  ${Math.floor(bytes / 1_000_000)} MB \r`);
 }
 
 /** By the rules of semantic versions: 1.0.0-rc.1 comes before 1.0.0. */

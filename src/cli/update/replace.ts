@@ -26,7 +26,7 @@ export async function replaceExecutable(place: Place, executable: Uint8Array, ve
 
 /** The file runs here, and is what it was said to be. */
 async function prove(path: string, version: string): Promise<void> {
-  if (process.platform === "darwin") resign(path);
+  if (process.platform === "darwin") sign(path);
   const { exitCode, stdout } = Bun.spawnSync([path, "--version"], {
     stdin: "ignore",
     stderr: "ignore",
@@ -38,10 +38,11 @@ async function prove(path: string, version: string): Promise<void> {
   });
 }
 
-/** Executables that were built on another system carry a signature that macOS may refuse on Intel. */
-function resign(path: string): void {
+/** Apple silicon runs nothing unsigned. Releases are signed; a mirror's own build may not be. */
+function sign(path: string): void {
   const quietly = { stdin: "ignore", stdout: "ignore", stderr: "ignore" } as const;
-  if (Bun.which("codesign") === null) return;
+  if (Bun.which("codesign") === null || Bun.spawnSync(["codesign", "--verify", path], quietly).success) return;
+  // What cannot be verified can often not be replaced either, only removed.
   Bun.spawnSync(["codesign", "--remove-signature", path], quietly);
   Bun.spawnSync(["codesign", "--force", "--sign", "-", path], quietly);
 }
