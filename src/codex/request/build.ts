@@ -11,6 +11,8 @@ export interface RequestParts {
   readonly toolChoice?: unknown;
   readonly parallelToolCalls?: boolean | undefined;
   readonly effort?: string | undefined;
+  /** More to be told than encrypted reasoning, which is always asked for. */
+  readonly include?: readonly string[];
   /** Without a wish for summaries the backend sends none, and long thinking looks like silence. */
   readonly wantsSummary: boolean;
   readonly text?: Record<string, unknown> | undefined;
@@ -25,7 +27,7 @@ export function codexRequest(parts: RequestParts): CodexRequest {
     model,
     instructions,
     input,
-    include: ["reasoning.encrypted_content"],
+    include: ["reasoning.encrypted_content", ...(parts.include ?? [])],
     store: false,
     stream: true,
   };

@@ -57,7 +57,8 @@ function image(source: JsonObject, path: string): JsonObject {
 function dataUrl(source: JsonObject, path: string): string {
   if (source["type"] !== "base64") throw fault(`${path}.type`, "must be base64 or url");
   const data = required(source, "data", path);
-  return data.startsWith("data:") ? data : `data:${required(source, "media_type", path)};base64,${data}`;
+  if (data.startsWith("data:")) return data;
+  return `data:${required(source, "media_type", path)};base64,${data}`;
 }
 
 function required(source: JsonObject, name: string, path: string): string {
@@ -115,12 +116,16 @@ export function toolOutput(content: unknown, isError: boolean, path: string): st
   return isMarked ? parts : [inputText("Error:"), ...parts];
 }
 
-/** Text of blocks that may be nothing else (system). */
-export function textOnly(content: unknown, path: string): string[] {
+/** Blocks of a system message that change the tools or the effort instead of saying something. */
+const CHANGES = new Set<unknown>(["tool_addition", "tool_removal", "output_config"]);
+
+/** Texts of a system message, or of the system field. */
+export function systemTexts(content: unknown, path: string): string[] {
   if (typeof content === "string") return content === "" ? [] : [content];
   if (content === undefined || content === null) return [];
   if (!Array.isArray(content)) throw fault(path, "must be a string or a list of text blocks");
   return content.flatMap((block: unknown, index) => {
+    if (isObject(block) && CHANGES.has(block["type"])) return [];
     const text = isObject(block) ? block["text"] : undefined;
     if (typeof text !== "string") throw fault(`${path}.${index}`, "must be a text block");
     return text === "" ? [] : [text];

@@ -3,7 +3,7 @@ import { wireToolName } from "../../codex/request/tools/wire-names.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
-import { inputPart, inputParts, textOnly, toolOutput } from "./content.ts";
+import { inputPart, inputParts, systemTexts, toolOutput } from "./content.ts";
 import { fault, missing } from "./refuse.ts";
 import type { ClientMessage, MessagesRequest } from "./schema.ts";
 import { unseal } from "./thinking.ts";
@@ -13,6 +13,8 @@ export interface Conversation {
   /** The system text; "" when there is none. */
   readonly instructions: string;
   readonly input: InputItem[];
+  /** For each input item, the message that it comes from, as in `messages.2`. */
+  readonly paths: readonly string[];
 }
 
 /** Claude Code's note to its own service; it changes with every release and would cost the prompt cache. */
@@ -23,10 +25,11 @@ const BILLING_NOTE = /^x-anthropic-billing-header:/;
  * use: the backend would refuse too, but in terms of items that the client never sent.
  */
 export function toConversation(request: MessagesRequest, memory: ReasoningStore): Conversation {
-  const system = textOnly(request.system, "system").filter((text) => !BILLING_NOTE.test(text));
+  const system = systemTexts(request.system, "system").filter((text) => !BILLING_NOTE.test(text));
   const translator = new ItemTranslator(memory);
   request.messages.forEach((message, index) => translator.add(message, `messages.${index}`));
-  return { instructions: system.join("\n\n"), input: translator.finish() };
+  const input = translator.finish();
+  return { instructions: system.join("\n\n"), input, paths: translator.paths };
 }
 
 /** Walks the messages once and remembers which tool uses still wait for their results. */
@@ -37,6 +40,8 @@ class ItemTranslator {
   readonly #open = new Set<string>();
   /** Reasoning that goes before the next item of the same message: alone it means nothing to the backend. */
   #reasoning: InputItem[] = [];
+  #lastRole: string | undefined;
+  readonly #paths: string[] = [];
   /** Parts of the message that is being gathered. */
   #parts: JsonObject[] = [];
 
@@ -50,16 +55,24 @@ class ItemTranslator {
         this.#user(message["content"], `${path}.content`);
         break;
       case "assistant":
-        this.#refuseUnanswered(path);
+        // Turns of one role in a row are one turn.
+        if (this.#lastRole !== "assistant") this.#refuseUnanswered(path);
         this.#assistant(message["content"], `${path}.content`);
         break;
       case "system":
-        this.#parts = inputParts(textOnly(message["content"], `${path}.content`).join("\n"), path);
+        this.#parts = inputParts(systemTexts(message["content"], `${path}.content`).join("\n"), path);
         this.#flush("developer");
         break;
       default:
         throw fault(`${path}.role`, "must be user, assistant or system");
     }
+    if (message.role !== "system") this.#lastRole = message.role;
+    while (this.#paths.length < this.#items.length) this.#paths.push(path);
+  }
+
+  /** For each item, the message that it comes from. */
+  get paths(): readonly string[] {
+    return this.#paths;
   }
 
   /** The items; an empty conversation still asks something. */

@@ -1,5 +1,6 @@
 import type { ResolvedModel } from "../../codex/model-names.ts";
 import { clampEffort } from "../../codex/models.ts";
+import { isObject, nonEmptyString } from "../../lib/json.ts";
 import { fault } from "./refuse.ts";
 import type { MessagesRequest } from "./schema.ts";
 
@@ -19,13 +20,24 @@ export interface EffortChoice {
   readonly changed: string | undefined;
 }
 
+/** The last effort that a system message of the conversation asks for. */
+function effortInMessages(request: MessagesRequest): string | undefined {
+  const systems = request.messages.filter(({ role }) => role === "system");
+  const configs = systems.flatMap(({ content, output_config: own }) => {
+    const blocks: unknown[] = Array.isArray(content) ? content : [];
+    const inBlocks = blocks.filter((block) => isObject(block) && block["type"] === "output_config");
+    return [own, ...inBlocks, ...inBlocks.map((block) => (isObject(block) ? block["output_config"] : undefined))];
+  });
+  return configs.map((config) => (isObject(config) ? nonEmptyString(config["effort"]) : undefined)).findLast(Boolean);
+}
+
 /** A named effort first, then a budget, then what the model's name says. Throws RelayError on unknown words. */
 export function effortOf(request: MessagesRequest, model: ResolvedModel): EffortChoice {
   const { thinking } = request;
   if (thinking && !THINKING_TYPES.includes(thinking.type)) {
     throw fault("thinking.type", `must be one of ${THINKING_TYPES.join(", ")}`);
   }
-  const named = request.output_config?.effort ?? undefined;
+  const named = effortInMessages(request) ?? request.output_config?.effort ?? undefined;
   if (named !== undefined) {
     if (!NAMED.includes(named)) throw fault("output_config.effort", `must be one of ${NAMED.join(", ")}`);
     const effort = clampEffort(named, model.info);

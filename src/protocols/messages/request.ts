@@ -1,6 +1,8 @@
 import { codexRequest } from "../../codex/request/build.ts";
 import { isObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
+import { clientPathOf } from "../client-path.ts";
+import { unreadFields } from "../unread-fields.ts";
 import { toConversation } from "./conversation.ts";
 import { effortOf } from "./effort.ts";
 import { textFormatOf } from "./format.ts";
@@ -9,30 +11,41 @@ import type { MessagesRequest } from "./schema.ts";
 import { thinkingView } from "./thinking.ts";
 import { toWireTools } from "./tools.ts";
 
-/** Fields that the backend has nothing for. Named in a header; `--strict` refuses them. */
-const DROPPED = [
-  "billing_policy",
-  "compaction",
-  "container",
-  "context_management",
-  "diagnostics",
-  "fallback_credit_token",
-  "fallbacks",
-  "inference_geo",
-  "metadata",
-  "temperature",
-  "top_k",
-  "top_p",
-  "user_profile_id",
-  "workspace_id",
-] as const;
+/** Fields that are honoured, or ask for what happens anyway. All others are named; `--strict` refuses them. */
+const READ = new Set([
+  "anthropic_beta",
+  "anthropic_version",
+  "betas",
+  "cache_control",
+  "max_tokens",
+  "mcp_servers",
+  "messages",
+  "model",
+  "output_config",
+  "output_format",
+  "service_tier",
+  "speed",
+  "stop_sequences",
+  "stream",
+  "system",
+  "thinking",
+  "tool_choice",
+  "tools",
+]);
+
+/** Fields of this API by their names in the backend's body. */
+const FIELDS = {
+  instructions: "system",
+  "reasoning.effort": "output_config.effort",
+  "text.format": "output_config.format",
+};
 
 /** Client request → backend body. */
 export function toCodex(request: MessagesRequest, context: Context): Translation {
-  const { tools, toolChoice, parallelToolCalls, dropped } = toWireTools(request);
+  const { tools, toolPaths, toolChoice, parallelToolCalls, dropped } = toWireTools(request);
   const searchesWeb = tools.some((tool) => tool["type"] === "web_search");
   const model = resolveModel(context, request.model, { searchesWeb });
-  const { instructions, input } = toConversation(request, context.memory);
+  const { instructions, input, paths } = toConversation(request, context.memory);
   const { effort, changed } = effortOf(request, model);
 
   const format = textFormatOf(request);
@@ -43,6 +56,8 @@ export function toCodex(request: MessagesRequest, context: Context): Translation
     tools,
     toolChoice,
     parallelToolCalls,
+    // Clients of this API show the pages that were found.
+    include: searchesWeb ? ["web_search_call.action.sources"] : [],
     effort,
     wantsSummary: thinkingView(request) === "summary" && context.reasoning !== "none",
     text: format && { format },
@@ -53,6 +68,13 @@ export function toCodex(request: MessagesRequest, context: Context): Translation
     dropped: [...droppedFields(request), ...dropped].toSorted(),
     changed: [...(changed === undefined ? [] : [changed]), ...emulated(request)],
     headers: { "x-plansocket-model": model.slug },
+    clientPath: clientPathOf({
+      input: paths,
+      tools: toolPaths,
+      schema: "input_schema",
+      fields: FIELDS,
+      position: (index) => `.${index}`,
+    }),
   };
 }
 
@@ -70,7 +92,7 @@ function emulated(request: MessagesRequest): string[] {
 }
 
 function droppedFields(request: MessagesRequest): string[] {
-  const dropped: string[] = DROPPED.filter((name) => request[name] !== undefined && request[name] !== null);
+  const dropped = unreadFields(request, READ);
   if (asksForCitations(request)) dropped.push("citations");
   return dropped;
 }

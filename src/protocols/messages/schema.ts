@@ -54,6 +54,10 @@ export function parseMessagesRequest(body: unknown): MessagesRequest {
   if ((request.mcp_servers ?? []).length > 0) {
     throw unsupported("mcp_servers", "MCP servers are called by Anthropic's own service, which this is not");
   }
+  const { container } = request;
+  if (isObject(container) && container["skills"] !== undefined && container["skills"] !== null) {
+    throw unsupported("container.skills", "skills run on Anthropic's own machines");
+  }
   if (request["thread"] !== undefined && request["thread"] !== null) throw noThreads();
   return request;
 }

@@ -1,30 +1,34 @@
 import { wireToolName } from "../../codex/request/tools/wire-names.ts";
 import { textOf } from "../../codex/wire/lenient.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { clientToolFunction } from "./client-tools.ts";
+import { offeredTools, TOOL_SEARCH } from "./offered-tools.ts";
 import { fault, missing, unsupported } from "./refuse.ts";
 import type { MessagesRequest } from "./schema.ts";
 
 /** The tool part of a translated request. */
 export interface WireTools {
   readonly tools: JsonObject[];
+  /** For each tool, where the client defines it. */
+  readonly toolPaths: readonly string[];
   readonly toolChoice: unknown;
   readonly parallelToolCalls: false | undefined;
   /** What the tools asked for and will not get. */
   readonly dropped: readonly string[];
 }
 
-const WEB_SEARCH = /^web_search(_\d+)?$/;
-
-/** Finds tools that were not sent at first; here all are sent at once. */
-const TOOL_SEARCH = /^tool_search_tool_/;
+/** Dated and preview names mean the same tool; the backend knows only the plain one. */
+const WEB_SEARCH = /^web_search/;
 
 /** The client's tools as Responses tools. Throws RelayError with the path at fault. */
 export function toWireTools(request: MessagesRequest): WireTools {
-  const given = request.tools ?? [];
-  const tools = given.flatMap((tool, index) => wireTool(tool, `tools.${index}`));
-  const dropped = given.flatMap((tool) => droppedOf(tool));
+  const offered = offeredTools(request);
+  const made = offered.flatMap(({ tool, path }) => wireTool(tool, path).map((one) => ({ one, path })));
+  const tools = made.map(({ one }) => one);
+  const dropped = offered.flatMap(({ tool }) => droppedOf(tool));
   return {
     tools,
+    toolPaths: made.map(({ path }) => path),
     toolChoice: wireChoice(request, tools),
     parallelToolCalls:
       tools.length > 0 && request.tool_choice?.["disable_parallel_tool_use"] === true ? false : undefined,
@@ -34,7 +38,7 @@ export function toWireTools(request: MessagesRequest): WireTools {
 
 /** Backend name → the client's own, for the names that had to change. */
 export function renamedTools(request: MessagesRequest): Map<string, string> {
-  const names = (request.tools ?? []).flatMap((tool) => nonEmptyString(tool["name"]) ?? []);
+  const names = offeredTools(request).flatMap(({ tool }) => nonEmptyString(tool["name"]) ?? []);
   return new Map(names.map((name) => [wireToolName(name), name] as const).filter(([wire, name]) => wire !== name));
 }
 
@@ -43,26 +47,33 @@ function wireTool(tool: JsonObject, path: string): JsonObject[] {
   if (type === "custom") return [functionTool(tool, path)];
   if (typeof type === "string" && WEB_SEARCH.test(type)) return [searchTool(tool)];
   if (typeof type === "string" && TOOL_SEARCH.test(type)) return [];
+  const definition = typeof type === "string" ? clientToolFunction(type, tool) : undefined;
+  if (definition) return [{ type: "function", name: nameOf(tool, path), ...definition, strict: false }];
   throw unsupported(
     `${path}.type`,
-    `'${textOf(type).slice(0, 60)}' is a tool of Anthropic's own; here there are custom tools and web_search`,
+    `'${textOf(type).slice(0, 60)}' runs on Anthropic's own machines; here there are tools that the client runs, and web_search`,
   );
 }
 
 function functionTool(tool: JsonObject, path: string): JsonObject {
-  const name = nonEmptyString(tool["name"]);
-  if (name === undefined) throw missing(`${path}.name`);
+  const name = nameOf(tool, path);
   const schema = tool["input_schema"];
   if (!isObject(schema)) throw missing(`${path}.input_schema`);
   const description = nonEmptyString(tool["description"]);
   return {
     type: "function",
-    name: wireToolName(name),
+    name,
     ...(description === undefined ? {} : { description }),
     parameters: schema,
     // Left out, it would mean yes upstream and make every optional argument mandatory.
     strict: tool["strict"] === true,
   };
+}
+
+function nameOf(tool: JsonObject, path: string): string {
+  const name = nonEmptyString(tool["name"]);
+  if (name === undefined) throw missing(`${path}.name`);
+  return wireToolName(name);
 }
 
 function searchTool(tool: JsonObject): JsonObject {
@@ -77,7 +88,7 @@ function searchTool(tool: JsonObject): JsonObject {
 function droppedOf(tool: JsonObject): string[] {
   const type = tool["type"];
   const isSearch = typeof type === "string" && WEB_SEARCH.test(type);
-  const names = isSearch ? ["max_uses", "blocked_domains"] : ["input_examples"];
+  const names = isSearch ? ["max_uses", "blocked_domains", "allowed_callers"] : ["input_examples", "allowed_callers"];
   const dropped = names
     .filter((name) => tool[name] !== undefined && tool[name] !== null)
     .map((name) => `tools.${name}`);

@@ -43,7 +43,9 @@ describe("refusals name the path at fault, in the message too", () => {
     ["messages.1.content.0.name", { messages: [said("q"), said([{ ...use, name: "" }], "assistant")] }],
     ["messages.1.content.1.id", { messages: [said("q"), said([use, use], "assistant")] }],
     ["messages.1.content.0.type", { messages: [said("q"), said([{ type: "image" }], "assistant")] }],
-    ["messages.2", { messages: [said("q"), said([use], "assistant"), said("x", "assistant")] }],
+    ["messages", { messages: [said("q"), said([use], "assistant"), said("x", "assistant")] }],
+    ["messages.3", { messages: [said("q"), said([use], "assistant"), said("x"), said("y", "assistant")] }],
+    ["container.skills", { container: { skills: [{ type: "anthropic", skill_id: "pdf" }] } }],
     ["messages", { messages: [said("q"), said([use], "assistant")] }],
     ["system.0", { system: [{ type: "image" }] }],
     ["max_tokens", { max_tokens: 1.5 }],
@@ -51,7 +53,7 @@ describe("refusals name the path at fault, in the message too", () => {
     ["stream", { stream: "yes" }],
     ["tools.0.name", { tools: [{ input_schema: {} }] }],
     ["tools.0.input_schema", { tools: [{ name: "f" }] }],
-    ["tools.1.type", { tools: [tool(), { type: "computer_20250124", name: "computer" }] }],
+    ["tools.1.type", { tools: [tool(), { type: "code_execution_20250522", name: "code_execution" }] }],
     ["tool_choice", { tool_choice: { type: "any" } }],
     ["tool_choice.type", { tools: [tool()], tool_choice: { type: "some" } }],
     ["tool_choice.name", { tools: [tool()], tool_choice: { type: "tool" } }],
@@ -105,7 +107,7 @@ describe("effort", () => {
 
 test("nothing but what the backend takes reaches it", () => {
   const { body: sent } = translate({
-    tools: [tool({ cache_control: { type: "ephemeral" }, defer_loading: true, eager_input_streaming: true })],
+    tools: [tool({ cache_control: { type: "ephemeral" }, eager_input_streaming: true })],
     cache_control: { type: "ephemeral" },
     service_tier: "auto",
     betas: ["x"],
@@ -175,7 +177,7 @@ test("what the backend has nothing for is named", () => {
     service_tier: "auto",
     unheard_of: 1,
   });
-  expect(dropped).toEqual(["compaction", "fallbacks", "top_k"]);
+  expect(dropped).toEqual(["compaction", "fallbacks", "top_k", "unheard_of"]);
   expect(sent).not.toHaveProperty("compaction");
 });
 
