@@ -39,9 +39,13 @@ export function publishedModels(catalogue: ModelCatalogue): string[] {
   return catalogue.models.filter((model) => (model.visibility ?? "list") === "list").map((model) => model.slug);
 }
 
-/** The nearest effort that the model takes; the effort itself when the model's list is not known. */
+/**
+ * The nearest effort that the model takes; the effort itself when the model's list is not known. `none` goes as it is:
+ * no model lists it and several take it, so the backend's own refusal decides (contract 0.7).
+ */
 export function clampEffort(effort: string, info: ModelInfo | undefined): string {
   const wanted = effort === "ultra" ? "max" : effort;
+  if (wanted === "none") return wanted;
   const supported = (info?.supported_reasoning_levels ?? []).map((level) => level.effort);
   if (supported.length === 0 || supported.includes(wanted)) return wanted;
   const rank = (level: string) => EFFORTS.indexOf(level as (typeof EFFORTS)[number]);

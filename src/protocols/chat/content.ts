@@ -1,3 +1,4 @@
+import { fileDataUrl, USUAL_FILE_NAME } from "../../codex/request/file-data.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { missing, unknownValue, wrongType } from "../refuse.ts";
@@ -85,11 +86,8 @@ function file(source: JsonObject, path: string): JsonObject {
   const url = nonEmptyString(source["file_url"]);
   if (data === undefined && url !== undefined) return { type: "input_file", file_url: url };
   if (data === undefined) throw missing(`${path}.file_data`);
-  return {
-    type: "input_file",
-    filename: nonEmptyString(source["filename"]) ?? "file.pdf",
-    file_data: data.startsWith("data:") ? data : `data:application/pdf;base64,${data}`,
-  };
+  const fileName = nonEmptyString(source["filename"]);
+  return { type: "input_file", filename: fileName ?? USUAL_FILE_NAME, file_data: fileDataUrl(data, fileName) };
 }
 
 /** The backend has no place where files are kept. */

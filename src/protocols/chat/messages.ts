@@ -12,6 +12,10 @@ export interface Conversation {
   /** Text of the system messages that open the conversation; "" when none do. */
   readonly instructions: string;
   readonly input: InputItem[];
+  /** For each input item, the message that it comes from, as in `messages[2]`. */
+  readonly paths: readonly string[];
+  /** Names of speakers that the model is not told. */
+  readonly unnamed: readonly string[];
 }
 
 /**
@@ -25,17 +29,21 @@ export function toConversation(
 ): Conversation {
   const leading = messages.findIndex((message) => !isSystem(message));
   const opening = messages.slice(0, leading < 0 ? messages.length : leading);
+  const unnamed = opening.flatMap((message, index) =>
+    nonEmptyString(message["name"]) ? [`messages[${index}].name`] : [],
+  );
   const texts = opening.map((message, index) => textOnly(message["content"], `messages[${index}].content`));
   const instructions = texts.filter((text) => text !== "").join("\n\n");
   const translator = new ItemTranslator("messages", memory);
   // The check that a JSON mode's prompt speaks of JSON looks at the input alone.
-  if (options.keepSystemInInput) for (const text of texts) translator.developer(text);
+  if (options.keepSystemInInput) texts.forEach((text, index) => translator.opening(text, index));
   messages.slice(opening.length).forEach((message, index) => translator.add(message, opening.length + index));
-  return { instructions, input: translator.finish() };
+  const rest = translator.finish();
+  return { ...rest, instructions, unnamed: [...unnamed, ...rest.unnamed] };
 }
 
 /** Responses-shaped `input` from a chat client, rebuilt like messages so that nothing unknown gets through. */
-export function inputItems(input: unknown, memory: ReasoningStore): InputItem[] {
+export function inputConversation(input: unknown, memory: ReasoningStore): Omit<Conversation, "instructions"> {
   const translator = new ItemTranslator("input", memory);
   const items = typeof input === "string" ? [{ role: "user", content: input }] : Array.isArray(input) ? input : [input];
   items.forEach((item: unknown, index) => {
@@ -43,7 +51,7 @@ export function inputItems(input: unknown, memory: ReasoningStore): InputItem[] 
     if (typeof item["role"] === "string" && (item["type"] ?? "message") === "message") {
       translator.add(item as ChatMessage, index);
     } else {
-      translator.pass(item);
+      translator.pass(item, index);
     }
   });
   return translator.finish();
@@ -51,6 +59,18 @@ export function inputItems(input: unknown, memory: ReasoningStore): InputItem[] 
 
 function isSystem(message: ChatMessage): boolean {
   return message.role === "system" || message.role === "developer";
+}
+
+/** A name before what these say would be taken for a part of it, and the model would write names itself. */
+const TOLD_ROLES = new Set(["assistant", "system", "developer"]);
+
+/** Who says it, in the text: the backend's messages have no field for it (microsoft/autogen#5401). */
+function spokenBy(name: unknown, parts: JsonObject[]): JsonObject[] {
+  const speaker = nonEmptyString(name);
+  if (speaker === undefined || parts.length === 0) return parts;
+  const [first, ...rest] = parts;
+  if (first?.["type"] !== "input_text") return [{ type: "input_text", text: `${speaker}:` }, ...parts];
+  return [{ ...first, text: `${speaker}: ${String(first["text"])}` }, ...rest];
 }
 
 interface OpenCall {
@@ -67,6 +87,8 @@ class ItemTranslator {
   readonly #field: string;
   readonly #memory: ReasoningStore;
   readonly #items: InputItem[] = [];
+  readonly #paths: string[] = [];
+  readonly #unnamed: string[] = [];
   #open: OpenCall[] = [];
   #legacyCalls = 0;
 
@@ -75,7 +97,13 @@ class ItemTranslator {
     this.#memory = memory;
   }
 
-  developer(text: string): void {
+  /** A system message that opens the conversation, also told as one of its items. */
+  opening(text: string, index: number): void {
+    this.#developer(text);
+    this.#note(`${this.#field}[${index}]`);
+  }
+
+  #developer(text: string): void {
     if (text !== "") this.#message("developer", [{ type: "input_text", text }]);
   }
 
@@ -86,10 +114,10 @@ class ItemTranslator {
     switch (role) {
       case "system":
       case "developer":
-        this.developer(textOnly(message["content"], `${path}.content`));
+        this.#developer(textOnly(message["content"], `${path}.content`));
         break;
       case "user":
-        this.#message("user", inputParts(message["content"], `${path}.content`));
+        this.#message("user", spokenBy(message["name"], inputParts(message["content"], `${path}.content`)));
         break;
       case "assistant":
         this.#message("assistant", assistantParts(message["content"], message["refusal"], `${path}.content`));
@@ -104,10 +132,17 @@ class ItemTranslator {
       default:
         throw unknownValue(role, "'system', 'assistant', 'user', 'function', 'tool', and 'developer'", `${path}.role`);
     }
+    this.#note(path);
+    if (TOLD_ROLES.has(role) && nonEmptyString(message["name"])) this.#unnamed.push(`${path}.name`);
+  }
+
+  /** The items that were added since the last message come from this one. */
+  #note(path: string): void {
+    while (this.#paths.length < this.#items.length) this.#paths.push(path);
   }
 
   /** An item that is in the backend's language already, less what cannot be resolved there: ids and references. */
-  pass(item: JsonObject): void {
+  pass(item: JsonObject, index: number): void {
     if (item["type"] === "item_reference") return;
     if (item["type"] === "reasoning" && !nonEmptyString(item["encrypted_content"])) return;
     const { id: _id, ...rest } = item;
@@ -117,13 +152,14 @@ class ItemTranslator {
       ...(typeof name === "string" ? { name: wireToolName(name) } : {}),
       ...(typeof callId === "string" ? { call_id: wireCallId(callId) } : {}),
     });
+    this.#note(`${this.#field}[${index}]`);
   }
 
   /** The items; an empty conversation still asks something. */
-  finish(): InputItem[] {
+  finish(): Omit<Conversation, "instructions"> {
     this.#refuseUnanswered();
     if (this.#items.length === 0) this.#message("user", [{ type: "input_text", text: "" }]);
-    return this.#items;
+    return { input: this.#items, paths: this.#paths, unnamed: this.#unnamed };
   }
 
   #message(role: string, content: JsonObject[]): void {

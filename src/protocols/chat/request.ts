@@ -1,42 +1,27 @@
 import { clampEffort, EFFORTS } from "../../codex/models.ts";
 import { resolveModel } from "../../codex/model-names.ts";
 import { codexRequest } from "../../codex/request/build.ts";
-import { isObject, type JsonObject } from "../../lib/json.ts";
+import { tierFor } from "../../codex/request/service-tier.ts";
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { clientPathOf } from "../client-path.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { unknownValue } from "../refuse.ts";
+import { unreadFields } from "../unread-fields.ts";
+import { BACKEND_FIELDS, READ_FIELDS, USUALLY_FALSE } from "./fields.ts";
 import { textFormatOf } from "./format.ts";
-import { inputItems, toConversation, type Conversation } from "./messages.ts";
+import { inputConversation, toConversation, type Conversation } from "./messages.ts";
 import { hasInput, type ChatRequest } from "./schema.ts";
 import { toWireTools } from "./tools.ts";
-
-/** Fields that only tune the answer and that the backend refuses. Named in a header; `--strict` refuses them. */
-const DROPPED = [
-  "frequency_penalty",
-  "logit_bias",
-  "logprobs",
-  "max_completion_tokens",
-  "max_tokens",
-  "metadata",
-  "moderation",
-  "prediction",
-  "presence_penalty",
-  "prompt_cache_options",
-  "prompt_cache_retention",
-  "safety_identifier",
-  "seed",
-  "temperature",
-  "top_logprobs",
-  "top_p",
-] as const;
 
 /** Client request → backend body. */
 export function toCodex(request: ChatRequest, context: Context): Translation {
   const changed: string[] = [];
   const model = resolveModel(context, request.model);
-  const { tools, toolChoice, parallelToolCalls, ignoresSearchOptions } = toWireTools(request);
-  const { instructions, input } = conversationOf(request, context);
+  const { tools, toolPaths, toolChoice, parallelToolCalls, ignoresSearchOptions } = toWireTools(request);
+  const { instructions, input, paths, unnamed } = conversationOf(request, context);
+  const { serviceTier, fate } = tierFor(request.service_tier ?? undefined, model.serviceTier, model.info);
 
-  const wanted = effortOf(request) ?? model.effort ?? (wishesThinking(request) ? "medium" : undefined);
+  const wanted = effortOf(request) ?? model.effort ?? thinkingEffort(request);
   const effort = wanted === undefined ? undefined : workableEffort(clampEffort(wanted, model.info), tools);
   if (effort !== wanted) changed.push("reasoning_effort");
   const body = codexRequest({
@@ -50,13 +35,15 @@ export function toCodex(request: ChatRequest, context: Context): Translation {
     wantsSummary: context.reasoning !== "none",
     text: textOptions(request),
     promptCacheKey: request.prompt_cache_key ?? undefined,
-    serviceTier: tierOf(request.service_tier ?? undefined, model.serviceTier),
+    serviceTier,
   });
-  if (request.service_tier === "fast") changed.push("service_tier");
+  if (fate === "changed") changed.push("service_tier");
   if (stopSequences(request).length > 0) changed.push("stop");
-  const dropped = droppedFields(request);
+  const dropped = [...droppedFields(request), ...unnamed];
+  if (fate === "dropped") dropped.push("service_tier");
   if (ignoresSearchOptions) dropped.push("web_search_options");
-  return { body, dropped: dropped.toSorted(), changed };
+  const clientPath = clientPathOf({ input: paths, tools: toolPaths, fields: BACKEND_FIELDS });
+  return { body, dropped: dropped.toSorted(), changed, clientPath };
 }
 
 /** The client's stop sequences; the backend has none, so the relay cuts the text itself. */
@@ -73,10 +60,7 @@ function conversationOf(request: ChatRequest, context: Context): Conversation {
     return toConversation(request.messages, context.memory, { keepSystemInInput });
   }
   const { instructions } = request;
-  return {
-    instructions: typeof instructions === "string" ? instructions : "",
-    input: inputItems(request["input"], context.memory),
-  };
+  return { ...inputConversation(request["input"], context.memory), instructions: nonEmptyString(instructions) ?? "" };
 }
 
 /** The effort that the request itself asks for. Throws `invalid_value`. */
@@ -89,16 +73,21 @@ function effortOf(request: ChatRequest): string | undefined {
   throw unknownValue(effort, EFFORTS.map((level) => `'${level}'`).join(", "), param);
 }
 
-/** How other vendors' clients switch thinking on. */
-function wishesThinking(request: ChatRequest): boolean {
-  const { thinking } = request;
-  return request["enable_thinking"] === true || (isObject(thinking) && thinking["type"] === "enabled");
+/** How other vendors' clients switch thinking on and off. */
+function thinkingEffort(request: ChatRequest): string | undefined {
+  const { thinking, enable_thinking: isEnabled, reasoning } = request;
+  const type = isObject(thinking) ? thinking["type"] : undefined;
+  if (isEnabled === true || type === "enabled" || reasoning?.["enabled"] === true) return "medium";
+  return isEnabled === false || type === "disabled" || reasoning?.["enabled"] === false ? "none" : undefined;
 }
 
 /** Models refuse to search the web with the least effort. */
 function workableEffort(effort: string, tools: readonly JsonObject[]): string {
   return effort === "minimal" && tools.some((tool) => tool["type"] === "web_search") ? "low" : effort;
 }
+
+/** Of the form in which other servers take the effort; whether thoughts are shown is the owner's setting. */
+const READ_REASONING = new Set(["effort", "enabled", "exclude", "summary"]);
 
 const VERBOSITIES = new Set<unknown>(["low", "medium", "high"]);
 
@@ -113,16 +102,12 @@ function textOptions(request: ChatRequest): Record<string, unknown> | undefined 
   return { ...(format ? { format } : {}), ...(verbosity ? { verbosity } : {}) };
 }
 
-/** `auto`, `default` and `scale` mean whatever is usual, which is what leaving it out means upstream. */
-function tierOf(asked: string | undefined, fromModel: string | undefined): string | undefined {
-  if (asked === undefined) return fromModel;
-  if (asked === "fast") return "priority";
-  return asked === "priority" || asked === "flex" ? asked : undefined;
-}
-
 function droppedFields(request: ChatRequest): string[] {
-  const dropped: string[] = DROPPED.filter((name) => request[name] !== undefined && request[name] !== null);
-  // `false` is what happens anyway.
-  if (request["store"] === true) dropped.push("store");
-  return dropped.filter((name) => name !== "logprobs" || request["logprobs"] !== false);
+  const isSaid = (name: string) => request[name] !== false || !USUALLY_FALSE.has(name);
+  const options = unreadFields(request.stream_options ?? {}, new Set(["include_usage"]));
+  return [
+    ...unreadFields(request, READ_FIELDS).filter(isSaid),
+    ...unreadFields(request.reasoning ?? {}, READ_REASONING).map((name) => `reasoning.${name}`),
+    ...options.map((name) => `stream_options.${name}`),
+  ];
 }

@@ -7,6 +7,8 @@ import { missing, unknownValue, wrongType } from "../refuse.ts";
 /** The tool part of a translated request. */
 export interface WireTools {
   readonly tools: JsonObject[];
+  /** For each tool, where the client defines it. */
+  readonly toolPaths: readonly string[];
   readonly toolChoice: unknown;
   readonly parallelToolCalls: boolean | undefined;
   /** True when the client still speaks of `functions`, and is answered with `function_call`. */
@@ -29,12 +31,23 @@ export function toWireTools(request: ChatRequest): WireTools {
   const choice = param === "function_call" ? legacyChoice(request["function_call"]) : request["tool_choice"];
   return {
     tools,
+    toolPaths: [
+      ...(isLegacy ? [] : (request.tools ?? [])).map((tool, index) => definitionPath(tool, index)),
+      ...(isLegacy ? (request.functions ?? []) : []).map((_definition, index) => `functions[${index}]`),
+      "web_search_options",
+    ],
     toolChoice: wireChoice(choice, tools, param),
     // One function_call is all that a legacy answer has room for.
     parallelToolCalls: tools.length === 0 ? undefined : isLegacy ? false : (request.parallel_tool_calls ?? undefined),
     isLegacy,
     ignoresSearchOptions,
   };
+}
+
+/** Most clients define a function in an object of its own. */
+function definitionPath(tool: JsonObject, index: number): string {
+  const nested = ["function", "custom"].find((kind) => isObject(tool[kind]));
+  return `tools[${index}]${nested === undefined ? "" : `.${nested}`}`;
 }
 
 export function usesLegacyFunctions(request: ChatRequest): boolean {

@@ -28,7 +28,7 @@ class Offering {
 
   constructor(request: MessagesRequest) {
     this.#tools = (request.tools ?? []).map((tool, index) => ({ tool, path: `tools.${index}` }));
-    const isSearchedElsewhere = this.#tools.some(({ tool }) => TOOL_SEARCH.test(String(tool["type"] ?? "")));
+    const isSearchedElsewhere = this.#tools.some(({ tool }) => TOOL_SEARCH.test(nonEmptyString(tool["type"]) ?? ""));
     this.#atOnce = this.#tools.filter(({ tool }) => isSearchedElsewhere || tool["defer_loading"] !== true);
     this.#walk(request.system, "system");
     request.messages.forEach(({ content }, index) => this.#walk(content, `messages.${index}.content`));

@@ -1,31 +1,46 @@
-import { clampEffort } from "../../codex/models.ts";
+import { clampEffort, EFFORTS } from "../../codex/models.ts";
 import { resolveModel, type ResolvedModel } from "../../codex/model-names.ts";
-import { wireCallId, wireToolName } from "../../codex/request/tools/wire-names.ts";
+import { wireToolName } from "../../codex/request/tools/wire-names.ts";
 import { codexRequest } from "../../codex/request/build.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
-import type { OllamaChatRequest, OllamaGenerateRequest, OllamaMessage, OllamaRequest, OllamaTool } from "./schema.ts";
+import { clientPathOf } from "../client-path.ts";
+import { unreadFields } from "../unread-fields.ts";
+import { toConversation, type Conversation } from "./conversation.ts";
+import type { OllamaChatRequest, OllamaGenerateRequest, OllamaRequest, OllamaTool } from "./schema.ts";
 
-/** Fields of a request that change nothing here. `keep_alive` is true of the backend anyway. */
-const DROPPED = ["template", "raw", "context", "suffix", "logprobs", "top_logprobs"] as const;
+/** Fields that are honoured, or ask for what happens anyway. All others are named. */
+const READ = new Set([
+  "format",
+  "images",
+  "keep_alive",
+  "messages",
+  "model",
+  "options",
+  "prompt",
+  "stream",
+  "system",
+  "think",
+  "tools",
+]);
+
+/** Fields of this API by their names in the backend's body. */
+const FIELDS = { instructions: "system", "reasoning.effort": "think", "text.format": "format" };
 
 /** POST /api/chat as a backend body. */
 export function chatToCodex(request: OllamaChatRequest, context: Context): Translation {
-  const messages = request.messages ?? [];
-  const leading = messages.findIndex((message) => message.role !== "system");
-  const opening = messages.slice(0, leading < 0 ? messages.length : leading);
-  const instructions = opening.map((message) => message.content ?? "").filter((text) => text !== "");
-  const input = new Conversation(context).of(messages.slice(opening.length), opening.length);
-  return translation(request, context, { instructions: instructions.join("\n\n"), input, tools: request.tools ?? [] });
+  const conversation = toConversation(request.messages ?? [], context.memory);
+  return translation(request, context, { ...conversation, tools: request.tools ?? [] });
 }
 
 /** POST /api/generate as a backend body. */
 export function generateToCodex(request: OllamaGenerateRequest, context: Context): Translation {
   const message = { role: "user", content: request.prompt ?? "", images: request.images };
-  const input = new Conversation(context).of([message], 0);
-  return translation(request, context, { instructions: request.system ?? "", input, tools: [] });
+  const { input } = toConversation([message], context.memory);
+  const paths = input.map(() => "prompt");
+  return translation(request, context, { instructions: request.system ?? "", input, paths, tools: [] });
 }
 
 /** The client's stop sequences; the backend has none, so the relay cuts the text itself. */
@@ -39,9 +54,7 @@ export function renamedTools(tools: readonly OllamaTool[]): Map<string, string> 
   return new Map(tools.map(({ function: { name } }) => [wireToolName(name), name]));
 }
 
-interface Parts {
-  readonly instructions: string;
-  readonly input: InputItem[];
+interface Parts extends Conversation {
   readonly tools: readonly OllamaTool[];
 }
 
@@ -63,22 +76,22 @@ function translation(request: OllamaRequest, context: Context, parts: Parts): Tr
     text: format && { format },
     serviceTier: model.serviceTier,
   });
-  return { body, dropped: droppedFields(request), changed };
+  const tools = parts.tools.map((_tool, index) => `tools[${index}].function`);
+  // Where a word about JSON was put in front, every item stands one place further on.
+  const paths = [...Array.from({ length: body.input.length - parts.input.length }, () => "format"), ...parts.paths];
+  const clientPath = clientPathOf({ input: paths, tools, fields: FIELDS });
+  return { body, dropped: droppedFields(request), changed, clientPath };
 }
-
-const LEVELS = new Set(["low", "medium", "high"]);
 
 function effortOf(
   think: OllamaRequest["think"],
   model: ResolvedModel,
 ): { effort: string | undefined; isChanged: boolean } {
-  if (typeof think === "string" && !LEVELS.has(think)) {
+  if (typeof think === "string" && !(EFFORTS as readonly string[]).includes(think)) {
     throw new RelayError(
       "invalid_value",
-      `invalid think value: "${think.slice(0, 40)}" (must be "high", "medium", "low", true, or false)`,
-      {
-        param: "think",
-      },
+      `invalid think value: "${think.slice(0, 40)}" (must be "high", "medium", "low", "max", true, or false)`,
+      { param: "think" },
     );
   }
   const wanted = think === false ? "none" : typeof think === "string" ? think : (model.effort ?? undefined);
@@ -125,113 +138,13 @@ function functionTool({ function: definition }: OllamaTool): JsonObject {
   };
 }
 
+/** Clients of this API write what is usual as false or empty. */
+function saysSomething(value: unknown): boolean {
+  return value !== false && value !== "" && !(Array.isArray(value) && value.length === 0);
+}
+
 function droppedFields(request: OllamaRequest): string[] {
-  const fields = DROPPED.filter((name) => {
-    const value = request[name];
-    return value !== undefined && value !== null && value !== false && value !== "";
-  });
+  const fields = unreadFields(request, READ).filter((name) => saysSomething(request[name]));
   const options = Object.entries(request.options ?? {}).filter(([name, value]) => name !== "stop" && value !== null);
   return [...fields, ...options.map(([name]) => `options.${name}`)].toSorted();
-}
-
-/** Messages as input items. Calls have no ids in older clients, so results find their call by name, else by order. */
-class Conversation {
-  readonly #context: Context;
-  readonly #items: InputItem[] = [];
-  #open: { readonly id: string; readonly given: string | undefined; readonly name: string }[] = [];
-  #calls = 0;
-
-  constructor(context: Context) {
-    this.#context = context;
-  }
-
-  of(messages: readonly OllamaMessage[], first: number): InputItem[] {
-    messages.forEach((message, index) => this.#add(message, `messages[${first + index}]`));
-    if (this.#items.length === 0) this.#message("user", [{ type: "input_text", text: "" }]);
-    this.#closeOpen();
-    return this.#items;
-  }
-
-  #add(message: OllamaMessage, path: string): void {
-    if (message.role !== "tool") this.#closeOpen();
-    const text = message.content ?? "";
-    switch (message.role) {
-      case "system":
-        if (text !== "") this.#message("developer", [{ type: "input_text", text }]);
-        break;
-      case "user":
-        this.#message("user", parts(message, path));
-        break;
-      case "assistant":
-        if (text !== "") this.#message("assistant", [{ type: "output_text", text }]);
-        for (const call of message.tool_calls ?? []) this.#call(call.id, call.function);
-        break;
-      case "tool":
-        this.#result(message, path);
-        break;
-      default:
-        throw new RelayError("invalid_value", `invalid role: "${message.role.slice(0, 40)}"`, {
-          param: `${path}.role`,
-        });
-    }
-  }
-
-  #message(role: string, content: JsonObject[]): void {
-    if (content.length > 0) this.#items.push({ type: "message", role, content });
-  }
-
-  #call(given: string | null | undefined, call: { readonly name: string; readonly arguments?: unknown }): void {
-    const id = given ? wireCallId(given) : `call_${this.#calls}`;
-    this.#calls += 1;
-    const text = typeof call.arguments === "string" ? call.arguments : JSON.stringify(call.arguments ?? {});
-    this.#items.push(...this.#context.memory.recall(id));
-    this.#items.push({ type: "function_call", call_id: id, name: wireToolName(call.name), arguments: text });
-    this.#open.push({ id, given: given ?? undefined, name: call.name });
-  }
-
-  #result(message: OllamaMessage, path: string): void {
-    const name = message.tool_name ?? message["name"];
-    const byId = this.#open.findIndex((call) => call.given !== undefined && call.given === message.tool_call_id);
-    const byName = this.#open.findIndex((call) => call.name === name);
-    const at = byId >= 0 ? byId : byName >= 0 ? byName : 0;
-    const call = this.#open[at];
-    if (!call) {
-      throw new RelayError("invalid_request", "a tool message must follow the assistant message with its call", {
-        param: path,
-      });
-    }
-    this.#open.splice(at, 1);
-    const hasImages = (message.images ?? []).length > 0;
-    const output = hasImages ? parts(message, path) : (message.content ?? "");
-    this.#items.push({ type: "function_call_output", call_id: call.id, output });
-  }
-
-  /** Ollama does not insist on results; the backend does. */
-  #closeOpen(): void {
-    for (const { id } of this.#open) this.#items.push({ type: "function_call_output", call_id: id, output: "" });
-    this.#open = [];
-  }
-}
-
-/** Text and images of a message. */
-function parts({ content, images }: OllamaMessage, path: string): JsonObject[] {
-  return [
-    ...(content ? [{ type: "input_text", text: content }] : []),
-    ...(images ?? []).map((data, index) => imagePart(data, `${path}.images[${index}]`)),
-  ];
-}
-
-/** Beginnings of base64 by kind of image. */
-const IMAGES: readonly (readonly [string, string])[] = [
-  ["/9j/", "jpeg"],
-  ["R0lGOD", "gif"],
-  ["UklGR", "webp"],
-  ["iVBORw", "png"],
-];
-
-function imagePart(data: string, path: string): JsonObject {
-  if (data === "") throw new RelayError("invalid_value", "an image is empty", { param: path });
-  const kind = IMAGES.find(([start]) => data.startsWith(start))?.[1] ?? "png";
-  const url = data.startsWith("data:") ? data : `data:image/${kind};base64,${data}`;
-  return { type: "input_image", image_url: url, detail: "auto" };
 }

@@ -14,7 +14,10 @@ const Common = {
 };
 
 const Message = z.looseObject({
-  role: z.string(),
+  role: z
+    .string()
+    .nullish()
+    .transform((role) => role ?? ""),
   content: z.string().nullish(),
   thinking: z.string().nullish(),
   images: z.array(z.string()).nullish(),

@@ -19,23 +19,22 @@ export const compact: ExchangeProtocol = {
     // What is remembered of the conversation may be all there is to make shorter.
     const whole = isObject(body) && body["previous_response_id"] ? { input: [], ...body } : body;
     const request = parseResponsesRequest(whole);
-    return context.isCodexClient
-      ? verbatim({ ...request, ...namedModel(request, context) }, context)
-      : translated(request, context);
+    return context.isCodexClient ? verbatim(request, context) : translated(request, context);
   },
   toError: openaiError,
 };
 
 /** Codex clients know the endpoint, and read its answer themselves. */
 function verbatim(request: ResponsesRequest, context: Context): Exchange {
-  return { dropped: [], changed: [], model: request.model, way: { dialogue: ask(request, context) } };
+  const { model } = { ...request, ...namedModel(request, context) };
+  return { dropped: [], changed: [], model, way: { dialogue: ask(request, context) } };
 }
 
 function* ask(request: ResponsesRequest, context: Context): Dialogue {
+  const { chatFields: _notSent, ...written } = request;
+  const body = { ...written, ...namedModel(request, context) };
   try {
-    return {
-      json: yield { errand: { endpoint: "/responses/compact", body: request, required: Object.keys(request) } },
-    };
+    return { json: yield { errand: { endpoint: "/responses/compact", body, required: Object.keys(body) } } };
   } catch (thrown) {
     refuseOther(thrown);
   }

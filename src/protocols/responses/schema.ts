@@ -3,6 +3,8 @@ import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { firstIssue } from "../issue.ts";
 import { missing, wrongType } from "../refuse.ts";
+import { isGiven } from "../unread-fields.ts";
+import { inResponsesFields } from "./chat-fields.ts";
 
 /** What the relay itself looks at; every other key is upstream's business or dropped by name in `request.ts`. */
 const Gate = z.looseObject({
@@ -20,7 +22,12 @@ const Gate = z.looseObject({
   previous_response_id: z.string().nullish(),
   max_output_tokens: z.number().int().min(1).nullish(),
 });
-export type ResponsesRequest = z.infer<typeof Gate>;
+
+/** A request in this API's own fields. */
+export type ResponsesRequest = z.infer<typeof Gate> & {
+  /** Fields of Chat Completions that are honoured in other ones. */
+  readonly chatFields: readonly string[];
+};
 
 /** Throws RelayError with the path of the first field at fault. */
 export function parseResponsesRequest(body: unknown): ResponsesRequest {
@@ -29,10 +36,12 @@ export function parseResponsesRequest(body: unknown): ResponsesRequest {
   }
   const { input, model } = body;
   if (model === undefined || model === null || model === "") throw missing("model");
-  if (input === undefined || input === null) throw missing("input");
+  // What is remembered of the conversation may be all that is asked about.
+  if (!isGiven(input) && !isGiven(body["previous_response_id"])) throw missing("input");
   const odd = Array.isArray(input) ? input.findIndex((item) => !isObject(item)) : -1;
   if (Array.isArray(input) && odd >= 0) throw wrongType(`input[${odd}]`, "an object", input[odd]);
-  const result = Gate.safeParse(body);
-  if (!result.success) throw firstIssue(result.error.issues, body);
-  return result.data;
+  const { body: fields, honoured } = inResponsesFields(body);
+  const result = Gate.safeParse(fields);
+  if (!result.success) throw firstIssue(result.error.issues, fields);
+  return { ...result.data, input: result.data.input ?? [], chatFields: honoured };
 }

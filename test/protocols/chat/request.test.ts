@@ -136,7 +136,7 @@ describe("a request is translated", () => {
         "audio",
       ].map((name) => [name, null]),
     );
-    expect(translate(nothing)).toEqual(translate({}));
+    expect(translate(nothing)).toEqual({ ...translate({}), clientPath: expect.any(Function) });
   });
 
   test.each([
@@ -172,19 +172,20 @@ describe("a request is translated", () => {
   test.each([
     [{ enable_thinking: true }, "medium"],
     [{ thinking: { type: "enabled" } }, "medium"],
-    [{ thinking: { type: "disabled" } }, undefined],
+    [{ thinking: { type: "disabled" } }, "none"],
+    [{ enable_thinking: false }, "none"],
     [{ reasoning: { effort: "high" } }, "high"],
     [{ reasoning_effort: "low", reasoning: { effort: "high" } }, "low"],
     [{ model: "gpt-5.5-high", reasoning_effort: "low" }, "low"],
     [{ model: "gpt-5.5-high", enable_thinking: true }, "high"],
     [{ reasoning_effort: "ultra", model: "gpt-6-sol" }, "max"],
   ])("%j asks for effort %s", (over, effort) => {
-    expect(translate(over).body.reasoning?.effort).toBe(effort as string);
+    expect(translate(over).body.reasoning?.effort).toBe(effort);
   });
 
   test.each([
     ["priority", "priority"],
-    ["flex", "flex"],
+    ["flex", undefined],
     ["fast", "priority"],
     ["auto", undefined],
     ["default", undefined],
@@ -295,10 +296,10 @@ describe("a request is translated", () => {
       store: true,
       logprobs: false,
       stop: "x",
-      reasoning_effort: "none",
+      reasoning_effort: "minimal",
       user: "u",
     });
-    expect(dropped).toEqual(["seed", "store"]);
+    expect(dropped).toEqual(["seed", "store", "user"]);
     expect([...changed].toSorted()).toEqual(["reasoning_effort", "stop"]);
     expect(translate({ store: false }).dropped).toEqual([]);
     expect(translate({ tools: [fn()], web_search_options: {} }).dropped).toEqual(["web_search_options"]);

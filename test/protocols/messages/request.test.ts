@@ -80,7 +80,7 @@ describe("effort", () => {
     [{}, undefined],
     [{ thinking: { type: "adaptive" } }, undefined],
     // gpt-5.5 has low to xhigh.
-    [{ thinking: { type: "disabled" } }, "low"],
+    [{ thinking: { type: "disabled" } }, "none"],
     [{ thinking: { type: "enabled", budget_tokens: 1024 } }, "low"],
     [{ thinking: { type: "enabled", budget_tokens: 10_000 } }, "medium"],
     [{ thinking: { type: "enabled", budget_tokens: 20_000 } }, "high"],

@@ -117,7 +117,7 @@ describe("tools of the other vendor that the client runs itself (envoyproxy/ai-g
     const [made] = translate({ tools: [{ type, name, display_width_px: 800, display_height_px: 600 }] }).body
       .tools as JsonObject[];
     expect(made).toMatchObject({ type: "function", name, strict: false, description: expect.any(String) as string });
-    const { properties } = made?.["parameters"] as { properties: object };
+    const { properties } = (made ?? {})["parameters"] as { properties: object };
     expect(Object.keys(properties).toSorted()).toEqual(args);
   });
 
