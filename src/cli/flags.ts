@@ -1,10 +1,8 @@
-import { renderUsage, type ArgsDef, type CommandDef } from "citty";
+import type { ArgsDef } from "citty";
 import type { FlagValues } from "../config/load.ts";
 import { defaultText, SETTINGS, type Setting, type SettingName } from "../config/settings.ts";
 import { RelayError } from "../lib/errors.ts";
-import { nearest } from "../lib/nearest.ts";
-import { NAME } from "../version.ts";
-import { plainUnlessTerminal } from "./output.ts";
+import { didYouMean } from "../lib/nearest.ts";
 
 /** A flag of one command only, beside those that set settings. */
 export interface OwnFlag {
@@ -98,7 +96,7 @@ function unknownFlag(word: string, known: readonly string[]): RelayError {
   }
   const flag = word.split("=")[0] ?? word;
   return new RelayError("usage", `Unknown flag '${flag.slice(0, 60)}'.`, {
-    hint: `Did you mean '${nearest(flag, known)}'?`,
+    hint: didYouMean(flag, known, "`--help` lists the flags of a command."),
   });
 }
 
@@ -110,11 +108,6 @@ export const BACKEND_SETTINGS: readonly SettingName[] = [...LOGIN_SETTINGS, "bas
 
 /** Settings that say where the background relay's files are. */
 export const BACKGROUND_SETTINGS: readonly SettingName[] = ["stateDir", "stateFile", "pidFile", "logFile"];
-
-/** Help of a command: citty draws it from the same table that parses. */
-export async function usageOf(command: CommandDef): Promise<string> {
-  return plainUnlessTerminal(await renderUsage(command, { meta: { name: NAME } }));
-}
 
 /**
  * A command's own flags and the settings that matter to it (all when `names` is left out) in citty's form, for help.

@@ -1,4 +1,5 @@
 import { REQUEST_LINE, type Log, type LogFields, type LogLevel } from "../lib/log.ts";
+import { printableJson, printableLine } from "../lib/printable.ts";
 import { redact } from "../lib/redact.ts";
 
 const ORDER: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
@@ -62,7 +63,7 @@ function jsonWriter(now: () => number, show: Show): Write {
       typeof value === "string" ? show(value) : value,
     ]);
     const line = { time: new Date(now()).toISOString(), level, message: show(message), ...Object.fromEntries(shown) };
-    process.stderr.write(`${escaped(JSON.stringify(line))}\n`);
+    process.stderr.write(`${printableJson(JSON.stringify(line))}\n`);
   };
 }
 
@@ -72,26 +73,12 @@ async function prettyWriter(show: Show): Promise<Write> {
   const consola = createConsola({ level: 5, stdout: process.stderr, stderr: process.stderr });
   return (level, message, fields) => {
     if (message === REQUEST_LINE) {
-      consola[level](printable(show(requestLine(fields))));
+      consola[level](printableLine(show(requestLine(fields))));
       return;
     }
     const facts = Object.entries(fields)
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => `${name}=${String(value)}`);
-    consola[level](printable(show([message, ...facts].join(" "))));
+    consola[level](printableLine(show([message, ...facts].join(" "))));
   };
-}
-
-/** Controls of both ranges, line separators, and the marks that turn the direction of writing. */
-// eslint-disable-next-line no-control-regex -- control characters are exactly what is meant
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-/** A log line must not move the cursor, forge another line or read backwards. */
-function printable(text: string): string {
-  return text.replace(UNSEEN, " ");
-}
-
-/** JSON escapes only the first range by itself. */
-function escaped(json: string): string {
-  return json.replace(UNSEEN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -1,34 +1,77 @@
+import type { SettingsWarning } from "../config/load.ts";
 import { RelayError } from "../lib/errors.ts";
+import { fileFailure } from "../lib/file-failure.ts";
+import { printableJson, printableText } from "../lib/printable.ts";
 
 /**
  * The one place that says on the terminal why a command failed, and what to do next. Returns the exit code: 2 for
- * wrong usage, else 1. Never a stack: what the relay does not understand itself is a bug, and says so.
+ * wrong usage, else 1. Never a stack: only what no part of the relay expects is called a bug.
  */
-export function printFailure(error: unknown): number {
-  if (error instanceof RelayError) {
-    process.stderr.write(`plansocket: ${error.message}\n${error.hint === undefined ? "" : `  ${error.hint}\n`}`);
+export function printFailure(thrown: unknown): number {
+  const error = thrown instanceof RelayError ? thrown : expectedFailure(thrown);
+  if (error) {
+    say(`plansocket: ${error.message}${error.hint === undefined ? "" : `\n  ${error.hint}`}`);
     return error.code === "usage" ? 2 : 1;
   }
-  const text = error instanceof Error ? error.message : String(error);
-  process.stderr.write(
-    `plansocket: ${text}\n  This is a bug in the relay; please report it with the command you ran.\n`,
-  );
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  say(`plansocket: ${text}\n  This is a bug in plansocket; please report it with the command you ran.`);
   return 1;
 }
 
-/** Talk goes to stderr, so that stdout holds data only. */
-export function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+/** Failures of the system and of time limits, which happen to correct programs too. */
+function expectedFailure(thrown: unknown): RelayError | undefined {
+  const { name } = thrown as { name?: unknown };
+  if (name === "TimeoutError" || name === "AbortError") {
+    return new RelayError("upstream_timeout", "There was no answer in time.", {
+      hint: "Check your network; `plansocket doctor` names the host that does not answer.",
+      cause: thrown,
+    });
+  }
+  return fileFailure(thrown);
 }
 
-/** Data for scripts and pipes. */
+/** Talk goes to stderr, so that stdout holds data only. */
+export function say(text: string): void {
+  process.stderr.write(`${printableText(text)}\n`);
+}
+
+/** What was left aside of the settings. */
+export function warnOf(warnings: readonly SettingsWarning[]): void {
+  for (const { message, fix } of warnings) {
+    say(fix === undefined ? `warning: ${message}` : `warning: ${message} It is ignored here.\n  ${fix}`);
+  }
+}
+
+/** Data for people and pipes. */
 export function print(text: string): void {
+  process.stdout.write(`${printableText(text)}\n`);
+}
+
+/** Data for scripts: indented, or one object a line. */
+export function printJson(value: unknown, isOneLine = false): void {
+  process.stdout.write(`${printableJson(JSON.stringify(value, undefined, isOneLine ? undefined : 2))}\n`);
+}
+
+/** Text with colors of our own, whose other parts are printable already. */
+export function printStyled(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** citty colours its help wherever it goes; in a file or a pipe colours are noise. */
-export function plainUnlessTerminal(text: string): string {
-  // eslint-disable-next-line no-control-regex -- the escape character begins every colour
-  const shown = process.stdout.isTTY ? text : text.replace(/\u001b\[[0-9;]*m/g, "");
-  return `${shown.trimEnd().replace(/[ \t]+$/gm, "")}\n`;
+/** The one rule for colors and cursor movement: a terminal that knows them, and an owner who has not said no (no-color.org). */
+export function hasColors(stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv = process.env): boolean {
+  return isScreen(stream, env) && !env["NO_COLOR"];
+}
+
+/** A terminal that can be cleared and drawn on anew. */
+export function isScreen(stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv = process.env): boolean {
+  return stream.isTTY === true && env["TERM"] !== undefined && env["TERM"] !== "" && env["TERM"] !== "dumb";
+}
+
+/**
+ * Readers such as `head` close a pipe when they have enough (EPIPE). On stdout that ends the command as if it were done;
+ * on stderr it ends nothing: a relay goes on serving without its log's reader. `beforeExit` is waited for.
+ */
+export function endWithReader(beforeExit: () => Promise<void>): void {
+  process.stdout.on("error", () => void beforeExit().finally(() => process.exit(0)));
+  process.stderr.on("error", () => {});
 }

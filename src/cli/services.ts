@@ -3,8 +3,8 @@ import type { CredentialProvider } from "../auth/credentials.ts";
 import { openCredentials } from "../auth/index.ts";
 import type { CredentialKeeper } from "../auth/keeper.ts";
 import { installedClientVersion } from "../config/client-version.ts";
-import { loadSettings, type FlagValues, type Loaded } from "../config/load.ts";
-import { codexHome, stateFolder } from "../config/paths.ts";
+import { loadSettings, type FlagValues, type Judgment, type Loaded } from "../config/load.ts";
+import { authFile, codexHome, stateFolder } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -33,26 +33,32 @@ export interface Services extends Loaded {
 /** How long a reply's status may be held back: long enough for early failures, too short for a client to give up. */
 const HOLD_MS = 8000;
 
-/** Settings → log, egress, login, upstream. `over` replaces what the environment says (the demo brings its own). */
+/**
+ * Settings → log, egress, login, upstream. `over` replaces what the environment says (the demo brings its own) and says
+ * which settings are judged; without a judgment all are. Throws `usage`.
+ */
 export async function wire(
   flags: FlagValues,
   env: Record<string, string | undefined>,
-  over: { settings?: Partial<Settings>; tokens?: Record<string, string>; log?: Log } = {},
+  over: { settings?: Partial<Settings>; tokens?: Record<string, string>; log?: Log; judgment?: Judgment } = {},
 ): Promise<Services> {
   // A copy: proxy variables are taken out of the process's own environment below.
   const environment = { ...env };
-  const loaded = await loadSettings(flags, environment);
+  const loaded = await loadSettings(flags, environment, over.judgment);
   const overridden = (settings: Settings) => ({ ...settings, ...over.settings });
   const settings = overridden(loaded.settings);
-  const reread = async () => overridden((await loadSettings(flags, environment)).settings);
+  // A relay that runs keeps its settings when the file breaks.
+  const strictly = over.judgment && { needs: over.judgment.needs };
+  const reread = async () => overridden((await loadSettings(flags, environment, strictly)).settings);
   const format = settings.logFormat ?? (process.stderr.isTTY ? "pretty" : "json");
   const log = over.log ?? (await createLog({ level: settings.logLevel, format, secrets: secretsOf(settings) }));
+  for (const { message, fix } of loaded.warnings) log.warn(fix === undefined ? message : `${message} ${fix}`);
   const egress = openEgress(settings.proxy, env);
   const credentials = openCredentials({
     env: over.tokens ?? env,
-    authFile: settings.authFile ?? join(codexHome(env), "auth.json"),
+    authFile: authFile(env, settings),
     isAuthFileNamed: settings.authFile !== undefined,
-    stateDir: settings.stateDir ?? stateFolder(env),
+    stateDir: stateFolder(env, settings),
     tokenUrl: settings.tokenUrl ?? `${settings.issuer}/oauth/token`,
     clientId: settings.clientId,
     fetch: egress.fetch,
@@ -65,6 +71,7 @@ export async function wire(
   return {
     settings,
     origins: loaded.origins,
+    warnings: loaded.warnings,
     log,
     reread,
     egress,

@@ -1,50 +1,86 @@
+import { readFileSync } from "node:fs";
+import type { Environment } from "../lib/environment.ts";
 import { RelayError } from "../lib/errors.ts";
-import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
-import { nearest } from "../lib/nearest.ts";
+import { expandTilde } from "../lib/home.ts";
+import type { JsonObject } from "../lib/json.ts";
+import { checkShape, configText, type ConfigProblem } from "./file.ts";
+import { isKubernetesAddress, isInKubernetes } from "./kubernetes.ts";
 import { configFile } from "./paths.ts";
-import { SETTINGS, type Setting, type SettingName, type Settings } from "./settings.ts";
+import { isPath, SETTINGS, environmentNames, type Setting, type SettingName, type Settings } from "./settings.ts";
 
-/** Where a value came from: `--port`, `PLANSOCKET_PORT`, `config.json` or `default`. */
+/** Where a value came from: `--port`, `PLANSOCKET_PORT`, `config.json (port)` or `default`. */
 type Origins = Readonly<Record<SettingName, string>>;
 
 export interface Loaded {
   readonly settings: Settings;
   readonly origins: Origins;
+  readonly warnings: readonly SettingsWarning[];
+}
+
+/** What was left aside: a variable of Kubernetes, or a fault that the command tolerates, which has a fix. */
+export interface SettingsWarning {
+  readonly message: string;
+  readonly fix?: string;
 }
 
 /** Flags as given, by setting: text, `true` for a switch, or several texts. */
 export type FlagValues = Readonly<Partial<Record<SettingName, string | true | readonly string[]>>>;
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** Which faults a command refuses to run with. Faults in its flags always count. */
+export interface Judgment {
+  /** A bad value in the environment or the file counts for these settings only; all others fall back. */
+  readonly needs: readonly SettingName[];
+  /** Also runs when the config file is not JSON, has unknown keys or cannot be read. */
+  readonly toleratesFile?: boolean;
+}
 
 /** Set by the container image, and nowhere else. */
 export const CONTAINER_MARK = "PLANSOCKET_CONTAINER";
 
-/** Flag › environment › config file › default. Throws `usage` naming the place of the first bad value. */
-export async function loadSettings(flags: FlagValues, env: Environment): Promise<Loaded> {
-  const file = await readConfig(configFile(env));
+/**
+ * Flag › environment › config file › default. Without a `judgment` every fault counts. Throws `usage` naming the place
+ * of the first fault that counts.
+ */
+export async function loadSettings(flags: FlagValues, env: Environment, judgment?: Judgment): Promise<Loaded> {
+  const warnings: SettingsWarning[] = [];
+  const tolerate = (error: unknown, isTolerated: boolean) => {
+    if (!isTolerated || !(error instanceof RelayError)) throw error;
+    warnings.push({ message: error.message, fix: error.hint ?? "Fix it." });
+  };
+  const path = configFile(env);
+  const file = await readConfig(path).catch((error: unknown) => {
+    tolerate(error, judgment?.toleratesFile === true);
+    return {};
+  });
   const settings: Record<string, unknown> = {};
   const origins: Record<string, string> = {};
   for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
-    const given = firstGiven(name, setting, flags, env, file);
-    origins[name] = given?.origin ?? "default";
-    settings[name] = given ? parsed(setting, given) : setting.default;
+    settings[name] = setting.default;
+    origins[name] = "default";
+    try {
+      const given = firstGiven(name, setting, { flags, env, file, warn: (message) => warnings.push({ message }) });
+      if (!given) continue;
+      settings[name] = parsed(setting, given, env);
+      origins[name] = given.origin;
+    } catch (error) {
+      tolerate(error, flags[name] === undefined && judgment !== undefined && !judgment.needs.includes(name));
+    }
   }
-  const loaded = { settings: settings as Settings, origins: origins as Origins };
+  const loaded = { settings: settings as Settings, origins: origins as Origins, warnings };
   return { ...loaded, settings: withoutWeakerAddr(loaded) };
 }
 
-/** `addr` in the file is no stronger than the file: host and port of a flag or the environment stand. */
+/** `addr` in the file is no stronger than the file: host and port of a flag or the environment stay in force. */
 function withoutWeakerAddr({ settings, origins }: Loaded): Settings {
   const isFromFile = (name: SettingName) => origins[name].startsWith("config.json");
   const { addr } = settings;
   if (!addr || !isFromFile("addr")) return settings;
-  const stands = (name: SettingName) => origins[name] !== "default" && !isFromFile(name);
+  const isStronger = (name: SettingName) => origins[name] !== "default" && !isFromFile(name);
   return {
     ...settings,
     addr: {
-      host: stands("host") ? settings.host : addr.host,
-      port: stands("port") ? settings.port : addr.port,
+      host: isStronger("host") ? settings.host : addr.host,
+      port: isStronger("port") ? settings.port : addr.port,
     },
   };
 }
@@ -54,21 +90,50 @@ interface Given {
   readonly origin: string;
 }
 
-function firstGiven(
-  name: SettingName,
-  setting: Setting,
-  flags: FlagValues,
-  env: Environment,
-  file: JsonObject,
-): Given | undefined {
+interface Places {
+  readonly flags: FlagValues;
+  readonly env: Environment;
+  readonly file: JsonObject;
+  readonly warn: (message: string) => void;
+}
+
+function firstGiven(name: SettingName, setting: Setting, places: Places): Given | undefined {
+  const { flags, env, file } = places;
   const flag = flags[name];
   if (flag !== undefined) return { value: flag, origin: setting.flags[0] ?? name };
-  const inContainer = env[CONTAINER_MARK] ? (setting.containerEnv ?? []) : [];
-  for (const variable of [...setting.env, ...inContainer]) {
+  return inEnvironment(setting, env, places.warn) ?? inFile(setting, file);
+}
+
+function inEnvironment(setting: Setting, env: Environment, warn: Places["warn"]): Given | undefined {
+  const isPlatform = Boolean(env[CONTAINER_MARK]) || isInKubernetes(env);
+  for (const variable of [...environmentNames(setting), ...(isPlatform ? (setting.containerEnv ?? []) : [])]) {
+    const value = env[variable];
     // An empty variable is one that somebody has taken back.
-    if (env[variable]) return { value: env[variable], origin: variable };
+    if (!value) continue;
+    if (isKubernetesAddress(variable, value, env)) {
+      warn(`${variable} is ignored: Kubernetes sets it to ${value} for a service of that name.`);
+      continue;
+    }
+    const isSecretFile = !setting.env.includes(variable) && variable.endsWith("_FILE");
+    return { value: isSecretFile ? secretIn(variable, expandTilde(value, env)) : value, origin: variable };
   }
-  return inFile(setting, file);
+  return undefined;
+}
+
+/** A secret that a container platform mounts as a file. An empty one is refused: a relay without its key is open to all. */
+function secretIn(variable: string, path: string): string {
+  const refuse = (reason: string) =>
+    new RelayError("usage", `${variable} names ${path}, which ${reason}.`, {
+      hint: "Let it name a file that this user can read and that holds the secret alone.",
+    });
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8").trim();
+  } catch (error) {
+    throw refuse(`cannot be read (${(error as { code?: string }).code ?? "unknown"})`);
+  }
+  if (text === "") throw refuse("is empty");
+  return text;
 }
 
 function inFile(setting: Setting, file: JsonObject): Given | undefined {
@@ -76,37 +141,37 @@ function inFile(setting: Setting, file: JsonObject): Given | undefined {
   return kept === undefined || kept === null ? undefined : { value: kept, origin: `config.json (${setting.key})` };
 }
 
-function parsed(setting: Setting, given: Given): unknown {
+function parsed(setting: Setting, given: Given, env: Environment): unknown {
   const result = setting.schema.safeParse(given.value);
-  if (result.success) return result.data;
-  throw refusal(setting, given, result.error.issues[0]?.message);
+  if (!result.success) throw refusal(setting, given, result.error.issues[0]?.message);
+  if (!isPath(setting) || typeof result.data !== "string") return result.data;
+  const path = expandTilde(result.data, env);
+  if (/^~[^/\\]*[/\\]/.test(path))
+    throw refusal(setting, given, "must not begin with another user's ~; write the whole path");
+  return path;
 }
 
-function badValue(setting: Setting, given: Given): RelayError | undefined {
-  const result = setting.schema.safeParse(given.value);
-  return result.success ? undefined : refusal(setting, given, result.error.issues[0]?.message);
-}
-
-function refusal(setting: Setting, given: Given, issue = "not accepted"): RelayError {
-  const text = typeof given.value === "string" ? given.value : JSON.stringify(given.value);
+function refusal(setting: Setting, { value, origin }: Given, reason = "is not accepted"): RelayError {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
   const shown = setting.isSecret ? "" : ` '${text.slice(0, 80)}'`;
-  const reason = issue.replace(/^Invalid (input|option): /, "");
-  return new RelayError("usage", `Bad value${shown} for ${given.origin}: ${reason}.`, {
-    hint: `It is ${setting.help}.`,
+  return new RelayError("usage", `Bad value${shown} for ${origin}: ${reason}.`, {
+    hint: `${setting.help[0]?.toUpperCase()}${setting.help.slice(1)}. For example: ${exampleFor(setting, origin)}`,
   });
 }
 
-/** What a config file says, undefined when there is none. Throws `usage` when it cannot be read. */
-export function configText(path: string): Promise<string | undefined> {
-  return Bun.file(path)
-    .text()
-    .catch((error: unknown) => refuseUnreadable(path, error));
+/** A good value, written as it would stand in the place of the bad one. */
+function exampleFor(setting: Setting, origin: string): string {
+  const example = setting.example ?? String(setting.default);
+  if (origin.startsWith("--")) return `${origin} ${/[\s|<>]/.test(example) ? `"${example}"` : example}`;
+  if (!origin.startsWith("config.json")) return `${origin}=${example}`;
+  const isPlain = typeof setting.default === "number" || typeof setting.default === "boolean";
+  return `"${setting.key}": ${isPlain ? example : JSON.stringify(example)}`;
 }
 
 async function readConfig(path: string): Promise<JsonObject> {
   const text = await configText(path);
   if (text === undefined) return {};
-  const { values, problems } = parseConfig(text);
+  const { values, problems } = checkShape(text);
   const [first] = problems;
   if (first === undefined) return values;
   throw new RelayError("usage", first.key === undefined ? `${path} ${first.message}` : `${path}: ${first.message}`, {
@@ -114,52 +179,18 @@ async function readConfig(path: string): Promise<JsonObject> {
   });
 }
 
-/** One thing that is wrong with a config file. */
-export interface ConfigProblem {
-  /** Undefined when the file as a whole is at fault. */
-  readonly key: string | undefined;
-  readonly message: string;
-  readonly hint: string;
-}
-
-/** Everything that is wrong with a config file's text, whether or not its settings are overridden elsewhere. */
-export function checkConfig(text: string): ConfigProblem[] {
-  const { values, problems } = parseConfig(text);
-  return [
-    ...problems,
-    ...Object.values<Setting>(SETTINGS).flatMap((setting) => {
-      const given = inFile(setting, values);
-      const problem = given && badValue(setting, given);
-      return problem ? [{ key: setting.key, message: problem.message, hint: problem.hint ?? "" }] : [];
-    }),
-  ];
-}
-
-/** Editors look here for the schema; the relay does not. */
-const SCHEMA_KEY = "$schema";
-
-function parseConfig(text: string): { readonly values: JsonObject; readonly problems: readonly ConfigProblem[] } {
-  const value = parseJson(text);
-  if (!isObject(value)) {
-    const problem = { key: undefined, message: "is not a JSON object.", hint: "Mend it or remove it." };
-    return { values: {}, problems: [problem] };
-  }
-  const known = Object.values<Setting>(SETTINGS).map((setting) => setting.key);
-  const unknown = Object.keys(value).filter((key) => key !== SCHEMA_KEY && !known.includes(key));
-  const problems = unknown.map((key) => ({
-    key: key.slice(0, 60),
-    message: `Unknown key '${key.slice(0, 60)}'.`,
-    hint: `Did you mean '${nearest(key, known)}'?`,
-  }));
-  return { values: value, problems };
-}
-
-/** A file that is there holds what its owner wants: going on without it would quietly do something else. */
-function refuseUnreadable(path: string, error: unknown): undefined {
-  const { code } = error as { code?: string };
-  if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-  const isFolder = code === "EISDIR";
-  throw new RelayError("usage", isFolder ? `${path} is a folder.` : `${path} may not be read (${code ?? "unknown"}).`, {
-    hint: isFolder ? "Remove it; settings are in a file." : "Let this user read it, or remove it.",
+/** Every fault of a config file's text, whether or not its settings are overridden elsewhere. */
+export function checkConfig(text: string, env: Environment = process.env): ConfigProblem[] {
+  const { values, problems } = checkShape(text);
+  const badValues = Object.values<Setting>(SETTINGS).flatMap((setting) => {
+    const given = inFile(setting, values);
+    try {
+      if (given) parsed(setting, given, env);
+      return [];
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      return [{ key: setting.key, message: error.message, hint: error.hint ?? "" }];
+    }
   });
+  return [...problems, ...badValues];
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { REPOSITORY } from "../version.ts";
 
-/** One setting: everything that is known about it, once. */
+/** Everything about one setting: key, flags, variables, schema, default and help. */
 export interface Setting {
   /** Key in the config file. */
   readonly key: string;
@@ -12,69 +12,152 @@ export interface Setting {
   /** Names that platforms for containers set; read last and only in the image, because shells set HOST as well. */
   readonly containerEnv?: readonly string[];
   readonly schema: z.ZodType;
-  /** Shown in help and README; the default itself is in the schema's place below. */
+  /** What holds when nobody sets it. */
   readonly default: unknown;
-  /** What stands there when the default is worked out at start. */
+  /** Words for a default that is worked out at start. */
   readonly defaultText?: string;
   readonly help: string;
   /** What a value looks like, for help; absent for switches. */
   readonly value?: string;
-  /** Its value is never shown. */
+  /** A value that the schema takes, shown when another is refused; the default serves where it is plain. */
+  readonly example?: string;
+  /** Its value is never shown, and `<first name>_FILE` in the environment may name a file that holds it. */
   readonly isSecret?: boolean;
   /** May be given several times. */
   readonly isList?: boolean;
 }
 
-const text = z.string().trim().min(1);
+const text = z.string({ error: "must be text" }).trim().min(1, { error: "must not be empty" });
+
+interface Range {
+  readonly least: number;
+  readonly most: number;
+  /** The least itself is not allowed. */
+  readonly isAbove?: boolean;
+  readonly isWhole?: boolean;
+}
+
 /** A number, or text that is one. Not z.coerce: that takes "" for 0 and true for 1. */
-const number = (schema: z.ZodNumber) =>
-  z.preprocess((value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value), schema);
-const port = number(z.number().int().min(0).max(65_535));
-const seconds = number(z.number().positive().max(86_400));
-const host = text.transform((value) => value.replace(/^\[(.*)\]$/, "$1"));
+function number({ least, most, isAbove, isWhole }: Range) {
+  const error = `must be a ${isWhole ? "whole " : ""}number ${isAbove ? `above ${least}, at most` : `from ${least} to`} ${most}`;
+  const bounded = z.number({ error }).max(most, { error });
+  const bounds = isAbove ? bounded.gt(least, { error }) : bounded.min(least, { error });
+  return z.preprocess(
+    (value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value),
+    isWhole ? bounds.int({ error }) : bounds,
+  );
+}
+
+const port = number({ least: 0, most: 65_535, isWhole: true });
+const seconds = number({ least: 0, most: 86_400, isAbove: true });
+const host = text
+  .transform((value) => value.replace(/^\[(.*)\]$/, "$1"))
+  .superRefine((value, context) => {
+    if (/^[^:/\s]+:\d+$/.test(value)) {
+      context.addIssue({ code: "custom", message: "must be without a port; that has a setting of its own" });
+    } else if (!/^[\w.:%-]+$/.test(value)) {
+      context.addIssue({ code: "custom", message: "must be a host name or an IP address" });
+    }
+  });
 const url = text
-  .refine((value) => /^https?:\/\/[^/\s]+/.test(value), "must begin with http:// or https://")
+  .refine((value) => isWebUrl(value), "must be a URL that begins with http:// or https://")
+  .refine((value) => !/[?#]/.test(value), "must be without ? and #")
   .transform((value) => value.replace(/\/+$/, ""));
-const choice = <const T extends readonly [string, ...string[]]>(values: T) => z.enum(values);
+
+function isWebUrl(value: string): boolean {
+  return /^https?:\/\/[^/\s]+/i.test(value) && !/\s/.test(value) && URL.canParse(value);
+}
+
+/** `a, b or c`. */
+function alternatives(values: readonly string[]): string {
+  return `${values.slice(0, -1).join(", ")} or ${values.at(-1) ?? ""}`;
+}
+
 /** A choice in any case, and under the words that other tools have for it. */
-const wordChoice = <const T extends readonly [string, ...string[]]>(
+const choice = <const T extends readonly [string, ...string[]]>(
   values: T,
-  others: Readonly<Record<string, string>>,
+  others: Readonly<Record<string, string>> = {},
 ) =>
-  z.preprocess((value) => {
-    const word = typeof value === "string" ? value.trim().toLowerCase() : value;
-    return typeof word === "string" ? (others[word] ?? word) : word;
-  }, z.enum(values));
-const toggle = z.preprocess((value) => {
-  if (value === true || /^(1|true|yes|on)$/i.test(String(value))) return true;
-  return value === false || /^(0|false|no|off)$/i.test(String(value)) ? false : value;
-}, z.boolean());
-const list = z.preprocess(
-  (value) =>
-    [value]
-      .flat()
-      .flatMap((entry) => (typeof entry === "string" ? entry.split(",") : [entry]))
-      .map((entry) => (typeof entry === "string" ? entry.trim() : entry))
-      .filter((entry) => entry !== ""),
-  z.array(z.string()),
+  z.preprocess(
+    (value) => {
+      const word = typeof value === "string" ? value.trim().toLowerCase() : value;
+      return typeof word === "string" ? (others[word] ?? word) : word;
+    },
+    z.enum(values, { error: `must be ${alternatives(values)}` }),
+  );
+const toggle = z.preprocess(
+  (value) => {
+    if (value === true || /^(1|true|yes|on)$/i.test(String(value))) return true;
+    return value === false || /^(0|false|no|off)$/i.test(String(value)) ? false : value;
+  },
+  z.boolean({ error: "must be true or false" }),
 );
+const texts = z.array(z.string({ error: "must be text, or a list of texts" }), {
+  error: "must be text, or a list of texts",
+});
+const list = z.preprocess(entriesOf, texts);
+
+/** Entries may be separated by commas, in a text or in each text of a list. */
+function entriesOf(value: unknown): unknown[] {
+  return [value]
+    .flat()
+    .flatMap((entry) => (typeof entry === "string" ? entry.split(",") : [entry]))
+    .map((entry) => (typeof entry === "string" ? entry.trim() : entry))
+    .filter((entry) => entry !== "");
+}
+
+/** A list whose entries are brought into one form. Refuses an entry without one, and text that is only white space. */
+const listOf = (normalize: (entry: string) => string | undefined, message: string) =>
+  z
+    .preprocess((value) => (typeof value === "string" && value.trim() === "" ? [value] : entriesOf(value)), texts)
+    .transform((entries, context) =>
+      entries.map((entry) => {
+        const normal = normalize(entry);
+        if (normal === undefined) context.addIssue({ code: "custom", message });
+        return normal ?? entry;
+      }),
+    );
+const hostNames = listOf(
+  allowedHost,
+  "must be a host name or an IP address; patterns, paths and blocks of addresses are not supported",
+);
+const origins = listOf(webOrigin, "must be *, or scheme and host of a page without a path");
+
+/** What a Host header can carry: people paste whole URLs, which would never match. */
+function allowedHost(entry: string): string | undefined {
+  const match = /^(?:https?:\/\/(?<named>[^/?#]+)[^\s]*|(?<bare>[^/]+)\/?)$/i.exec(entry);
+  const name = match?.groups?.["named"] ?? match?.groups?.["bare"] ?? "";
+  if (name === "" || /^\d+$|[*@\s\\]/.test(name) || name.startsWith(".")) return undefined;
+  // An IPv6 address may come without the brackets of a URL.
+  const authority = /^[\da-f]*:[\da-f:]*:[\da-f.]*$/i.test(name) ? `[${name}]` : name;
+  const parsed = URL.canParse(`http://${authority}`) ? new URL(`http://${authority}`).hostname : "";
+  return parsed.replace(/\.$/, "") || undefined;
+}
+
+/** As browsers send it: no slash at the end, no usual port. Schemes of desktop apps and extensions are kept as given. */
+function webOrigin(entry: string): string | undefined {
+  if (entry === "*" || entry === "null") return entry;
+  const bare = entry.replace(/\/$/, "");
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/i.test(bare) || !URL.canParse(bare)) return undefined;
+  return /^https?:/i.test(bare) ? new URL(bare).origin : bare;
+}
+
 const proxy = text.superRefine((value, context) => {
   if (/^socks/i.test(value))
     context.addIssue({ code: "custom", message: "SOCKS proxies are not supported; use an HTTP proxy" });
-  else if (!/^https?:\/\/[^/\s]+/.test(value))
-    context.addIssue({ code: "custom", message: "must be like http://host:port" });
+  else if (!isWebUrl(value)) context.addIssue({ code: "custom", message: "must be like http://host:port" });
 });
 
 /** `auto`, `on`, `off`, or single models as `gpt-x=off`; several separated by commas. */
 const lite = text.transform((value, context) => {
-  const choice = { default: "auto" as "auto" | "on" | "off", models: {} as Record<string, "on" | "off"> };
+  const result = { default: "auto" as "auto" | "on" | "off", models: {} as Record<string, "on" | "off"> };
   for (const part of value.split(",").map((entry) => entry.trim())) {
     const single = /^([^=\s]+)=(on|off)$/.exec(part);
-    if (single?.[1] !== undefined) choice.models[single[1]] = single[2] as "on" | "off";
-    else if (part === "auto" || part === "on" || part === "off") choice.default = part;
+    if (single?.[1] !== undefined) result.models[single[1]] = single[2] as "on" | "off";
+    else if (part === "auto" || part === "on" || part === "off") result.default = part;
     else context.addIssue({ code: "custom", message: "must be auto, on, off or MODEL=on|off" });
   }
-  return choice;
+  return result;
 });
 
 /** `fast=gpt-x,claude-y=gpt-z`: names that clients may use, and the model that each stands for. */
@@ -92,7 +175,7 @@ const aliases = list.transform((parts, context) => {
 const addr = text.transform((value, context) => {
   const match = /^(\[[^\]]+\]|[^:]*):(\d{1,5})$/.exec(value);
   if (!match) context.addIssue({ code: "custom", message: "must be like HOST:PORT" });
-  else if (Number(match[2]) > 65_535) context.addIssue({ code: "custom", message: "has a port above 65535" });
+  else if (Number(match[2]) > 65_535) context.addIssue({ code: "custom", message: "must have a port from 0 to 65535" });
   return { host: (match?.[1] ?? "").replace(/^\[|\]$/g, ""), port: Number(match?.[2]) };
 });
 
@@ -128,6 +211,7 @@ export const SETTINGS = {
     schema: addr,
     default: undefined,
     value: "HOST:PORT",
+    example: "127.0.0.1:8787",
     help: "host and port in one",
   },
   apiKey: {
@@ -138,6 +222,7 @@ export const SETTINGS = {
     default: undefined,
     value: "KEY",
     isSecret: true,
+    example: "a-long-random-text",
     help: "key that clients must send; better in the environment than on the command line",
   },
   proxy: {
@@ -148,13 +233,14 @@ export const SETTINGS = {
     default: undefined,
     value: "URL",
     isSecret: true,
-    help: "HTTP proxy for everything that goes out; NO_PROXY is honoured, loopback never uses it",
+    example: "http://proxy.example:3128",
+    help: "HTTP proxy for everything that goes out; NO_PROXY is honored, loopback never uses it",
   },
   logLevel: {
     key: "log_level",
     flags: ["--log-level"],
     env: ["PLANSOCKET_LOG_LEVEL", "CODEX_PROXY_LOG_LEVEL"],
-    schema: wordChoice(["debug", "info", "warn", "error", "silent"], { warning: "warn" }),
+    schema: choice(["debug", "info", "warn", "error", "silent"], { warning: "warn" }),
     default: "info",
     value: "LEVEL",
     help: "debug, info, warn, error or silent; --debug is short for debug",
@@ -163,10 +249,11 @@ export const SETTINGS = {
     key: "log_format",
     flags: ["--log-format"],
     env: ["PLANSOCKET_LOG_FORMAT"],
-    schema: wordChoice(["pretty", "json"], { text: "pretty" }),
+    schema: choice(["pretty", "json"], { text: "pretty" }),
     default: undefined,
     defaultText: "pretty on a terminal, else json",
     value: "FORMAT",
+    example: "json",
     help: "pretty or json (one object a line)",
   },
   instructions: {
@@ -176,6 +263,7 @@ export const SETTINGS = {
     schema: text,
     default: undefined,
     value: "TEXT",
+    example: "Answer briefly.",
     help: "system text for requests that bring none",
   },
   models: {
@@ -187,6 +275,7 @@ export const SETTINGS = {
     defaultText: "the account's own list",
     value: "A,B",
     isList: true,
+    example: "gpt-5.5,gpt-5.4",
     help: "models to list instead of the account's",
   },
   claudeModels: {
@@ -197,6 +286,7 @@ export const SETTINGS = {
     default: {},
     defaultText: "picked from the account's list",
     value: "NAME=MODEL",
+    example: "opus=gpt-5.5",
     help: "models for Claude names or families: opus=MODEL,sonnet=MODEL,haiku=MODEL,claude-x=MODEL",
   },
   modelAliases: {
@@ -207,6 +297,7 @@ export const SETTINGS = {
     default: {},
     value: "NAME=MODEL",
     isList: true,
+    example: "fast=gpt-5.5",
     help: "another name for a model, on every route; repeatable",
   },
   baseUrl: {
@@ -225,7 +316,7 @@ export const SETTINGS = {
     schema: text.refine((value) => value.startsWith("/"), "must begin with /"),
     default: "/responses",
     value: "PATH",
-    help: "path of the backend's one endpoint",
+    help: "path of the Responses endpoint below the base URL",
   },
   openaiBaseUrl: {
     key: "openai_base_url",
@@ -244,6 +335,7 @@ export const SETTINGS = {
     default: undefined,
     defaultText: "auth.json in CODEX_HOME or ~/.codex",
     value: "FILE",
+    example: "~/.codex/auth.json",
     help: "login of the Codex CLI",
   },
   reasoning: {
@@ -261,26 +353,29 @@ export const SETTINGS = {
     env: ["PLANSOCKET_STRICT"],
     schema: toggle,
     default: false,
+    example: "true",
     help: "refuse fields that would otherwise be dropped and named in a header",
   },
   corsOrigins: {
     key: "cors_origin",
     flags: ["--cors-origin"],
     env: ["PLANSOCKET_CORS_ORIGIN"],
-    schema: list,
+    schema: origins,
     default: [],
     value: "ORIGIN",
     isList: true,
+    example: "https://app.example",
     help: "web page that may call from a browser; repeatable",
   },
   allowHosts: {
     key: "allow_host",
     flags: ["--allow-host"],
     env: ["PLANSOCKET_ALLOW_HOST"],
-    schema: list,
+    schema: hostNames,
     default: [],
     value: "NAME",
     isList: true,
+    example: "relay.lan",
     help: "host name besides the loopback ones that clients may use; repeatable",
   },
   clientVersion: {
@@ -291,7 +386,8 @@ export const SETTINGS = {
     default: undefined,
     defaultText: "that of the Codex CLI here, else the newest known",
     value: "X.Y.Z",
-    help: "Codex CLI version to speak as; too old a one loses models",
+    example: "0.171.0",
+    help: "Codex CLI version to report to the backend; an old one gets fewer models",
   },
   transport: {
     key: "transport",
@@ -310,13 +406,14 @@ export const SETTINGS = {
     default: { default: "auto", models: {} },
     defaultText: "auto",
     value: "CHOICE",
+    example: "auto",
     help: "request form: auto (full, Lite where that is refused), on, off, or MODEL=on|off",
   },
   maxBodyMib: {
     key: "max_body_mib",
     flags: ["--max-body-mib"],
     env: ["PLANSOCKET_MAX_BODY_MIB"],
-    schema: number(z.number().positive().max(1024)),
+    schema: number({ least: 0, most: 1024, isAbove: true }),
     default: 64,
     value: "MIB",
     help: "largest request body",
@@ -325,10 +422,10 @@ export const SETTINGS = {
     key: "max_requests",
     flags: ["--max-requests"],
     env: ["PLANSOCKET_MAX_REQUESTS"],
-    schema: number(z.number().int().min(1).max(100_000)),
+    schema: number({ least: 1, most: 100_000, isWhole: true }),
     default: 2000,
     value: "N",
-    help: "requests at once; one more is told to come again",
+    help: "requests at once; more get 503 with Retry-After",
   },
   stopAt: {
     key: "stop_at",
@@ -336,11 +433,12 @@ export const SETTINGS = {
     env: ["PLANSOCKET_STOP_AT"],
     schema: z.preprocess(
       (value) => (typeof value === "string" ? value.replace(/\s*%$/, "") : value),
-      number(z.number().min(1).max(100)),
+      number({ least: 1, most: 100 }),
     ),
     default: undefined,
     value: "PERCENT",
-    help: "refuse requests once a window of the plan is used this far, until it resets",
+    example: "90",
+    help: "refuse requests once this much of a plan window is used, until it resets",
   },
   firstByteTimeout: {
     key: "first_byte_timeout",
@@ -349,7 +447,7 @@ export const SETTINGS = {
     schema: seconds,
     default: 60,
     value: "SECONDS",
-    help: "longest wait for the backend to begin",
+    help: "longest wait for the first byte of an answer",
   },
   idleTimeout: {
     key: "idle_timeout",
@@ -377,7 +475,8 @@ export const SETTINGS = {
     default: undefined,
     defaultText: "plansocket in XDG_STATE_HOME or ~/.local/state",
     value: "FOLDER",
-    help: "where rotated environment tokens, setup's copies and the background relay's files are kept",
+    example: "~/.local/state/plansocket",
+    help: "folder for renewed environment tokens, setup's backups and the background relay's files",
   },
   pidFile: {
     key: "pid_file",
@@ -387,6 +486,7 @@ export const SETTINGS = {
     default: undefined,
     defaultText: "plansocket.pid in the state folder",
     value: "FILE",
+    example: "~/plansocket.pid",
     help: "process id of the background relay",
   },
   logFile: {
@@ -397,7 +497,8 @@ export const SETTINGS = {
     default: undefined,
     defaultText: "plansocket.log in the state folder",
     value: "FILE",
-    help: "log of the background relay; rotated at 10 MiB, three older ones stay",
+    example: "~/plansocket.log",
+    help: "log of the background relay; rotated at 10 MiB, three older files are kept",
   },
   stateFile: {
     key: "state_file",
@@ -407,7 +508,8 @@ export const SETTINGS = {
     default: undefined,
     defaultText: "background.json in the state folder",
     value: "FILE",
-    help: "what `status` and `restart` know about the background relay",
+    example: "~/background.json",
+    help: "what `status` and `restart` read about the background relay",
   },
   releasesUrl: {
     key: "releases_url",
@@ -417,6 +519,7 @@ export const SETTINGS = {
     default: REPOSITORY === "" ? undefined : `${REPOSITORY}/releases`,
     defaultText: "the releases of the repository that built it",
     value: "URL",
+    example: "https://mirror.example/releases",
     help: "where `update` and install.sh look for releases; for mirrors",
   },
   tokenUrl: {
@@ -427,6 +530,7 @@ export const SETTINGS = {
     default: undefined,
     defaultText: "ISSUER/oauth/token",
     value: "URL",
+    example: "https://auth.openai.com/oauth/token",
     help: "where tokens are renewed",
   },
   revokeUrl: {
@@ -437,6 +541,7 @@ export const SETTINGS = {
     default: undefined,
     defaultText: "ISSUER/oauth/revoke",
     value: "URL",
+    example: "https://auth.openai.com/oauth/revoke",
     help: "where `logout` ends a login",
   },
   issuer: {
@@ -464,6 +569,18 @@ export function defaultText(setting: Setting): string {
   if (setting.defaultText !== undefined) return setting.defaultText;
   const value = setting.default;
   return typeof value === "string" || typeof value === "number" ? String(value) : "";
+}
+
+/** Every name in the environment that sets it, strongest first; secrets may also come from a file. */
+export function environmentNames(setting: Setting): string[] {
+  const [first, ...others] = setting.env;
+  if (first === undefined) return [];
+  return setting.isSecret ? [first, `${first}_FILE`, ...others] : [...setting.env];
+}
+
+/** True for settings whose value is a file or a folder. */
+export function isPath(setting: Setting): boolean {
+  return setting.value === "FILE" || setting.value === "FOLDER";
 }
 
 export type SettingName = keyof typeof SETTINGS;

@@ -1,6 +1,7 @@
 import type { Server } from "bun";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isLoopbackName } from "../lib/host.ts";
+import { httpUrl } from "../lib/url.ts";
 import type { RelayOptions } from "./options.ts";
 import { Relay, type RelayDependencies } from "./relay.ts";
 import { OPENAI_ERRORS, errorReply } from "./http/reply.ts";
@@ -34,10 +35,9 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
   const server = listen(options, relay);
   // A login may be missing or the network down; the list is asked for again with the first request.
   void deps.upstream.catalogue.current();
-  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   const port = server.port ?? options.port;
   return {
-    url: `http://${host}:${port}`,
+    url: httpUrl(options.host, port),
     port,
     instanceId: relay.instance.id,
     activeRequests: () => relay.limit.active.size,

@@ -414,14 +414,12 @@ describe("the network", () => {
       summary: "backend.invalid could not be reached through the proxy http://127.0.0.1:9 (ECONNREFUSED).",
       fix: "Check the address of the proxy (--proxy), and that it runs.",
     });
-    expect((await patient.examine([], { HTTPS_PROXY: "socks5://127.0.0.1:9" })).checks).toEqual([
-      {
-        id: "settings",
-        status: "fail",
-        summary: "Bad value for HTTPS_PROXY: SOCKS proxies are not supported; use an HTTP proxy.",
-        fix: expect.any(String),
-      },
-    ]);
+    const refused = await patient.examine([], { HTTPS_PROXY: "gopher://127.0.0.1:9" });
+    expect(refused.find("settings")).toMatchObject({
+      status: "fail",
+      summary: "Bad value for HTTPS_PROXY: must be like http://host:port.",
+      fix: expect.stringContaining("For example: HTTPS_PROXY=http://proxy.example:3128"),
+    });
   });
 });
 
@@ -462,8 +460,8 @@ describe("this machine", () => {
       status: "fail",
       summary: "0.0.0.0 is not loopback and no API key is set: serve would refuse.",
     });
-    const wide = await patient.examine(["--allow-host", "*"]);
-    expect(wide.find("gate")).toMatchObject({ status: "warn", fix: expect.stringContaining("--allow-host") });
+    const wide = await patient.examine(["--cors-origin", "*"]);
+    expect(wide.find("gate")).toMatchObject({ status: "warn", fix: expect.stringContaining("--cors-origin") });
     expect((await patient.examine(["--cors-origin", "*"])).find("gate")).toMatchObject({ status: "warn" });
   });
 
@@ -471,17 +469,14 @@ describe("this machine", () => {
     mkdirSync(join(patient.home.path, ".config/plansocket"), { recursive: true });
     writeFileSync(join(patient.home.path, ".config/plansocket/config.json"), '{"prot":1}');
     const { code, checks } = await patient.examine();
-    expect([code, checks]).toEqual([
-      1,
-      [
-        {
-          id: "settings",
-          status: "fail",
-          summary: expect.stringContaining(": Unknown key 'prot'."),
-          fix: "Did you mean 'port'?",
-        },
-      ],
-    ]);
+    expect(code).toBe(1);
+    expect(checks.find(({ id }) => id === "settings")).toMatchObject({
+      status: "fail",
+      summary: expect.stringContaining(": Unknown key 'prot'."),
+      fix: "Did you mean 'port'?",
+    });
+    // Doctor goes on with its other lines.
+    expect(checks.map(({ id }) => id)).toContain("clock");
   });
 });
 

@@ -35,8 +35,29 @@ describe("checking a config file", () => {
     expect(text).not.toContain("hunter2");
   });
 
-  test.each(["", "[]", "null", "{,}", '"x"'])("%p is no config file", (text) => {
+  test.each(["[]", "null", '"x"'])("%p is not a config file", (text) => {
     expect(checkConfig(text)).toMatchObject([{ key: undefined, message: "is not a JSON object." }]);
+  });
+
+  test.each([
+    ["", "line 1, column 1: expected a value."],
+    ["{,}", 'line 1, column 2: expected a key in "double quotes" or }.'],
+    ['{"port": 9100 "host": "127.0.0.1"}', "line 1, column 15: expected a comma or }."],
+    ['{\n  "port": 9100,\n}', 'line 3, column 1: expected a key in "double quotes".'],
+    ["{\n  'port': 1}", "line 2, column 3: expected a key"],
+    ['{"a": [1, 2}', "line 1, column 12: expected a comma or ]."],
+    ['{"a" 1}', "line 1, column 6: expected a colon after the key."],
+    ['{"a": 01}', "line 1, column 7: expected a value."],
+    ['{"a": "x\ny"}', "line 1, column 7: expected a value."],
+    ['{"a": tru}', "line 1, column 7: expected a value."],
+    ["{} x", "line 1, column 4: expected nothing more after the end."],
+  ])("%p is not JSON, and the place of the fault is named", (text, place) => {
+    expect(() => JSON.parse(text) as unknown).toThrow();
+    expect(checkConfig(text)[0]?.message).toContain(`is not valid JSON: ${place}`);
+  });
+
+  test("a byte order mark is no fault", () => {
+    expect(checkConfig('\uFEFF{"port": 9}')).toEqual([]);
   });
 
   test.each([

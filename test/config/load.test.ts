@@ -5,7 +5,9 @@ import { dirname, join } from "node:path";
 import { installedClientVersion, NEWEST_KNOWN } from "../../src/config/client-version.ts";
 import { loadSettings, type FlagValues } from "../../src/config/load.ts";
 import { codexHome, configFile, stateFolder } from "../../src/config/paths.ts";
-import { defaultText, SETTINGS, type Setting, type SettingName } from "../../src/config/settings.ts";
+import { settingsReference } from "../../src/config/reference.ts";
+import { SETTINGS, type Setting, type SettingName } from "../../src/config/settings.ts";
+import { RelayError } from "../../src/lib/errors.ts";
 
 let home: string;
 beforeEach(() => {
@@ -99,11 +101,11 @@ describe("a bad value", () => {
     [{}, { PLANSOCKET_PORT: "-1" }, "PLANSOCKET_PORT"],
     [{ logLevel: "loud" }, {}, "--log-level"],
     [{ addr: "nowhere" }, {}, "--addr"],
-    [{ addr: "127.0.0.1:99999" }, {}, "port above 65535"],
+    [{ addr: "127.0.0.1:99999" }, {}, "must have a port from 0 to 65535"],
     [{ port: "" }, {}, "--port"],
     [{ port: " " }, {}, "--port"],
     [{ stopAt: "" }, {}, "--stop-at"],
-    [{ baseUrl: "ftp://x" }, {}, "must begin with http:// or https://"],
+    [{ baseUrl: "ftp://x" }, {}, "must be a URL that begins with http:// or https://"],
     [{ lite: "maybe" }, {}, "--lite"],
     [{ strict: "perhaps" }, {}, "--strict"],
     [{}, { HTTPS_PROXY: "socks5://p:1" }, "SOCKS proxies are not supported"],
@@ -124,7 +126,17 @@ describe("a bad value", () => {
     expect(String(error)).not.toContain("hunter2");
   });
 
-  test("an unknown key in the file is told with the nearest known one", async () => {
+  test("names the place, the fault and a good value", async () => {
+    await expect(loadSettings({ port: "70000" }, env())).rejects.toMatchObject({
+      message: "Bad value '70000' for --port: must be a whole number from 0 to 65535.",
+      hint: "Port to listen on; 0 picks a free one. For example: --port 8787",
+    });
+    await expect(loadSettings({}, env({ PLANSOCKET_ISSUER: "auth.example" }))).rejects.toMatchObject({
+      hint: "The login service. For example: PLANSOCKET_ISSUER=https://auth.openai.com",
+    });
+  });
+
+  test("an unknown key in the file is reported with the nearest known one", async () => {
     writeConfig('{"prot": 9}');
     await expect(loadSettings({}, env())).rejects.toMatchObject({ hint: "Did you mean 'port'?" });
     writeConfig("[1]");
@@ -197,14 +209,172 @@ test("the client version is that of the model cache, else of the installed CLI, 
   expect(await installedClientVersion(home, bin)).toBe("0.168.0");
 });
 
-test("the reference of settings in .github/SETTINGS.md is the table in the code", async () => {
+test("the reference of settings in .github/SETTINGS.md is what `config reference` prints", async () => {
   const reference = await Bun.file(join(import.meta.dir, "../../.github/SETTINGS.md")).text();
-  for (const setting of Object.values<Setting>(SETTINGS)) {
-    const flags = setting.flags.length > 0 ? setting.flags.map((flag) => `\`${flag}\``).join(", ") : "–";
-    const variables = setting.env.length > 0 ? setting.env.map((variable) => `\`${variable}\``).join(", ") : "–";
-    const usual = defaultText(setting) || (setting.value === undefined ? "off" : "none");
-    expect(reference).toContain(
-      `| ${flags} | ${variables} | ${usual} | ${setting.help.replaceAll("|", String.raw`\|`)} |`,
-    );
-  }
+  expect(reference).toContain(settingsReference());
 });
+
+describe("in Kubernetes", () => {
+  const service = {
+    PLANSOCKET_SERVICE_HOST: "10.0.9.4",
+    PLANSOCKET_SERVICE_PORT: "8787",
+    PLANSOCKET_PORT: "tcp://10.0.9.4:8787",
+    PLANSOCKET_PORT_8787_TCP_ADDR: "10.0.9.4",
+  };
+
+  test("the address of a service named plansocket is ignored and named (Donkie/Spoolman#961)", async () => {
+    const loaded = await loadSettings({}, env(service));
+    expect(loaded.settings.port).toBe(8787);
+    expect(loaded.warnings).toEqual([
+      { message: "PLANSOCKET_PORT is ignored: Kubernetes sets it to tcp://10.0.9.4:8787 for a service of that name." },
+    ]);
+  });
+
+  test("a pod listens where the platform's HOST and PORT say", async () => {
+    const { settings, origins } = await loadSettings({}, env({ ...service, HOST: "0.0.0.0", PORT: "9123" }));
+    expect(settings).toMatchObject({ host: "0.0.0.0", port: 9123 });
+    expect(origins).toMatchObject({ host: "HOST", port: "PORT" });
+  });
+
+  test("other names of a setting still count", async () => {
+    const { settings } = await loadSettings({}, env({ ...service, CODEX_PROXY_PORT: "9124" }));
+    expect(settings.port).toBe(9124);
+  });
+
+  test("the same value without marks of Kubernetes is a mistake", async () => {
+    const alone = env({ PLANSOCKET_PORT: "tcp://10.0.9.4:8787" });
+    await expect(loadSettings({}, alone)).rejects.toThrow("Bad value 'tcp://10.0.9.4:8787' for PLANSOCKET_PORT");
+  });
+});
+
+describe("paths", () => {
+  test.each([
+    ["~/a.json", "/a.json"],
+    ["~", ""],
+    ["./a~b.json", undefined],
+    ["/~/a.json", undefined],
+  ])("%p begins in the home folder where a shell would say so (openai/codex-security#42)", async (path, below) => {
+    const expected = below === undefined ? path : `${home}${below}`;
+    writeConfig(JSON.stringify({ auth_file: path }));
+    expect((await loadSettings({}, env())).settings.authFile).toBe(expected);
+    expect((await loadSettings({ authFile: path }, env())).settings.authFile).toBe(expected);
+    expect((await loadSettings({}, env({ PLANSOCKET_AUTH_FILE: path }))).settings.authFile).toBe(expected);
+  });
+
+  test("of another user's home are refused", async () => {
+    await expect(loadSettings({ stateDir: "~other/state" }, env())).rejects.toThrow("another user's ~");
+  });
+
+  test("in variables of other programs are expanded as well", () => {
+    expect(codexHome({ HOME: "/h", CODEX_HOME: "~/tools/codex" })).toBe("/h/tools/codex");
+    expect(configFile({ HOME: "/h", XDG_CONFIG_HOME: "~/x" })).toBe("/h/x/plansocket/config.json");
+    expect(stateFolder({ HOME: "/h", XDG_STATE_HOME: "~/s" })).toBe("/h/s/plansocket");
+  });
+});
+
+describe("a secret from a file", () => {
+  const secretAt = (content: string) => {
+    const path = join(home, "key");
+    writeFileSync(path, content);
+    return path;
+  };
+
+  test.each(["PLANSOCKET_API_KEY_FILE", "PLANSOCKET_PROXY_FILE"])("is read where %s says", async (variable) => {
+    const path = secretAt("http://p:1\n");
+    const { settings, origins } = await loadSettings({}, env({ [variable]: path }));
+    const name = variable.includes("PROXY") ? "proxy" : "apiKey";
+    expect([settings[name], origins[name]]).toEqual(["http://p:1", variable]);
+  });
+
+  test("gives way to the variable itself", async () => {
+    const variables = { PLANSOCKET_API_KEY: "direct", PLANSOCKET_API_KEY_FILE: secretAt("kept") };
+    expect((await loadSettings({}, env(variables))).settings.apiKey).toBe("direct");
+  });
+
+  test.each([
+    ["is empty", () => secretAt(" \n"), "is empty"],
+    ["is not there", () => join(home, "nothing"), "cannot be read (ENOENT)"],
+  ])("that %s is refused: without its key a relay is open to all", async (_, path, message) => {
+    await expect(loadSettings({}, env({ PLANSOCKET_API_KEY_FILE: path() }))).rejects.toThrow(message);
+  });
+});
+
+describe("host names to allow", () => {
+  test.each([
+    ["https://models.example.net", ["models.example.net"]],
+    ["models.example.net:8443", ["models.example.net"]],
+    ["models.example.net/", ["models.example.net"]],
+    ["MODELS.example.net.", ["models.example.net"]],
+    ["a.example,b.example", ["a.example", "b.example"]],
+    ["http://models.example.net:80/v1", ["models.example.net"]],
+    ["[::1]:80", ["[::1]"]],
+    ["fd12::7", ["[fd12::7]"]],
+    ["192.168.44.9", ["192.168.44.9"]],
+    ["my_service", ["my_service"]],
+  ])("%p becomes what a Host header can carry", async (value, names) => {
+    expect((await loadSettings({ allowHosts: [value] }, env())).settings.allowHosts).toEqual(names);
+  });
+
+  test.each(["10.0.0.0/8", "http://", "*", " ", "*.example.net", ".example.net", "user@host", "a b", "8080"])(
+    "%p matches nothing and is refused",
+    async (value) => {
+      await expect(loadSettings({}, env({ PLANSOCKET_ALLOW_HOST: value }))).rejects.toMatchObject({
+        code: "usage",
+        message: expect.stringContaining("patterns, paths and blocks of addresses are not supported"),
+      });
+    },
+  );
+});
+
+test("origins of pages are brought into the form that browsers send, and refused where none could match", async () => {
+  const origins = async (value: string) => (await loadSettings({ corsOrigins: value }, env())).settings.corsOrigins;
+  expect(await origins("https://App.example:443/, chrome-extension://abc, *")).toEqual([
+    "https://app.example",
+    "chrome-extension://abc",
+    "*",
+  ]);
+  await expect(origins("app.example")).rejects.toThrow("scheme and host of a page");
+  await expect(origins("https://app.example/chat")).rejects.toThrow("scheme and host of a page");
+});
+
+describe("a command that needs few settings", () => {
+  const judgment = { needs: ["stateDir"], toleratesFile: true } as const;
+
+  test("runs with faults elsewhere in environment and file, and names them", async () => {
+    writeConfig('{"port": 9100 "host": "127.0.0.1"}');
+    const { settings, warnings } = await loadSettings(
+      {},
+      env({ PLANSOCKET_PROXY: "::", PLANSOCKET_PORT: "x" }),
+      judgment,
+    );
+    expect(settings).toMatchObject({ port: 8787, proxy: undefined });
+    expect(warnings).toHaveLength(3);
+    expect(warnings[0]?.message).toContain("line 1, column 15: expected a comma or }");
+    expect(warnings.map(({ message }) => message).join()).toContain("PLANSOCKET_PORT");
+  });
+
+  test("refuses faults in what it needs, and in its flags", async () => {
+    const named = env({ PLANSOCKET_STATE_DIR: "~x/y" });
+    await expect(loadSettings({}, named, judgment)).rejects.toThrow("PLANSOCKET_STATE_DIR");
+    await expect(loadSettings({ port: "x" }, env(), judgment)).rejects.toThrow("--port");
+  });
+});
+
+const names = Object.keys(SETTINGS) as SettingName[];
+
+test.each(names.filter((name) => SETTINGS[name].flags.length > 0 || SETTINGS[name].env.length > 0))(
+  "a bad value for %s is told in plain words, with the place and a good value that is taken",
+  async (name) => {
+    const setting: Setting = SETTINGS[name];
+    for (const value of [7.5, {}, [[]], "", " ", "\u0000", "x".repeat(300), "~x/y", "::", "1e999"]) {
+      writeConfig(JSON.stringify({ [setting.key]: value }));
+      const error: unknown = await loadSettings({}, env()).catch((thrown: unknown) => thrown);
+      if (!(error instanceof RelayError)) continue;
+      expect(error.message).toContain(`config.json (${setting.key})`);
+      expect(`${error.message} ${error.hint}`).not.toMatch(/expected|received|invalid|NaN|undefined|zod|\[object/i);
+      const [, example = ""] = /For example: (.+)$/.exec(error.hint ?? "") ?? [];
+      writeConfig(`{${example}}`);
+      await loadSettings({}, env());
+    }
+  },
+);

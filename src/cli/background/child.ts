@@ -1,12 +1,11 @@
 import { readFileSync, rmSync } from "node:fs";
+import type { Environment } from "../../lib/environment.ts";
 import type { Log } from "../../lib/log.ts";
 import type { RunningRelay } from "../../server/serve.ts";
 import { BACKGROUND_VARIABLE } from "./explicit-settings.ts";
 import { keepLogSmall } from "./log-file.ts";
 import { processFacts } from "./process.ts";
 import { loadState, saveState } from "./state.ts";
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a relay in the background owes to `start`, `status` and `logs`; nothing for one in the foreground. */
 export async function settleDown(relay: RunningRelay, log: Log, env: Environment): Promise<void> {

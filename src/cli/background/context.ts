@@ -1,7 +1,9 @@
-import { loadSettings, type FlagValues, type Loaded } from "../../config/load.ts";
-import { RelayError } from "../../lib/errors.ts";
+import { loadSettings, type FlagValues, type Judgment, type Loaded } from "../../config/load.ts";
+import { fileFailure } from "../../lib/file-failure.ts";
 import { takeLock } from "../../lib/lock-file.ts";
 import { takeOverProxyEnvironment } from "../../upstream/egress.ts";
+import { BACKGROUND_SETTINGS } from "../flags.ts";
+import { warnOf } from "../output.ts";
 import { STOP_LIMIT_MS } from "./end.ts";
 import { childEnvironment } from "./launch.ts";
 import { otherVariables, type Given } from "./explicit-settings.ts";
@@ -12,21 +14,27 @@ import { loadState, makeFolder, savedSettings, type State } from "./state.ts";
 export interface BackgroundContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly loaded: Loaded;
+  readonly judgment: Judgment | undefined;
   readonly places: Places;
   readonly state: State | undefined;
 }
 
+/** For commands that only look at the background relay or end it: no fault of a setting keeps them from that. */
+export const LOOKING: Judgment = { needs: BACKGROUND_SETTINGS, toleratesFile: true };
+
 /** A stop and a start under one lock, both at their longest. */
 const LOCK_STALE_MS = 2 * STOP_LIMIT_MS + 60_000;
 
-export async function openDesk(flags: FlagValues): Promise<BackgroundContext> {
+/** Without a judgment every setting has to be good, as for a start. Throws `usage`. */
+export async function openDesk(flags: FlagValues, judgment?: Judgment): Promise<BackgroundContext> {
   const env = { ...process.env };
-  const loaded = await loadSettings(flags, env);
+  const loaded = await loadSettings(flags, env, judgment);
+  warnOf(loaded.warnings);
   // The relay is asked over loopback, which Bun would send through a proxy too.
   takeOverProxyEnvironment(process.env);
   const { stateFile } = placesOf(loaded, env);
   const state = await loadState(stateFile);
-  return { env, loaded, places: placesOf(loaded, env, state), state };
+  return { env, loaded, judgment, places: placesOf(loaded, env, state), state };
 }
 
 /** Nothing can be written there, so nobody else can either: what only ends a relay need not wait for that to change. */
@@ -45,12 +53,8 @@ export async function alone<Result>(
     await makeFolder(`${stateDir}/x`);
     release = await takeLock(lockFile, { staleMs });
   } catch (error) {
-    const reason = (error as { code?: string }).code ?? String(error);
-    if (isEnding && NO_ROOM.has(reason)) return work(await loadState(stateFile));
-    throw new RelayError("start_failed", `${lockFile} could not be written (${reason}).`, {
-      hint: "Make room for it and its folder writable, or choose another with --state-dir.",
-      cause: error,
-    });
+    if (isEnding && NO_ROOM.has((error as { code?: string }).code ?? "")) return work(await loadState(stateFile));
+    throw fileFailure(error, { path: lockFile, instead: "or choose another folder with --state-dir" }) ?? error;
   }
   try {
     return await work(await loadState(stateFile));
@@ -67,7 +71,7 @@ export async function seenByRelay(
 ): Promise<{ loaded: Loaded; env: Record<string, string> }> {
   const { places } = desk;
   const env = childEnvironment({ given, other, places, maxRequests: 0 }, desk.env);
-  return { loaded: await loadSettings({}, env), env };
+  return { loaded: await loadSettings({}, env, desk.judgment), env };
 }
 
 /** Settings of the last start, or none. */

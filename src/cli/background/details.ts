@@ -1,4 +1,4 @@
-import { SETTINGS, defaultText, type Setting, type SettingName } from "../../config/settings.ts";
+import { isPath, SETTINGS, defaultText, type Setting, type SettingName } from "../../config/settings.ts";
 import { toRelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { SILENT_LOG } from "../../lib/log.ts";
@@ -6,7 +6,7 @@ import { reachable } from "../relay-at.ts";
 import { asJson as planAsJson, drawing } from "../commands/usage.ts";
 import { wire, type Services } from "../services.ts";
 import { givenBefore, seenByRelay, type BackgroundContext } from "./context.ts";
-import { isPath, type Given } from "./explicit-settings.ts";
+import type { Given } from "./explicit-settings.ts";
 import type { Probe } from "./probe.ts";
 import { tilde } from "./messages.ts";
 

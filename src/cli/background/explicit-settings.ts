@@ -1,9 +1,9 @@
+import type { Environment } from "../../lib/environment.ts";
 import { resolve } from "node:path";
 import type { FlagValues, Loaded } from "../../config/load.ts";
-import { SETTINGS, type Setting, type SettingName } from "../../config/settings.ts";
+import { environmentNames, isPath, SETTINGS, type Setting, type SettingName } from "../../config/settings.ts";
+import { expandTilde } from "../../lib/home.ts";
 import { FETCH_LIMIT } from "../fetch-limit.ts";
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Settings that were given by flag or environment, as text that the environment can carry, and where they came from. */
 export type Given = Readonly<Partial<Record<SettingName, { readonly value: string; readonly origin: string }>>>;
@@ -13,6 +13,8 @@ export const BACKGROUND_VARIABLE = "PLANSOCKET_BACKGROUND";
 
 /** Not settings of the relay, but they change what it does; a restart from another shell has to keep them. */
 const OTHER_VARIABLES = {
+  PLANSOCKET_API_KEY_FILE: "path",
+  PLANSOCKET_PROXY_FILE: "path",
   CODEX_HOME: "path",
   XDG_CONFIG_HOME: "path",
   NODE_EXTRA_CA_CERTS: "path",
@@ -27,7 +29,10 @@ const LOGIN_VARIABLES = ["OPENAI_REFRESH_TOKEN", "OPENAI_ACCESS_TOKEN", "CODEX_A
 
 const entries = Object.entries(SETTINGS) as [SettingName, Setting][];
 
-/** What flags and environment bring, leaving out the config file, which is read again at every start. */
+/**
+ * What flags and environment bring, leaving out the config file, which is read again at every start. Relative paths mean
+ * the folder of the caller; the relay itself runs elsewhere.
+ */
 export function givenBy(loaded: Loaded, flags: FlagValues, env: Environment): Given {
   const given: Partial<Record<SettingName, { value: string; origin: string }>> = {};
   for (const [name, setting] of entries) {
@@ -35,7 +40,9 @@ export function givenBy(loaded: Loaded, flags: FlagValues, env: Environment): Gi
     const flag = flags[name];
     const variable = setting.env.find((candidate) => candidate === origin);
     const text = flag === undefined ? (variable === undefined ? undefined : env[variable]) : String(flag);
-    if (text !== undefined) given[name] = { value: isPath(setting) ? resolve(text) : text, origin };
+    const value = loaded.settings[name];
+    if (text === undefined) continue;
+    given[name] = { value: isPath(setting) && typeof value === "string" ? resolve(value) : text, origin };
   }
   return withoutAddr(given, loaded);
 }
@@ -74,7 +81,7 @@ export function otherVariables(env: Environment): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, kind] of Object.entries(OTHER_VARIABLES)) {
     const value = env[name];
-    if (value) kept[name] = kind === "path" ? resolve(value) : value;
+    if (value) kept[name] = kind === "path" ? resolve(expandTilde(value, env)) : value;
   }
   return kept;
 }
@@ -99,16 +106,11 @@ export function fetchLimit(maxRequests: number): Record<string, string> {
 /** An environment in which nothing sets the relay but what is added to it. */
 export function neutral(env: Environment): Record<string, string> {
   const names = new Set([
-    ...entries.flatMap(([, setting]) => setting.env),
+    ...entries.flatMap(([, setting]) => environmentNames(setting)),
     ...Object.keys(OTHER_VARIABLES),
     BACKGROUND_VARIABLE,
     FETCH_LIMIT.variable,
   ]);
   const kept = Object.entries(env).filter(([name, value]) => value !== undefined && !names.has(name));
   return Object.fromEntries(kept) as Record<string, string>;
-}
-
-/** Relative paths mean the folder of the caller; the relay itself runs elsewhere. */
-export function isPath(setting: Setting): boolean {
-  return setting.value === "FILE" || setting.value === "FOLDER";
 }

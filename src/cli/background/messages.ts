@@ -1,5 +1,5 @@
-import { homedir } from "node:os";
 import type { Loaded } from "../../config/load.ts";
+import { homeFolder } from "../../lib/home.ts";
 import { reachable } from "../relay-at.ts";
 import { say } from "../output.ts";
 import type { Started } from "./launch.ts";
@@ -19,6 +19,6 @@ export function introduce(started: Started, { settings, origins }: Loaded, place
 
 /** A path as people write it. */
 export function tilde(path: string): string {
-  const home = process.env["HOME"] || homedir();
+  const home = homeFolder();
   return home.length > 1 && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
 }

@@ -19,7 +19,7 @@ export function placesOf(
   env: Readonly<Record<string, string | undefined>>,
   kept: { readonly pid_file?: string; readonly log_file?: string } = {},
 ): Places {
-  const stateDir = resolve(settings.stateDir ?? stateFolder(env));
+  const stateDir = resolve(stateFolder(env, settings));
   const stateFile = resolve(settings.stateFile ?? join(stateDir, "background.json"));
   const pick = (name: "pidFile" | "logFile", last: string | undefined, usual: string) =>
     resolve((origins[name] === "default" ? last : settings[name]) ?? join(stateDir, usual));

@@ -1,4 +1,5 @@
 import { RelayError } from "../../lib/errors.ts";
+import { httpUrl } from "../../lib/url.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
 
@@ -16,7 +17,7 @@ export async function assertFree({ host, port }: Address): Promise<void> {
   } catch (error) {
     if ((error as { code?: unknown }).code !== "EADDRINUSE") return;
     const owner = portOwner(port);
-    const isRelay = (await relayAt(`http://${host.includes(":") ? `[${host}]` : host}:${port}`)) !== undefined;
+    const isRelay = (await relayAt(httpUrl(host, port))) !== undefined;
     const pid = owner === undefined ? "" : ` (pid ${owner.pid})`;
     const who = isRelay ? `another plansocket${pid}` : owner === undefined ? "another program" : `${owner.name}${pid}`;
     throw new RelayError("start_failed", `Port ${port} on ${host} is in use by ${who}.`, {

@@ -1,4 +1,6 @@
 import { defineCommand } from "citty";
+import type { Judgment } from "../../config/load.ts";
+import { SETTINGS, type SettingName } from "../../config/settings.ts";
 import { PLAYED_FAULTS } from "../../demo/faults.ts";
 import { startPlayer } from "../../demo/player.ts";
 import { RelayError } from "../../lib/errors.ts";
@@ -15,6 +17,21 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   "backend-port": { value: "PORT", help: "port of the built-in backend itself (default: a free one)" },
 };
 
+/** What the demo replaces, and a broken config file, must not keep anybody from trying it. */
+const REPLACED: readonly SettingName[] = [
+  "baseUrl",
+  "openaiBaseUrl",
+  "tokenUrl",
+  "revokeUrl",
+  "issuer",
+  "proxy",
+  "authFile",
+];
+const JUDGMENT: Judgment = {
+  needs: (Object.keys(SETTINGS) as SettingName[]).filter((name) => !REPLACED.includes(name)),
+  toleratesFile: true,
+};
+
 export const demo = defineCommand({
   meta: { name: "demo", description: "Run the relay against a built-in backend: no login, no network." },
   args: citty(OWN),
@@ -22,7 +39,7 @@ export const demo = defineCommand({
     const flags = parseFlags(rawArgs, OWN);
     const backend = startPlayer({ port: portOf(flags.own["backend-port"]), paceMs: PACE_MS });
     try {
-      const wiring = await wire(flags.settings, process.env, backend.services);
+      const wiring = await wire(flags.settings, process.env, { ...backend.services, judgment: JUDGMENT });
       const relay = listen(wiring);
       const stopped = runUntilStopped(relay, wiring.log, {
         reload: reloader(wiring, relay),

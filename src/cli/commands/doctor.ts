@@ -6,7 +6,7 @@ import { closing, lines, skip, type Finding } from "../doctor/finding.ts";
 import { liveFindings } from "../doctor/live.ts";
 import { unreadProxyVariables } from "../doctor/network.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print } from "../output.ts";
+import { hasColors, print, printJson, printStyled } from "../output.ts";
 import { relayUrl } from "../relay-url.ts";
 import { wire, type Services } from "../services.ts";
 
@@ -25,7 +25,9 @@ export const doctor = defineCommand({
     const url = urlOf(own["url"], isLive);
     const report = reporter(own["json"] === true);
     const unread = unreadProxyVariables(process.env);
-    const wiring = await wiredOrFinding(() => wire(settings, process.env, { log: SILENT_LOG }));
+    const wiring = await wiredOrFinding(() =>
+      wire(settings, process.env, { log: SILENT_LOG, judgment: { needs: [], toleratesFile: true } }),
+    );
     if (!("log" in wiring)) report.add(wiring);
     else if (url !== undefined) await report.addAll(liveFindings({ url, apiKey: wiring.settings.apiKey }));
     else {
@@ -54,10 +56,10 @@ async function* noLive(): AsyncGenerator<Finding, void, undefined> {
 
 function reporter(isJson: boolean) {
   const all: Finding[] = [];
-  const isColoured = process.stdout.isTTY && !process.env["NO_COLOR"];
+  const isColored = hasColors(process.stdout);
   const add = (finding: Finding) => {
     all.push(finding);
-    if (!isJson) print(lines(finding, isColoured));
+    if (!isJson) printStyled(lines(finding, isColored));
   };
   return {
     add,
@@ -67,7 +69,8 @@ function reporter(isJson: boolean) {
     hasWorkingLogin: () => all.every(({ id, status }) => !NEEDED.includes(id) || status !== "fail"),
     end(): number {
       const isOk = all.every(({ status }) => status !== "fail");
-      print(isJson ? JSON.stringify({ ok: isOk, checks: all }, undefined, 2) : `\n${closing(all)}`);
+      if (isJson) printJson({ ok: isOk, checks: all });
+      else print(`\n${closing(all)}`);
       return isOk ? 0 : 1;
     },
   };

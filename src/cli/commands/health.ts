@@ -1,15 +1,17 @@
 import { defineCommand } from "citty";
-import { loadSettings } from "../../config/load.ts";
+import { loadSettings, type Judgment } from "../../config/load.ts";
 import type { Settings } from "../../config/settings.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
+import { callableHost, httpUrl } from "../../lib/url.ts";
 import { unreachable } from "../../lib/unreachable.ts";
 import { openEgress, type Egress } from "../../upstream/egress.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print } from "../output.ts";
+import { print, printJson, warnOf } from "../output.ts";
 import { relayUrl } from "../relay-url.ts";
+import { addressOf } from "../services.ts";
 
-/** A relay answers in a millisecond; one that needs longer than this is of no use to anyone. */
+/** A healthy relay answers in a millisecond. */
 const TIMEOUT_MS = 3000;
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
@@ -18,19 +20,22 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
 };
 
+const JUDGMENT: Judgment = { needs: ["host", "port", "addr", "proxy"], toleratesFile: true };
+
 export const health = defineCommand({
   meta: { name: "health", description: "Say whether a relay answers: exit code 0 when it does, else 1." },
   args: citty(OWN, ["host", "port", "addr", "proxy"]),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const { settings } = await loadSettings(flags.settings, process.env);
+    const { settings, warnings } = await loadSettings(flags.settings, process.env, JUDGMENT);
+    warnOf(warnings);
     const egress = openEgress(settings.proxy, process.env);
     const url = flags.own["url"] === undefined ? ownUrl(settings) : relayUrl(flags.own["url"]);
     const alive = await ask(egress, `${url}/health`);
     if (alive.body?.["name"] !== "plansocket") throw stranger(url, alive);
     const ready = flags.own["ready"] === true ? await ask(egress, `${url}/ready`) : undefined;
     if (ready && ready.status !== 200) throw notReady(ready);
-    if (flags.own["json"]) print(JSON.stringify({ url, ...alive.body, ...ready?.body }, undefined, 2));
+    if (flags.own["json"]) printJson({ url, ...alive.body, ...ready?.body });
     else print(`plansocket ${String(alive.body["version"])} answers on ${url}`);
     return 0;
   },
@@ -66,9 +71,8 @@ async function ask(egress: Egress, url: string): Promise<Reply> {
 
 /** Where `serve` listens with these settings, as a program on the same machine reaches it. */
 function ownUrl(settings: Settings): string {
-  const host = settings.addr?.host || settings.host;
-  const near = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return `http://${near.includes(":") ? `[${near}]` : near}:${settings.addr?.port ?? settings.port}`;
+  const { host, port } = addressOf(settings);
+  return httpUrl(callableHost(host), port);
 }
 
 function stranger(url: string, { status, body }: Reply): RelayError {

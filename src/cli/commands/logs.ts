@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { existsSync } from "node:fs";
 import { RelayError } from "../../lib/errors.ts";
-import { openDesk } from "../background/context.ts";
+import { LOOKING, openDesk } from "../background/context.ts";
 import { followLog, lastLines } from "../background/log-file.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 
@@ -18,7 +18,7 @@ export const logs = defineCommand({
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const count = countOf(flags.own["lines"]);
-    const { places } = await openDesk(flags.settings);
+    const { places } = await openDesk(flags.settings, LOOKING);
     if (!existsSync(places.logFile)) {
       throw new RelayError("nothing_there", `There is no log at ${places.logFile}.`, {
         hint: "`plansocket start` begins one.",

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { publishedModels, type ModelInfo } from "../../codex/models.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print, say } from "../output.ts";
+import { print, printJson, say } from "../output.ts";
 import { wire } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
@@ -11,7 +11,9 @@ export const models = defineCommand({
   args: citty(OWN, [...BACKEND_SETTINGS, "models"]),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const { upstream, credentials } = await wire(flags.settings, process.env);
+    const { upstream, credentials } = await wire(flags.settings, process.env, {
+      judgment: { needs: BACKEND_SETTINGS },
+    });
     // Says what is wrong with the login, if anything is, before a list that would then be a guess.
     await credentials.current();
     const catalogue = await upstream.catalogue.current();
@@ -22,7 +24,7 @@ export const models = defineCommand({
       ),
     );
     if (flags.own["json"]) {
-      print(JSON.stringify({ origin: catalogue.origin, models: rows }, undefined, 2));
+      printJson({ origin: catalogue.origin, models: rows });
       return 0;
     }
     if (catalogue.origin !== "live") say(`The backend could not be asked; this is the ${catalogue.origin} list.`);

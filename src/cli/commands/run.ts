@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineCommand } from "citty";
 import type { Player } from "../../demo/player.ts";
+import type { Environment } from "../../lib/environment.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
 import { say } from "../output.ts";
@@ -17,8 +18,6 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   demo: { help: "use the built-in backend: no login, no network" },
   model: { value: "MODEL", help: "model that known clients use (default: the first of the account)" },
 };
-
-type Environment = Record<string, string | undefined>;
 
 export const run = defineCommand({
   meta: {
@@ -110,7 +109,11 @@ function wished({ own }: ParsedFlags): string | undefined {
 const RELAY_ONLY = ["OPENAI_REFRESH_TOKEN", "OPENAI_ACCESS_TOKEN", "CODEX_ACCESS_TOKEN"];
 
 function environmentOf(env: Environment, session: Session): Environment {
-  const general: Environment = { ...env, ...clientVariables(session), ANTHROPIC_API_KEY: session.key };
+  const general: Record<string, string | undefined> = {
+    ...env,
+    ...clientVariables(session),
+    ANTHROPIC_API_KEY: session.key,
+  };
   for (const name of RELAY_ONLY) delete general[name];
   // A proxy of the caller must not get what is meant for this machine.
   for (const name of ["NO_PROXY", "no_proxy"]) {

@@ -1,12 +1,12 @@
 import { stat } from "node:fs/promises";
 import { defineCommand, type ArgsDef } from "citty";
-import { loadSettings, type FlagValues } from "../../config/load.ts";
+import { loadSettings, type FlagValues, type Judgment } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { nearest } from "../../lib/nearest.ts";
+import { didYouMean } from "../../lib/nearest.ts";
 import { confirm } from "../confirm.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
-import { print, say } from "../output.ts";
+import { print, say, warnOf } from "../output.ts";
 import type { ClientSetup, Plan, Target } from "../setup/client.ts";
 import { CLIENTS } from "../setup/index.ts";
 import { readText, SetupJournal, type Change } from "../setup/journal.ts";
@@ -55,7 +55,7 @@ function clientIn(argv: readonly string[]): { name: string; client: ClientSetup;
   const client = CLIENTS[name];
   if (!client) {
     throw new RelayError("usage", `Unknown client '${name.slice(0, 40)}'.`, {
-      hint: `Did you mean '${nearest(name, names)}'? Clients: ${names.join(", ")}.`,
+      hint: `${didYouMean(name, names, "")} Clients: ${names.join(", ")}.`.trim(),
     });
   }
   return { name, client, rest: argv.filter((_, at) => at !== index) };
@@ -65,9 +65,12 @@ function takesNext(word: string | undefined): boolean {
   return word === "--shell" || word === "--model" || word === "--models";
 }
 
-async function journalOf({ settings }: ParsedFlags, name: string): Promise<SetupJournal> {
-  const loaded = await loadSettings(settings, process.env);
-  return new SetupJournal(loaded.settings.stateDir ?? stateFolder(process.env), name);
+async function journalOf({ settings, own }: ParsedFlags, name: string): Promise<SetupJournal> {
+  // Undo must work when the settings do not.
+  const judgment: Judgment = { needs: ["stateDir"], toleratesFile: own["undo"] === true };
+  const loaded = await loadSettings(settings, process.env, judgment);
+  warnOf(loaded.warnings);
+  return new SetupJournal(stateFolder(process.env, loaded.settings), name);
 }
 
 async function write(name: string, client: ClientSetup, journal: SetupJournal, flags: ParsedFlags): Promise<number> {

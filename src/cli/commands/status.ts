@@ -1,13 +1,14 @@
 import { defineCommand } from "citty";
-import { openDesk, givenBefore, seenByRelay, type BackgroundContext } from "../background/context.ts";
+import { LOOKING, openDesk, givenBefore, seenByRelay, type BackgroundContext } from "../background/context.ts";
 import { otherVariables, type Given } from "../background/explicit-settings.ts";
 import { look, pidIn, type Probe } from "../background/probe.ts";
 import { detailsOf, type Details } from "../background/details.ts";
 import { tilde } from "../background/messages.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print, say } from "../output.ts";
+import { print, printJson, say } from "../output.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
+import { httpUrl } from "../../lib/url.ts";
 import { span } from "../time.ts";
 import { addressOf } from "../services.ts";
 
@@ -21,11 +22,11 @@ export const status = defineCommand({
   args: citty(OWN, BACKGROUND_SETTINGS),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const desk = await openDesk(flags.settings);
+    const desk = await openDesk(flags.settings, LOOKING);
     const seen = await look(desk.state);
     const isVerbose = flags.own["verbose"] === true;
     const details = isVerbose && seen.kind === "running" ? await detailsOf(desk, seen) : undefined;
-    if (flags.own["json"] === true) print(JSON.stringify(asJson(desk, seen, details), undefined, 2));
+    if (flags.own["json"] === true) printJson(asJson(desk, seen, details));
     else await show(desk, seen, details);
     return seen.kind === "running" ? 0 : 1;
   },
@@ -86,7 +87,7 @@ async function remarks(desk: BackgroundContext): Promise<string[]> {
   const given: Given = await givenBefore(desk, state).catch(() => ({}));
   const { loaded } = await seenByRelay(desk, given, state?.environment ?? otherVariables(desk.env));
   const { host, port } = state ? addressOf(loaded.settings) : addressOf(desk.loaded.settings);
-  const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const url = httpUrl(host, port);
   if (port !== 0 && (await relayAt(url))) {
     const owner = portOwner(port);
     const who = owner ? ` (pid ${owner.pid})` : "";

@@ -4,7 +4,7 @@ import { windowName, type PlanLimits, type PlanMeter, type PlanWindow } from "..
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString } from "../../lib/json.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print } from "../output.ts";
+import { isScreen, print, printJson } from "../output.ts";
 import { moment, span } from "../time.ts";
 import { wire, type Services } from "../services.ts";
 
@@ -25,14 +25,14 @@ export const usage = defineCommand({
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const everyMs = pauseOf(flags.own["every"]);
-    const wiring = await wire(flags.settings, process.env);
+    const wiring = await wire(flags.settings, process.env, { judgment: { needs: BACKEND_SETTINGS } });
     const isJson = flags.own["json"] === true;
     const isWatching = flags.own["watch"] === true || flags.own["every"] !== undefined;
     for (;;) {
       const seen = await look(wiring);
-      if (isWatching && !isJson && process.stdout.isTTY) process.stdout.write("\u001b[2J\u001b[H");
+      if (isWatching && !isJson && isScreen(process.stdout)) process.stdout.write("\u001b[2J\u001b[H");
       // A watcher reads one object a line.
-      if (isJson) print(JSON.stringify(asJson(seen, Date.now()), undefined, isWatching ? undefined : 2));
+      if (isJson) printJson(asJson(seen, Date.now()), isWatching);
       else print(drawing(seen, Date.now()));
       if (!isWatching) return 0;
       await Bun.sleep(everyMs);

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import type { LoginFacts } from "../../auth/keeper.ts";
 import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print } from "../output.ts";
+import { print, printJson } from "../output.ts";
 import { moment, span } from "../time.ts";
 import { wire } from "../services.ts";
 
@@ -14,7 +14,7 @@ export const whoami = defineCommand({
     const flags = parseFlags(rawArgs, OWN);
     const { credentials } = await wire(flags.settings, process.env);
     const facts = await credentials.describe();
-    if (flags.own["json"]) print(JSON.stringify(asJson(facts, Date.now()), undefined, 2));
+    if (flags.own["json"]) printJson(asJson(facts, Date.now()));
     else for (const [name, value] of rowsOf(facts, Date.now())) print(`${name.padEnd(9)}${value}`);
     return 0;
   },

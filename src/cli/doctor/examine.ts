@@ -1,6 +1,7 @@
+import type { Environment } from "../../lib/environment.ts";
 import { join } from "node:path";
 import type { LoginFacts } from "../../auth/keeper.ts";
-import { codexHome, stateFolder } from "../../config/paths.ts";
+import { authFile as authFileOf, codexHome, stateFolder } from "../../config/paths.ts";
 import { offlineCatalogue } from "../../upstream/catalogue.ts";
 import type { RunningRelay } from "../../server/serve.ts";
 import { listen, listenWithoutLogin, type Services } from "../services.ts";
@@ -20,8 +21,6 @@ import {
   type Heard,
   type Models,
 } from "./network.ts";
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Settings that cannot be used are a finding too. */
 export async function wiredOrFinding(load: () => Promise<Services>): Promise<Services | Finding> {
@@ -43,8 +42,8 @@ export async function* examine(
   unreadProxies: readonly string[],
 ): AsyncGenerator<Finding, void, undefined> {
   const { settings } = wiring;
-  const authFile = settings.authFile ?? join(codexHome(env), "auth.json");
-  const stateDir = settings.stateDir ?? stateFolder(env);
+  const authFile = authFileOf(env, settings);
+  const stateDir = stateFolder(env, settings);
   const port = check("port", () => portCheck(wiring));
   const gate = check("gate", () => tryGate(wiring));
   const login = await check("login", () => loginCheck(wiring, authFile));

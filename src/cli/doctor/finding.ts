@@ -1,3 +1,4 @@
+import { printableLine } from "../../lib/printable.ts";
 import { toRelayError } from "../../lib/errors.ts";
 
 type Status = "ok" | "warn" | "fail" | "skip";
@@ -109,25 +110,23 @@ function clean(finding: Finding): Finding {
 
 /** One line, bounded, without control characters, marks that turn the writing round, and secrets. */
 function plain(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are exactly what is meant
-  const line = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, " ").trim();
-  return line.replace(SECRET, "[hidden]").slice(0, LONGEST);
+  return printableLine(text).trim().replace(SECRET, "[hidden]").slice(0, LONGEST);
 }
 
 /** As long as the longest id, `live responses`. */
 const ID_WIDTH = 14;
 
-const MARKS: Readonly<Record<Status, { readonly sign: string; readonly colour: number }>> = {
-  ok: { sign: "✓", colour: 32 },
-  warn: { sign: "!", colour: 33 },
-  fail: { sign: "✗", colour: 31 },
-  skip: { sign: "-", colour: 90 },
+const MARKS: Readonly<Record<Status, { readonly sign: string; readonly color: number }>> = {
+  ok: { sign: "✓", color: 32 },
+  warn: { sign: "!", color: 33 },
+  fail: { sign: "✗", color: 31 },
+  skip: { sign: "-", color: 90 },
 };
 
 /** One finding as lines for the terminal. */
-export function lines(finding: Finding, isColoured: boolean): string {
-  const { sign, colour } = MARKS[finding.status];
-  const mark = isColoured ? `\u001b[${colour}m${sign}\u001b[0m` : sign;
+export function lines(finding: Finding, isColored: boolean): string {
+  const { sign, color } = MARKS[finding.status];
+  const mark = isColored ? `\u001b[${color}m${sign}\u001b[0m` : sign;
   const head = `${mark} ${finding.id.padEnd(ID_WIDTH)} ${finding.summary}`;
   return finding.fix === undefined ? head : `${head}\n${" ".repeat(ID_WIDTH + 3)}${finding.fix}`;
 }

@@ -1,7 +1,9 @@
 import { arch, platform, release } from "node:os";
 import { existsSync } from "node:fs";
 import { configFile } from "../../config/paths.ts";
+import type { Environment } from "../../lib/environment.ts";
 import { isLoopbackName } from "../../lib/host.ts";
+import { httpUrl } from "../../lib/url.ts";
 import type { RunningRelay } from "../../server/serve.ts";
 import { COMMIT, VERSION } from "../../version.ts";
 import { portOwner } from "../port-owner.ts";
@@ -11,8 +13,6 @@ import type { Services } from "../services.ts";
 import { fail, ok, warn, type Outcome } from "./finding.ts";
 
 const PROBE_MS = 2000;
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 export function versionCheck(clientVersion: string): Outcome {
   const commit = COMMIT === "" ? "" : ` (${COMMIT})`;
@@ -26,10 +26,14 @@ export function versionCheck(clientVersion: string): Outcome {
 }
 
 /** Where the values come from that are not the defaults. */
-export function settingsCheck({ origins }: Services, env: Environment | undefined): Outcome {
+export function settingsCheck({ origins, warnings }: Services, env: Environment | undefined): Outcome {
   const set = Object.entries(origins).filter(([, origin]) => origin !== "default");
   const file = env === undefined ? undefined : configFile(env);
   const detail = { config_file: file !== undefined && existsSync(file) ? file : null, set: Object.fromEntries(set) };
+  const fault = warnings.find(({ fix }) => fix !== undefined);
+  if (fault) return fail(fault.message, fault.fix ?? "", { ...detail, warnings });
+  const [left] = warnings;
+  if (left) return warn(left.message, "Give that service another name, or set PORT.", { ...detail, warnings });
   if (set.length === 0) return ok("all at their defaults", detail);
   return ok(`set by ${[...new Set(set.map(([, origin]) => origin))].join(", ")}`, detail);
 }
@@ -70,7 +74,7 @@ function unusable(host: string, port: number, code: string): [summary: string, f
 
 async function takenBy(host: string, port: number): Promise<Outcome> {
   const owner = portOwner(port);
-  const relay = await relayAt(`http://${host.includes(":") ? `[${host}]` : host}:${port}`);
+  const relay = await relayAt(httpUrl(host, port));
   const detail = { pid: owner?.pid ?? null, name: owner?.name ?? null, is_relay: relay !== undefined };
   if (relay) {
     const pid = owner === undefined ? "" : ` (pid ${owner.pid})`;

@@ -1,4 +1,4 @@
-type Environment = Readonly<Record<string, string | undefined>>;
+import type { Environment } from "../../lib/environment.ts";
 
 /** The command that shows a URL in the owner's browser; undefined where there is no screen to show it on. */
 export function browserCommand(url: string, platform: string, env: Environment): string[] | undefined {

@@ -5,12 +5,11 @@ import { readClaims } from "../../auth/jwt.ts";
 import type { LoginService } from "../../auth/login-service.ts";
 import type { Login } from "../../auth/source.ts";
 import { loadSettings, type FlagValues } from "../../config/load.ts";
-import { codexHome } from "../../config/paths.ts";
+import { authFile } from "../../config/paths.ts";
 import type { Settings } from "../../config/settings.ts";
+import type { Environment } from "../../lib/environment.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { openEgress } from "../../upstream/egress.ts";
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where a login is kept and where it is made. */
 export interface LoginPlace {
@@ -24,7 +23,7 @@ export interface LoginPlace {
 export async function loginPlace(flags: FlagValues, env: Environment): Promise<LoginPlace> {
   const { settings } = await loadSettings(flags, env);
   const egress = openEgress(settings.proxy, env);
-  const path = settings.authFile ?? join(codexHome(env), "auth.json");
+  const path = authFile(env, settings);
   return {
     settings,
     path,

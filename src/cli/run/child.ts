@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import type { Environment } from "../../lib/environment.ts";
 import { RelayError } from "../../lib/errors.ts";
 
 /** As shells say it. */
@@ -11,8 +12,6 @@ const EXIT_NOT_EXECUTABLE = 126;
 /** Sent on to the command; the two that a terminal's keys send are told apart below. */
 const FORWARDED = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 const FROM_KEYS = ["SIGINT", "SIGQUIT"] as const;
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The file that a shell would run, or the exit code with which it would give up. */
 export function findCommand(command: string, env: Environment): string | 126 | 127 {

@@ -4,6 +4,7 @@ import { loadSettings } from "../../config/load.ts";
 import { configFile } from "../../config/paths.ts";
 import type { BackgroundContext } from "../background/context.ts";
 import { BACKGROUND_VARIABLE } from "../background/explicit-settings.ts";
+import { httpUrl } from "../../lib/url.ts";
 import { relayAt, type RelayFacts } from "../relay-at.ts";
 import { readEnvFile } from "./env-file.ts";
 import { launchd } from "./launchd.ts";
@@ -39,7 +40,7 @@ export async function installed(variables: Readonly<Record<string, string>>): Pr
   const { host, port } = addressOf(
     (await loadSettings({}, { HOME: process.env["HOME"] || homedir(), ...variables })).settings,
   );
-  const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const url = httpUrl(host, port);
   const relay = await relayAt(url);
   return { url, relay: relay?.instance === variables[BACKGROUND_VARIABLE] ? relay : undefined };
 }

@@ -1,8 +1,9 @@
+import type { Environment } from "../../lib/environment.ts";
 import { realpathSync } from "node:fs";
 
 import { dirname, join } from "node:path";
 import type { Loaded } from "../../config/load.ts";
-import { codexHome, configFile } from "../../config/paths.ts";
+import { authFile as authFileOf, configFile } from "../../config/paths.ts";
 import {
   BACKGROUND_VARIABLE,
   fetchLimit,
@@ -12,8 +13,6 @@ import {
 } from "../background/explicit-settings.ts";
 import { placesOf } from "../background/paths.ts";
 import { selfCommand } from "../background/process.ts";
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What every system's description of the service is made of. */
 export interface ServicePlan {
@@ -36,7 +35,7 @@ export function envFilePath(env: Environment): string {
 
 export function servicePlan(loaded: Loaded, given: Given, instance: string, env: Environment): ServicePlan {
   const places = placesOf(loaded, env);
-  const authFile = loaded.settings.authFile ?? join(codexHome(env), "auth.json");
+  const authFile = authFileOf(env, loaded.settings);
   return {
     command: selfCommand(),
     envFile: envFilePath(env),

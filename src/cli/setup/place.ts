@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { expandTilde } from "../../lib/home.ts";
 import type { Target } from "./client.ts";
 
 /** A path below the owner's home. */
@@ -10,7 +11,7 @@ export function inHome(target: Target, ...parts: string[]): string {
 
 /** A path below a folder that the client lets a variable name, else below its usual one. */
 export function inFolder(target: Target, variable: string, usual: readonly string[], ...parts: string[]): string {
-  return join(target.env[variable] || inHome(target, ...usual), ...parts);
+  return join(expandTilde(target.env[variable] || inHome(target, ...usual), target.env), ...parts);
 }
 
 /** The first of these files that is there, else `usual`. */

@@ -2,6 +2,7 @@ import { resolveModel } from "../../codex/model-names.ts";
 import { publishedModels, type ModelCatalogue } from "../../codex/models.ts";
 import type { Settings } from "../../config/settings.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
+import { callableHost, httpUrl } from "../../lib/url.ts";
 import { PROVIDER, type Target, type TargetModel } from "./client.ts";
 
 /** What to assume of a model that the list does not describe. */
@@ -19,9 +20,8 @@ export function originOf(settings: Pick<Settings, "host" | "port" | "addr">): st
       hint: "Choose one with --port.",
     });
   }
-  // An address that means "all of them" is one to listen on, not to call.
-  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
-  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+  // Few clients read an IPv6 address in a URL.
+  return httpUrl(host === "::" ? "127.0.0.1" : callableHost(host), port);
 }
 
 /** Base URLs and key of a relay at `origin`. */

@@ -70,7 +70,7 @@ test("a bug in a check is told without its stack", async () => {
 });
 
 test.each([
-  ["line one\r\nline two\u001b[2J\u0007", "line one line two [2J"],
+  ["line one\r\nline two\u001b[2J\u0007", "line one  line two"],
   ["abc\u202egnp.exe", "abc gnp.exe"],
   ["Bearer eyJhbGciOiJub25lIn0.eyJleHAiOjF9.c2ln refused", "Bearer [hidden] refused"],
   ["rt_0123456789 and sk-proj-0123456789 and task-runner", "[hidden] and [hidden] and task-runner"],

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { RelayError } from "../../../lib/errors.ts";
-import { nearest } from "../../../lib/nearest.ts";
+import { didYouMean } from "../../../lib/nearest.ts";
 import type { ClientSetup, Target } from "../client.ts";
 
 const SHELLS: Readonly<Record<string, (name: string, value: string) => string>> = {
@@ -19,7 +19,7 @@ export const env: ClientSetup = {
     const write = SHELLS[shell];
     if (!write) {
       throw new RelayError("usage", `Unknown shell '${shell.slice(0, 40)}'.`, {
-        hint: `Did you mean '${nearest(shell, Object.keys(SHELLS))}'? Shells: ${Object.keys(SHELLS).join(", ")}.`,
+        hint: `${didYouMean(shell, Object.keys(SHELLS), "")} Shells: ${Object.keys(SHELLS).join(", ")}.`.trim(),
       });
     }
     const lines = Object.entries(clientVariables(target)).map(([name, value]) => write(name, value));

@@ -1,0 +1,46 @@
+import { RelayError, type ErrorCode } from "./errors.ts";
+
+/** What the system's codes mean, and what helps. */
+const REASONS: Readonly<Record<string, readonly [reason: string, fix: string]>> = {
+  EACCES: ["this user may not", "Give this user access to it and its folder"],
+  EPERM: ["the system does not allow it", "Check its owner, and whether it is protected or immutable"],
+  EROFS: ["its file system is read-only", "Make it writable"],
+  ENOSPC: ["the disk is full", "Free some space"],
+  EDQUOT: ["the disk quota is used up", "Free some space"],
+  ENOTDIR: ["a file is where a folder should be", "Move that file away"],
+  EISDIR: ["a folder is where a file should be", "Move that folder away"],
+  ENOENT: ["its folder does not exist", "Make that folder"],
+  ELOOP: ["its symbolic links lead in a circle", "Fix the link"],
+  ENAMETOOLONG: ["the path is too long", "Choose a shorter one"],
+  EBUSY: ["another program holds it", "Close that program"],
+  EIO: ["the disk failed", "Check the disk"],
+  EMFILE: ["too many files are open", "Raise the limit (`ulimit -n`)"],
+  ENFILE: ["too many files are open on this machine", "Close other programs"],
+};
+
+export interface FileFailureOptions {
+  readonly code?: ErrorCode;
+  /** The file, when the system's error does not name it. */
+  readonly path?: string;
+  readonly verb?: "written" | "read";
+  /** Ends the hint, as in `or choose another place with --state-dir`. */
+  readonly instead?: string;
+}
+
+/** A failed file operation in words; undefined for anything else. */
+export function fileFailure(error: unknown, options: FileFailureOptions = {}): RelayError | undefined {
+  const { code = "", path, dest, syscall } = error as Partial<Record<"code" | "path" | "dest" | "syscall", string>>;
+  const known = REASONS[code];
+  if (!known) return undefined;
+  const [reason, fix] = known;
+  const place = options.path ?? dest ?? path ?? "A file";
+  const verb = options.verb ?? (syscall === "read" || syscall === "scandir" ? "read" : "written");
+  const isMode = syscall === "fchmod" || syscall === "chmod";
+  return new RelayError(
+    options.code ?? "start_failed",
+    isMode
+      ? `The mode of ${place} could not be set: its file system refuses (${code}).`
+      : `${place} could not be ${verb}: ${reason} (${code}).`,
+    { hint: `${fix}${options.instead === undefined ? "" : `, ${options.instead}`}.`, cause: error },
+  );
+}
