@@ -1,5 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Binary } from "../support/binary.ts";
@@ -136,9 +147,58 @@ describe.skipIf(process.platform !== "linux")("service", () => {
     expect(code).toBe(1);
     expect(err).toBe(
       "plansocket: `systemctl --user enable plansocket.service` failed: Access denied\n" +
-        "  Once that is mended, run: systemctl --user enable plansocket.service && " +
+        "  Once that is fixed, run: systemctl --user enable plansocket.service && " +
         "systemctl --user restart plansocket.service\n",
     );
+  });
+
+  describe("without a user manager, as in containers, su and cron (BANANASJIM/padctl#107)", () => {
+    const NO_BUS =
+      '#!/bin/sh\necho "$*" >>"$HOME/asked"\necho "Failed to connect to bus: No medium found" >&2\nexit 1\n';
+
+    test("install writes nothing and points to start", async () => {
+      tool("systemctl", NO_BUS);
+      const { code, err } = await run(["install", "--port", port]);
+      expect(code).toBe(1);
+      expect(err).toContain("no systemd user manager here");
+      expect(err).toContain("`plansocket start`");
+      expect(err).toContain("enable-linger");
+      expect([existsSync(unit()), existsSync(settings())]).toEqual([false, false]);
+    });
+
+    test("uninstall removes the files all the same", async () => {
+      expect((await run(["install", "--port", port])).code).toBe(0);
+      const pid = Number(readFileSync(join(home, "main.pid"), "utf8"));
+      const wants = join(home, ".config/systemd/user/default.target.wants");
+      mkdirSync(wants);
+      symlinkSync(unit(), join(wants, "plansocket.service"));
+      tool("systemctl", NO_BUS);
+      const { code, err } = await run(["uninstall"]);
+      expect([code, err]).toEqual([0, expect.stringContaining("or `plansocket stop`")]);
+      expect([existsSync(unit()), existsSync(settings()), readdirSync(wants)]).toEqual([false, false, []]);
+      process.kill(pid);
+    });
+
+    test("status says so, and whether a relay answers", async () => {
+      expect((await run(["install", "--port", port])).code).toBe(0);
+      const pid = Number(readFileSync(join(home, "main.pid"), "utf8"));
+      tool("systemctl", NO_BUS);
+      const running = await run(["status"]);
+      expect(running.out).toBe(
+        `There is no systemd user manager here, so no service runs. A relay answers on http://127.0.0.1:${port}.\n`,
+      );
+      process.kill(pid);
+      await run(["uninstall"]);
+      const { code, out } = await run(["status"], { PLANSOCKET_PORT: "1" });
+      expect([code, out]).toEqual([1, expect.stringContaining("Nothing answers on http://127.0.0.1:1.")]);
+      expect(JSON.parse((await run(["status", "--json"])).out)).toMatchObject({ manager_reachable: false });
+    });
+  });
+
+  test("the unit names the link on PATH that outlives an upgrade, not the folder of one version", async () => {
+    const link = join(home, "bin/plansocket");
+    symlinkSync(binary.path, link);
+    expect((await run(["install", "--dry-run"])).out).toContain(`ExecStart="${link}" "serve"\n`);
   });
 
   test("a port that somebody else holds is told before anything is written", async () => {

@@ -16,7 +16,7 @@ import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
 import { addressOf } from "../services.ts";
 import { toEnvFile } from "./env-file.ts";
-import { installed, managerHere, pidOf } from "./installed.ts";
+import { installed, managerHere, missingSession, pidOf } from "./installed.ts";
 import type { ServiceFile, ServiceManager } from "./manager.ts";
 import { servicePlan, type ServicePlan } from "./plan.ts";
 import { commandLine, hasTool, outputOf, runSteps } from "./steps.ts";
@@ -35,6 +35,12 @@ export async function install(desk: BackgroundContext, flags: FlagValues, isDryR
   const manager = managerHere(desk);
   const plan = servicePlan(loaded, given, crypto.randomUUID().replaceAll("-", ""), env);
   if (isDryRun) return show(manager, plan, given);
+  const missing = missingSession(manager);
+  if (missing) {
+    throw new RelayError("service_failed", `There is no ${missing.name} here to run a service.`, {
+      hint: `Run \`plansocket start\` for a relay in the background; for a service, ${missing.hint}.`,
+    });
+  }
 
   const holder = portOwner(address.port)?.pid;
   // The service itself may be there already, and is then replaced.
@@ -47,6 +53,7 @@ export async function install(desk: BackgroundContext, flags: FlagValues, isDryR
   if (!hasTool(manager.install)) {
     say(`The ${manager.name} is written to ${tilde(manager.file)}. There is no tool here to start it with; run:`);
     say(`  ${commandLine(manager.install)}`);
+    say("Where that tool will never be, `plansocket start` runs the relay in the background.");
     return 0;
   }
   await runSteps(manager.install);

@@ -1,6 +1,6 @@
 import { homedir, userInfo } from "node:os";
 import { dirname } from "node:path";
-import { loadSettings } from "../../config/load.ts";
+import { loadSettings, type Loaded } from "../../config/load.ts";
 import { configFile } from "../../config/paths.ts";
 import type { BackgroundContext } from "../background/context.ts";
 import { BACKGROUND_VARIABLE } from "../background/explicit-settings.ts";
@@ -8,7 +8,7 @@ import { httpUrl } from "../../lib/url.ts";
 import { relayAt, type RelayFacts } from "../relay-at.ts";
 import { readEnvFile } from "./env-file.ts";
 import { launchd } from "./launchd.ts";
-import type { ServiceManager } from "./manager.ts";
+import type { ServiceManager, Session } from "./manager.ts";
 import { addressOf } from "../services.ts";
 import { envFilePath } from "./plan.ts";
 import { outputOf } from "./steps.ts";
@@ -24,9 +24,15 @@ export function managerHere({ env, places }: BackgroundContext): ServiceManager 
   return systemd(dirname(dirname(configFile(env))), hasSandbox());
 }
 
+/** The session that does not answer though its tool is there: in containers, `su`, cron, WSL without systemd. */
+export function missingSession({ session }: ServiceManager): Session | undefined {
+  if (!session || Bun.which(session.probe[0] ?? "") === null) return undefined;
+  return outputOf(session.probe) === undefined ? session : undefined;
+}
+
 function hasSandbox(): boolean {
-  const isReachable = outputOf(["systemctl", "--user", "show", "--property=Version"]) !== undefined;
-  return !isReachable || outputOf(SANDBOX_PROBE) !== undefined;
+  const hasManager = outputOf(["systemctl", "--user", "show", "--property=Version"]) !== undefined;
+  return !hasManager || outputOf(SANDBOX_PROBE) !== undefined;
 }
 
 /** The service as it was installed last, and whether it answers. */
@@ -37,12 +43,15 @@ export interface Installed {
 
 /** `variables` are those of the service's environment file. */
 export async function installed(variables: Readonly<Record<string, string>>): Promise<Installed> {
-  const { host, port } = addressOf(
-    (await loadSettings({}, { HOME: process.env["HOME"] || homedir(), ...variables })).settings,
-  );
-  const url = httpUrl(host, port);
+  const url = urlOf(await loadSettings({}, { HOME: process.env["HOME"] || homedir(), ...variables }));
   const relay = await relayAt(url);
   return { url, relay: relay?.instance === variables[BACKGROUND_VARIABLE] ? relay : undefined };
+}
+
+/** Where a relay with these settings listens. */
+export function urlOf({ settings }: Loaded): string {
+  const { host, port } = addressOf(settings);
+  return httpUrl(host, port);
 }
 
 /** The environment file of this user's service. */

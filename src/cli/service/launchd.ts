@@ -20,6 +20,11 @@ export function launchd(home: string, uid: number): ServiceManager {
   return {
     name: "launchd agent",
     file,
+    session: {
+      name: "launchd session",
+      probe: ["launchctl", "print", domain],
+      hint: "log in at this Mac's screen as this user",
+    },
     describe: (plan) => ({ path: file, content: plistText(plan), mode: 0o644 }),
     install: [
       bootout,

@@ -16,11 +16,25 @@ export interface Step {
   readonly isRetried?: boolean;
 }
 
+/** A process of the system that the manager's tool talks to. */
+export interface Session {
+  /** As in "systemd user manager". */
+  readonly name: string;
+  /** A command that succeeds where it answers. */
+  readonly probe: readonly string[];
+  /** What gives a user without one theirs. */
+  readonly hint: string;
+}
+
 /** The part of the system that starts programs for a user. */
 export interface ServiceManager {
   /** As in "systemd user unit". */
   readonly name: string;
   readonly file: string;
+  /** More files that the system's own tool makes when it installs the service. */
+  readonly links?: readonly string[];
+  /** Who starts the service; not every login has one. */
+  readonly session?: Session;
   describe(plan: ServicePlan): ServiceFile;
   readonly install: readonly Step[];
   readonly uninstall: readonly Step[];

@@ -1,6 +1,5 @@
 import type { Environment } from "../../lib/environment.ts";
 import { realpathSync } from "node:fs";
-
 import { dirname, join } from "node:path";
 import type { Loaded } from "../../config/load.ts";
 import { authFile as authFileOf, configFile } from "../../config/paths.ts";
@@ -13,6 +12,7 @@ import {
 } from "../background/explicit-settings.ts";
 import { placesOf } from "../background/paths.ts";
 import { selfCommand } from "../background/process.ts";
+import { stablePath } from "./stable-path.ts";
 
 /** What every system's description of the service is made of. */
 export interface ServicePlan {
@@ -37,7 +37,7 @@ export function servicePlan(loaded: Loaded, given: Given, instance: string, env:
   const places = placesOf(loaded, env);
   const authFile = authFileOf(env, loaded.settings);
   return {
-    command: selfCommand(),
+    command: stableCommand(env),
     envFile: envFilePath(env),
     variables: {
       ...otherVariables(env),
@@ -52,6 +52,12 @@ export function servicePlan(loaded: Loaded, given: Given, instance: string, env:
     logFile: places.logFile,
     writableFolders: [...new Set([places.stateDir, dirname(authFile), dirname(target(authFile))])],
   };
+}
+
+/** A checkout is run by the Bun of now; an executable by the path that outlives its upgrades. */
+function stableCommand(env: Environment): string[] {
+  const [program = "", ...words] = selfCommand();
+  return words.length > 0 ? [program, ...words] : [stablePath(program, env["PATH"] ?? "")];
 }
 
 /** A login may be a link into another folder, and a renewed one is written there. */

@@ -4,7 +4,8 @@ import { look } from "../background/probe.ts";
 import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
 import { span } from "../time.ts";
-import { installed, managerHere, pidOf, savedVariables, type Installed } from "./installed.ts";
+import { relayAt } from "../relay-at.ts";
+import { installed, managerHere, missingSession, pidOf, savedVariables, urlOf, type Installed } from "./installed.ts";
 
 /** Says whether the service is installed and runs; the exit code is 0 when it does. */
 export async function showService(desk: BackgroundContext, isJson: boolean): Promise<number> {
@@ -17,11 +18,13 @@ export async function showService(desk: BackgroundContext, isJson: boolean): Pro
       : await installed(await savedVariables(desk));
   const { url, relay } = seen;
   const pid = pidOf(manager);
+  const missing = missingSession(manager);
   if (isJson) {
     const facts = {
       installed: isInstalled,
       running: relay !== undefined,
       manager: manager.name,
+      manager_reachable: !missing,
       file: isInstalled ? manager.file : null,
       url: url ?? null,
       pid: relay ? (pid ?? null) : null,
@@ -29,6 +32,9 @@ export async function showService(desk: BackgroundContext, isJson: boolean): Pro
       uptime_seconds: relay ? Math.floor(relay.uptimeMs / 1000) : null,
     };
     print(JSON.stringify(facts, undefined, 2));
+  } else if (missing) {
+    print(`There is no ${missing.name} here, so no service runs. ${await answerOn(url ?? urlOf(desk.loaded))}`);
+    say("`plansocket start` runs a relay in the background.");
   } else if (!isInstalled) {
     print("There is no plansocket service here.");
     say("`plansocket service install` makes one.");
@@ -41,6 +47,11 @@ export async function showService(desk: BackgroundContext, isJson: boolean): Pro
     say(`Its log may say why: \`${manager.logHint(desk.places)}\`.`);
   }
   return relay ? 0 : 1;
+}
+
+/** Whether any relay answers where the service would. */
+async function answerOn(url: string): Promise<string> {
+  return (await relayAt(url)) ? `A relay answers on ${url}.` : `Nothing answers on ${url}.`;
 }
 
 async function asStarted({ state }: BackgroundContext): Promise<Partial<Installed>> {

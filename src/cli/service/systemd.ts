@@ -22,6 +22,13 @@ export function systemd(configHome: string, hasSandbox: boolean): ServiceManager
   return {
     name: "systemd user unit",
     file,
+    // `disable` takes it away, where somebody can be asked.
+    links: [join(configHome, "systemd/user/default.target.wants", UNIT)],
+    session: {
+      name: "systemd user manager",
+      probe: ["systemctl", "--user", "show", "--property=Version"],
+      hint: "log in as this user in a session of its own (not su or cron), or run `loginctl enable-linger` once",
+    },
     describe: (plan) => ({ path: file, content: unitText(plan, hasSandbox), mode: 0o644 }),
     install: [own("daemon-reload"), own("enable", UNIT), own("restart", UNIT)],
     uninstall: [own("disable", "--now", UNIT)],
@@ -47,7 +54,7 @@ ExecStart=${[...plan.command, "serve"].map(execWord).join(" ")}
 EnvironmentFile=${specifiers(plan.envFile)}
 Restart=on-failure
 RestartSec=2
-# Wrong usage does not mend itself.
+# Another start does not change wrong usage.
 RestartPreventExitStatus=2
 # Requests that run have 30 seconds to finish.
 TimeoutStopSec=40

@@ -4,7 +4,7 @@ import { alone, type BackgroundContext } from "../background/context.ts";
 import { end, STOP_LIMIT_MS } from "../background/end.ts";
 import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
-import { managerHere } from "./installed.ts";
+import { managerHere, missingSession } from "./installed.ts";
 import { envFilePath } from "./plan.ts";
 import { commandLine, hasTool, runSteps } from "./steps.ts";
 
@@ -21,12 +21,19 @@ export async function uninstall(desk: BackgroundContext, isDryRun: boolean): Pro
     return 0;
   }
   const isHere = hasTool(manager.uninstall);
-  if (isHere) await runSteps(manager.uninstall);
+  const missing = missingSession(manager);
+  const isAsked = isHere && !missing;
+  if (isAsked) await runSteps(manager.uninstall);
   if (manager.keepsState === true)
     await alone(desk, (state) => end(state, desk.places, STOP_LIMIT_MS), { isEnding: true });
-  for (const path of files) await rm(path, { force: true });
-  if (isHere) await runSteps(manager.afterRemoval);
+  for (const path of [...files, ...(manager.links ?? [])]) await rm(path, { force: true });
+  if (isAsked) await runSteps(manager.afterRemoval);
   say(`The plansocket service is removed: ${files.map(tilde).join(", ")}.`);
   if (!isHere) say(`Where the system has loaded it, also run: ${commandLine(manager.uninstall)}`);
+  else if (missing) {
+    say(
+      `No ${missing.name} can be reached to end it: a relay that still runs ends with its session or \`plansocket stop\`.`,
+    );
+  }
   return 0;
 }

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { readEnvFile, toEnvFile } from "../../../src/cli/service/env-file.ts";
 import { launchd, plistText } from "../../../src/cli/service/launchd.ts";
 import type { ServicePlan } from "../../../src/cli/service/plan.ts";
+import { stablePath } from "../../../src/cli/service/stable-path.ts";
 import { commandLine } from "../../../src/cli/service/steps.ts";
 import { systemd, unitText } from "../../../src/cli/service/systemd.ts";
 import { scheduledTask, taskText } from "../../../src/cli/service/task.ts";
@@ -31,6 +32,33 @@ const ODD = plan({
   command: ['/opt/it\'s 100% "$HOME" & <co>/plansocket', "/src/main.ts"],
   envFile: "/home/a b/100%/service.env",
   writableFolders: ["/home/a b/.codex", "/srv/100%"],
+});
+
+describe("the path that a service names", () => {
+  const executable = (path: string) => {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, "");
+    return path;
+  };
+
+  test("is Homebrew's opt link, which the next version keeps", () => {
+    const path = executable(join(folder, "Cellar/plansocket/1.0.0/bin/plansocket"));
+    expect(stablePath(path, "")).toBe(path);
+    mkdirSync(join(folder, "opt"));
+    symlinkSync(join(folder, "Cellar/plansocket/1.0.0"), join(folder, "opt/plansocket"));
+    mkdirSync(join(folder, "bin"));
+    symlinkSync(path, join(folder, "bin/plansocket"));
+    expect(stablePath(path, join(folder, "bin"))).toBe(join(folder, "opt/plansocket/bin/plansocket"));
+  });
+
+  test("is the link on PATH that leads to this very program", () => {
+    const path = executable(join(folder, "versions/1.0.0/plansocket"));
+    const other = dirname(executable(join(folder, "other/plansocket")));
+    mkdirSync(join(folder, "bin"));
+    symlinkSync(path, join(folder, "bin/plansocket"));
+    expect(stablePath(path, `relative:${other}:${folder}/bin`)).toBe(join(folder, "bin/plansocket"));
+    expect(stablePath(path, other)).toBe(path);
+  });
 });
 
 describe("the environment file", () => {
