@@ -19,8 +19,13 @@ export interface PlanMeter {
   readonly name: string | undefined;
   readonly primary: PlanWindow | undefined;
   readonly secondary: PlanWindow | undefined;
+  readonly monthly?: PlanWindow | undefined;
   /** Undefined when upstream does not say. */
   readonly isReached: boolean | undefined;
+  /** Of a spending limit: amounts as upstream writes them. */
+  readonly amount?: { readonly used: string; readonly limit: string; readonly unit: string | undefined } | undefined;
+  /** The model that this one stands in for when the plan's own windows are full. */
+  readonly standsInFor?: string | undefined;
 }
 
 interface PlanCredits {
@@ -36,6 +41,10 @@ export interface PlanLimits {
   /** The plan itself comes first. */
   readonly meters: readonly PlanMeter[];
   readonly credits: PlanCredits | undefined;
+  /** Resets of the windows that the account may still use up. The relay only shows them. */
+  readonly bankedResets?: number | undefined;
+  /** Whether upstream offers Luna Reserve now. Undefined when it says nothing of it. */
+  readonly isReserveOffered?: boolean | undefined;
   /** Which limit was reached, in upstream's word. */
   readonly reached: string | undefined;
   /** When upstream said so, in epoch milliseconds. */
@@ -44,8 +53,31 @@ export interface PlanLimits {
 
 /** The meter of the plan itself. */
 const MAIN_METER = "codex";
+/** The meter of a workspace's spending limit for its member, which all models count on. */
+export const SPEND_METER = "spend";
+/** Model that eligible accounts may go on with past their quota. */
+export const RESERVE_MODEL = "gpt-reserve";
 
-const WINDOW_HEADER = /^x-codex-(?:(.+)-)?(primary|secondary)-used-percent$/;
+const WINDOW_KINDS = ["primary", "secondary", "monthly"] as const;
+
+/** One window with its meter and its place there. */
+export interface NamedWindow {
+  readonly meter: PlanMeter;
+  readonly kind: (typeof WINDOW_KINDS)[number];
+  readonly window: PlanWindow;
+}
+
+/** All windows, those of the plan itself first. */
+export function windowsOf(limits: PlanLimits): NamedWindow[] {
+  return limits.meters.flatMap((meter) =>
+    WINDOW_KINDS.flatMap((kind) => {
+      const window = meter[kind];
+      return window ? [{ meter, kind, window }] : [];
+    }),
+  );
+}
+
+const WINDOW_HEADER = /^x-codex-(?:(.+)-)?(primary|secondary|monthly)-used-percent$/;
 
 /** From the headers of a reply, which count windows in minutes. Undefined when they say nothing. */
 export function limitsFromHeaders(headers: Headers, nowMs: number): PlanLimits | undefined {
@@ -91,6 +123,7 @@ function headerMeter(headers: Headers, id: string | undefined, nowMs: number): P
     name: id === undefined ? undefined : (textOf(headers.get(`${prefix}-limit-name`)) ?? id),
     primary: window("primary"),
     secondary: window("secondary"),
+    monthly: window("monthly"),
     isReached: undefined,
   };
 }
@@ -133,11 +166,33 @@ const RateLimit = z
     secondary: Window,
     primary_window: Window,
     secondary_window: Window,
+    monthly: Window,
+    monthly_window: Window,
   })
   .nullish()
   .catch(undefined);
 
 const word = z.string().nullish().catch(undefined);
+
+/** Business and Enterprise plans have this instead of windows; amounts are decimal texts. */
+const SpendControl = z
+  .looseObject({
+    reached: z.boolean().nullish().catch(undefined),
+    individual_limit: z
+      .looseObject({
+        limit: z.coerce.string().nullish(),
+        used: z.coerce.string().nullish(),
+        used_percent: count,
+        remaining_percent: count,
+        reset_at: count,
+        reset_after_seconds: count,
+        unit: word,
+      })
+      .nullish()
+      .catch(undefined),
+  })
+  .nullish()
+  .catch(undefined);
 
 const Body = z.looseObject({
   plan_type: word,
@@ -146,7 +201,7 @@ const Body = z.looseObject({
   metered_limit_name: word,
   limit_name: word,
   additional_rate_limits: z
-    .array(z.looseObject({ limit_name: word, metered_feature: word, rate_limit: RateLimit }))
+    .array(z.looseObject({ limit_name: word, metered_feature: word, normal_model_slug: word, rate_limit: RateLimit }))
     .nullish()
     .catch(undefined),
   credits: z
@@ -158,11 +213,14 @@ const Body = z.looseObject({
     .nullish()
     .catch(undefined),
   rate_limit_reached_type: z.unknown().optional(),
+  spend_control: SpendControl,
+  rate_limit_reset_credits: z.looseObject({ available_count: count }).nullish().catch(undefined),
+  rate_limit_upsell: z.looseObject({ banner_type: word }).nullish().catch(undefined),
 });
 
 /**
  * From the body of the usage endpoint, which counts windows in seconds, or from the event `codex.rate_limits`, which
- * counts them in minutes and has other names. Undefined when there are no windows in it.
+ * counts them in minutes and has other names. Undefined when it says nothing of the plan's use.
  */
 export function limitsFromBody(body: unknown, nowMs: number): PlanLimits | undefined {
   const parsed = Body.safeParse(body);
@@ -172,10 +230,13 @@ export function limitsFromBody(body: unknown, nowMs: number): PlanLimits | undef
   const main = meterOf(name === undefined ? MAIN_METER : idOf(name), name, data.rate_limit ?? data.rate_limits, nowMs);
   const others = (data.additional_rate_limits ?? []).map((extra) => {
     const id = extra.metered_feature ?? extra.limit_name ?? "other";
-    return meterOf(idOf(id), extra.limit_name ?? id, extra.rate_limit, nowMs);
+    const meter = meterOf(idOf(id), extra.limit_name ?? id, extra.rate_limit, nowMs);
+    return meter && extra.normal_model_slug ? { ...meter, standsInFor: extra.normal_model_slug } : meter;
   });
-  const meters = [main, ...others].filter((meter) => meter !== undefined);
-  if (meters.length === 0) return undefined;
+  const spend = spendMeter(data.spend_control, nowMs);
+  const meters = [main, spend, ...others].filter((meter) => meter !== undefined);
+  const bankedResets = data.rate_limit_reset_credits?.available_count ?? undefined;
+  if (meters.length === 0 && !data.credits && bankedResets === undefined) return undefined;
   return {
     plan: data.plan_type ?? undefined,
     meters: mainFirst(meters),
@@ -186,8 +247,34 @@ export function limitsFromBody(body: unknown, nowMs: number): PlanLimits | undef
           balance: data.credits.balance === null ? undefined : textOf(String(data.credits.balance ?? "")),
         }
       : undefined,
-    reached: reachedOf(data.rate_limit_reached_type),
+    bankedResets,
+    isReserveOffered: data.rate_limit_upsell === undefined ? undefined : isReserve(data.rate_limit_upsell),
+    reached:
+      reachedOf(data.rate_limit_reached_type) ?? (data.spend_control?.reached === true ? SPEND_METER : undefined),
     seenAtMs: nowMs,
+  };
+}
+
+function isReserve(upsell: { readonly banner_type?: string | null | undefined } | null): boolean {
+  return upsell?.banner_type === "luna_reserve";
+}
+
+function spendMeter(spend: z.infer<typeof SpendControl>, nowMs: number): PlanMeter | undefined {
+  const limit = spend?.individual_limit;
+  if (!limit) return undefined;
+  const ofAmounts = (Number(limit.used) / Number(limit.limit)) * 100;
+  const remaining = limit.remaining_percent ?? undefined;
+  const usedPercent = limit.used_percent ?? (remaining === undefined ? ofAmounts : 100 - remaining);
+  if (!Number.isFinite(usedPercent)) return undefined;
+  const resetsAtMs = resetOf(limit.reset_at ?? undefined, limit.reset_after_seconds ?? undefined, nowMs);
+  return {
+    id: SPEND_METER,
+    name: "spending limit",
+    primary: { usedPercent, windowMinutes: undefined, resetsAtMs },
+    secondary: undefined,
+    isReached: spend.reached ?? undefined,
+    amount:
+      limit.used && limit.limit ? { used: limit.used, limit: limit.limit, unit: limit.unit ?? undefined } : undefined,
   };
 }
 
@@ -212,6 +299,7 @@ function meterOf(
     name,
     primary: window(limit.primary ?? limit.primary_window),
     secondary: window(limit.secondary ?? limit.secondary_window),
+    monthly: window(limit.monthly ?? limit.monthly_window),
     isReached: limit.limit_reached ?? undefined,
   };
 }
@@ -225,17 +313,27 @@ export function mergeLimits(older: PlanLimits | undefined, newer: PlanLimits): P
     plan: newer.plan ?? older.plan,
     meters: mainFirst([...newer.meters, ...kept]),
     credits: newer.credits ?? older.credits,
+    bankedResets: newer.bankedResets ?? older.bankedResets,
+    isReserveOffered: newer.isReserveOffered ?? older.isReserveOffered,
   };
 }
 
-/** The meter that a model's requests count on: its own where it has one, else the plan's. */
-export function meterFor(limits: PlanLimits, model: string): PlanMeter | undefined {
-  return limits.meters.find((meter) => meter.name === model) ?? limits.meters.find((meter) => meter.id === MAIN_METER);
+/** The meters that a model's requests count on: its own where it has one, else the plan's, and the spending limit. */
+export function metersFor(limits: PlanLimits, model: string): PlanMeter[] {
+  const named = limits.meters.find((meter) => meter.name === model);
+  const own = named ?? limits.meters.find((meter) => meter.id === MAIN_METER);
+  const spend = limits.meters.find((meter) => meter.id === SPEND_METER);
+  return [own, spend].filter((meter) => meter !== undefined);
+}
+
+/** The meter of Luna Reserve, where the account has one that is not used up. */
+export function reserveOf(limits: PlanLimits): PlanMeter | undefined {
+  return limits.meters.find((meter) => meter.name === RESERVE_MODEL && meter.isReached !== true);
 }
 
 /** The window that is used most and has not ended yet; undefined when nothing is known. */
 export function fullestWindow(meter: PlanMeter, nowMs: number): PlanWindow | undefined {
-  return [meter.primary, meter.secondary]
+  return [meter.primary, meter.secondary, meter.monthly]
     .filter((window) => window !== undefined)
     .filter((window) => window.resetsAtMs === undefined || window.resetsAtMs > nowMs)
     .toSorted((a, b) => b.usedPercent - a.usedPercent)[0];
@@ -246,6 +344,7 @@ export function windowName(minutes: number | undefined): string {
   if (minutes === undefined) return "window";
   if (minutes === 10_080) return "week";
   if (minutes === 1440) return "day";
+  if (minutes >= 40_320 && minutes <= 44_640) return "month";
   if (minutes % 1440 === 0) return `${minutes / 1440} days`;
   if (minutes % 60 === 0) return minutes === 60 ? "hour" : `${minutes / 60} hours`;
   return `${Math.round(minutes)} minutes`;

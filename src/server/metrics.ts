@@ -1,6 +1,6 @@
 import type { RefreshCounts } from "../auth/credentials.ts";
 import { findModel, type ModelCatalogue } from "../codex/models.ts";
-import type { PlanLimits, PlanWindow } from "../codex/plan-limits.ts";
+import { windowsOf, type PlanLimits, type PlanWindow } from "../codex/plan-limits.ts";
 import type { UpstreamCounts } from "../upstream/client.ts";
 import { NAME, VERSION } from "../version.ts";
 import { Counter, Histogram, metricText, type Labels, type Sample } from "./prometheus.ts";
@@ -138,6 +138,14 @@ function planText({ plan }: MetricsSnapshot): string {
   return [
     metricText("plansocket_plan_used_ratio", "gauge", "How much of a window of the plan is used; 1 is all.", used),
     metricText("plansocket_plan_reset_timestamp_seconds", "gauge", end, resets),
+    plan?.bankedResets === undefined
+      ? ""
+      : metricText(
+          "plansocket_plan_banked_resets",
+          "gauge",
+          "Resets that the account may still use up.",
+          plan.bankedResets,
+        ),
   ].join("");
 }
 
@@ -176,12 +184,7 @@ interface LabelledWindow {
 }
 
 function planWindows(plan: PlanLimits): LabelledWindow[] {
-  return plan.meters.flatMap((meter) =>
-    (["primary", "secondary"] as const).flatMap((which) => {
-      const window = meter[which];
-      return window ? [{ labels: { meter: meter.id, window: which }, window }] : [];
-    }),
-  );
+  return windowsOf(plan).map(({ meter, kind, window }) => ({ labels: { meter: meter.id, window: kind }, window }));
 }
 
 function windowAsJson({ labels, window }: LabelledWindow) {

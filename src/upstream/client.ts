@@ -180,7 +180,7 @@ export class UpstreamClient {
       encoder.succeeded();
       return reply;
     } catch (thrown) {
-      throw thrown instanceof RelayError ? encoder.inClientTerms(thrown) : thrown;
+      throw thrown instanceof RelayError ? encoder.inClientTerms(this.limits.explained(thrown)) : thrown;
     }
   }
 

@@ -3,7 +3,10 @@ import {
   limitsFromBody,
   limitsFromHeaders,
   mergeLimits,
-  meterFor,
+  metersFor,
+  RESERVE_MODEL,
+  reserveOf,
+  SPEND_METER,
   windowName,
   type PlanLimits,
   type PlanMeter,
@@ -83,11 +86,27 @@ export class PlanLimitsKeeper {
       await this.#asking;
     }
     if (this.#accountId !== accountId || !this.#known) return;
-    const meter = meterFor(this.#known, model);
-    const window = meter && fullestWindow(meter, now());
-    if (meter && window && window.usedPercent >= stopAtPercent) {
-      throw stopped(this.#known.plan, meter, window, stopAtPercent, now());
+    for (const meter of metersFor(this.#known, model)) {
+      const window = fullestWindow(meter, now());
+      if (window && window.usedPercent >= stopAtPercent) {
+        throw stopped(this.#known.plan, meter, window, stopAtPercent, now());
+      }
     }
+  }
+
+  /** A used-up plan's error with what the account has left beside its windows: Luna Reserve and banked resets. */
+  explained(error: RelayError): RelayError {
+    if (error.wireCode !== "usage_limit_reached" || !this.#known) return error;
+    const { bankedResets = 0, isReserveOffered } = this.#known;
+    const rest = [
+      ...(isReserveOffered === true || reserveOf(this.#known)
+        ? [`Luna Reserve is left: ask for the model ${RESERVE_MODEL}.`]
+        : []),
+      ...(bankedResets > 0 ? [`${bankedResets} banked resets are left; use them in ChatGPT or the Codex CLI.`] : []),
+    ];
+    return rest.length === 0
+      ? error
+      : error.reworded(error.message, { hint: [error.hint, ...rest].filter(Boolean).join(" ") });
   }
 
   /** The owner's limit is a courtesy to themselves: when nobody can say how full the plan is, requests pass. */
@@ -117,7 +136,8 @@ function stopped(
   const resets = window.resetsAtMs === undefined ? "" : ` It resets at ${new Date(window.resetsAtMs).toISOString()}.`;
   const whose = meter.name === undefined ? "of the plan" : `of ${meter.name}`;
   const length = window.windowMinutes === undefined ? "" : `${windowName(window.windowMinutes)} `;
-  const message = `The ${length}limit ${whose} is ${window.usedPercent} % used, and this relay stops at ${stopAtPercent} %.${resets}`;
+  const limit = meter.id === SPEND_METER ? "spending limit of the workspace" : `${length}limit ${whose}`;
+  const message = `The ${limit} is ${window.usedPercent} % used, and this relay stops at ${stopAtPercent} %.${resets}`;
   const body = {
     error: {
       type: "usage_limit_reached",

@@ -97,6 +97,48 @@ test("the command asks the backend", async () => {
   expect(json.windows).toHaveLength(4);
 });
 
+test("Business plans, banked resets and Luna Reserve are shown (contract 0.4, 0.5)", async () => {
+  const { accessToken } = demo.backend.issueLogin({
+    plan: "business",
+    usage: {
+      rate_limit: null,
+      spend_control: {
+        reached: false,
+        individual_limit: { limit: "50", used: "12.5", used_percent: 25, reset_at: 4_102_444_800, unit: "credit" },
+      },
+      additional_rate_limits: [
+        {
+          limit_name: "gpt-reserve",
+          metered_feature: "base_model_inference",
+          normal_model_slug: "gpt-5.6-luna",
+          rate_limit: { limit_reached: false, primary_window: { used_percent: 3, limit_window_seconds: 604_800 } },
+        },
+      ],
+      rate_limit_reset_credits: { available_count: 2 },
+      rate_limit_upsell: { banner_type: "luna_reserve" },
+    },
+  });
+  const env = { OPENAI_ACCESS_TOKEN: accessToken };
+  const { out } = await demo.home.run(["usage"], env);
+  expect(out.split("\n")).toEqual([
+    "dev@example.com, plan business",
+    expect.stringMatching(/^spending limit +█{6}░{18} +25 % used +12\.5 of 50 credit, resets /),
+    expect.stringMatching(/^Luna Reserve \(gpt-reserve\), week +█░{23} +3 % used/),
+    "credits: 12.5",
+    "banked resets: 2 (use them in ChatGPT or the Codex CLI; the relay never does)",
+    "Luna Reserve is offered: ask for gpt-reserve in place of gpt-5.6-luna.",
+    "",
+  ]);
+  expect(JSON.parse((await demo.home.run(["usage", "--json"], env)).out)).toMatchObject({
+    windows: [
+      { meter: "spend", amount: { used: "12.5", limit: "50", unit: "credit" } },
+      { stands_in_for: "gpt-5.6-luna" },
+    ],
+    banked_resets: 2,
+    reserve_offered: true,
+  });
+});
+
 test("--watch goes on, one object a line for scripts", async () => {
   const watching = demo.home.start(["usage", "--watch", "--json"]);
   const [line] = await watching.says(/^\{.*\}\n/);

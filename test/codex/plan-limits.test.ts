@@ -4,7 +4,9 @@ import {
   limitsFromBody,
   limitsFromHeaders,
   mergeLimits,
-  meterFor,
+  metersFor,
+  reserveOf,
+  windowsOf,
   windowName,
 } from "../../src/codex/plan-limits.ts";
 
@@ -204,8 +206,8 @@ test("newer news replace what they speak of and leave the rest", () => {
 test("a model counts on its own meter where it has one; an ended window counts no more", () => {
   const limits = limitsFromHeaders(new Headers(HEADERS), NOW);
   if (!limits) throw new Error("nothing read");
-  expect(meterFor(limits, "gpt-5.3-codex-spark")?.id).toBe("bengalfox");
-  const main = meterFor(limits, "gpt-5.5");
+  expect(metersFor(limits, "gpt-5.3-codex-spark").map(({ id }) => id)).toEqual(["bengalfox"]);
+  const [main] = metersFor(limits, "gpt-5.5");
   if (!main) throw new Error("no meter");
   expect(main.id).toBe("codex");
   expect(fullestWindow(main, NOW)?.usedPercent).toBe(100);
@@ -217,10 +219,101 @@ test.each([
   [300, "5 hours"],
   [10_080, "week"],
   [1440, "day"],
-  [43_200, "30 days"],
+  [43_200, "month"],
   [60, "hour"],
   [45, "45 minutes"],
   [undefined, "window"],
 ])("%p minutes are called %s", (minutes, name) => {
   expect(windowName(minutes)).toBe(name);
+});
+
+describe("plans that count in other ways", () => {
+  test("a workspace's spending limit is a meter of all models (contract 0.5)", () => {
+    const limits = limitsFromBody(
+      {
+        plan_type: "enterprise",
+        rate_limit: null,
+        spend_control: {
+          reached: false,
+          individual_limit: {
+            limit: "50.00",
+            used: "12.50",
+            used_percent: 25,
+            reset_at: 1_796_000_000,
+            unit: "credit",
+          },
+        },
+      },
+      NOW,
+    );
+    expect(limits?.meters).toMatchObject([
+      {
+        id: "spend",
+        primary: { usedPercent: 25, resetsAtMs: 1_796_000_000_000 },
+        amount: { used: "12.50", limit: "50.00", unit: "credit" },
+        isReached: false,
+      },
+    ]);
+    expect(limits && metersFor(limits, "gpt-5.5").map(({ id }) => id)).toEqual(["spend"]);
+  });
+
+  test.each([
+    [{ remaining_percent: 60 }, 40],
+    [{ limit: "20", used: "5" }, 25],
+    [{ limit: 20, used: 5 }, 25],
+  ])("a spending limit of %j is %d % used", (limit, percent) => {
+    const limits = limitsFromBody({ spend_control: { individual_limit: limit } }, NOW);
+    expect(limits?.meters[0]?.primary?.usedPercent).toBe(percent);
+  });
+
+  test("a spending limit that says no amount is no meter, and one that is reached is told", () => {
+    expect(limitsFromBody({ spend_control: { individual_limit: { limit: "0", used: "0" } } }, NOW)).toBeUndefined();
+    const limits = limitsFromBody({ spend_control: { reached: true, individual_limit: { used_percent: 100 } } }, NOW);
+    expect(limits).toMatchObject({ reached: "spend", meters: [{ isReached: true }] });
+  });
+
+  test("a monthly window stands beside the others (openai/codex#45908)", () => {
+    const body = { rate_limit: { monthly_window: { used_percent: 33, limit_window_seconds: 2_592_000 } } };
+    const limits = limitsFromBody(body, NOW);
+    expect(limits && windowsOf(limits)).toMatchObject([{ kind: "monthly", window: { usedPercent: 33 } }]);
+    const meter = limits?.meters[0];
+    expect(meter && windowName(fullestWindow(meter, NOW)?.windowMinutes)).toBe("month");
+    const told = limitsFromHeaders(new Headers({ "x-codex-monthly-used-percent": "7" }), NOW);
+    expect(told?.meters[0]?.monthly?.usedPercent).toBe(7);
+  });
+
+  test("Luna Reserve is a meter of its own that says what it stands in for (contract 0.4)", () => {
+    const reserve = (isReached: boolean) =>
+      limitsFromBody(
+        {
+          rate_limit: { limit_reached: true, primary_window: { used_percent: 100 } },
+          additional_rate_limits: [
+            {
+              limit_name: "gpt-reserve",
+              metered_feature: "base_model_inference",
+              normal_model_slug: "gpt-5.6-luna",
+              rate_limit: { limit_reached: isReached, primary_window: { used_percent: 3 } },
+            },
+          ],
+          rate_limit_upsell: { banner_type: "luna_reserve" },
+        },
+        NOW,
+      );
+    const limits = reserve(false);
+    expect(limits).toMatchObject({
+      isReserveOffered: true,
+      meters: [{ id: "codex" }, { standsInFor: "gpt-5.6-luna" }],
+    });
+    expect(limits && reserveOf(limits)?.name).toBe("gpt-reserve");
+    expect(limits && metersFor(limits, "gpt-reserve").map(({ id }) => id)).toEqual(["base_model_inference"]);
+    const used = reserve(true);
+    expect(used && reserveOf(used)).toBeUndefined();
+  });
+
+  test("banked resets alone are worth telling, and later headers do not take them away", () => {
+    const limits = limitsFromBody({ rate_limit_reset_credits: { available_count: 2 } }, NOW);
+    expect(limits).toMatchObject({ meters: [], bankedResets: 2 });
+    const newer = limitsFromHeaders(new Headers(HEADERS), NOW);
+    expect(newer && mergeLimits(limits, newer).bankedResets).toBe(2);
+  });
 });

@@ -1,11 +1,12 @@
 import { afterEach, expect, test } from "bun:test";
 import OpenAI from "openai";
+import { FAULTS } from "../stand-in/faults.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
 
 let demo: DemoRelay;
 afterEach(() => demo.stop());
 
-const client = () => new OpenAI({ baseURL: demo.v1, apiKey: "any" });
+const client = () => new OpenAI({ baseURL: demo.v1, apiKey: "any", maxRetries: 0 });
 const ask = () =>
   client().chat.completions.create({ model: "gpt-5.5", messages: [{ role: "user", content: "hello" }] });
 
@@ -45,6 +46,33 @@ test("--stop-at refuses before anything is spent: one request, 429, with the res
   expect(error.message).toContain("The week limit of the plan is 34 % used, and this relay stops at 30 %.");
   expect(Number(error.headers?.get("retry-after"))).toBeGreaterThan(316_000);
   expect(demo.backend.counts.responses).toBe(0);
+});
+
+const BUSINESS = {
+  rate_limit: null,
+  additional_rate_limits: [],
+  spend_control: { reached: false, individual_limit: { limit: "50", used: "46", reset_at: 4_102_444_800 } },
+};
+
+test("--stop-at holds for the spending limit of a Business plan, which has no windows (contract 0.5)", async () => {
+  demo = startDemoRelay({ upstream: { stopAtPercent: 90 } }, {}, { usage: BUSINESS });
+  const error: unknown = await ask().catch((thrown: unknown) => thrown);
+  expect(String(error)).toContain("The spending limit of the workspace is 92 % used, and this relay stops at 90 %.");
+  expect(demo.backend.requests.filter(({ path }) => path.endsWith("/responses"))).toEqual([]);
+});
+
+test("a used-up plan's error names Luna Reserve and banked resets, and uses neither (contract 0.4, 0.5)", async () => {
+  const usage = {
+    rate_limit_reset_credits: { available_count: 2 },
+    rate_limit_upsell: { banner_type: "luna_reserve" },
+  };
+  demo = startDemoRelay({}, {}, { usage });
+  await demo.relay.upstream.usage(AbortSignal.timeout(5000));
+  demo.backend.script(FAULTS.usage_limit.script());
+  const error: unknown = await ask().catch((thrown: unknown) => thrown);
+  expect(String(error)).toContain("Luna Reserve is left: ask for the model gpt-reserve.");
+  expect(String(error)).toContain("2 banked resets are left");
+  expect(demo.backend.requests.filter(({ path }) => path.endsWith("/responses"))).toHaveLength(1);
 });
 
 test("below it nothing changes", async () => {

@@ -1,3 +1,4 @@
+import type { LoginOptions } from "../stand-in/account.ts";
 import { startStandIn, type StandIn, type StandInOptions } from "../stand-in/backend.ts";
 import { fixedCredentials, startTestRelay, type TestRelay, type TestRelayOptions } from "./relay.ts";
 
@@ -10,9 +11,13 @@ export interface DemoRelay {
 }
 
 /** A relay in front of the strict stand-in backend, with a login that the stand-in issued. */
-export function startDemoRelay(over: Partial<TestRelayOptions> = {}, backendOptions: StandInOptions = {}): DemoRelay {
+export function startDemoRelay(
+  over: Partial<TestRelayOptions> = {},
+  backendOptions: StandInOptions = {},
+  login: LoginOptions = {},
+): DemoRelay {
   const backend = startStandIn(backendOptions);
-  const { accessToken, accountId } = backend.issueLogin();
+  const { accessToken, accountId } = backend.issueLogin(login);
   const relay = startTestRelay({
     baseUrl: backend.baseUrl,
     credentials: fixedCredentials({ accessToken, accountId }),

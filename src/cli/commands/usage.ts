@@ -1,6 +1,13 @@
 import { defineCommand } from "citty";
 import { readClaims } from "../../auth/jwt.ts";
-import { windowName, type PlanLimits, type PlanMeter, type PlanWindow } from "../../codex/plan-limits.ts";
+import {
+  RESERVE_MODEL,
+  windowName,
+  windowsOf,
+  type NamedWindow,
+  type PlanLimits,
+  type PlanWindow,
+} from "../../codex/plan-limits.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString } from "../../lib/json.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
@@ -59,18 +66,22 @@ async function look(wiring: Services): Promise<Seen> {
 /** For people: a bar for each window. */
 export function drawing({ limits, email }: Seen, nowMs: number): string {
   const whose = [email, limits.plan === undefined ? undefined : `plan ${limits.plan}`].filter(Boolean).join(", ");
-  const rows = windowsOf(limits).map(({ meter, window }) => {
-    const name = [meter.name, windowName(window.windowMinutes)].filter(Boolean).join(", ");
-    return { name, bar: bar(window.usedPercent), used: `${percent(window)} %`, resets: resetsIn(window, nowMs) };
-  });
+  const rows = windowsOf(limits).map((named) => ({
+    name: nameOf(named),
+    bar: bar(named.window.usedPercent),
+    used: `${percent(named.window)} %`,
+    rest: [amountOf(named), resetsIn(named.window, nowMs)].filter(Boolean).join(", "),
+  }));
   const nameWidth = Math.max(0, ...rows.map((row) => row.name.length));
   const usedWidth = Math.max(0, ...rows.map((row) => row.used.length));
   return [
     ...(whose === "" ? [] : [whose]),
     ...rows.map((row) =>
-      `${row.name.padEnd(nameWidth)}  ${row.bar}  ${row.used.padStart(usedWidth)} used  ${row.resets}`.trimEnd(),
+      `${row.name.padEnd(nameWidth)}  ${row.bar}  ${row.used.padStart(usedWidth)} used  ${row.rest}`.trimEnd(),
     ),
     ...creditsLine(limits),
+    ...resetsLine(limits),
+    ...reserveLine(limits),
     ...(isReached(limits) ? ["A limit is reached: requests are refused until it resets."] : []),
   ].join("\n");
 }
@@ -85,6 +96,8 @@ export function asJson({ limits, email }: Seen, nowMs: number) {
       meter: meter.id,
       name: meter.name ?? null,
       kind,
+      amount: meter.amount ? { ...meter.amount, unit: meter.amount.unit ?? null } : null,
+      stands_in_for: meter.standsInFor ?? null,
       window_minutes: window.windowMinutes ?? null,
       used_percent: window.usedPercent,
       resets_at: window.resetsAtMs === undefined ? null : new Date(window.resetsAtMs).toISOString(),
@@ -98,17 +111,22 @@ export function asJson({ limits, email }: Seen, nowMs: number) {
           balance: limits.credits.balance ?? null,
         }
       : null,
+    banked_resets: limits.bankedResets ?? null,
+    reserve_offered: limits.isReserveOffered ?? null,
     seen_at: new Date(limits.seenAtMs).toISOString(),
   };
 }
 
-function windowsOf(limits: PlanLimits): { meter: PlanMeter; kind: "primary" | "secondary"; window: PlanWindow }[] {
-  return limits.meters.flatMap((meter) =>
-    (["primary", "secondary"] as const).flatMap((kind) => {
-      const window = meter[kind];
-      return window ? [{ meter, kind, window }] : [];
-    }),
-  );
+function nameOf({ meter, window }: NamedWindow): string {
+  const model = meter.name === RESERVE_MODEL ? `Luna Reserve (${RESERVE_MODEL})` : meter.name;
+  const length =
+    window.windowMinutes === undefined && model !== undefined ? undefined : windowName(window.windowMinutes);
+  return [model, length].filter(Boolean).join(", ");
+}
+
+/** Of a spending limit, as in `12.50 of 50 credit`. */
+function amountOf({ meter: { amount } }: NamedWindow): string {
+  return amount ? `${amount.used} of ${amount.limit}${amount.unit === undefined ? "" : ` ${amount.unit}`}` : "";
 }
 
 function isReached(limits: PlanLimits): boolean {
@@ -133,6 +151,19 @@ function resetsIn({ resetsAtMs }: PlanWindow, nowMs: number): string {
 function creditsLine({ credits }: PlanLimits): string[] {
   if (!credits || (!credits.hasCredits && !credits.isUnlimited)) return [];
   return [`credits: ${credits.isUnlimited ? "unlimited" : (credits.balance ?? "some")}`];
+}
+
+function resetsLine({ bankedResets }: PlanLimits): string[] {
+  if (bankedResets === undefined || bankedResets <= 0) return [];
+  return [`banked resets: ${bankedResets} (use them in ChatGPT or the Codex CLI; the relay never does)`];
+}
+
+function reserveLine({ isReserveOffered, meters }: PlanLimits): string[] {
+  if (isReserveOffered !== true) return [];
+  const instead = meters.find(({ name }) => name === RESERVE_MODEL)?.standsInFor;
+  return [
+    `Luna Reserve is offered: ask for ${RESERVE_MODEL}${instead === undefined ? "" : ` in place of ${instead}`}.`,
+  ];
 }
 
 function pauseOf(text: string | true | undefined): number {

@@ -1,7 +1,7 @@
 import { RelayError, type ErrorCode, type RelayErrorOptions } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
 import { AUTHORIZATION_HEADER, clientHeaders, upstreamRequestId } from "./headers.ts";
-import { limitsFromHeaders } from "../plan-limits.ts";
+import { limitsFromHeaders, windowsOf } from "../plan-limits.ts";
 import type { CodexEvent } from "./schema.ts";
 import { responseOf } from "./lenient.ts";
 import type { WireEvent } from "./event.ts";
@@ -198,9 +198,10 @@ function unitMs(unit: string): number {
 
 /** Until the last of the windows that are full ends: what a limit's headers say when its body does not. */
 function fullWindowMs(headers: Headers, nowMs: number): number | undefined {
-  const ends = (limitsFromHeaders(headers, nowMs)?.meters ?? [])
-    .flatMap(({ primary, secondary }) => [primary, secondary])
-    .flatMap((window) => (window && window.usedPercent >= 100 ? (window.resetsAtMs ?? []) : []));
+  const limits = limitsFromHeaders(headers, nowMs);
+  const ends = (limits ? windowsOf(limits) : []).flatMap(({ window }) =>
+    window.usedPercent >= 100 ? (window.resetsAtMs ?? []) : [],
+  );
   return ends.length === 0 ? undefined : Math.max(0, Math.max(...ends) - nowMs);
 }
 

@@ -64,11 +64,13 @@ export function clientHeaders(upstream: Headers): Record<string, string> {
   return { ...passed, ...rateLimitHeaders(upstream) };
 }
 
-/** The primary window as a percentage of 100 "requests". */
+/** The first window that upstream names, as a percentage of 100 "requests". */
 function rateLimitHeaders(upstream: Headers): Record<string, string> {
-  const used = Number.parseFloat(upstream.get("x-codex-primary-used-percent") ?? "");
-  if (Number.isNaN(used)) return {};
-  const reset = Number.parseInt(upstream.get("x-codex-primary-reset-after-seconds") ?? "", 10);
+  const named = (which: string) => Number.parseFloat(upstream.get(`x-codex-${which}-used-percent`) ?? "");
+  const which = ["primary", "secondary", "monthly"].find((window) => !Number.isNaN(named(window)));
+  if (which === undefined) return {};
+  const used = named(which);
+  const reset = Number.parseInt(upstream.get(`x-codex-${which}-reset-after-seconds`) ?? "", 10);
   return {
     "x-ratelimit-limit-requests": "100",
     "x-ratelimit-remaining-requests": String(Math.max(0, Math.round(100 - used))),
