@@ -215,6 +215,19 @@ function expectOneReply(one: Case, events: readonly WireEvent[]): void {
   for (const [key, value] of Object.entries(rest)) expect(message[key]).toEqual(value);
 }
 
+/** Tapes of what no backend should send: the normalizer is there for them. */
+const IRREGULAR = [
+  "arguments-as-an-object",
+  "calls-with-one-index-and-no-ids",
+  "end-without-a-response",
+  "pieces-without-index-or-id",
+  "usage-with-holes",
+];
+
+function isIrregular(name: string): boolean {
+  return IRREGULAR.some((irregular) => name.startsWith(irregular));
+}
+
 describe.each(table)("%s", (_name, one) => {
   test("cutting the tape anywhere gives the same frames", async () => {
     const usual = streamed(one, await eventsOf(one.tape));
@@ -230,7 +243,7 @@ describe.each(table)("%s", (_name, one) => {
     expect(streamed(one, await eventsOf(one.tape, everyByte)).frames).toBe(usual.frames as string);
   });
 
-  test("every event fits the schema", async () => {
+  test.skipIf(isIrregular(_name))("every event fits the schema", async () => {
     const known = new Set(CodexEvent.options.map((option) => option.shape.type.value as string));
     for (const wire of await eventsOf(one.tape)) {
       if (known.has(wire.type)) expect(CodexEvent.safeParse(wire.event).error?.issues).toBeUndefined();
@@ -242,8 +255,16 @@ describe.each(table)("%s", (_name, one) => {
   });
 });
 
-/** Built delta by delta, so order matters most to them. */
-const rebuilt = table.filter(([, one]) => one.protocol.name !== "responses");
+/**
+ * Built delta by delta, so order matters most to them. Where a message's phase or a stop sequence decides what is shown,
+ * a whole reply waits for the end of the message, which a stream cannot: without order the two may differ.
+ */
+const rebuilt = table.filter(
+  ([name, one]) =>
+    one.protocol.name !== "responses" &&
+    !name.startsWith("stop-sequence") &&
+    !new TextDecoder().decode(one.tape).includes('"phase":'),
+);
 
 test.each(rebuilt)("%s: lost, doubled or unordered events still make one reply or refusal", async (_name, one) => {
   const events = await eventsOf(one.tape);

@@ -1,5 +1,6 @@
 import { isObject } from "../lib/json.ts";
 import { tokenCounter } from "../lib/tokens.ts";
+import { estimatedTokens } from "./output/usage.ts";
 import type { CodexRequest } from "./wire/schema.ts";
 
 /** What cannot be counted as text, in tokens; the public API's own figures for usual sizes. */
@@ -11,13 +12,24 @@ const PER_ITEM = 3;
 
 /** The input tokens of a request as the backend will see it: text to the token, images and files by estimate. */
 export async function countTokens(body: CodexRequest): Promise<number> {
-  const found: Found = { texts: [], tokens: PER_ITEM * (body.input.length + 2) };
-  if (body.instructions) found.texts.push(body.instructions);
-  for (const value of [body.input, body.tools ?? [], body.text ?? {}]) gather(value, found);
+  const found = gathered(body);
   const count = await tokenCounter();
   let { tokens } = found;
   for (const text of found.texts) tokens += await count(text);
   return tokens;
+}
+
+/** The same at once, by the length of the text. */
+export function estimateTokens(body: CodexRequest): number {
+  const { texts, tokens } = gathered(body);
+  return tokens + estimatedTokens(texts.reduce((characters, text) => characters + text.length, 0));
+}
+
+function gathered(body: CodexRequest): Found {
+  const found: Found = { texts: [], tokens: PER_ITEM * (body.input.length + 2) };
+  if (body.instructions) found.texts.push(body.instructions);
+  for (const value of [body.input, body.tools ?? [], body.text ?? {}]) gather(value, found);
+  return found;
 }
 
 interface Found {

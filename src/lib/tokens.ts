@@ -11,6 +11,8 @@ const LONG_RUN = new RegExp(`\\S{${LONGEST_RUN + 1},}|\\s{${LONGEST_RUN + 1},}`,
 export type TokenCounter = (text: string) => Promise<number>;
 
 let counter: Promise<TokenCounter> | undefined;
+/** Counts at once, however long the text; undefined until the vocabulary has been read. */
+let countAtOnce: ((text: string) => number) | undefined;
 
 /**
  * A counter in the vocabulary of the backend's models (o200k). Reading it takes a fifth of a second and some 100 MB of memory,
@@ -19,6 +21,11 @@ let counter: Promise<TokenCounter> | undefined;
 export function tokenCounter(): Promise<TokenCounter> {
   counter ??= load();
   return counter;
+}
+
+/** The tokens of a short text, if the vocabulary has been read. */
+export function countTokensNow(text: string): number | undefined {
+  return countAtOnce?.(text);
 }
 
 async function load(): Promise<TokenCounter> {
@@ -35,6 +42,11 @@ async function load(): Promise<TokenCounter> {
     // The library remembers every word that it took apart; a relay runs for weeks.
     mergeCacheSize: 10_000,
   });
+  countAtOnce = (text) => {
+    let count = 0;
+    for (const piece of inPieces(text)) count += core.countNative(piece);
+    return count;
+  };
   return async (text) => {
     let count = 0;
     let sinceTurn = 0;

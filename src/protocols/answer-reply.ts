@@ -1,7 +1,37 @@
 import type { AnswerReader } from "../codex/output/answer.ts";
+import type { AnswerOptions } from "../codex/output/events.ts";
+import { OutputLimit } from "../codex/output/output-limit.ts";
+import { estimateTokens } from "../codex/count-tokens.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
 import type { RelayError } from "../lib/errors.ts";
-import type { ClientBody, ClientStream, Send } from "./protocol.ts";
+import type { ClientBody, ClientStream, Context, Send, Translation } from "./protocol.ts";
+
+/** Where a client wants its answer to end; the backend knows neither, so the relay cuts it. */
+interface AnswerCuts {
+  readonly stopSequences: readonly string[];
+  readonly maxTokens: number | undefined;
+}
+
+/** How the answer to a request is read, streamed or whole. */
+export function answerOptions(context: Context, { body }: Translation, { stopSequences, maxTokens }: AnswerCuts) {
+  const { memory, now, countTokens } = context;
+  const canCut = maxTokens !== undefined || stopSequences.length > 0;
+  // Counted now: a function that counts later would keep the request's body for as long as the answer takes.
+  const inputTokens = canCut ? estimateTokens(body) : 0;
+  return (isWhole: boolean): AnswerOptions => ({
+    stopSequences,
+    memory,
+    now,
+    limit: maxTokens === undefined ? undefined : new OutputLimit(maxTokens, countTokens),
+    inputTokens,
+    isWhole,
+  });
+}
+
+/** A limit of tokens as clients write it: whole and above zero, else there is none. */
+export function tokenLimit(value: unknown): number | undefined {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 ? value : undefined;
+}
 
 /** A streamed reply that is written as its reader tells the answer. */
 export abstract class AnswerStream implements ClientStream {

@@ -3,6 +3,7 @@ import type { ModelNames } from "../codex/model-names.ts";
 import type { ModelCatalogue } from "../codex/models.ts";
 import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
+import type { CountTokens } from "../codex/output/output-limit.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
 import type { RelayError } from "../lib/errors.ts";
 import type { JsonSize } from "../lib/large-json.ts";
@@ -31,6 +32,8 @@ export interface Context {
   reserve(size: JsonSize): void;
   /** Tells clients with different keys apart in derived cache keys; "" without a key. Never the key itself. */
   readonly clientId: string;
+  /** Counts the tokens of a text; undefined while the vocabulary has not been read. */
+  readonly countTokens: CountTokens;
   /** True when the caller is a Codex client, whose traffic passes unchanged. */
   readonly isCodexClient: boolean;
 }
@@ -136,6 +139,8 @@ export type ClientRequest = ModelRequest | AnsweredRequest;
 export interface ModelRequest {
   readonly translation: Translation;
   readonly isStreaming: boolean;
+  /** How many tokens of answer the client allows, where the relay counts them. */
+  readonly maxOutputTokens?: number | undefined;
   /** The reply as a stream, whose frames go to `send`. */
   stream(send: Send): ClientStream;
   /** The same reply as one body. */

@@ -3,6 +3,7 @@ import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { countTokensNow } from "../lib/tokens.ts";
 import { toBodyStream } from "../lib/stream.ts";
 import {
   JsonLines,
@@ -21,6 +22,7 @@ import type { Share } from "./budget.ts";
 import { frameFormat } from "./http/frames.ts";
 import type { RequestLifetime } from "./lifetime.ts";
 import type { RelayOptions } from "./options.ts";
+import { LimitedBatches } from "./output-limit.ts";
 import type { RequestRecord } from "./record.ts";
 import { jsonReply, requestIdHeaders, streamHeaders } from "./http/reply.ts";
 import { wholeReply } from "./http/whole-reply.ts";
@@ -119,7 +121,9 @@ export async function begin(
   const { translation } = asked;
   admitted.record.onTranslated(body, translation);
   if (deps.options.strict) refuseDropped(translation);
-  const reply = await sendUpstream(translation, context, admitted, deps);
+  const sent = await sendUpstream(translation, context, admitted, deps);
+  const { maxOutputTokens: limit } = asked;
+  const reply = limit === undefined ? sent : { ...sent, events: new LimitedBatches(sent.events, limit) };
   return { reply, headers: replyHeaders(protocol, reply, translation, admitted.id) };
 }
 
@@ -187,6 +191,7 @@ export async function contextOf(admitted: Admitted, isCodex: boolean, deps: Hand
     responses: deps.responses,
     reserve: (size) => admitted.share.add(size),
     clientId: admitted.visitor.clientId,
+    countTokens: countTokensNow,
     isCodexClient: isCodex,
   };
 }

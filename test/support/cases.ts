@@ -79,6 +79,8 @@ export function contextOf(settings: Case["settings"], memory = new ReasoningStor
     responses: new ResponseStore(),
     reserve: () => {},
     clientId: "",
+    // Near enough, and the same for every run.
+    countTokens: (text) => Math.ceil(text.length / 4),
     isCodexClient: false,
   };
 }

@@ -2,19 +2,20 @@ import type { DeltaRun } from "../wire/delta-run.ts";
 import type { WireEvent } from "../wire/event.ts";
 import { failureOf, truncated } from "../wire/failure.ts";
 import { objectsOf, responseOf, shortReason } from "../wire/lenient.ts";
-import type { CodexEvent, InputItem, OutputItem, ResponseObject } from "../wire/schema.ts";
+import type { Annotation, CodexEvent, InputItem, OutputItem, ResponseObject } from "../wire/schema.ts";
 import type { AnswerCall, AnswerEnd, AnswerEvent, AnswerOptions, AnswerPart } from "./events.ts";
-import { Normalizer } from "./normalize.ts";
+import { cutOf, Normalizer } from "./normalize.ts";
 import { StopScanner } from "./stop.ts";
+import { estimatedTokens, estimatedUsage } from "./usage.ts";
 
 /** What a delta's text is to the client. */
-type Channel = "text" | "refusal" | "reasoning";
+type Channel = "text" | "refusal" | "reasoning" | "comment";
 
 /** An item whose pieces come in. */
 interface Item {
   readonly parts: Map<string, AnswerPart>;
-  /** Its text is no part of the answer, but a comment on the way to it. */
-  isComment: boolean;
+  /** Of a message: part of the answer, or a comment on the way to it. */
+  phase: "unknown" | "final" | "comment";
   call: AnswerCall | undefined;
 }
 
@@ -27,15 +28,24 @@ export class AnswerReader {
   readonly #emit: (event: AnswerEvent) => void;
   readonly #options: AnswerOptions;
   readonly #stop: StopScanner;
-  readonly #normalizer = new Normalizer((wire) => this.#regular(wire), { keepsText: false });
+  readonly #normalizer: Normalizer;
   readonly #items = new Map<number, Item>();
   /** Of the last delta, to which nearly every next one belongs. */
   #run: DeltaRun | undefined;
   #runPart: AnswerPart | undefined;
   #runChannel: Channel = "text";
+  /** What waits for the phase of the message that it is of. */
+  #held: { readonly index: number; readonly tell: (() => void)[] } | undefined;
+  #isReleasing = false;
+  /** A message's phase came with its end. */
+  #arePhasesLate = false;
   /** Reasoning that the next tool call will be remembered with. */
   #pendingReasoning: InputItem[] = [];
   #calls = 0;
+  /** Of the text sent. In UTF-16 units. */
+  #characters = 0;
+  /** Text of messages on the way to the answer, as long as there is nothing else that could be it. */
+  #comments = "";
   #hasBegun = false;
   #textPart: AnswerPart | undefined;
   #reasoningPart: AnswerPart | undefined;
@@ -44,6 +54,7 @@ export class AnswerReader {
     this.#options = options;
     this.#emit = emit;
     this.#stop = new StopScanner(options.stopSequences);
+    this.#normalizer = new Normalizer((wire) => this.#regular(wire), { keepsText: false, cut: cutOf(options) });
   }
 
   /** Throws RelayError when upstream reports a failure. */
@@ -52,7 +63,9 @@ export class AnswerReader {
     const failure = wire.isBulk ? undefined : failureOf(wire, this.#options.now);
     if (failure) throw failure;
     this.#normalizer.onEvent(wire);
-    if (this.#stop.isHit && !this.isDone) this.#end("stop", {});
+    if (this.#stop.isHit && !this.isDone) {
+      this.#end("stop", { usage: estimatedUsage(this.#options.inputTokens, estimatedTokens(this.#characters)) });
+    }
   }
 
   /** Upstream ended. Throws unless the answer was complete. */
@@ -71,6 +84,7 @@ export class AnswerReader {
   }
 
   #read(wire: WireEvent, event: CodexEvent): void {
+    if (this.#held && "output_index" in event && event.output_index !== this.#held.index) this.#release();
     switch (event.type) {
       case "response.created":
       case "response.in_progress":
@@ -84,13 +98,7 @@ export class AnswerReader {
         this.#delta(wire, "refusal", this.#part(event, "content", event.content_index), event.delta);
         break;
       case "response.output_text.annotation.added":
-        if (this.#item(event.output_index).isComment) break;
-        this.#begin({});
-        this.#emit({
-          type: "annotation",
-          part: this.#part(event, "content", event.content_index),
-          annotation: event.annotation,
-        });
+        this.#annotation(this.#part(event, "content", event.content_index), event.annotation);
         break;
       case "response.reasoning_summary_text.delta":
         this.#delta(wire, "reasoning", this.#part(event, "summary", event.summary_index), event.delta);
@@ -131,21 +139,62 @@ export class AnswerReader {
   }
 
   #delta(wire: WireEvent, channel: Channel, part: AnswerPart, text: string): void {
-    const shown = channel === "text" && this.#item(part.index).isComment ? "reasoning" : channel;
+    if (channel !== "reasoning" && this.#mustWait(part)) {
+      this.#hold(part, () => this.#tell(this.#channel(channel, part), part, text));
+      return;
+    }
     this.#run = wire.run;
     this.#runPart = part;
-    this.#runChannel = shown;
-    this.#tell(shown, part, text);
+    this.#runChannel = this.#channel(channel, part);
+    this.#tell(this.#runChannel, part, text);
+  }
+
+  #annotation(part: AnswerPart, annotation: Annotation): void {
+    if (this.#mustWait(part)) return this.#hold(part, () => this.#annotation(part, annotation));
+    if (this.#item(part.index).phase === "comment") return;
+    this.#begin({});
+    this.#emit({ type: "annotation", part, annotation });
+  }
+
+  /** True for a message that may turn out to be a comment. */
+  #mustWait({ index }: AnswerPart): boolean {
+    const isLate = this.#options.isWhole || this.#arePhasesLate;
+    return isLate && !this.#isReleasing && this.#item(index).phase === "unknown";
+  }
+
+  #hold({ index }: AnswerPart, tell: () => void): void {
+    this.#begin({});
+    this.#held ??= { index, tell: [] };
+    this.#held.tell.push(tell);
+  }
+
+  #channel(channel: Channel, { index }: AnswerPart): Channel {
+    return channel === "text" && this.#item(index).phase === "comment" ? "comment" : channel;
+  }
+
+  /** Tells what waited; if its phase is still unknown, as part of the answer. */
+  #release(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    this.#isReleasing = true;
+    for (const tell of held?.tell ?? []) if (!this.#stop.isHit) tell();
+    this.#isReleasing = false;
   }
 
   #tell(channel: Channel, part: AnswerPart, text: string): void {
     if (text === "") return;
     if (channel === "reasoning") this.#reasoning(part, text);
+    else if (channel === "comment") this.#comment(part, text);
     else if (channel === "refusal") this.#refusal(part, text);
     else {
       this.#startText(part);
       this.#show(part, this.#stop.push(text));
     }
+  }
+
+  #comment(part: AnswerPart, text: string): void {
+    if (!this.#textPart) this.#comments += text;
+    this.#reasoning(part, text);
   }
 
   #refusal(part: AnswerPart, text: string): void {
@@ -159,12 +208,15 @@ export class AnswerReader {
     this.#endReasoning(this.#reasoningPart);
     if (this.#textPart === part) return;
     this.#flush();
+    this.#comments = "";
     this.#textPart = part;
     this.#emit({ type: "textStart", part });
   }
 
   #show(part: AnswerPart, text: string): void {
-    if (text !== "") this.#emit({ type: "textDelta", part, text });
+    if (text === "") return;
+    this.#characters += text.length;
+    this.#emit({ type: "textDelta", part, text });
   }
 
   /** Sends what was held back for a stop sequence. */
@@ -195,7 +247,7 @@ export class AnswerReader {
   #item(index: number): Item {
     const known = this.#items.get(index);
     if (known) return known;
-    const item: Item = { parts: new Map(), isComment: false, call: undefined };
+    const item: Item = { parts: new Map(), phase: "unknown", call: undefined };
     this.#items.set(index, item);
     return item;
   }
@@ -214,7 +266,7 @@ export class AnswerReader {
   }
 
   #itemAdded(item: OutputItem, index: number): void {
-    if (item.type === "message") this.#item(index).isComment = isComment(item);
+    if (item.type === "message") this.#item(index).phase = phaseOf(item);
     if (item.type !== "function_call" && item.type !== "custom_tool_call") return;
     const call = {
       index: this.#calls,
@@ -236,6 +288,7 @@ export class AnswerReader {
   #itemDone(item: OutputItem, index: number): void {
     switch (item.type) {
       case "message":
+        this.#messageDone(item, index);
         break;
       case "reasoning":
         this.#encrypted(item, index);
@@ -249,6 +302,15 @@ export class AnswerReader {
         this.#interrupt();
         this.#emit({ type: "hostedToolEnd", index, item });
     }
+  }
+
+  #messageDone(message: OutputItem, index: number): void {
+    const item = this.#item(index);
+    if (item.phase === "unknown") {
+      item.phase = phaseOf(message);
+      this.#arePhasesLate ||= item.phase !== "unknown";
+    }
+    this.#release();
   }
 
   #callEnd(index: number): void {
@@ -268,6 +330,11 @@ export class AnswerReader {
 
   #finish(type: string, response: ResponseObject): void {
     this.#begin(response);
+    this.#release();
+    if (this.#stop.isHit) return;
+    // An answer of nothing but comments has no other text.
+    if (this.#comments !== "" && this.#calls === 0 && this.#reasoningPart)
+      this.#tell("text", this.#reasoningPart, this.#comments);
     this.#end(shortReason(type, response) ?? "stop", response);
   }
 
@@ -285,6 +352,7 @@ export class AnswerReader {
 }
 
 /** A message of another phase than the last (`commentary`, `analysis`) is said on the way to the answer. */
-function isComment({ phase }: OutputItem): boolean {
-  return Boolean(phase) && phase !== "final_answer";
+function phaseOf({ phase }: OutputItem): Item["phase"] {
+  if (!phase) return "unknown";
+  return phase === "final_answer" ? "final" : "comment";
 }

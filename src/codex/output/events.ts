@@ -1,3 +1,4 @@
+import type { OutputLimit } from "./output-limit.ts";
 import type { ReasoningStore } from "../reasoning-store.ts";
 import type { Annotation, OutputItem, ResponseObject, Usage } from "../wire/schema.ts";
 
@@ -8,6 +9,12 @@ export interface AnswerOptions {
   readonly memory: ReasoningStore;
   /** Epoch milliseconds. */
   readonly now: number;
+  /** Of the answer, in tokens; the backend takes no limit, so the answer is cut here. */
+  readonly limit: OutputLimit | undefined;
+  /** What the question costs, by estimate; 0 where the answer cannot be cut here. */
+  readonly inputTokens: number;
+  /** The answer is not streamed: text whose phase is not known yet can wait for it. */
+  readonly isWhole: boolean;
 }
 
 /** A part of an output item: of its text, its summary or its reasoning. One object for all events of it. */

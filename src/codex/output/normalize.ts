@@ -4,12 +4,32 @@ import { hostedTypeOf, WireEvent } from "../wire/event.ts";
 import { isTerminal } from "../wire/event-types.ts";
 import { isCall, objectsOf, readEvent, responseOf, shortReason, textOf } from "../wire/lenient.ts";
 import type { Annotation, CodexEvent, OutputItem, ResponseObject } from "../wire/schema.ts";
+import type { AnswerOptions } from "./events.ts";
 import { ItemIndex, keyOf } from "./item-index.ts";
 import { OpenItem } from "./open-item.ts";
+import type { OutputLimit } from "./output-limit.ts";
 import { KIND_OF_DELTA, KIND_OF_DONE, kindOfPart, PARTS, type Part, type PartKind } from "./parts.ts";
-import { wholeUsage } from "./usage.ts";
+import { estimatedUsage, wholeUsage } from "./usage.ts";
 
 type Fields = Record<string, unknown>;
+
+/** Where the relay ends an answer that its client allows only so many tokens. */
+export interface AnswerCut {
+  readonly limit: OutputLimit;
+  /** What the question costs, by estimate: upstream, which would tell, is not heard to its end. */
+  readonly inputTokens: number;
+}
+
+/** The cut that answer options ask for. */
+export function cutOf({ limit, inputTokens }: Pick<AnswerOptions, "limit" | "inputTokens">): AnswerCut | undefined {
+  return limit && { limit, inputTokens };
+}
+
+interface NormalizerOptions {
+  /** The last event has the whole output, and parts end with events of their own. */
+  readonly keepsText: boolean;
+  readonly cut?: AnswerCut | undefined;
+}
 
 /**
  * Upstream events → the regular stream that the public API documents, for every dialect: items and parts are announced
@@ -26,16 +46,21 @@ export class Normalizer {
   #run: DeltaRun | undefined;
   #part: Part | undefined;
 
-  /** With `keepsText` the last event has the whole output, and parts end with events of their own. */
-  constructor(emit: (event: WireEvent) => void, { keepsText }: { readonly keepsText: boolean }) {
+  readonly #stop: AnswerCut | undefined;
+  #isOver = false;
+
+  constructor(emit: (event: WireEvent) => void, { keepsText, cut }: NormalizerOptions) {
     this.#emit = emit;
     this.#keepsText = keepsText;
+    this.#stop = cut;
     this.#items = new ItemIndex((index, id, type) => new OpenItem(index, id, type, keepsText));
   }
 
   /** An event that is mangled is lost, no more: whatever it says, its item's end says again. */
   onEvent(wire: WireEvent): void {
+    if (this.#isOver) return;
     if (wire.run !== undefined && wire.run === this.#run && this.#part) {
+      if (this.#stop && !this.#isWithinLimit(wire.event, this.#part, wire.delta)) return;
       this.#part.sent.add(wire);
       this.#emit(wire);
       return;
@@ -89,6 +114,7 @@ export class Normalizer {
       return;
     }
     this.#openPart(item, part);
+    if (!this.#isWithinLimit({ ...fields, ...at(item, part) }, part, text)) return;
     part.sent.add(wire.run ? wire : text);
     const isRegular = this.#pass(wire, fields, { ...at(item, part), delta: text });
     if (isRegular && wire.run) {
@@ -244,8 +270,25 @@ export class Normalizer {
     part.isWhole = isWhole;
     if (rest === "") return;
     this.#openPart(item, part);
+    const event = { type: PARTS[part.kind].delta, ...at(item, part) };
+    if (!this.#isWithinLimit(event, part, rest)) return;
     part.sent.add(rest);
-    this.#emit(made({ type: PARTS[part.kind].delta, ...at(item, part), delta: rest }));
+    this.#emit(made({ ...event, delta: rest }));
+  }
+
+  /** False once the client's limit of tokens has been reached: then the answer has been ended, within this delta. */
+  #isWithinLimit(event: Fields, part: Part, text: string): boolean {
+    if (!this.#stop || !TEXTS.has(part.kind)) return true;
+    const allowed = this.#stop.limit.take(text);
+    if (!this.#stop.limit.isHit) return true;
+    this.#isOver = true;
+    part.sent.add(allowed);
+    if (allowed !== "") this.#emit(made({ ...event, type: PARTS[part.kind].delta, delta: allowed }));
+    const usage = estimatedUsage(this.#stop.inputTokens, this.#stop.limit.maxTokens);
+    const response = { status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, usage };
+    const end = { type: "response.incomplete", response } as const;
+    this.#end(made(end), end);
+    return false;
   }
 
   /** The events that end a part, where upstream left them out. */
@@ -271,7 +314,12 @@ export class Normalizer {
       if (isWhole || item.isDone || !isCall(final)) this.#itemDone(undefined, item, final);
       else this.#cut(item, final);
     });
-    if (isWhole) for (const item of this.#items.inOrder) this.#endUnended(item);
+    const isShort = !isWhole && event.type !== "response.failed";
+    for (const item of this.#items.inOrder) {
+      if (isWhole) this.#endUnended(item, "completed");
+      // A call that was cut short must not look like one that can be made: it never ends.
+      else if (isShort && !isCall(item.announced)) this.#endUnended(item, "incomplete");
+    }
     const output = this.#keepsText ? { output: this.#output(isWhole) } : {};
     const usage = wholeUsage(response.usage);
     const status = endStatus(event.type, response.status);
@@ -279,7 +327,7 @@ export class Normalizer {
     this.#emit(this.#keepsText || usage !== response.usage ? WireEvent.of({ ...event, response: whole }) : wire);
   }
 
-  /** A call that was cut short must not look like one that can be made: it never ends. */
+  /** What is known of a call that was cut short. */
   #cut(item: OpenItem, final: OutputItem): void {
     item.announced = { ...item.announced, ...nonEmpty(final) };
     for (const { kind, position, text } of item.wholeParts(final)) {
@@ -287,9 +335,9 @@ export class Normalizer {
     }
   }
 
-  #endUnended(item: OpenItem): void {
+  #endUnended(item: OpenItem, status: string): void {
     if (item.isDone || !isUsable(item)) return;
-    this.#itemDone(undefined, item, bare(item.announced));
+    this.#itemDone(undefined, item, { ...bare(item.announced), ...(needsStatus(item.type) ? { status } : {}) });
   }
 
   #output(isWhole: boolean): OutputItem[] {
@@ -346,6 +394,9 @@ function withoutTexts(item: OutputItem): OutputItem {
   const isEmpty = Object.entries(empty).every(([key, value]) => item[key] === value || isEmptyList(item[key]));
   return isEmpty ? item : { ...item, ...empty };
 }
+
+/** What counts toward the client's limit: what it sees of the answer. */
+const TEXTS: ReadonlySet<PartKind> = new Set(["text", "refusal"]);
 
 const EMPTY_TEXTS: Readonly<Record<string, Partial<OutputItem>>> = {
   message: { content: [] },

@@ -25,6 +25,25 @@ export function wholeUsage(usage: Partial<Usage> | null | undefined): Usage | un
   };
 }
 
+/** Characters of a token, in English; what the relay has not counted it estimates. */
+const CHARACTERS_PER_TOKEN = 4;
+
+/** The tokens of a text, by its length in UTF-16 units. */
+export function estimatedTokens(characters: number): number {
+  return Math.ceil(characters / CHARACTERS_PER_TOKEN);
+}
+
+/** What an answer cost that the relay ended itself, as upstream was not heard to its end. */
+export function estimatedUsage(inputTokens: number, outputTokens: number): Usage {
+  return {
+    input_tokens: inputTokens,
+    input_tokens_details: { cached_tokens: 0 },
+    output_tokens: outputTokens,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: inputTokens + outputTokens,
+  };
+}
+
 function count(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) ? value : 0;
 }

@@ -1,4 +1,5 @@
 import type { AnswerReader } from "../../codex/output/answer.ts";
+import type { AnswerOptions } from "../../codex/output/events.ts";
 import { AnswerBody } from "../answer-reply.ts";
 import type { Context } from "../protocol.ts";
 import { toChatUsage } from "../usage.ts";
@@ -23,10 +24,10 @@ export class ChatBody extends AnswerBody {
   readonly #images: ImageDelta[] = [];
   #end: ChatEnd | undefined;
 
-  constructor(request: ChatRequest, context: Context) {
+  constructor(request: ChatRequest, context: Context, options: AnswerOptions) {
     super();
     this.#model = request.model;
-    this.reader = chatReader(request, context, (event) => this.#event(event));
+    this.reader = chatReader(request, context, options, (event) => this.#event(event));
   }
 
   protected body(): unknown {

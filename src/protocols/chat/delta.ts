@@ -38,7 +38,6 @@ export type FinishReason = "stop" | "length" | "tool_calls" | "function_call" | 
 /** How a reply ended. */
 export interface ChatEnd {
   readonly finishReason: FinishReason;
-  /** Undefined when the relay cut the answer itself and nobody knows what it cost. */
-  readonly usage: ChatUsage | undefined;
+  readonly usage: ChatUsage;
   readonly serviceTier: string | undefined;
 }

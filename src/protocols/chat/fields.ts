@@ -6,6 +6,8 @@ export const READ_FIELDS: ReadonlySet<string> = new Set([
   "include",
   "input",
   "instructions",
+  "max_completion_tokens",
+  "max_tokens",
   "messages",
   "modalities",
   "model",

@@ -1,12 +1,11 @@
 import { AnswerReader } from "../../codex/output/answer.ts";
-import type { AnswerEnd, AnswerEvent, AnswerPart } from "../../codex/output/events.ts";
+import type { AnswerEnd, AnswerEvent, AnswerOptions, AnswerPart } from "../../codex/output/events.ts";
 import { ReasoningText } from "../../codex/output/reasoning-text.ts";
 import type { Annotation, OutputItem, ResponseObject } from "../../codex/wire/schema.ts";
 import type { Context, ReasoningMode } from "../protocol.ts";
 import { toChatUsage } from "../usage.ts";
 import type { ChatDelta, ChatEnd, FinishReason } from "./delta.ts";
 import { wantsJson } from "./format.ts";
-import { stopSequences } from "./request.ts";
 import type { ChatRequest } from "./schema.ts";
 import { ToolCalls } from "./tool-calls.ts";
 import { renamedTools, usesLegacyFunctions } from "./tools.ts";
@@ -19,10 +18,14 @@ export type ChatEvent =
   | ({ readonly type: "end" } & ChatEnd);
 
 /** A reader of upstream events whose answer arrives as the events of one chat answer. */
-export function chatReader(request: ChatRequest, context: Context, emit: (event: ChatEvent) => void): AnswerReader {
-  const { memory, now } = context;
+export function chatReader(
+  request: ChatRequest,
+  context: Context,
+  options: AnswerOptions,
+  emit: (event: ChatEvent) => void,
+): AnswerReader {
   const reply = new ChatReply(request, context, wantsJson(request), emit);
-  return new AnswerReader({ stopSequences: stopSequences(request), memory, now }, (event) => reply.onEvent(event));
+  return new AnswerReader(options, (event) => reply.onEvent(event));
 }
 
 class ChatReply {
@@ -143,7 +146,7 @@ class ChatReply {
     this.#emit({
       type: "end",
       finishReason: this.#finishReason(end),
-      usage: end.stopSequence === undefined ? toChatUsage(end.usage) : undefined,
+      usage: toChatUsage(end.usage),
       serviceTier: end.serviceTier,
     });
   }

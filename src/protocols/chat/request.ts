@@ -6,7 +6,7 @@ import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { clientPathOf } from "../client-path.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { unknownValue } from "../refuse.ts";
-import { unreadFields } from "../unread-fields.ts";
+import { isGiven, unreadFields } from "../unread-fields.ts";
 import { BACKEND_FIELDS, READ_FIELDS, USUALLY_FALSE } from "./fields.ts";
 import { textFormatOf } from "./format.ts";
 import { inputConversation, toConversation, type Conversation } from "./messages.ts";
@@ -39,6 +39,8 @@ export function toCodex(request: ChatRequest, context: Context): Translation {
   });
   if (fate === "changed") changed.push("service_tier");
   if (stopSequences(request).length > 0) changed.push("stop");
+  // The backend refuses any limit: the relay cuts the answer itself.
+  changed.push(...["max_completion_tokens", "max_tokens"].filter((name) => isGiven(request[name])));
   const dropped = [...droppedFields(request), ...unnamed];
   if (fate === "dropped") dropped.push("service_tier");
   if (ignoresSearchOptions) dropped.push("web_search_options");

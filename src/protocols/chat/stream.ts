@@ -1,4 +1,5 @@
 import type { AnswerReader } from "../../codex/output/answer.ts";
+import type { AnswerOptions } from "../../codex/output/events.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { openaiError } from "../../lib/openai-error.ts";
 import { AnswerStream } from "../answer-reply.ts";
@@ -16,11 +17,11 @@ export class ChatStream extends AnswerStream {
   /** What every chunk begins with, as JSON with its brace still open: written once, not for each delta. */
   #head = "";
 
-  constructor(request: ChatRequest, context: Context, send: Send) {
+  constructor(request: ChatRequest, context: Context, options: AnswerOptions, send: Send) {
     super(send);
     this.#model = request.model;
     this.#includesUsage = request.stream_options?.include_usage === true;
-    this.reader = chatReader(request, context, (event) => this.#event(event));
+    this.reader = chatReader(request, context, options, (event) => this.#event(event));
   }
 
   protected fail(error: RelayError): void {
@@ -48,7 +49,7 @@ export class ChatStream extends AnswerStream {
 
   #end(end: ChatEnd): void {
     this.#chunk({}, JSON.stringify(end.finishReason), end.serviceTier);
-    if (this.#includesUsage && end.usage) {
+    if (this.#includesUsage) {
       this.send({ data: `${this.#head},"choices":[],"usage":${JSON.stringify(end.usage)}}` });
     }
     this.send(DONE);

@@ -1,9 +1,9 @@
 import type { AnswerReader } from "../../codex/output/answer.ts";
-import type { AnswerEnd } from "../../codex/output/events.ts";
+import type { AnswerEnd, AnswerOptions } from "../../codex/output/events.ts";
 import { plainReader, type PlainEvent } from "../../codex/output/plain-answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { openaiError } from "../../lib/openai-error.ts";
-import { AnswerBody, AnswerStream } from "../answer-reply.ts";
+import { AnswerBody, answerOptions, AnswerStream, tokenLimit } from "../answer-reply.ts";
 import { DONE } from "../openai-frames.ts";
 import type { Context, Protocol, Send } from "../protocol.ts";
 import { toChatUsage } from "../usage.ts";
@@ -14,11 +14,15 @@ export const completions: Protocol = {
   name: "completions",
   read(body, context) {
     const request = parseRequest(body);
+    const translation = toCodex(request, context);
+    const maxTokens = tokenLimit(request["max_tokens"]);
+    const options = answerOptions(context, translation, { stopSequences: stopSequences(request), maxTokens });
     return {
-      translation: toCodex(request, context),
+      translation,
       isStreaming: request.stream === true,
-      stream: (send) => new CompletionStream(request, context, send),
-      body: () => new CompletionBody(request, context),
+      maxOutputTokens: maxTokens,
+      stream: (send) => new CompletionStream(request, context, options(false), send),
+      body: () => new CompletionBody(request, context, options(true)),
     };
   },
   streamFormat: "sse",
@@ -27,8 +31,7 @@ export const completions: Protocol = {
 
 /** A reader of an answer's text and its end: reasoning and calls have no place here. */
 function readerOf(
-  request: CompletionRequest,
-  { memory, now }: Context,
+  options: AnswerOptions,
   onText: (text: string) => void,
   onEnd: (end: AnswerEnd) => void,
 ): AnswerReader {
@@ -36,7 +39,7 @@ function readerOf(
     if (event.type === "text") onText(event.text);
     else if (event.type === "finish") onEnd(event);
   };
-  return plainReader({ stopSequences: stopSequences(request), isJson: false, memory, now }, onEvent);
+  return plainReader({ ...options, isJson: false }, onEvent);
 }
 
 class CompletionStream extends AnswerStream {
@@ -44,18 +47,17 @@ class CompletionStream extends AnswerStream {
   readonly #envelope: object;
   readonly #includesUsage: boolean;
 
-  constructor(request: CompletionRequest, context: Context, send: Send) {
+  constructor(request: CompletionRequest, context: Context, options: AnswerOptions, send: Send) {
     super(send);
     this.#envelope = envelopeOf(request, context);
     this.#includesUsage = request.stream_options?.include_usage === true;
     const onText = (text: string) => this.#chunk([choiceOf(text, null)], null);
-    this.reader = readerOf(request, context, onText, (end) => this.#end(end));
+    this.reader = readerOf(options, onText, (end) => this.#end(end));
   }
 
-  #end({ reason, stopSequence, usage }: AnswerEnd): void {
+  #end({ reason, usage }: AnswerEnd): void {
     this.#chunk([choiceOf("", reason)], null);
-    // What an answer cost that the relay cut itself nobody knows: no usage is better than a wrong one.
-    if (this.#includesUsage && stopSequence === undefined) this.#chunk([], toChatUsage(usage));
+    if (this.#includesUsage) this.#chunk([], toChatUsage(usage));
     this.send(DONE);
   }
 
@@ -75,11 +77,11 @@ class CompletionBody extends AnswerBody {
   #text = "";
   #end: AnswerEnd | undefined;
 
-  constructor(request: CompletionRequest, context: Context) {
+  constructor(request: CompletionRequest, context: Context, options: AnswerOptions) {
     super();
     this.#envelope = envelopeOf(request, context);
     const onText = (text: string) => (this.#text += text);
-    this.reader = readerOf(request, context, onText, (end) => (this.#end = end));
+    this.reader = readerOf(options, onText, (end) => (this.#end = end));
   }
 
   protected body(): unknown {

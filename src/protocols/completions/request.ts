@@ -26,7 +26,6 @@ const DROPPED = [
   "frequency_penalty",
   "logit_bias",
   "logprobs",
-  "max_tokens",
   "presence_penalty",
   "seed",
   "temperature",
@@ -96,5 +95,6 @@ export function toCodex(request: CompletionRequest, context: Context): Translati
   const dropped = DROPPED.filter((name) => request[name] !== undefined && request[name] !== null);
   const changed = effort === model.effort ? [] : ["reasoning_effort"];
   if (stopSequences(request).length > 0) changed.push("stop");
+  if ((request["max_tokens"] ?? null) !== null) changed.push("max_tokens");
   return { body, dropped, changed };
 }

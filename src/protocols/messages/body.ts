@@ -1,4 +1,5 @@
 import type { AnswerReader } from "../../codex/output/answer.ts";
+import type { AnswerOptions } from "../../codex/output/events.ts";
 import { isObject, parseJson } from "../../lib/json.ts";
 import { AnswerBody } from "../answer-reply.ts";
 import type { Context } from "../protocol.ts";
@@ -17,10 +18,10 @@ export class MessageBody extends AnswerBody {
   #json = "";
   #end: MessageEnd | undefined;
 
-  constructor(request: MessagesRequest, context: Context) {
+  constructor(request: MessagesRequest, context: Context, options: AnswerOptions) {
     super();
     this.#model = request.model;
-    this.reader = messageReader(request, context, (event) => this.#event(event));
+    this.reader = messageReader(request, context, options, (event) => this.#event(event));
   }
 
   protected body(): unknown {

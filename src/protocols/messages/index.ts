@@ -1,9 +1,10 @@
 import { countTokens } from "../../codex/count-tokens.ts";
+import { answerOptions, tokenLimit } from "../answer-reply.ts";
 import type { Protocol } from "../protocol.ts";
 import { MessageBody } from "./body.ts";
 import { voice } from "./error.ts";
 import { toModel, toModelList } from "./models.ts";
-import { toCodex } from "./request.ts";
+import { stopSequences, toCodex } from "./request.ts";
 import { parseMessagesRequest } from "./schema.ts";
 import { MessageStream } from "./stream.ts";
 
@@ -12,11 +13,15 @@ export const messages: Protocol = {
   name: "messages",
   read(body, context) {
     const request = parseMessagesRequest(body);
+    const translation = toCodex(request, context);
+    const maxTokens = tokenLimit(request.max_tokens);
+    const options = answerOptions(context, translation, { stopSequences: stopSequences(request), maxTokens });
     return {
-      translation: toCodex(request, context),
+      translation,
       isStreaming: request.stream === true,
-      stream: (send) => new MessageStream(request, context, send),
-      body: () => new MessageBody(request, context),
+      maxOutputTokens: maxTokens,
+      stream: (send) => new MessageStream(request, context, options(false), send),
+      body: () => new MessageBody(request, context, options(true)),
     };
   },
   streamFormat: "sse",

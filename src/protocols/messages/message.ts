@@ -1,8 +1,14 @@
 import type { MessageEnd } from "./reply.ts";
 import { messageUsage, toMessagesUsage } from "./usage.ts";
 
-/** A message as it stands: begun, or with its content and end. */
-export function messageOf(id: string, model: string, content: readonly unknown[], end: MessageEnd | undefined) {
+/** A message as it stands: begun, or with its content and end. `inputTokens` is what its question is thought to cost, while nobody knows. */
+export function messageOf(
+  id: string,
+  model: string,
+  content: readonly unknown[],
+  end: MessageEnd | undefined,
+  inputTokens = 0,
+) {
   return {
     id,
     type: "message",
@@ -11,7 +17,7 @@ export function messageOf(id: string, model: string, content: readonly unknown[]
     content,
     ...endOf(end),
     diagnostics: null,
-    usage: messageUsage(end?.usage ?? toMessagesUsage(undefined), end?.serviceTier),
+    usage: messageUsage(end?.usage ?? { ...toMessagesUsage(undefined), input_tokens: inputTokens }, end?.serviceTier),
   };
 }
 

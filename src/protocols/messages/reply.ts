@@ -1,9 +1,8 @@
 import { AnswerReader } from "../../codex/output/answer.ts";
-import type { AnswerCall, AnswerEnd, AnswerEvent, AnswerPart } from "../../codex/output/events.ts";
+import type { AnswerCall, AnswerEnd, AnswerEvent, AnswerOptions, AnswerPart } from "../../codex/output/events.ts";
 import type { Annotation, OutputItem } from "../../codex/wire/schema.ts";
 import type { Context } from "../protocol.ts";
 import { BlockQueue, DIRECT, type Block, type BlockEvent } from "./blocks.ts";
-import { stopSequences } from "./request.ts";
 import type { MessagesRequest } from "./schema.ts";
 import { citationOf, searchOf } from "./search.ts";
 import { thinkingView } from "./thinking.ts";
@@ -31,11 +30,11 @@ export type MessageEvent =
 export function messageReader(
   request: MessagesRequest,
   context: Context,
+  options: AnswerOptions,
   emit: (event: MessageEvent) => void,
 ): AnswerReader {
-  const { memory, now } = context;
   const reply = new MessageReply(request, context, emit);
-  return new AnswerReader({ stopSequences: stopSequences(request), memory, now }, (event) => reply.onEvent(event));
+  return new AnswerReader(options, (event) => reply.onEvent(event));
 }
 
 class MessageReply {

@@ -1,4 +1,5 @@
 import type { AnswerReader } from "../../codex/output/answer.ts";
+import type { AnswerOptions } from "../../codex/output/events.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { AnswerStream } from "../answer-reply.ts";
 import type { Context, Send } from "../protocol.ts";
@@ -11,11 +12,14 @@ import type { MessagesRequest } from "./schema.ts";
 export class MessageStream extends AnswerStream {
   protected readonly reader: AnswerReader;
   readonly #model: string;
+  /** An estimate: what the question cost upstream says at the end. */
+  readonly #inputTokens: number;
 
-  constructor(request: MessagesRequest, context: Context, send: Send) {
+  constructor(request: MessagesRequest, context: Context, options: AnswerOptions, send: Send) {
     super(send);
     this.#model = request.model;
-    this.reader = messageReader(request, context, (event) => this.#event(event));
+    this.#inputTokens = options.inputTokens;
+    this.reader = messageReader(request, context, options, (event) => this.#event(event));
   }
 
   protected fail(error: RelayError, requestId: string): void {
@@ -25,7 +29,10 @@ export class MessageStream extends AnswerStream {
   #event(event: MessageEvent): void {
     switch (event.type) {
       case "start":
-        this.#named({ type: "message_start", message: messageOf(event.id, this.#model, [], undefined) });
+        this.#named({
+          type: "message_start",
+          message: messageOf(event.id, this.#model, [], undefined, this.#inputTokens),
+        });
         break;
       case "end":
         this.#named({ type: "message_delta", delta: endOf(event.end), usage: event.end.usage });

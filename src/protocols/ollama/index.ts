@@ -1,21 +1,25 @@
 import { isObject } from "../../lib/json.ts";
+import { answerOptions, tokenLimit } from "../answer-reply.ts";
 import type { ClientRequest, Context, Protocol, Translation } from "../protocol.ts";
 import { toError } from "./error.ts";
 import { loaded } from "./load.ts";
 import { pull, running, show, tags, version } from "./models.ts";
 import { CHAT, GENERATE, OllamaBody, OllamaStream, type Shape } from "./reply.ts";
-import { chatToCodex, generateToCodex } from "./request.ts";
+import { chatToCodex, generateToCodex, stopSequences } from "./request.ts";
 import { parseChat, parseGenerate, parseModelName, type OllamaRequest } from "./schema.ts";
 
 const WIRE = { streamFormat: "ndjson", toError } as const;
 
 /** Ollama streams unless told not to. */
 function asked(request: OllamaRequest, translation: Translation, context: Context, shape: Shape): ClientRequest {
+  const maxTokens = tokenLimit(request.options?.["num_predict"]);
+  const options = answerOptions(context, translation, { stopSequences: stopSequences(request), maxTokens });
   return {
     translation,
     isStreaming: request.stream !== false,
-    stream: (send) => new OllamaStream(request, context, shape, send),
-    body: () => new OllamaBody(request, context, shape),
+    maxOutputTokens: maxTokens,
+    stream: (send) => new OllamaStream({ request, context, shape, options: options(false) }, send),
+    body: () => new OllamaBody({ request, context, shape, options: options(true) }),
   };
 }
 

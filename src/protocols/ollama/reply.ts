@@ -1,12 +1,12 @@
 import type { AnswerReader } from "../../codex/output/answer.ts";
-import type { AnswerEnd } from "../../codex/output/events.ts";
+import type { AnswerEnd, AnswerOptions } from "../../codex/output/events.ts";
 import { plainReader, type PlainCall, type PlainEvent } from "../../codex/output/plain-answer.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { AnswerBody, AnswerStream } from "../answer-reply.ts";
 import type { Context, Send } from "../protocol.ts";
 import { toError } from "./error.ts";
-import { formatOf, renamedTools, stopSequences } from "./request.ts";
+import { formatOf, renamedTools } from "./request.ts";
 import type { OllamaChatRequest, OllamaRequest } from "./schema.ts";
 
 /** Where a kind of request has the pieces of its answer. */
@@ -41,6 +41,14 @@ export const GENERATE: Shape = {
   renamedTools: () => new Map(),
 };
 
+/** What an answer is made for. */
+export interface AnswerTo {
+  readonly request: OllamaRequest;
+  readonly context: Context;
+  readonly shape: Shape;
+  readonly options: AnswerOptions;
+}
+
 /** Whatever both forms of an answer say of themselves. */
 class Answer {
   readonly #request: OllamaRequest;
@@ -50,13 +58,12 @@ class Answer {
   #calls = 0;
   #firstAtMs: number | undefined;
 
-  constructor(request: OllamaRequest, context: Context, shape: Shape, emit: (event: PlainEvent) => void) {
+  constructor({ request, context, shape, options }: AnswerTo, emit: (event: PlainEvent) => void) {
     this.#request = request;
     this.#context = context;
     this.#names = shape.renamedTools(request);
-    const { memory, now } = context;
     const isJson = formatOf(request.format) !== undefined;
-    this.reader = plainReader({ stopSequences: stopSequences(request), isJson, memory, now }, emit);
+    this.reader = plainReader({ ...options, isJson }, emit);
   }
 
   get isThinkingShown(): boolean {
@@ -106,10 +113,10 @@ export class OllamaStream extends AnswerStream {
   readonly #answer: Answer;
   readonly #shape: Shape;
 
-  constructor(request: OllamaRequest, context: Context, shape: Shape, send: Send) {
+  constructor(to: AnswerTo, send: Send) {
     super(send);
-    this.#shape = shape;
-    this.#answer = new Answer(request, context, shape, (event) => this.#event(event));
+    this.#shape = to.shape;
+    this.#answer = new Answer(to, (event) => this.#event(event));
     this.reader = this.#answer.reader;
   }
 
@@ -154,10 +161,10 @@ export class OllamaBody extends AnswerBody {
   readonly #calls: JsonObject[] = [];
   #tail: JsonObject = {};
 
-  constructor(request: OllamaRequest, context: Context, shape: Shape) {
+  constructor(to: AnswerTo) {
     super();
-    this.#shape = shape;
-    this.#answer = new Answer(request, context, shape, (event) => this.#event(event));
+    this.#shape = to.shape;
+    this.#answer = new Answer(to, (event) => this.#event(event));
     this.reader = this.#answer.reader;
   }
 

@@ -64,6 +64,8 @@ function translation(request: OllamaRequest, context: Context, parts: Parts): Tr
   const { effort, isChanged } = effortOf(request.think, model);
   if (isChanged) changed.push("think");
   if (stopSequences(request).length > 0) changed.push("options.stop");
+  // The backend refuses any limit: the relay cuts the answer itself.
+  if ((request.options?.["num_predict"] ?? null) !== null) changed.push("options.num_predict");
   const format = formatOf(request.format);
   const body = codexRequest({
     model: model.slug,
@@ -143,8 +145,12 @@ function saysSomething(value: unknown): boolean {
   return value !== false && value !== "" && !(Array.isArray(value) && value.length === 0);
 }
 
+const EMULATED = new Set(["stop", "num_predict"]);
+
 function droppedFields(request: OllamaRequest): string[] {
   const fields = unreadFields(request, READ).filter((name) => saysSomething(request[name]));
-  const options = Object.entries(request.options ?? {}).filter(([name, value]) => name !== "stop" && value !== null);
+  const options = Object.entries(request.options ?? {}).filter(
+    ([name, value]) => !EMULATED.has(name) && value !== null,
+  );
   return [...fields, ...options.map(([name]) => `options.${name}`)].toSorted();
 }

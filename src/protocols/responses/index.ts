@@ -1,5 +1,7 @@
+import { cutOf } from "../../codex/output/normalize.ts";
 import { openaiError } from "../../lib/openai-error.ts";
-import type { Protocol } from "../protocol.ts";
+import { answerOptions, tokenLimit } from "../answer-reply.ts";
+import type { Protocol, Send } from "../protocol.ts";
 import { countInput } from "./input-tokens.ts";
 import { toCodex } from "./request.ts";
 import { ResponsesBody } from "./response.ts";
@@ -11,12 +13,18 @@ export const responses = {
   name: "responses",
   read(body, context) {
     const request = parseResponsesRequest(body);
+    const translation = toCodex(request, context);
+    const maxTokens = context.isCodexClient ? undefined : tokenLimit(request["max_output_tokens"]);
+    const options = answerOptions(context, translation, { stopSequences: [], maxTokens });
     return {
-      translation: toCodex(request, context),
+      translation,
       isStreaming: request.stream === true,
-      stream: (send) =>
-        context.isCodexClient ? new VerbatimStream(send) : new ResponsesStream(request, context, send),
-      body: () => new ResponsesBody(request, context),
+      maxOutputTokens: maxTokens,
+      stream: (send: Send) =>
+        context.isCodexClient
+          ? new VerbatimStream(send)
+          : new ResponsesStream(request, context, cutOf(options(false)), send),
+      body: () => new ResponsesBody(request, context, cutOf(options(true))),
     };
   },
   streamFormat: "sse",

@@ -21,6 +21,7 @@ const READ = new Set([
   "include",
   "input",
   "instructions",
+  "max_output_tokens",
   "modalities",
   "model",
   "n",
@@ -109,6 +110,8 @@ function changedFields(
   const { reasoning } = request;
   return [
     ...request.chatFields,
+    // The backend refuses any limit: the relay cuts the answer itself. Chat's names for it are named already.
+    ...(isGiven(request["max_output_tokens"]) && !request.chatFields.some(isLimit) ? ["max_output_tokens"] : []),
     ...(request.previous_response_id ? ["previous_response_id"] : []),
     // Kept by the relay, for a while, instead of by the backend.
     ...(request["store"] === true ? ["store"] : []),
@@ -116,6 +119,10 @@ function changedFields(
     ...(isGiven(reasoning?.["generate_summary"]) ? ["reasoning.generate_summary"] : []),
     ...(isTierChanged ? ["service_tier"] : []),
   ];
+}
+
+function isLimit(name: string): boolean {
+  return name === "max_tokens" || name === "max_completion_tokens";
 }
 
 /** `generate_summary` is what `summary` was called before. */

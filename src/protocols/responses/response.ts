@@ -1,4 +1,5 @@
 import { ResponseAssembler } from "../../codex/output/assemble.ts";
+import type { AnswerCut } from "../../codex/output/normalize.ts";
 import { failureOf, truncated } from "../../codex/wire/failure.ts";
 import type { WireEvent } from "../../codex/wire/event.ts";
 import { RelayError } from "../../lib/errors.ts";
@@ -11,9 +12,10 @@ import type { ResponsesRequest } from "./schema.ts";
 export class ResponsesBody implements ClientBody {
   readonly #request: ResponsesRequest;
   readonly #context: Context;
-  readonly #assembler = new ResponseAssembler();
+  readonly #assembler: ResponseAssembler;
 
-  constructor(request: ResponsesRequest, context: Context) {
+  constructor(request: ResponsesRequest, context: Context, cut: AnswerCut | undefined) {
+    this.#assembler = new ResponseAssembler(cut);
     this.#request = request;
     this.#context = context;
   }

@@ -1,4 +1,4 @@
-import { Normalizer } from "../../codex/output/normalize.ts";
+import { Normalizer, type AnswerCut } from "../../codex/output/normalize.ts";
 import type { WireEvent } from "../../codex/wire/event.ts";
 import { isPublicEvent, isTerminal } from "../../codex/wire/event-types.ts";
 import { failureOf, truncated } from "../../codex/wire/failure.ts";
@@ -50,11 +50,12 @@ export class ResponsesStream implements ClientStream {
   readonly #request: ResponsesRequest;
   readonly #context: Context;
   readonly #out: Numbering;
-  readonly #normalizer = new Normalizer((event) => this.#regular(event), { keepsText: true });
+  readonly #normalizer: Normalizer;
   /** Of the `response.created` that was sent. */
   #id: string | undefined;
 
-  constructor(request: ResponsesRequest, context: Context, send: Send) {
+  constructor(request: ResponsesRequest, context: Context, cut: AnswerCut | undefined, send: Send) {
+    this.#normalizer = new Normalizer((event) => this.#regular(event), { keepsText: true, cut });
     this.#request = request;
     this.#context = context;
     this.#out = new Numbering(send);

@@ -7,12 +7,15 @@ import { WireEvent } from "../../../src/codex/wire/event.ts";
 function read(...events: object[]) {
   const memory = new ReasoningStore();
   const told: unknown[] = [];
-  const reader = plainReader({ stopSequences: [], isJson: false, memory, now: 0 }, (event) => {
-    if (event.type === "text") told.push(event.text);
-    else if (event.type === "reasoning") told.push({ reasoning: event.text });
-    else if (event.type === "finish") told.push(`(${event.reason})`);
-    else told.push({ id: event.call.id, name: event.call.name, given: event.call.arguments });
-  });
+  const reader = plainReader(
+    { stopSequences: [], isJson: false, memory, now: 0, limit: undefined, inputTokens: 0, isWhole: false },
+    (event) => {
+      if (event.type === "text") told.push(event.text);
+      else if (event.type === "reasoning") told.push({ reasoning: event.text });
+      else if (event.type === "finish") told.push(`(${event.reason})`);
+      else told.push({ id: event.call.id, name: event.call.name, given: event.call.arguments });
+    },
+  );
   for (const event of events) reader.onEvent(WireEvent.of(event as CodexEvent));
   reader.onEnd();
   return { told, memory };

@@ -23,6 +23,7 @@ const context: Context = {
   reserve: () => {},
   clientId: "",
   modelAliases: {},
+  countTokens: () => undefined,
   isCodexClient: false,
 };
 
@@ -61,7 +62,6 @@ describe("a request", () => {
     const { body, dropped } = translate({
       temperature: 0.5,
       top_p: 1,
-      max_output_tokens: 9,
       metadata: { a: "b" },
       user: "u",
       truncation: "auto",
@@ -78,7 +78,6 @@ describe("a request", () => {
       "access_programs",
       "context_management",
       "image",
-      "max_output_tokens",
       "max_tool_calls",
       "metadata",
       "safety_identifier",

@@ -1,0 +1,36 @@
+import type { WireEvent } from "../codex/wire/event.ts";
+import { tokenCounter } from "../lib/tokens.ts";
+import type { EventBatches } from "../upstream/sse.ts";
+
+/**
+ * Reads the vocabulary before an answer reaches its client's limit of tokens. A token has a character at least, so that
+ * answers of fewer characters than the limit, which are nearly all, cost no memory for it.
+ */
+export class LimitedBatches implements EventBatches {
+  readonly #events: EventBatches;
+  readonly #maxTokens: number;
+  #characters = 0;
+
+  constructor(events: EventBatches, maxTokens: number) {
+    this.#events = events;
+    this.#maxTokens = maxTokens;
+  }
+
+  async next(): Promise<WireEvent[] | undefined> {
+    const batch = await this.#events.next();
+    if (this.#characters > this.#maxTokens) return batch;
+    for (const event of batch ?? []) this.#characters += charactersOf(event);
+    if (this.#characters > this.#maxTokens) await tokenCounter();
+    return batch;
+  }
+
+  cancel(): void {
+    this.#events.cancel();
+  }
+}
+
+/** What an event may add to an answer's text: some streams tell a text only when it is whole. */
+function charactersOf(event: WireEvent): number {
+  if (event.isBulk) return event.type === "response.output_text.delta" ? event.delta.length : 0;
+  return /\.(delta|done|completed|incomplete)$/.test(event.type) ? event.data.length : 0;
+}
