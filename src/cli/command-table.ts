@@ -99,6 +99,16 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     ],
     load: () => import("./commands/run.ts").then((module) => module.run),
   },
+  ask: {
+    group: "connect",
+    about: "ask one question and print the answer",
+    operands: "QUESTION",
+    examples: [
+      ['ask "Why is the sky blue?"', "the shortest proof that everything works"],
+      ['git diff | plansocket ask "Review this." --effort high', "piped text is added to the question"],
+    ],
+    load: () => import("./commands/ask.ts").then((module) => module.ask),
+  },
   status: {
     group: "look",
     about: "show whether a relay runs, whose login it uses and how full the plan is",
@@ -199,5 +209,25 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
       ["update", "check its checksum, then replace this one"],
     ],
     load: () => import("./commands/update.ts").then((module) => module.update),
+  },
+  completions: {
+    group: "program",
+    about: "print a shell's completion script",
+    operands: "bash|zsh|fish|powershell",
+    words: ["bash", "zsh", "fish", "powershell"],
+    examples: [
+      ["completions bash > ~/.local/share/bash-completion/completions/plansocket", "for bash"],
+      ["completions fish > ~/.config/fish/completions/plansocket.fish", "for fish"],
+    ],
+    load: () => import("./commands/completions.ts").then((module) => module.completions),
+  },
+  man: {
+    group: "program",
+    about: "print the manual page",
+    examples: [
+      ["man | man -l -", "read it"],
+      ["man > ~/.local/share/man/man1/plansocket.1", "install it"],
+    ],
+    load: () => import("./commands/man.ts").then((module) => module.man),
   },
 };

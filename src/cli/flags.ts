@@ -17,6 +17,8 @@ export interface ParsedFlags {
   readonly settings: FlagValues;
   /** Flags of the command itself, by name without dashes. */
   readonly own: Readonly<Record<string, string | true>>;
+  /** Words that are no flags, where the command takes any; all words behind `--` are such. */
+  readonly operands: readonly string[];
 }
 
 type Target =
@@ -28,12 +30,26 @@ type Target =
  * Flags, strictly: citty lets unknown ones pass and takes a missing value for an empty one, which turns a typing error
  * into a relay that quietly does something else. Throws `usage`.
  */
-export function parseFlags(argv: readonly string[], own: Readonly<Record<string, OwnFlag>> = {}): ParsedFlags {
+export function parseFlags(
+  argv: readonly string[],
+  own: Readonly<Record<string, OwnFlag>> = {},
+  { takesOperands = false } = {},
+): ParsedFlags {
   const targets = targetsOf(own);
   const settings: Record<string, string | true | string[]> = {};
   const others: Record<string, string | true> = {};
+  const operands: string[] = [];
   for (let index = 0; index < argv.length; index += 1) {
     const word = argv[index] ?? "";
+    if (takesOperands && word === "--") {
+      operands.push(...argv.slice(index + 1));
+      break;
+    }
+    // A lone dash or a blank inside is text, as in "- what is this?".
+    if (takesOperands && !/^--?[a-z][^\s]*$/i.test(word.split("=")[0] ?? "")) {
+      operands.push(word);
+      continue;
+    }
     const { flag, attached } = split(word);
     const target = targets.get(flag);
     if (!target) throw unknownFlag(word, [...targets.keys()]);
@@ -57,7 +73,7 @@ export function parseFlags(argv: readonly string[], own: Readonly<Record<string,
       settings[target.name] = [...((settings[target.name] as string[] | undefined) ?? []), value];
     } else settings[target.name] = value;
   }
-  return { settings, own: others };
+  return { settings, own: others, operands };
 }
 
 /** Switches that are settings can be switched off, as with `--strict=false`; others are there or not. */

@@ -63,7 +63,7 @@ async function descriptionOf(command: CommandDef, { about }: CommandEntry): Prom
 
 function examples({ examples: all }: CommandEntry, width: number): string[] {
   return all.flatMap(([command, effect]) => [
-    `  ${command.includes(NAME) ? command : `${NAME} ${command}`}`,
+    `  ${command.includes(`| ${NAME} `) ? command : `${NAME} ${command}`}`,
     ...wrap(effect, width - 6).map((line) => `      ${line}`),
   ]);
 }
