@@ -1,6 +1,7 @@
-import { closeSync, openSync, statSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
+import { closeSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
+import { assertOwnFolder, openPrivate, refuseLink, writePrivate } from "../../lib/private-file.ts";
 import { relayAt } from "../relay-at.ts";
 import {
   BACKGROUND_VARIABLE,
@@ -45,13 +46,15 @@ export async function launch(plan: Plan, env: Readonly<Record<string, string | u
   const instance = crypto.randomUUID().replaceAll("-", "");
   let child: Bun.Subprocess | undefined;
   try {
+    assertOwnFolder(places.stateDir);
+    for (const path of [places.stateFile, places.secretFile, places.logFile, places.pidFile]) refuseLink(path);
     await saveState(places.stateFile, await stateOf(plan, instance, env));
     await makeFolder(places.logFile);
     await makeFolder(places.pidFile);
     rotateIfLarge(places.logFile);
     const logStart = statSync(places.logFile, { throwIfNoEntry: false })?.size ?? 0;
     child = spawn(plan, instance, env);
-    await writeFile(places.pidFile, `${child.pid}\n`);
+    writePrivate(places.pidFile, `${child.pid}\n`);
     return await answering(child, instance, places, logStart);
   } catch (error) {
     child?.kill("SIGKILL");
@@ -91,7 +94,7 @@ export function childEnvironment(
 }
 
 function spawn(plan: Plan, instance: string, env: Readonly<Record<string, string | undefined>>): Bun.Subprocess {
-  const log = openSync(plan.places.logFile, "a", 0o600);
+  const log = openPrivate(plan.places.logFile, "append");
   try {
     const child = Bun.spawn([...selfCommand(), plan.command], {
       // A folder that it started in could otherwise not be removed or unmounted.

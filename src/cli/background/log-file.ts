@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, fstatSync, renameSync, statSync, truncateSync } from "node:fs";
+import { constants, copyFileSync, existsSync, fstatSync, renameSync, rmSync, statSync, truncateSync } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 
 /** Size at which a log is put aside. */
@@ -20,7 +20,8 @@ export function rotateIfLarge(path: string, limitBytes: number = LOG_LIMIT_BYTES
     if (existsSync(`${path}.${number}`)) renameSync(`${path}.${number}`, `${path}.${number + 1}`);
   }
   // Whoever follows the log takes a new `.1` for the sign of a rotation, so it appears whole.
-  copyFileSync(path, `${path}.new`);
+  rmSync(`${path}.new`, { force: true });
+  copyFileSync(path, `${path}.new`, constants.COPYFILE_EXCL);
   renameSync(`${path}.new`, `${path}.1`);
   truncateSync(path, 0);
   return true;

@@ -1,0 +1,56 @@
+import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, statSync, writeFileSync } from "node:fs";
+import { RelayError } from "./errors.ts";
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW = 0, O_TRUNC, O_WRONLY } = constants;
+
+/**
+ * Opens a file for this user alone: mode 0600 whatever the umask and whatever it was. Follows no link, which in a folder
+ * that others may write could lead to any file of this user's. Throws `start_failed`, and the error of the file system.
+ */
+export function openPrivate(path: string, how: "append" | "replace"): number {
+  refuseLink(path);
+  const file = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | (how === "append" ? O_APPEND : O_TRUNC), 0o600);
+  try {
+    if (isOthers(fstatSync(file).uid)) throw notOurs(path);
+    fchmodSync(file, 0o600);
+    return file;
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+}
+
+/** Writes a whole file as `openPrivate` opens it. */
+export function writePrivate(path: string, text: string): void {
+  const file = openPrivate(path, "replace");
+  try {
+    writeFileSync(file, text);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Throws `start_failed` when there is a link in a file's place. */
+export function refuseLink(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
+  throw new RelayError("start_failed", `${path} is a symbolic link, and is not followed.`, {
+    hint: "Remove it, or choose another folder with --state-dir.",
+  });
+}
+
+/** Throws `start_failed` when a folder belongs to another user, who could put anything in the place of what lies there. */
+export function assertOwnFolder(path: string): void {
+  const facts = statSync(path, { throwIfNoEntry: false });
+  if (facts && isOthers(facts.uid)) throw notOurs(path);
+}
+
+/** Windows has no such numbers, and no files that others own in a profile. */
+function isOthers(uid: number): boolean {
+  return process.getuid !== undefined && uid !== process.getuid();
+}
+
+function notOurs(path: string): RelayError {
+  return new RelayError("start_failed", `${path} belongs to another user.`, {
+    hint: "Choose a folder of your own with --state-dir.",
+  });
+}
