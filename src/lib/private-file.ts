@@ -1,7 +1,8 @@
 import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, statSync, writeFileSync } from "node:fs";
 import { RelayError } from "./errors.ts";
 
-const { O_APPEND, O_CREAT, O_NOFOLLOW = 0, O_TRUNC, O_WRONLY } = constants;
+// Windows has no O_NOFOLLOW; undefined counts as 0 where flags are joined.
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants;
 
 /**
  * Opens a file for this user alone: mode 0600 whatever the umask and whatever it was. Follows no link, which in a folder

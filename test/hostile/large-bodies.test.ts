@@ -14,6 +14,14 @@ beforeAll(async () => {
 });
 afterAll(() => rig.stop());
 
+beforeAll(async () => {
+  const input = [{ type: "message", id: "msg_large", role: "user", content: `deltas:3 ${"x ".repeat(MIB / 2)}` }];
+  const body = JSON.stringify({ model: "gpt-5.5", input });
+  const client = new RawClient(rig.port, "/v1/responses", body);
+  await client.closed;
+  expect(client.status).toBe(200);
+});
+
 /** How long the relay's event loop stood still at most since the last question, and how often it turned. */
 async function loop(): Promise<{ longestMs: number; turns: number }> {
   const from = rig.said.length;
@@ -44,10 +52,20 @@ const BODIES: readonly (readonly [string, string, () => string | Buffer])[] = [
   ["a book to count", "/v1/messages/count_tokens", () => chat(`"${code(4 * MIB)}"`)],
   ["a book to count", "/v1/responses/input_tokens", () => `{"input":"${code(4 * MIB)}"}`],
   ["a book of code", "/v1/responses/compact", () => `{"model":"gpt-5.5","input":"${code(63 * MIB)}"}`],
+  ["a book of code", "/v1/completions", () => `{"model":"gpt-5.5","prompt":"deltas:3 ${code(63 * MIB)}"}`],
+  ["a book of code", "/api/generate", () => `{"model":"gpt-5.5","prompt":"deltas:3 ${code(63 * MIB)}"}`],
+  ["a book to search for", "/v1/alpha/search", () => `{"query":"${code(63 * MIB)}"}`],
+  ["many references", "/v1/responses", () => references(60)],
   ["an image", "/v1/images/edits", () => `{"prompt":"x","image":"data:image/png;base64,${base64(63 * MIB)}"}`],
   ["an image in a form", "/v1/images/edits", () => form("image", "a.png", "\x89PNG\r\n")],
   ["a recording", "/v1/audio/transcriptions", () => form("file", "a.mp3", "ID3")],
 ];
+
+/** To one item of a mebibyte, which was stored before. */
+function references(count: number): string {
+  const reference = '{"type":"item_reference","id":"msg_large"}';
+  return `{"model":"gpt-5.5","input":[${Array(count).fill(reference).join(",")}]}`;
+}
 
 function imagePart(bytes: number): string {
   return `[{"type":"image_url","image_url":{"url":"data:image/png;base64,${base64(bytes)}"}}]`;

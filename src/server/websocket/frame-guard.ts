@@ -3,7 +3,7 @@ const EVERY_MS = 20;
 /** So many sockets are not watched and not turned away: a frame of one is no more than a body. */
 const UNWATCHED = 1;
 /** Looks that growth is measured over. */
-const LOOKS = 50;
+const LOOKS = 25;
 
 export interface FrameGuardOptions {
   /** Open sockets. */
@@ -21,7 +21,7 @@ export interface FrameGuardOptions {
 /**
  * Bounds frames that are still coming in. Bun collects a frame out of sight and hands it over when it is whole, so that
  * dozens of large ones at once would take gigabytes before the budget sees the first. What can be seen is the memory of
- * the process: when it grows within a second by more than requests account for, all sockets but the oldest of which no
+ * the process: when it grows within half a second by more than requests account for, all sockets but the oldest of which no
  * frame has arrived are told to come again. Costs one read of the resident size every 20 ms, and only while more than
  * one socket is open.
  */

@@ -61,7 +61,7 @@ const FRAME_COPIES = 2;
 const FRAME_HEADER = /^ws_request_header_([\w-]+)$/;
 
 /** Time for a client that is turned away to read why. */
-const GOODBYE_MS = 1000;
+const GOODBYE_MS = 10_000;
 const GOING_AWAY = 1001;
 const TRY_AGAIN = 1013;
 
