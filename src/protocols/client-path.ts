@@ -33,5 +33,6 @@ export function clientPathOf(places: ClientPlaces): (path: string) => string {
 /** What a message says is its content, also where the backend calls it the output of a tool. */
 function inMessage(message: string, rest: string, inside: (rest: string) => string): string {
   const [, places] = /^\.(?:content|output)((?:\[\d+\])?)/.exec(rest) ?? [];
-  return places === undefined ? message : `${message}.content${inside(places)}`;
+  const isMessage = /[.[]/.test(message);
+  return places === undefined || !isMessage ? message : `${message}.content${inside(places)}`;
 }

@@ -104,7 +104,6 @@ describe("images.generate", () => {
   });
 
   test.each([
-    [{ prompt: "x", response_format: "url" as const }, "response_format"],
     [{ prompt: "x", n: 11 }, "n"],
     [{ prompt: "" }, "prompt"],
     [{ prompt: "x", partial_images: 9, stream: true as const }, "partial_images"],

@@ -7,6 +7,8 @@ import { isObject } from "../../lib/json.ts";
 import { firstIssue } from "../issue.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { missing, tooManyStops } from "../refuse.ts";
+import { clientPathOf } from "../client-path.ts";
+import { unreadFields } from "../unread-fields.ts";
 
 const Request = z.looseObject({
   model: z.string().min(1),
@@ -21,16 +23,19 @@ const Request = z.looseObject({
 });
 export type CompletionRequest = z.infer<typeof Request>;
 
-/** Fields that only tune the answer and that the backend refuses. */
-const DROPPED = [
-  "frequency_penalty",
-  "logit_bias",
-  "logprobs",
-  "presence_penalty",
-  "seed",
-  "temperature",
-  "top_p",
-] as const;
+/** Fields that are honoured or refused by name. All others are named. */
+const READ = new Set([
+  "best_of",
+  "echo",
+  "max_tokens",
+  "model",
+  "n",
+  "prompt",
+  "stop",
+  "stream",
+  "stream_options",
+  "suffix",
+]);
 
 /** Throws RelayError with the field at fault. */
 export function parseRequest(body: unknown): CompletionRequest {
@@ -92,9 +97,12 @@ export function toCodex(request: CompletionRequest, context: Context): Translati
     wantsSummary: false,
     serviceTier: model.serviceTier,
   });
-  const dropped = DROPPED.filter((name) => request[name] !== undefined && request[name] !== null);
+  const dropped = [
+    ...unreadFields(request, READ),
+    ...unreadFields(request.stream_options ?? {}, new Set(["include_usage"])).map((name) => `stream_options.${name}`),
+  ];
   const changed = effort === model.effort ? [] : ["reasoning_effort"];
   if (stopSequences(request).length > 0) changed.push("stop");
   if ((request["max_tokens"] ?? null) !== null) changed.push("max_tokens");
-  return { body, dropped, changed };
+  return { body, dropped, changed, clientPath: clientPathOf({ input: ["prompt"] }) };
 }

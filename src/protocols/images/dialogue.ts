@@ -38,7 +38,7 @@ function* atEndpoint(request: ImageRequest, context: Context): Generator<Step, J
   return {
     ...first,
     created: Math.floor(typeof created === "number" ? created : context.now / 1000),
-    data: data.slice(0, request.count),
+    data: data.slice(0, request.count).map((image) => readable(image, request, nonEmptyString(first["output_format"]))),
     ...usageOf(answers.map((answer) => answer["usage"])),
   };
 }
@@ -72,12 +72,23 @@ function* withTool(request: ImageRequest, context: Context): Generator<Step, Jso
   return {
     created: Math.floor(context.now / 1000),
     ...looksOf(pictures[0] ?? {}, request),
-    data: pictures.map(({ result, revised_prompt: prompt }) => ({
-      b64_json: result,
-      ...(nonEmptyString(prompt) ? { revised_prompt: prompt } : {}),
-    })),
+    data: pictures.map(({ result, revised_prompt: prompt, output_format: format }) =>
+      readable(
+        { b64_json: result, ...(nonEmptyString(prompt) ? { revised_prompt: prompt } : {}) },
+        request,
+        nonEmptyString(format),
+      ),
+    ),
     ...usageOf(responses.map((response) => imageUsage(response, request))),
   };
+}
+
+/** A picture where its client looks for it: images are kept nowhere, so a URL holds the picture itself. */
+function readable(image: JsonObject, { wantsUrl, options }: ImageRequest, made: string | undefined): JsonObject {
+  if (!wantsUrl) return image;
+  const { b64_json: base64, ...rest } = image;
+  const format = made ?? nonEmptyString(options["output_format"]) ?? "png";
+  return { ...rest, url: `data:image/${format};base64,${String(base64)}` };
 }
 
 /** Usages added up, key by key. */

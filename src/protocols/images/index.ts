@@ -4,7 +4,7 @@ import { draw } from "./dialogue.ts";
 import { imageModel } from "./models.ts";
 import { parseImageRequest } from "./schema.ts";
 import { ImageStream } from "./stream.ts";
-import { changedFields, toToolCall } from "./tool.ts";
+import { toToolCall } from "./tool.ts";
 
 /** OpenAI's image generation. Only the drawing tool shows pictures that are not finished, so streams always use it. */
 export const imageGenerations: ExchangeProtocol = protocolOf("image-generations", false);
@@ -20,7 +20,7 @@ function protocolOf(name: string, isEdit: boolean): ExchangeProtocol {
       const request = parseImageRequest(body, isEdit);
       return {
         dropped: request.dropped,
-        changed: changedFields(request),
+        changed: request.changed,
         model: imageModel(request.model).model,
         way: request.isStreaming
           ? { translation: toToolCall(request, context), stream: (send) => new ImageStream(request, context, send) }

@@ -2,7 +2,9 @@ import { z } from "zod";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { firstIssue } from "../issue.ts";
-import { missing } from "../refuse.ts";
+import { missing, unknownValue } from "../refuse.ts";
+import { unreadFields } from "../unread-fields.ts";
+import { imageModel } from "./models.ts";
 import { sourcesOf } from "./sources.ts";
 
 const optionalText = z.string().max(100).nullish();
@@ -45,12 +47,32 @@ export interface ImageRequest {
   readonly isStreaming: boolean;
   readonly partialImages: number;
   readonly options: Readonly<JsonObject>;
+  /** The client reads a URL where others read base64: it gets a `data:` URL. */
+  readonly wantsUrl: boolean;
   /** Fields that have no effect here. */
   readonly dropped: readonly string[];
+  /** Fields that are honoured in another way. */
+  readonly changed: readonly string[];
 }
 
-/** About the caller, of picture models of old, or about who writes an SVG. */
-const DROPPED = ["safety_identifier", "style", "svg", "user"];
+/** Fields that are honoured or refused by name. All others are named: who asks, or what only older models had. */
+const READ = new Set([
+  ...Object.keys(OPTIONS),
+  "image",
+  "images",
+  "mask",
+  "model",
+  "n",
+  "prompt",
+  "response_format",
+  "stream",
+]);
+
+/** Words of older picture models, and what today's take instead. */
+const FORMER: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  quality: { hd: "high", standard: "medium" },
+  size: { "256x256": "1024x1024", "512x512": "1024x1024", "1792x1024": "1536x1024", "1024x1792": "1024x1536" },
+};
 
 /** Throws RelayError with the field at fault. */
 export function parseImageRequest(raw: unknown, isEdit: boolean): ImageRequest {
@@ -69,7 +91,9 @@ export function parseImageRequest(raw: unknown, isEdit: boolean): ImageRequest {
   }
   const { images, mask } = isEdit ? sourcesOf(body) : { images: [], mask: undefined };
   const isStreaming = request.stream === true;
-  const drops = isStreaming ? DROPPED : [...DROPPED, "partial_images"];
+  const { options, renamed } = optionsOf(request);
+  const wantsUrl = request.response_format === "url";
+  const read = isStreaming ? new Set([...READ, "partial_images"]) : READ;
   return {
     isEdit,
     prompt: request.prompt,
@@ -79,9 +103,27 @@ export function parseImageRequest(raw: unknown, isEdit: boolean): ImageRequest {
     count: request.n ?? 1,
     isStreaming,
     partialImages: request.partial_images ?? 0,
-    options: given(Object.fromEntries(Object.keys(OPTIONS).map((name) => [name, request[name]]))),
-    dropped: drops.filter((name) => isGiven(body[name])),
+    options,
+    wantsUrl,
+    dropped: unreadFields(body, read).filter((name) => isGiven(body[name])),
+    changed: [
+      ...(imageModel(request.model ?? undefined).isChanged ? ["model"] : []),
+      ...renamed,
+      ...(wantsUrl ? ["response_format"] : []),
+    ],
   };
+}
+
+/** The settings in today's words, and which of them were in former ones. */
+function optionsOf(request: z.infer<typeof Gate>): { readonly options: JsonObject; readonly renamed: string[] } {
+  const asked = given(Object.fromEntries(Object.keys(OPTIONS).map((name) => [name, request[name]])));
+  const renamed: string[] = [];
+  const options = Object.entries(asked).map(([name, value]) => {
+    const today = FORMER[name]?.[String(value)];
+    if (today !== undefined) renamed.push(name);
+    return [name, today ?? value] as const;
+  });
+  return { options: Object.fromEntries(options), renamed };
 }
 
 function refuseOthers({ prompt, n, stream, response_format: format }: z.infer<typeof Gate>): void {
@@ -90,15 +132,8 @@ function refuseOthers({ prompt, n, stream, response_format: format }: z.infer<ty
       param: "prompt",
     });
   }
-  if (isGiven(format) && format !== "b64_json") {
-    throw new RelayError(
-      "unsupported_value",
-      `Images are not kept anywhere, so there is no '${short(format)}' of them.`,
-      {
-        param: "response_format",
-        hint: "Leave 'response_format' out and read 'b64_json'.",
-      },
-    );
+  if (isGiven(format) && format !== "b64_json" && format !== "url") {
+    throw unknownValue(format, "'b64_json' and 'url'", "response_format");
   }
   if (stream === true && (n ?? 1) > 1) {
     throw new RelayError("unsupported_value", "Only one image at a time can be streamed.", { param: "n" });
@@ -112,7 +147,7 @@ function typed(body: JsonObject): JsonObject {
   const entries = Object.entries(body).map(([name, value]) => {
     if (typeof value !== "string") return [name, value] as const;
     if (NUMBERS.includes(name) && /^\d{1,9}$/.test(value)) return [name, Number(value)] as const;
-    if (name === "stream" && /^(true|false)$/.test(value)) return [name, value === "true"] as const;
+    if (name === "stream" && /^(true|false)$/i.test(value)) return [name, value.toLowerCase() === "true"] as const;
     return [name, value === "null" && name !== "prompt" ? null : value] as const;
   });
   return Object.fromEntries(entries);
@@ -124,8 +159,4 @@ function given(fields: JsonObject): JsonObject {
 
 function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null && value !== "";
-}
-
-function short(text: unknown): string {
-  return String(text).slice(0, 40);
 }

@@ -35,10 +35,5 @@ export function toToolCall(request: ImageRequest, context: Context): Translation
     store: false,
     stream: true,
   };
-  return { body, dropped: request.dropped, changed: changedFields(request) };
-}
-
-/** Client fields that were honoured in another way. */
-export function changedFields(request: ImageRequest): string[] {
-  return imageModel(request.model).isChanged ? ["model"] : [];
+  return { body, dropped: request.dropped, changed: request.changed };
 }

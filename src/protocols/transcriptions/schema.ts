@@ -2,6 +2,7 @@ import { Upload } from "../../codex/wire/endpoint-call.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { missing, unknownValue, wrongType } from "../refuse.ts";
+import { unreadFields } from "../unread-fields.ts";
 
 const FORMATS = ["json", "text", "verbose_json"] as const;
 type TranscriptFormat = (typeof FORMATS)[number];
@@ -20,16 +21,8 @@ export interface TranscriptionRequest {
   readonly dropped: readonly string[];
 }
 
-const DROPPED = [
-  "chunking_strategy",
-  "include",
-  "keywords",
-  "known_speaker_names",
-  "known_speaker_references",
-  "language",
-  "languages",
-  "temperature",
-];
+/** Fields that are honoured. All others are named. */
+const READ = new Set(["file", "model", "prompt", "response_format", "stream"]);
 
 /** Throws RelayError with the field at fault. */
 export function parseTranscriptionRequest(body: unknown): TranscriptionRequest {
@@ -38,14 +31,14 @@ export function parseTranscriptionRequest(body: unknown): TranscriptionRequest {
   if (file === undefined || file === "") throw missing("file");
   if (!(file instanceof Upload)) throw wrongType("file", "one file with a file name", file);
   if (file.bytes.length === 0) throw new RelayError("invalid_value", "The file is empty.", { param: "file" });
-  if (body["timestamp_granularities"] !== undefined) throw untimed("timestamp_granularities");
+  if ([body["timestamp_granularities"]].flat().includes("word")) throw untimed("timestamp_granularities");
   return {
     file: named(file),
     prompt: text(body, "prompt"),
     model: text(body, "model"),
     format: formatOf(text(body, "response_format") ?? "json"),
-    isStreaming: text(body, "stream") === "true",
-    dropped: DROPPED.filter((name) => body[name] !== undefined && body[name] !== ""),
+    isStreaming: flag(body, "stream"),
+    dropped: unreadFields(body, READ).filter((name) => body[name] !== ""),
   };
 }
 
@@ -53,6 +46,14 @@ function text(body: JsonObject, name: string): string | undefined {
   const value = body[name];
   if (value === undefined || typeof value === "string") return nonEmptyString(value);
   throw wrongType(name, "a text", value instanceof Upload ? {} : value);
+}
+
+/** Forms spell out true and false, in any case of letters. */
+function flag(body: JsonObject, name: string): boolean {
+  const value = text(body, name)?.toLowerCase();
+  if (value === undefined || value === "false") return false;
+  if (value === "true") return true;
+  throw unknownValue(value, "'true' and 'false'", name);
 }
 
 function formatOf(format: string): TranscriptFormat {
