@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { CredentialProvider } from "../auth/credentials.ts";
 import { openCredentials } from "../auth/index.ts";
 import type { CredentialKeeper } from "../auth/keeper.ts";
-import { installedClientVersion } from "../config/client-version.ts";
+import { effectiveClientVersion } from "../config/client-version.ts";
 import { loadSettings, type FlagValues, type Judgment, type Loaded } from "../config/load.ts";
 import { authFile, codexHome, stateFolder } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
@@ -90,7 +90,8 @@ async function upstreamOptionsOf(
     baseUrl: settings.baseUrl,
     responsesPath: settings.responsesPath,
     openaiBaseUrl: settings.openaiBaseUrl,
-    clientVersion: settings.clientVersion ?? (await installedClientVersion(home, env["PATH"] ?? "")),
+    clientVersion: settings.clientVersion ?? (await effectiveClientVersion(home, env["PATH"] ?? "")),
+    originator: settings.originator,
     holdMs: HOLD_MS,
     modelsCacheFile: join(home, "models_cache.json"),
     ...liveUpstreamOptions(settings),

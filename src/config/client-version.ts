@@ -1,6 +1,7 @@
 import { readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isObject, nonEmptyString, parseJson } from "../lib/json.ts";
+import { isOlder } from "../lib/version-order.ts";
 
 /** Newest Codex CLI whose protocol the relay was built against. */
 export const NEWEST_KNOWN = "0.171.0";
@@ -8,9 +9,15 @@ export const NEWEST_KNOWN = "0.171.0";
 /** Where npm and Homebrew put a command: its package is at most this many folders up. */
 const FOLDERS_UP = 4;
 
-/** The version of the Codex CLI on this machine, from its model cache or its package, without running it. */
-export async function installedClientVersion(codexHome: string, path: string): Promise<string> {
-  return (await cachedVersion(codexHome)) ?? (await packageVersion(path)) ?? NEWEST_KNOWN;
+/**
+ * The largest of three: the newest known version, and those of the Codex CLI on this machine, from its model cache and
+ * its package, without running it. The backend hides models from older clients, so an old CLI must not take them away.
+ */
+export async function effectiveClientVersion(codexHome: string, path: string): Promise<string> {
+  const found = await Promise.all([cachedVersion(codexHome), packageVersion(path)]);
+  return found
+    .filter((version) => version !== undefined)
+    .reduce((largest, version) => (isOlder(largest, version) ? version : largest), NEWEST_KNOWN);
 }
 
 async function cachedVersion(codexHome: string): Promise<string | undefined> {

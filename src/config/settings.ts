@@ -172,6 +172,9 @@ const aliases = list.transform((parts, context) => {
   return models;
 });
 
+/** What a header's product token takes, with spaces, as some Codex programs have them. */
+const originator = text.regex(/^[\w.-]+(?: [\w.-]+)*$/, "must be a name of letters, digits, '_', '-' and '.'");
+
 const addr = text.transform((value, context) => {
   const match = /^(\[[^\]]+\]|[^:]*):(\d{1,5})$/.exec(value);
   if (!match) context.addIssue({ code: "custom", message: "must be like HOST:PORT" });
@@ -384,10 +387,19 @@ export const SETTINGS = {
     env: ["PLANSOCKET_CLIENT_VERSION"],
     schema: text,
     default: undefined,
-    defaultText: "that of the Codex CLI here, else the newest known",
+    defaultText: "the larger of the Codex CLI's here and the newest known",
     value: "X.Y.Z",
     example: "0.171.0",
     help: "Codex CLI version to report to the backend; an old one gets fewer models",
+  },
+  originator: {
+    key: "originator",
+    flags: ["--originator"],
+    env: ["PLANSOCKET_ORIGINATOR"],
+    schema: originator,
+    default: "codex_cli_rs",
+    value: "NAME",
+    help: "program name that the backend is told; some accounts get fewer models or tiers under other names",
   },
   transport: {
     key: "transport",

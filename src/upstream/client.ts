@@ -114,6 +114,7 @@ export class UpstreamClient {
       clientVersion: this.#options.clientVersion,
       platform: `${platform()} ${release()}; ${arch()}`,
       product: `${NAME}/${VERSION}`,
+      originator: this.#options.originator,
     });
     this.#line = new HttpTransport(dependencies.egress, this.#now);
     this.#sockets = new SocketTransport({

@@ -17,6 +17,8 @@ export interface UpstreamOptions {
   readonly openaiBaseUrl: string;
   /** Codex CLI version that the relay names itself after; too old a one loses models. */
   readonly clientVersion: string;
+  /** Program name in the headers that name the relay to the backend. */
+  readonly originator: string;
   readonly lite: LiteChoice;
   readonly transport: TransportChoice;
   /** From sending a request to its response headers. */

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { installedClientVersion, NEWEST_KNOWN } from "../../src/config/client-version.ts";
+import { effectiveClientVersion, NEWEST_KNOWN } from "../../src/config/client-version.ts";
 import { loadSettings, type FlagValues } from "../../src/config/load.ts";
 import { codexHome, configFile, stateFolder } from "../../src/config/paths.ts";
 import { settingsReference } from "../../src/config/reference.ts";
@@ -45,6 +45,7 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   corsOrigins: ["https://a,https://b", ["https://a", "https://b"]],
   allowHosts: ["h", ["h"]],
   clientVersion: ["1.2.3", "1.2.3"],
+  originator: ["my_relay", "my_relay"],
   transport: ["websocket", "websocket"],
   lite: ["off,gpt-x=on", { default: "off", models: { "gpt-x": "on" } }],
   maxBodyMib: ["1", 1],
@@ -195,18 +196,24 @@ test("folders follow the environment", () => {
   expect(codexHome({ HOME: "/h", CODEX_HOME: "/c" })).toBe("/c");
 });
 
-test("the client version is that of the model cache, else of the installed CLI, else the newest known", async () => {
+test("the client version is the largest of the newest known, the model cache's and the installed CLI's (contract 0.19)", async () => {
   const bin = join(home, "bin");
   const installed = join(home, "lib/node_modules/@openai/codex");
   mkdirSync(bin);
   mkdirSync(join(installed, "bin"), { recursive: true });
-  expect(await installedClientVersion(home, bin)).toBe(NEWEST_KNOWN);
-  writeFileSync(join(installed, "package.json"), '{"name":"@openai/codex","version":"0.170.1"}');
+  expect(await effectiveClientVersion(home, bin)).toBe(NEWEST_KNOWN);
+  writeFileSync(join(installed, "package.json"), '{"name":"@openai/codex","version":"0.172.1"}');
   writeFileSync(join(installed, "bin/codex.js"), "", { mode: 0o755 });
   symlinkSync(join(installed, "bin/codex.js"), join(bin, "codex"));
-  expect(await installedClientVersion(home, bin)).toBe("0.170.1");
-  writeFileSync(join(home, "models_cache.json"), '{"client_version":"0.168.0","models":[]}');
-  expect(await installedClientVersion(home, bin)).toBe("0.168.0");
+  expect(await effectiveClientVersion(home, bin)).toBe("0.172.1");
+  const cache = join(home, "models_cache.json");
+  writeFileSync(cache, '{"client_version":"0.168.0","models":[]}');
+  expect(await effectiveClientVersion(home, bin)).toBe("0.172.1");
+  writeFileSync(cache, '{"client_version":"0.180.0","models":[]}');
+  expect(await effectiveClientVersion(home, bin)).toBe("0.180.0");
+  rmSync(cache);
+  writeFileSync(join(installed, "package.json"), '{"name":"@openai/codex","version":"0.98.0"}');
+  expect(await effectiveClientVersion(home, bin)).toBe(NEWEST_KNOWN);
 });
 
 test("the reference of settings in .github/SETTINGS.md is what `config reference` prints", async () => {

@@ -1,7 +1,8 @@
 import { LITE_HEADER } from "../../src/codex/request/lite.ts";
 import { findModel, type ModelCatalogue, type ModelInfo } from "../../src/codex/models.ts";
 import { isObject, type JsonObject } from "../../src/lib/json.ts";
-import { isOlder, minimumVersion } from "./versions.ts";
+import { isOlder } from "../../src/lib/version-order.ts";
+import { minimumVersion } from "./versions.ts";
 import { refuseItems } from "./item-rules.ts";
 import { asObjects, asText, shown } from "../../src/demo/json.ts";
 import { firstRefusal, refuse, refuseParam, type Refusal, wrongType, wrongValue } from "./refusal.ts";

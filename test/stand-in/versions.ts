@@ -1,21 +1,12 @@
 import type { ModelInfo } from "../../src/codex/models.ts";
 import { DEMO_CATALOGUE, modelsReply } from "../../src/demo/catalogue.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
+import { isOlder } from "../../src/lib/version-order.ts";
 
 /** Older clients are told to upgrade. Lite models came later than the rest, gpt-6.2 later still (contract 0.19). */
 export function minimumVersion(model: ModelInfo): string {
   if (model.slug.startsWith("gpt-6.2-")) return "0.166.0";
   return model.use_responses_lite === true ? "0.144.0" : "0.100.0";
-}
-
-export function isOlder(version: string, than: string): boolean {
-  const parts = (text: string) => text.split(/[.-]/).slice(0, 3).map(Number);
-  const [left, right] = [parts(version), parts(than)];
-  for (let index = 0; index < 3; index += 1) {
-    const difference = (left[index] ?? 0) - (right[index] ?? 0);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
 }
 
 /** The body of /models for a client: models that are too new for it are left out. */

@@ -33,6 +33,7 @@ export function startTestRelay(options: TestRelayOptions): TestRelay {
       responsesPath: "/responses",
       openaiBaseUrl: "http://127.0.0.1:9/v1",
       clientVersion: "0.169.0",
+      originator: "codex_cli_rs",
       lite: { default: "auto", models: {} },
       transport: testTransport(),
       firstByteTimeoutMs: 10_000,

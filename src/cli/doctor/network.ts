@@ -4,6 +4,7 @@ import { networkRefusal } from "../../auth/login-service.ts";
 import { httpFailure } from "../../codex/wire/failure.ts";
 import { publishedModels, type ModelCatalogue } from "../../codex/models.ts";
 import { toRelayError } from "../../lib/errors.ts";
+import { isOlder } from "../../lib/version-order.ts";
 import { isLoopbackName } from "../../lib/host.ts";
 import { parseJson } from "../../lib/json.ts";
 import { unreachable } from "../../lib/unreachable.ts";
@@ -244,15 +245,4 @@ export function oldModels(catalogue: ModelCatalogue): Outcome {
 function listed(ids: readonly string[]): string {
   const shown = `${ids.slice(0, 4).join(", ")}${ids.length > 4 ? ", …" : ""}`;
   return `${ids.length} ${ids.length === 1 ? "model" : "models"} (${shown})`;
-}
-
-function isOlder(version: string, than: string): boolean {
-  const [ours, theirs] = [version, than].map((text) =>
-    text.split(/[.-]/).map((part) => Number.parseInt(part, 10) || 0),
-  );
-  for (let index = 0; index < 3; index += 1) {
-    const difference = (ours?.[index] ?? 0) - (theirs?.[index] ?? 0);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
 }

@@ -8,10 +8,9 @@ export interface ClientIdentity {
   readonly platform: string;
   /** `plansocket/0.1.0`. */
   readonly product: string;
+  /** Program that the backend is told to be speaking with; the Codex CLI's own is `codex_cli_rs`. */
+  readonly originator: string;
 }
-
-/** The name that the backend knows this protocol by. */
-const ORIGINATOR = "codex_cli_rs";
 
 /** Of a Codex client's request: conversation, turn and window, which it manages itself. */
 const FROM_CODEX_CLIENT =
@@ -27,8 +26,8 @@ const FOR_CLIENT =
 /** Headers that name the relay on any backend call, before credentials. */
 export function identityHeaders(identity: ClientIdentity): Record<string, string> {
   return {
-    originator: ORIGINATOR,
-    "user-agent": `${ORIGINATOR}/${identity.clientVersion} (${identity.platform}) ${identity.product}`,
+    originator: identity.originator,
+    "user-agent": `${identity.originator}/${identity.clientVersion} (${identity.platform}) ${identity.product}`,
     version: identity.clientVersion,
   };
 }

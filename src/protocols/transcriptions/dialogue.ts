@@ -14,6 +14,7 @@ export function* transcribe(request: TranscriptionRequest): Dialogue {
     answer = yield { errand: { endpoint: "/transcribe", body, required: ["file"] } };
   } catch (thrown) {
     const error = toRelayError(thrown);
+    if (error.code === "upstream_challenge") throw challenged(error);
     if (!isEndpointRefused(error)) throw error;
     throw new RelayError("not_implemented", "The backend does not transcribe for this account.", {
       shouldRetry: false,
@@ -24,6 +25,14 @@ export function* transcribe(request: TranscriptionRequest): Dialogue {
     throw new RelayError("upstream_error", "Upstream's answer has no transcript.", { shouldRetry: false });
   }
   return inForm(request, answer["text"], answer);
+}
+
+/** The backend lets only TLS handshakes that it knows to this endpoint; the relay imitates none. */
+function challenged(error: RelayError): RelayError {
+  return error.reworded("The backend's transcription endpoint refused this program's TLS handshake with a web page.", {
+    shouldRetry: false,
+    hint: "Other endpoints are not concerned. Transcribe with a local Whisper server, or with an API key.",
+  });
 }
 
 function inForm(request: TranscriptionRequest, text: string, answer: JsonObject): Answer {

@@ -221,7 +221,7 @@ test("without the backend the models are those of the Codex CLI's cache, else th
   expect(await models()).toMatchObject({
     status: "skip",
     summary: expect.stringMatching(
-      /^the backend gave no list; until it does, clients see the \d+ models \(gpt-6\.1-sol, .*, …\) that came with the relay$/,
+      /^the backend gave no list; until it does, clients see the \d+ models \(gpt-6\.2-sol, .*, …\) that came with the relay$/,
     ),
   });
   const cache = { client_version: "0.169.0", models: [{ slug: "gpt-a" }] };
