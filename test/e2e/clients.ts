@@ -1,7 +1,8 @@
 /**
- * `bun test/e2e/clients.ts [name …]`: real command-line clients do a small tool task through the relay against the
- * stand-in backend, judged by the file that their own tool wrote. Each is pointed at the relay in both ways that the
- * relay offers: by `setup`, in an empty home, and by `run`. Clients that are not on the PATH are skipped.
+ * `bun test/e2e/clients.ts [--install] [name …]`: real command-line clients do a small tool task through the relay
+ * against the stand-in backend, judged by the file that their own tool wrote. Each is pointed at the relay in all ways
+ * that the relay offers: by `setup`, in an empty home; by `run`; and by `run --demo` with the model that it gets there
+ * without a word. Clients that are not on the PATH are skipped; `--install` puts the newest of each into a cache first.
  */
 import {
   existsSync,
@@ -13,7 +14,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { startDemoRelay } from "../support/demo.ts";
@@ -25,10 +26,11 @@ const PROMPT = "Write the text HELLO-RELAY to the file out.txt, then read it bac
 const KEY = "key-of-this-run";
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 
-type Way = "setup" | "run";
+type Way = "setup" | "run" | "run --demo";
 
 interface Task {
   readonly way: Way;
+  /** "" leaves it to the relay or the client. */
   readonly model: string;
 }
 
@@ -36,6 +38,8 @@ interface Client {
   /** As `setup` calls it. */
   readonly name: string;
   readonly command: string;
+  /** On npm; undefined where it comes from elsewhere. */
+  readonly package?: string;
   readonly args: (task: Task) => readonly string[];
   /** Keeps the client from calling anything but the relay. */
   readonly env?: Readonly<Record<string, string>>;
@@ -55,13 +59,13 @@ const codexArgs = ({ way, model }: Task, settings: readonly string[]) => [
   "--skip-git-repo-check",
   "--dangerously-bypass-approvals-and-sandbox",
   ...["features.plugins", "features.apps", "analytics.enabled", ...settings].flatMap((name) => ["-c", `${name}=false`]),
-  ...(way === "setup" ? ["--profile", "plansocket"] : ["-m", model]),
+  ...(way === "setup" ? ["--profile", "plansocket"] : model === "" ? [] : ["-m", model]),
   PROMPT,
 ];
 
 const CLIENTS: readonly Client[] = [
   // By `run` it speaks HTTP, after `setup` over a WebSocket unless told otherwise.
-  { name: "codex", command: "codex", args: (task) => codexArgs(task, []) },
+  { name: "codex", command: "codex", package: "@openai/codex", args: (task) => codexArgs(task, []) },
   {
     name: "codex",
     command: "codex",
@@ -72,28 +76,45 @@ const CLIENTS: readonly Client[] = [
   {
     name: "opencode",
     command: "opencode",
-    args: ({ model }) => ["run", "--model", `plansocket/${model}`, PROMPT],
+    package: "opencode-ai",
+    args: ({ model }) => ["run", ...(model === "" ? [] : ["--model", `plansocket/${model}`]), PROMPT],
     env: { OPENCODE_DISABLE_AUTOUPDATE: "1", OPENCODE_DISABLE_MODELS_FETCH: "1", OPENCODE_DISABLE_LSP_DOWNLOAD: "1" },
     files: { "opencode.json": JSON.stringify({ permission: { edit: "allow", bash: "allow" } }) },
   },
   {
     name: "pi",
     command: "pi",
+    package: "@earendil-works/pi-coding-agent",
     args: () => ["--no-session", "-p", PROMPT],
     env: { PI_OFFLINE: "1", PI_TELEMETRY: "0" },
   },
   {
     name: "claude-code",
     command: "claude",
+    package: "@anthropic-ai/claude-code",
     args: () => ["-p", PROMPT, "--output-format", "text", "--dangerously-skip-permissions"],
     // As root it runs tools unasked only where it believes to be fenced in.
     env: { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", IS_SANDBOX: "1" },
   },
-  { name: "qwen-code", command: "qwen", args: () => ["--yolo", "-p", PROMPT] },
-  { name: "cline", command: "cline", args: () => ["--json", "--auto-approve", "true", PROMPT] },
+  { name: "qwen-code", command: "qwen", package: "@qwen-code/qwen-code", args: () => ["--yolo", "-p", PROMPT] },
+  {
+    name: "cline",
+    command: "cline",
+    package: "cline",
+    args: () => ["--json", "--auto-approve", "true", PROMPT],
+  },
+  {
+    name: "copilot",
+    command: "copilot",
+    package: "@github/copilot",
+    args: () => ["--allow-all-tools", "--no-auto-update", "-p", PROMPT],
+    // It has no file for this: a provider of one's own is named by variables alone.
+    ways: ["run", "run --demo"],
+  },
   {
     name: "continue",
     command: "cn",
+    package: "@continuedev/cli",
     args: () => ["--config", "../.continue/config.yaml", "--auto", "-p", PROMPT],
     env: { CONTINUE_TELEMETRY_ENABLED: "0" },
     ways: ["setup"],
@@ -107,16 +128,17 @@ const CLIENTS: readonly Client[] = [
 ];
 
 const MODELS = ["gpt-5.5", "gpt-6.1-sol"];
-const WAYS: readonly Way[] = ["setup", "run"];
+const WAYS: readonly Way[] = ["setup", "run", "run --demo"];
 
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).filter((word) => word !== "--install");
+if (process.argv.includes("--install")) process.env["PATH"] = `${installed()}:${process.env["PATH"] ?? ""}`;
 const totals = { passed: 0, failed: 0, skipped: 0 };
 for (const client of CLIENTS) {
   if (wanted.length > 0 && !wanted.includes(client.name)) continue;
   const path = Bun.which(client.command);
   for (const way of client.ways ?? WAYS) {
-    for (const model of MODELS) {
-      const title = `${client.name} by ${way} with ${model}${client.remark ?? ""}`;
+    for (const model of way === "run --demo" ? [""] : MODELS) {
+      const title = `${client.name} by ${way}${model === "" ? "" : ` with ${model}`}${client.remark ?? ""}`;
       if (path === null) {
         totals.skipped += 1;
         console.log(`skip  ${title}: not installed`);
@@ -140,6 +162,7 @@ async function tried(client: Client, path: string, task: Task): Promise<string |
   for (const [name, text] of Object.entries(client.files ?? {})) writeFileSync(join(work, name), text);
   const env = { PATH: process.env["PATH"] ?? "", HOME: home, TERM: "xterm", ...client.env };
   try {
+    if (task.way === "run --demo") return await byDemo(client, task, env);
     return task.way === "setup" ? await bySetup(client, path, task, env) : await byRun(client, task, env);
   } finally {
     endStragglers(home);
@@ -171,6 +194,26 @@ async function byRun(client: Client, task: Task, env: Record<string, string>) {
   } finally {
     await backend.stop();
   }
+}
+
+/** The relay's own player in the place of a backend, as somebody without a login meets it first. */
+async function byDemo(client: Client, task: Task, env: Record<string, string>) {
+  const line = [process.execPath, MAIN, "run", "--demo", "--", client.command, ...client.args(task)];
+  const { code, said } = await finished(line, env);
+  if (client.hasNoTools) return code === 0 ? undefined : said;
+  return problemOfFile(env, said);
+}
+
+/** The newest of every client that npm has, in a cache that stays; returns the folder of their commands. */
+function installed(): string {
+  const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "plansocket/clients");
+  mkdirSync(cache, { recursive: true });
+  // Some want a newer Node.js than the machine may have.
+  const packages = [...CLIENTS.flatMap((client) => client.package ?? []), "node"].map((name) => `${name}@latest`);
+  const line = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", cache];
+  const { exitCode } = Bun.spawnSync([...line, ...new Set(packages)], { stdout: "inherit", stderr: "inherit" });
+  if (exitCode !== 0) process.exit(exitCode);
+  return join(cache, "node_modules/.bin");
 }
 
 /** Settings by which the relay's commands use the stand-in with a login of its own. */
@@ -222,11 +265,14 @@ function judge(
   if (backend.refusals.length > 0) return `the backend refused ${JSON.stringify(backend.refusals)}`;
   const turns = backend.requests.filter((request) => request.path.endsWith("/responses")).length;
   if (client.hasNoTools) return code === 0 && turns > 0 ? undefined : `${turns} turns; ${said}`;
+  return problemOfFile(env, said) ?? (turns < 2 ? `only ${turns} turns` : undefined);
+}
+
+function problemOfFile(env: Record<string, string>, said: string): string | undefined {
   const file = join(env["HOME"] ?? "", "work/out.txt");
   if (!existsSync(file)) return `no file; ${said}`;
   const text = readFileSync(file, "utf8");
-  if (!text.includes("HELLO-RELAY")) return `the file holds ${JSON.stringify(text.slice(0, 200))}`;
-  return turns < 2 ? `only ${turns} turns` : undefined;
+  return text.includes("HELLO-RELAY") ? undefined : `the file holds ${JSON.stringify(text.slice(0, 200))}`;
 }
 
 /** Some clients leave a helper behind: whatever still has this run's home for its own is ended. */

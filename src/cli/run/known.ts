@@ -43,6 +43,18 @@ const KNOWN: Readonly<Record<string, Adapt>> = {
     return { args: [...flags, ...args], env: { [KEY_VARIABLE]: key } };
   },
 
+  /** Its own model routing needs a GitHub login; with a provider of one's own it needs none. */
+  copilot: (args, { v1, key, model }) => ({
+    args,
+    env: {
+      COPILOT_PROVIDER_BASE_URL: v1,
+      COPILOT_PROVIDER_TYPE: "openai",
+      COPILOT_PROVIDER_WIRE_API: "responses",
+      COPILOT_PROVIDER_API_KEY: key,
+      COPILOT_MODEL: model,
+    },
+  }),
+
   opencode: (args, session, env) => {
     const given = parseJson(env["OPENCODE_CONFIG_CONTENT"] ?? "");
     const config = isObject(given) ? given : {};
