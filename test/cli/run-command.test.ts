@@ -156,7 +156,7 @@ test("what is made for a command in a temporary folder is gone with it", async (
   const said = await home.run(["run", "--demo", "--", "pi", "--model", "gpt-5.5", "hello"], pi);
   expect(said.out).toMatch(/--extension \S+\/plansocket\.js --provider plansocket --model gpt-5\.5 hello\n/);
   expect(said.out).toContain('pi.registerProvider("plansocket"');
-  expect(said.out).toContain('"apiKey":"PLANSOCKET_RUN_KEY"');
+  expect(said.out).toContain('"apiKey":"$PLANSOCKET_RUN_KEY"');
   expect((await home.run(["run", "--demo", "--", "pi", "list"], pi)).out).toStartWith("list\n");
   expect(readdirSync(folder)).toEqual([]);
   expect(existsSync(join(home.path, ".pi"))).toBe(false);

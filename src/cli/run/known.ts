@@ -73,7 +73,7 @@ const KNOWN: Readonly<Record<string, Adapt>> = {
   pi: (args, session) => {
     if (PI_COMMANDS.has(args[0] ?? "")) return { args, env: {} };
     const path = join(session.folder(), "plansocket.js");
-    const provider = piProvider({ ...session, key: KEY_VARIABLE });
+    const provider = piProvider({ ...session, key: `$${KEY_VARIABLE}` });
     const source = `export default (pi) => pi.registerProvider(${JSON.stringify(PROVIDER)}, ${JSON.stringify(provider)});\n`;
     writeFileSync(path, source, { mode: 0o600 });
     const chosen = args.includes("--provider") ? [] : ["--provider", PROVIDER];

@@ -7,10 +7,9 @@ export const pi: ClientSetup = {
   plan(target) {
     const models = inFolder(target, "PI_CODING_AGENT_DIR", [".pi", "agent"], "models.json");
     const settings = inFolder(target, "PI_CODING_AGENT_DIR", [".pi", "agent"], "settings.json");
-    const edits: JsonEdit[] = Object.entries(piProvider(target)).map(([key, value]) => [
-      ["providers", PROVIDER, key],
-      value,
-    ]);
+    const edits: JsonEdit[] = Object.entries(piProvider({ ...target, key: literal(target.key) })).map(
+      ([key, value]) => [["providers", PROVIDER, key], value],
+    );
     return {
       files: [
         { path: models, edit: (before) => editJson({ path: models }, before, edits) },
@@ -31,7 +30,12 @@ export const pi: ClientSetup = {
   },
 };
 
-/** A provider as pi's models.json and its extensions take it. */
+/** A text that pi reads as itself: `$` begins a variable there, and a leading `!` a command that it runs. */
+function literal(text: string): string {
+  return text.replaceAll("$", "$$$$").replace(/^!/, "$$!");
+}
+
+/** A provider as pi's models.json and its extensions take it; `key` in pi's own notation. */
 export function piProvider({ v1, key, models }: Pick<Target, "v1" | "key" | "models">) {
   return {
     baseUrl: v1,
