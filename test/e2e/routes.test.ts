@@ -211,7 +211,7 @@ test("--strict refuses what would be dropped", async () => {
 
 test("otherwise what was dropped is named", async () => {
   const reply = await post(`${relay.url}/v1/chat/completions`, chatBody({ temperature: 1, max_tokens: 5, top_k: 3 }));
-  expect(reply.headers.get("x-plansocket-adjusted")).toBe("max_tokens, temperature");
+  expect(reply.headers.get("x-plansocket-adjusted")).toBe("max_tokens, temperature, top_k");
 });
 
 describe("an API-key login", () => {

@@ -2,9 +2,9 @@ import { AnswerReader } from "../../codex/output/answer.ts";
 import type { AnswerCall, AnswerEnd, AnswerEvent, AnswerOptions, AnswerPart } from "../../codex/output/events.ts";
 import type { Annotation, OutputItem } from "../../codex/wire/schema.ts";
 import type { Context } from "../protocol.ts";
-import { BlockQueue, DIRECT, type Block, type BlockEvent } from "./blocks.ts";
+import { BlockQueue, DIRECT, type Block, type BlockEvent, type WebSearchResult } from "./blocks.ts";
 import type { MessagesRequest } from "./schema.ts";
-import { citationOf, searchOf } from "./search.ts";
+import { citationOf, pagesIn, searchOf } from "./search.ts";
 import { thinkingView } from "./thinking.ts";
 import { Thoughts } from "./thoughts.ts";
 import { toToolUseId } from "./tool-ids.ts";
@@ -45,6 +45,9 @@ class MessageReply {
   readonly #thoughts: Thoughts;
   readonly #calls = new Map<AnswerCall, Block>();
   #searches = 0;
+  /** The first search without a list of pages, and what has come since. */
+  #searchId = "";
+  #waiting: AnswerEvent[] | undefined;
   #hasRefused = false;
   /** The part that text belongs to, and its block. */
   #textPart: AnswerPart | undefined;
@@ -60,6 +63,19 @@ class MessageReply {
   }
 
   onEvent(event: AnswerEvent): void {
+    if (!this.#waiting) return this.#tell(event);
+    this.#waiting.push(event);
+    if (event.type === "finish") this.#release(this.#waiting);
+  }
+
+  /** Pages of a search come before the text; where only the text names them, the text has to wait. */
+  #release(waiting: readonly AnswerEvent[]): void {
+    this.#waiting = undefined;
+    this.#results(this.#searchId, pagesIn(waiting));
+    for (const event of waiting) this.#tell(event);
+  }
+
+  #tell(event: AnswerEvent): void {
     switch (event.type) {
       case "answerStart":
         this.#emit({ type: "start", id: `msg_${event.response.id?.replace(/^resp_/, "") ?? this.#context.id}` });
@@ -141,9 +157,14 @@ class MessageReply {
     const use = this.#queue.open({ type: "server_tool_use", id, name: "web_search", input: {}, caller: DIRECT });
     this.#queue.delta(use, { type: "input_json_delta", partial_json: JSON.stringify({ query }) });
     this.#queue.end(use);
-    this.#queue.end(
-      this.#queue.open({ type: "web_search_tool_result", tool_use_id: id, content: results, caller: DIRECT }),
-    );
+    // What the answer names is told once, for the first search that lacks a list of its own.
+    if (results.length > 0 || this.#searchId !== "") return this.#results(id, results);
+    this.#searchId = id;
+    this.#waiting = [];
+  }
+
+  #results(id: string, content: WebSearchResult[]): void {
+    this.#queue.end(this.#queue.open({ type: "web_search_tool_result", tool_use_id: id, content, caller: DIRECT }));
   }
 
   #finish(end: AnswerEnd): void {

@@ -1,3 +1,4 @@
+import type { AnswerEvent } from "../../codex/output/events.ts";
 import type { OutputItem } from "../../codex/wire/schema.ts";
 import { objectsOf } from "../../codex/wire/lenient.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
@@ -21,6 +22,18 @@ export function searchOf(item: OutputItem, index: number): Search | undefined {
     query: nonEmptyString(action["query"]) ?? nonEmptyString(queries[0]),
     results: objectsOf(action["sources"] as JsonObject[] | undefined).flatMap(resultOf),
   };
+}
+
+/** A link to a page, as Markdown has it. */
+const MARKDOWN_LINK = /\[([^\][]{1,300})\]\((https?:\/\/[^\s()]+(?:\([^\s()]*\)[^\s()]*)*)\)/g;
+
+/** The pages that an answer names, for a search whose own list of them is missing: what it cites, else its links. */
+export function pagesIn(answer: readonly AnswerEvent[]): WebSearchResult[] {
+  const cited = answer.flatMap((event) => (event.type === "annotation" ? resultOf(event.annotation) : []));
+  const text = answer.map((event) => (event.type === "textDelta" ? event.text : "")).join("");
+  const linked = [...text.matchAll(MARKDOWN_LINK)].flatMap(([, title, url]) => resultOf({ title, url }));
+  const pages = cited.length > 0 ? cited : linked;
+  return pages.filter(({ url }, index) => pages.findIndex((other) => other.url === url) === index);
 }
 
 function resultOf(source: JsonObject): WebSearchResult[] {
