@@ -1,6 +1,6 @@
 import type { Log } from "../lib/log.ts";
-import { AuthFile } from "./auth-file.ts";
-import { EnvironmentTokens } from "./environment.ts";
+import { AuthFile } from "./sources/auth-file.ts";
+import { EnvironmentTokens } from "./sources/environment.ts";
 import { CredentialKeeper } from "./keeper.ts";
 import type { AuthFetch } from "./login-service.ts";
 
@@ -21,7 +21,7 @@ export interface OpenCredentialsOptions {
   readonly log: Log;
   readonly now?: () => number;
   readonly sleep?: (ms: number) => Promise<void>;
-  /** SentText when a refresh token is about to be spent, with when that is over. */
+  /** Called when a refresh token is about to be spent, with the promise that settles once the result is handled. */
   readonly onSpending?: (spending: Promise<unknown>) => void;
 }
 
@@ -29,7 +29,7 @@ export interface OpenCredentialsOptions {
 export function openCredentials(options: OpenCredentialsOptions): CredentialKeeper {
   const sleep = options.sleep ?? ((ms: number) => Bun.sleep(ms));
   const keeping = { file: options.isAuthFileNamed ? options.authFile : undefined, folder: options.stateDir };
-  const environment = new EnvironmentTokens(options.env, keeping, options.log);
+  const environment = new EnvironmentTokens(options.env, keeping);
   return new CredentialKeeper({
     sources: [environment, new AuthFile(options.authFile, sleep)],
     tokenUrl: options.tokenUrl,

@@ -9,6 +9,8 @@ export interface Claims {
   readonly email: string | undefined;
   readonly plan: string | undefined;
   readonly isFedramp: boolean;
+  /** Region that the workspace is pinned to, as the backend names it; undefined when it is not pinned. */
+  readonly residency: string | undefined;
 }
 
 const AUTH = "https://api.openai.com/auth";
@@ -18,21 +20,34 @@ const PROFILE = "https://api.openai.com/profile";
 export function readClaims(token: string | undefined): Claims {
   const payload = payloadOf(token ?? "");
   const auth = objectAt(payload, AUTH);
-  const organizations = auth["organizations"] ?? payload["organizations"];
-  const first: unknown = Array.isArray(organizations) ? organizations[0] : undefined;
   return {
     issuedAtMs: momentMs(payload["iat"]),
     expiresAtMs: momentMs(payload["exp"]),
-    accountId:
-      nonEmptyString(auth["chatgpt_account_id"]) ?? (isObject(first) ? nonEmptyString(first["id"]) : undefined),
+    accountId: nonEmptyString(auth["chatgpt_account_id"]),
+    residency: residencyOf(auth) ?? residencyOf(payload),
     email: nonEmptyString(payload["email"]) ?? nonEmptyString(objectAt(payload, PROFILE)["email"]),
     plan: nonEmptyString(auth["chatgpt_plan_type"]),
     isFedramp: auth["chatgpt_account_is_fedramp"] === true,
   };
 }
 
+/** True for text of three parts whose middle one is a JSON object. */
+export function isJwt(text: string): boolean {
+  const parts = text.split(".");
+  return parts.length === 3 && isObject(payloadIn(text));
+}
+
+function residencyOf(claims: JsonObject): string | undefined {
+  const value = nonEmptyString(claims["chatgpt_compute_residency"]);
+  return value !== undefined && value !== "no_constraint" && /^[\w.-]{1,64}$/.test(value) ? value : undefined;
+}
+
+function payloadIn(token: string): unknown {
+  return parseJson(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+}
+
 function payloadOf(token: string): JsonObject {
-  const payload = parseJson(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+  const payload = payloadIn(token);
   return isObject(payload) ? payload : {};
 }
 

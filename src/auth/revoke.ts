@@ -1,5 +1,5 @@
 import { postToService, type LoginService } from "./login-service.ts";
-import type { Tokens } from "./source.ts";
+import type { Tokens } from "./sources/source.ts";
 
 const TIMEOUT_MS = 10_000;
 

@@ -1,47 +1,47 @@
-import type { FreshTokens, Tokens } from "./source.ts";
+import type { FreshTokens, Tokens } from "./sources/source.ts";
 
 /** Far more renewals than a file can lag behind. */
 const REMEMBERED = 32;
 
-interface Descent {
+interface Successor {
   readonly fresh: FreshTokens;
   readonly atMs: number;
 }
 
 /**
  * What this process got for the single-use tokens that it spent. A file that shows one of them again (put back from
- * elsewhere, moved away during a renewal, restored from a backup) holds a dead login, but its heir is known here.
+ * elsewhere, moved away during a renewal, restored from a backup) holds a dead login, but its successor is known here.
  */
 export class TokenHistory {
   /** By the refresh token that was spent; the oldest first. */
-  readonly #heirs = new Map<string, Descent>();
+  readonly #successors = new Map<string, Successor>();
 
   remember(spent: string, fresh: FreshTokens, atMs: number): void {
     // Without a new one the old one was not spent.
     if (fresh.refreshToken === undefined || fresh.refreshToken === spent) return;
-    this.#heirs.delete(spent);
-    this.#heirs.set(spent, { fresh, atMs });
-    for (const oldest of this.#heirs.keys()) {
-      if (this.#heirs.size <= REMEMBERED) break;
-      this.#heirs.delete(oldest);
+    this.#successors.delete(spent);
+    this.#successors.set(spent, { fresh, atMs });
+    for (const oldest of this.#successors.keys()) {
+      if (this.#successors.size <= REMEMBERED) break;
+      this.#successors.delete(oldest);
     }
   }
 
   /** What has become of a login since; undefined when its refresh token was not spent here. */
-  successorOf({ refreshToken }: Tokens): Descent | undefined {
-    let heir = this.#heirs.get(refreshToken ?? "");
-    for (let steps = 0; heir && steps < REMEMBERED; steps += 1) {
-      const next = this.#heirs.get(heir.fresh.refreshToken ?? "");
+  successorOf({ refreshToken }: Tokens): Successor | undefined {
+    let successor = this.#successors.get(refreshToken ?? "");
+    for (let steps = 0; successor && steps < REMEMBERED; steps += 1) {
+      const next = this.#successors.get(successor.fresh.refreshToken ?? "");
       if (!next) break;
-      heir = {
+      successor = {
         fresh: {
-          accessToken: next.fresh.accessToken ?? heir.fresh.accessToken,
+          accessToken: next.fresh.accessToken ?? successor.fresh.accessToken,
           refreshToken: next.fresh.refreshToken,
-          idToken: next.fresh.idToken ?? heir.fresh.idToken,
+          idToken: next.fresh.idToken ?? successor.fresh.idToken,
         },
         atMs: next.atMs,
       };
     }
-    return heir;
+    return successor;
   }
 }

@@ -10,8 +10,8 @@ const MOST_LINKS = 40;
 /**
  * Replaces a file in one step: readers see the old content or the new one, never a part, also after a crash. The
  * temporary file lies beside the target (a rename does not cross file systems); a symlink stays one, its target is
- * replaced or made. `mode` is set whatever the umask, and the owner stays who it was where this user may see to that. `beforeRename` gets the finished temporary file; when it throws, the
- * target stays as it was. Throws the error of the file system. Not `Bun.write`: that ignores the mode.
+ * replaced or made. `mode` is set whatever the umask, and the owner stays who it was where this user may see to that.
+ * `beforeRename` gets the finished temporary file; when it throws, the target stays as it was. Throws the error of the file system. Not `Bun.write`: that ignores the mode.
  */
 export async function writeAtomically(
   path: string,
@@ -27,10 +27,10 @@ export async function writeAtomically(
   const file = await open(temporary, "wx", mode);
   try {
     try {
-      await file.chmod(mode);
+      await setMode(file, mode);
       await keepOwner(file, target);
       await file.writeFile(content);
-      await file.sync();
+      await syncFile(file);
     } finally {
       await file.close();
     }
@@ -46,21 +46,44 @@ export async function writeAtomically(
 }
 
 /**
- * Writes over a file where it lies, for places that allow nothing better: a folder that may not be written, a file that
- * is mounted by itself. One write, never shorter than what was there, so that a process that dies leaves no half of
- * either; the blanks that fill it up are cut off afterwards. Where the disk takes a part only, what was there is put
- * back. Throws the error of the file system.
+ * Replaces a file in one step where the file system allows that, and overwrites it in place otherwise: a folder without
+ * write permission, a file that is mounted by itself, a rename that fails for any other reason. `check` runs before the
+ * content changes; an error that `isFinal` names ends the attempt. Throws the first error of the file system.
  */
-export async function overwrite(path: string, text: string, check: () => void): Promise<void> {
+export async function replaceOrOverwrite(
+  path: string,
+  text: string,
+  mode: number,
+  check: () => void = () => {},
+  isFinal: (error: unknown) => boolean = () => false,
+): Promise<void> {
+  try {
+    await writeAtomically(path, text, mode, check);
+  } catch (error) {
+    if (isFinal(error)) throw error;
+    await overwrite(path, text, mode, check).catch((second: unknown) => {
+      throw isFinal(second) ? second : error;
+    });
+  }
+}
+
+/**
+ * Overwrites a file in place. One write, never shorter than what was there, so that a process that dies leaves no half
+ * of either; the blanks that fill it up are cut off afterwards. Where the disk takes only a part, what was there is put
+ * back.
+ */
+export async function overwrite(path: string, text: string, mode: number, check: () => void): Promise<void> {
   const file = await open(path, "r+");
   try {
     const bytes = Buffer.from(text);
     const before = await file.readFile();
     const filled = Buffer.concat([bytes, Buffer.alloc(Math.max(0, before.length - bytes.length), " ")]);
+    // Private before it holds the new content; a file of another owner keeps its mode.
+    await file.chmod(mode).catch(() => {});
     check();
     try {
       await writeAll(file, filled);
-      await file.sync();
+      await syncFile(file);
     } catch (error) {
       await writeAll(file, before).catch(() => {});
       await file.truncate(before.length).catch(() => {});
@@ -72,6 +95,23 @@ export async function overwrite(path: string, text: string, check: () => void): 
   }
 }
 
+/** Errors of calls that a file system does not have: some network and FUSE file systems know no fsync or fchmod. */
+const UNSUPPORTED = new Set(["EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "ENOTTY"]);
+
+/** Calls fsync where the file system has it. Throws all other errors: after EIO or ENOSPC the content is not kept. */
+export async function syncFile(file: Pick<FileHandle, "sync">): Promise<void> {
+  await file.sync().catch((error: unknown) => throwUnless(error, UNSUPPORTED));
+}
+
+/** Calls fchmod where the file system has it; FAT and SMB mounts refuse it with EPERM. */
+async function setMode(file: FileHandle, mode: number): Promise<void> {
+  await file.chmod(mode).catch((error: unknown) => throwUnless(error, new Set([...UNSUPPORTED, "EPERM"])));
+}
+
+function throwUnless(error: unknown, expected: ReadonlySet<string>): void {
+  if (!expected.has((error as { code?: string }).code ?? "")) throw error;
+}
+
 /** From the file's beginning. A disk that gets full takes a part first, and refuses only the rest. */
 async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
   for (let at = 0; at < bytes.length;) {
@@ -81,7 +121,7 @@ async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
 }
 
 /** Where a path leads in the end, also where nothing is there yet. */
-async function endOf(path: string): Promise<string> {
+export async function endOf(path: string): Promise<string> {
   let end = path;
   for (let links = 0; links < MOST_LINKS; links += 1) {
     const real = await realpath(end).catch(() => undefined);

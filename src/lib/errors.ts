@@ -90,6 +90,7 @@ const KINDS = {
     type: "authentication_error",
     wireCode: "codex_auth_required",
   },
+  login_unwritable: { status: 503, type: "server_error", wireCode: "login_unwritable" },
   upstream_unauthorized: {
     status: 401,
     type: "authentication_error",

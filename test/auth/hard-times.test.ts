@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import {
   mkdtempSync,
   readFileSync,
@@ -6,12 +6,12 @@ import {
   renameSync,
   rmSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openCredentials } from "../../src/auth/index.ts";
+import { AuthFile } from "../../src/auth/sources/auth-file.ts";
 import type { CredentialKeeper } from "../../src/auth/keeper.ts";
 import { takeLock } from "../../src/lib/lock-file.ts";
 import type { Log } from "../../src/lib/log.ts";
@@ -78,20 +78,11 @@ const failure = (promise: Promise<unknown>) =>
     (error: unknown) => error as Error & { code: string; hint: string },
   );
 
-/**
- * Makes every save fail, also for root: the file gets a name that leaves no room for that of a temporary file beside it.
- * File systems take 255 bytes.
- */
+/** Makes every save fail although the proof before the refresh succeeded, as when a disk breaks in between. */
 function forbidSaving(): Disposable {
-  const longName = join(home, "a".repeat(230));
-  renameSync(file, longName);
-  symlinkSync(longName, file);
-  return {
-    [Symbol.dispose]: () => {
-      rmSync(file);
-      renameSync(longName, file);
-    },
-  };
+  const broken = Object.assign(new Error("read-only"), { code: "EROFS" });
+  const save = spyOn(AuthFile.prototype, "save").mockRejectedValue(broken);
+  return { [Symbol.dispose]: () => save.mockRestore() };
 }
 
 test("tokens in memory are renewed from memory while the disk still refuses", async () => {
@@ -209,9 +200,11 @@ test("a state folder that cannot be written is told before the refresh token is 
     { OPENAI_ACCESS_TOKEN: ending(60 * MINUTE), OPENAI_REFRESH_TOKEN: "rt_0" },
     join(home, "blocked/x"),
   );
+  await held.allowUnsaved();
   await held.current();
   expect(server.asked).toEqual([]);
-  expect(lines.join()).toContain("OPENAI_REFRESH_TOKEN");
+  expect(lines.join()).toContain("could not be saved");
+  expect(lines.join()).toContain("--state-dir");
   expect(lines.join()).not.toContain("rt_0");
 });
 

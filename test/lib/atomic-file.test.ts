@@ -119,11 +119,11 @@ test.skipIf(process.getuid?.() !== 0)("what root writes for another user stays t
   expect([uid, gid, modeOf(file), readFileSync(file, "utf8")]).toEqual([12_345, 54_321, 0o600, "new"]);
 });
 
-test.each(["longer than before", "x"])("written over in place: %p", async (text) => {
+test.each(["longer than before", "x"])("overwriting in place makes the file private: %p", async (text) => {
   writeFileSync(file, "as it was", { mode: 0o640 });
   const { ino } = statSync(file);
-  await overwrite(file, text, () => {});
-  expect([statSync(file).ino, modeOf(file), readFileSync(file, "utf8")]).toEqual([ino, 0o640, text]);
+  await overwrite(file, text, 0o600, () => {});
+  expect([statSync(file).ino, modeOf(file), readFileSync(file, "utf8")]).toEqual([ino, 0o600, text]);
 });
 
 test("a check that fails leaves the file as it was", async () => {
@@ -131,7 +131,7 @@ test("a check that fails leaves the file as it was", async () => {
   const check = () => {
     throw new Error("no");
   };
-  await overwrite(file, "new", check).catch(() => {});
+  await overwrite(file, "new", 0o600, check).catch(() => {});
   await writeAtomically(file, "new", 0o600, check).catch(() => {});
   expect([readFileSync(file, "utf8"), readdirSync(home)]).toEqual(["as it was", ["secret.json"]]);
 });
@@ -155,7 +155,7 @@ test.skipIf(!canMount)("a disk that takes only a part of it keeps the file as it
     const before = "as it was ".repeat(400);
     writeFileSync(file, before);
     writeFileSync(join(home, "filler"), Buffer.alloc(4096));
-    const failure = await overwrite(file, "new ".repeat(1500), () => {}).catch((error: unknown) => error);
+    const failure = await overwrite(file, "new ".repeat(1500), 0o600, () => {}).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: "ENOSPC" });
     expect(readFileSync(file, "utf8") === before).toBe(true);
   } finally {

@@ -1,8 +1,10 @@
 import { defineCommand } from "citty";
-import { publishedModels, type ModelInfo } from "../../codex/models.ts";
+import { publishedModels, type ModelCatalogue, type ModelInfo } from "../../codex/models.ts";
+import { toRelayError, type ErrorCode } from "../../lib/errors.ts";
+import { offlineCatalogue } from "../../upstream/catalogue.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { print, printJson, say } from "../output.ts";
-import { wire } from "../services.ts";
+import { wire, type Services } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
 
@@ -11,12 +13,8 @@ export const models = defineCommand({
   args: citty(OWN, [...BACKEND_SETTINGS, "models"]),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const { upstream, credentials } = await wire(flags.settings, process.env, {
-      judgment: { needs: BACKEND_SETTINGS },
-    });
-    // Says what is wrong with the login, if anything is, before a list that would then be a guess.
-    await credentials.current();
-    const catalogue = await upstream.catalogue.current();
+    const wiring = await wire(flags.settings, process.env, { judgment: { needs: BACKEND_SETTINGS } });
+    const catalogue = await listOf(wiring);
     const rows = publishedModels(catalogue).map((id) =>
       rowOf(
         id,
@@ -49,6 +47,22 @@ export const models = defineCommand({
     return 0;
   },
 });
+
+/** Faults that another list bridges; any other fault of the login is told instead of a list that would be a guess. */
+const PASSING = new Set<ErrorCode>(["login_unwritable", "upstream_unreachable", "upstream_timeout"]);
+
+/** The account's models; where the login cannot be renewed now, the list that serves meanwhile, and why. */
+async function listOf({ upstream, upstreamOptions, credentials }: Services): Promise<ModelCatalogue> {
+  try {
+    await credentials.current();
+  } catch (thrown) {
+    const error = toRelayError(thrown);
+    if (!PASSING.has(error.code)) throw error;
+    say(error.explanation);
+    return offlineCatalogue(upstreamOptions.modelsCacheFile, upstreamOptions.models);
+  }
+  return upstream.catalogue.current();
+}
 
 function rowOf(id: string, model: ModelInfo | undefined) {
   return {

@@ -12,6 +12,7 @@ export const serve = defineCommand({
   async run({ rawArgs }) {
     const wiring = await wire(parseFlags(rawArgs).settings, process.env);
     const relay = listen(wiring);
+    await wiring.credentials.allowUnsaved();
     const stopped = runUntilStopped(relay, wiring.log, {
       reload: reloader(wiring, relay),
       settle: () => wiring.credentials.settle(),

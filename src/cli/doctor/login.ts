@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { LoginFacts } from "../../auth/keeper.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
@@ -58,10 +58,17 @@ function pathFault(authFile: string): RelayError | undefined {
 }
 
 /** Who else may read the file, and whether a renewed login can be kept. */
-export function storageCheck(facts: LoginFacts, wiring: Services, authFile: string, stateDir: string): Outcome {
+export async function storageCheck(
+  facts: LoginFacts,
+  wiring: Services,
+  authFile: string,
+  stateDir: string,
+): Promise<Outcome> {
+  const fault = await wiring.credentials.savingFault();
+  if (fault) return fail(fault.message, fault.hint ?? "");
   if (isEnvironment(facts)) {
     return facts.canRenew
-      ? keptTokens(placeToKeep(wiring, authFile) ?? stateDir)
+      ? keptIn(placeToKeep(wiring, authFile) ?? stateDir)
       : ok("nothing to keep: the environment brings no refresh token");
   }
   const file = realpathSync(authFile);
@@ -70,9 +77,7 @@ export function storageCheck(facts: LoginFacts, wiring: Services, authFile: stri
   if (process.platform !== "win32" && (mode & 0o077) !== 0) {
     faults.push([`${authFile} can be read by others (mode ${mode.toString(8)}).`, `Run \`chmod 600 ${authFile}\`.`]);
   }
-  const outcome = canBeWrittenOver(file)
-    ? "a renewed login is written over the old one, which a power cut may spoil."
-    : "a renewed login is lost when the relay stops.";
+  const outcome = "a renewed login is written over the old one, which a power cut may spoil.";
   if (facts.kind === "chatgpt" && !isWritable(dirname(file))) {
     faults.push([`${dirname(file)} cannot be written: ${outcome}`, `Run \`chmod u+w ${dirname(file)}\` as its owner.`]);
   } else if (facts.kind === "chatgpt" && isMountPoint(file)) {
@@ -89,14 +94,8 @@ export function storageCheck(facts: LoginFacts, wiring: Services, authFile: stri
   });
 }
 
-function keptTokens(folder: string): Outcome {
-  return isWritable(folder)
-    ? ok(`renewed tokens are kept in ${folder}`, { folder })
-    : warn(
-        `${folder} cannot be written: once OPENAI_REFRESH_TOKEN is spent, a restart needs a new one.`,
-        `Make ${folder} writable, or choose another with --state-dir.`,
-        { folder },
-      );
+function keptIn(folder: string): Outcome {
+  return ok(`renewed tokens are kept in ${folder}`, { folder });
 }
 
 /** The folder of an auth file that was named, unless that holds a login of somebody else's. */
@@ -108,15 +107,6 @@ function placeToKeep({ settings }: Services, authFile: string): string | undefin
 function holds(file: string, words: string): boolean {
   try {
     return readFileSync(file, "utf8").includes(words);
-  } catch {
-    return false;
-  }
-}
-
-function canBeWrittenOver(file: string): boolean {
-  try {
-    accessSync(file, constants.W_OK);
-    return true;
   } catch {
     return false;
   }

@@ -1,9 +1,9 @@
 import { lstat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { AuthFile } from "../../auth/auth-file.ts";
+import { AuthFile } from "../../auth/sources/auth-file.ts";
 import { readClaims } from "../../auth/jwt.ts";
 import type { LoginService } from "../../auth/login-service.ts";
-import type { Login } from "../../auth/source.ts";
+import type { Login } from "../../auth/sources/source.ts";
 import { loadSettings, type FlagValues } from "../../config/load.ts";
 import { authFile } from "../../config/paths.ts";
 import type { Settings } from "../../config/settings.ts";

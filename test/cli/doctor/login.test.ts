@@ -98,8 +98,8 @@ describe("a renewed login could not be kept", () => {
     const { find } = await patient.examine(["--auth-file", patient.file], env, asOthers);
     chmodSync(folder, 0o700);
     expect(find("storage")).toMatchObject({
-      status: "warn",
-      summary: `${folder} cannot be written: once OPENAI_REFRESH_TOKEN is spent, a restart needs a new one.`,
+      status: "fail",
+      summary: `A renewed login could not be saved in ${folder} (permission denied, EACCES), so none is asked for.`,
     });
   });
 });

@@ -1,8 +1,8 @@
-import { z } from "zod";
-import { parseJson } from "../lib/json.ts";
+import { isObject, parseJson } from "../lib/json.ts";
 import { unreachable } from "../lib/unreachable.ts";
+import { isJwt } from "./jwt.ts";
 import { errorCode, networkRefusal, type AuthFetch } from "./login-service.ts";
-import type { FreshTokens } from "./source.ts";
+import type { FreshTokens } from "./sources/source.ts";
 
 export type RefreshReason = "proactive_expiry" | "unauthorized_recovery";
 
@@ -16,29 +16,35 @@ export interface RefreshCall {
   readonly reason: RefreshReason;
 }
 
+interface FailureKind {
+  readonly isPermanent: boolean;
+  readonly isReused?: boolean;
+  readonly isTimeout?: boolean;
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
 /** Why the token endpoint gave nothing. `isPermanent`: this refresh token is dead, asking again is useless. */
 export class RefreshFailure extends Error {
   readonly isPermanent: boolean;
   /** Somebody else has spent the token: newer ones may be on disk. */
   readonly isReused: boolean;
+  /** No answer came in time. */
+  readonly isTimeout: boolean;
   /** What may help, as a sentence; only where the network is at fault. */
   readonly hint: string | undefined;
 
-  constructor(message: string, kind: { isPermanent: boolean; isReused?: boolean; hint?: string; cause?: unknown }) {
+  constructor(message: string, kind: FailureKind) {
     super(message, { cause: kind.cause });
+    this.isTimeout = kind.isTimeout ?? false;
     this.isPermanent = kind.isPermanent;
     this.isReused = kind.isReused ?? false;
     this.hint = kind.hint;
   }
 }
 
-const TIMEOUT_MS = 30_000;
-
-const TokenReply = z.looseObject({
-  access_token: z.string().min(1).nullish(),
-  refresh_token: z.string().min(1).nullish(),
-  id_token: z.string().min(1).nullish(),
-});
+/** Commands have an answer for their user within 20 seconds. */
+const TIMEOUT_MS = 18_000;
 
 const PERMANENT: Readonly<Record<string, string>> = {
   refresh_token_expired: "The login has expired.",
@@ -51,17 +57,30 @@ export async function refreshTokens(call: RefreshCall): Promise<FreshTokens> {
   const response = await post(call);
   const text = await response.text().catch(() => "");
   if (!response.ok) throw failureOf(response.status, text);
-  const reply = TokenReply.safeParse(parseJson(text));
-  const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken } = reply.data ?? {};
-  // Any field may be missing. A refresh token that comes alone must be kept all the same: the old one is spent.
-  if (!accessToken && !refreshToken) {
+  const fresh = readTokens(parseJson(text.replace(/^\uFEFF/, "")));
+  // A refresh token that comes alone is kept: the old one is spent.
+  if (fresh.accessToken === undefined && fresh.refreshToken === undefined) {
     throw new RefreshFailure("The login service answered with something that is no token.", { isPermanent: false });
   }
+  return fresh;
+}
+
+/**
+ * Field by field: an odd value of one field must not cost the others, as the refresh token that was sent is spent. The
+ * Codex CLI cannot read a file whose id_token is no JWT, so only a JWT replaces the old one.
+ */
+function readTokens(reply: unknown): FreshTokens {
+  const { access_token: access, refresh_token: refresh, id_token: identity } = isObject(reply) ? reply : {};
   return {
-    accessToken: accessToken ?? undefined,
-    refreshToken: refreshToken ?? undefined,
-    idToken: idToken ?? undefined,
+    accessToken: tokenText(access),
+    refreshToken: tokenText(refresh),
+    idToken: typeof identity === "string" && isJwt(identity) ? identity : undefined,
   };
+}
+
+/** Text that fits into a header. */
+function tokenText(value: unknown): string | undefined {
+  return typeof value === "string" && /^[\x21-\x7e]+$/.test(value) ? value : undefined;
 }
 
 async function post(call: RefreshCall): Promise<Response> {
@@ -83,6 +102,7 @@ async function post(call: RefreshCall): Promise<Response> {
     const { message, hint } = unreachable(cause, new URL(call.tokenUrl).host, call.proxyFor(call.tokenUrl));
     throw new RefreshFailure(`The login could not be renewed: ${message}`, {
       isPermanent: false,
+      isTimeout: (cause as { name?: unknown }).name === "TimeoutError",
       ...(hint === undefined ? {} : { hint }),
       cause,
     });

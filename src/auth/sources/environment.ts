@@ -1,12 +1,11 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
-import { sha256Hex } from "../lib/hash.ts";
-import { nonEmptyString, parseJson } from "../lib/json.ts";
-import type { Log } from "../lib/log.ts";
-import { validEpochMs } from "../lib/epoch.ts";
-import { isWritable } from "../lib/writable.ts";
+import { fileVersion, replaceOrOverwrite } from "../../lib/atomic-file.ts";
+import { sha256Hex } from "../../lib/hash.ts";
+import { nonEmptyString, parseJson } from "../../lib/json.ts";
+import { validEpochMs } from "../../lib/epoch.ts";
+import { proveWritable } from "../../lib/write-probe.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,6 +37,8 @@ export interface Keeping {
  */
 export class EnvironmentTokens implements CredentialSource {
   readonly name = "environment";
+  readonly folder: string;
+  readonly elsewhere = "choose another folder with --state-dir";
   readonly remedy = "Set OPENAI_REFRESH_TOKEN to that of a new login.";
   readonly #tokens: Tokens | undefined;
   readonly #origin: string;
@@ -45,7 +46,7 @@ export class EnvironmentTokens implements CredentialSource {
   /** The preferred one first; the last one is this login's alone. */
   readonly #places: readonly [string, ...string[]];
 
-  constructor(environment: Environment, keeping: Keeping, log: Log) {
+  constructor(environment: Environment, keeping: Keeping) {
     this.#tokens = tokensOf(environment);
     const first = this.#tokens?.refreshToken ?? this.#tokens?.accessToken ?? "";
     this.#origin = sha256Hex(first);
@@ -53,13 +54,7 @@ export class EnvironmentTokens implements CredentialSource {
     const shared = join(keeping.folder, "environment-login.json");
     const own = join(keeping.folder, `environment-login-${this.#origin.slice(0, 12)}.json`);
     this.#places = keeping.file === undefined ? [shared, own] : [keeping.file, shared, own];
-    const folder = dirname(this.#places[0]);
-    // Said while the token is still good: after the first refresh it is too late.
-    if (this.#tokens?.refreshToken !== undefined && !isWritable(folder)) {
-      log.warn("Renewed tokens cannot be kept: once OPENAI_REFRESH_TOKEN is spent, a restart needs a new one.", {
-        place: folder,
-      });
-    }
+    this.folder = dirname(this.#places[0]);
   }
 
   version(): string {
@@ -103,8 +98,14 @@ export class EnvironmentTokens implements CredentialSource {
     } satisfies Kept;
     const path = await this.#placeToWrite();
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeAtomically(path, JSON.stringify(kept, undefined, 2), 0o600);
+    await replaceOrOverwrite(path, JSON.stringify(kept, undefined, 2), 0o600);
     return true;
+  }
+
+  async proveWritable(): Promise<void> {
+    const path = await this.#placeToWrite();
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await proveWritable(path);
   }
 
   readonly lockPath = async (): Promise<string> => {

@@ -8,6 +8,8 @@ export interface Tokens {
   /** Said by the source itself; the token's own claim wins. */
   readonly expiresAtMs: number | undefined;
   readonly lastRefreshMs: number | undefined;
+  /** OAuth client that the login was made with; undefined means the usual one. */
+  readonly clientId?: string | undefined;
 }
 
 /** What a source holds. */
@@ -26,7 +28,11 @@ export interface FreshTokens {
 export interface CredentialSource {
   /** For people: a path, or `environment`. */
   readonly name: string;
-  /** The command that mends a login that has died, as the end of a sentence. */
+  /** Where renewed tokens are saved. */
+  readonly folder: string;
+  /** How to save them elsewhere, as the end of a sentence. */
+  readonly elsewhere: string;
+  /** What to do about a login that has ended, as a sentence. */
   readonly remedy: string;
   /** Changes whenever `load` would give something else. Cheap: asked on every request. */
   version(): string;
@@ -37,6 +43,8 @@ export interface CredentialSource {
    * that login is gone: another one, or a logout, stays as it is. Throws the error of the file system.
    */
   save(fresh: FreshTokens, nowMs: number, replaces: string): Promise<boolean>;
+  /** Resolves when `save` would succeed now; changes nothing. Throws the error of the file system. */
+  proveWritable(): Promise<void>;
   /** A lock that all processes using this place share. */
   readonly lockPath: () => Promise<string>;
 }

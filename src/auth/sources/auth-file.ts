@@ -1,28 +1,26 @@
 import { readFileSync } from "node:fs";
-import { lstat, mkdir, realpath, stat, unlink } from "node:fs/promises";
+import { lstat, mkdir, readFile, realpath, stat, unlink } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { z } from "zod";
-import { fileVersion, overwrite, writeAtomically } from "../lib/atomic-file.ts";
-import { RelayError } from "../lib/errors.ts";
-import { homeFolder } from "../lib/home.ts";
-import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
-import { takeLock } from "../lib/lock-file.ts";
+import { fileVersion, replaceOrOverwrite } from "../../lib/atomic-file.ts";
+import { RelayError } from "../../lib/errors.ts";
+import { homeFolder } from "../../lib/home.ts";
+import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
+import { proveWritable } from "../../lib/write-probe.ts";
+import { takeLock } from "../../lib/lock-file.ts";
 import type { CredentialSource, FreshTokens, Login } from "./source.ts";
 
 /** Older Codex CLIs truncate the file in place: a reader may meet half of it for a moment. */
 const REREADS = 4;
 const REREAD_MS = 50;
 
-/** Whoever changes the file that often while it is being replaced has it for themselves. */
+/** Attempts to save while another program keeps changing the file. */
 const RESAVES = 4;
 
 const PRIVATE = 0o600;
 
 /** A login takes a few thousand. */
 const MAX_BYTES = 2 ** 20;
-
-/** The folder may not be written, or the file is mounted by itself. */
-const CANNOT_REPLACE = new Set(["EACCES", "EPERM", "EBUSY", "EROFS"]);
 
 class ChangedMeanwhile extends Error {}
 
@@ -45,6 +43,8 @@ const LOGIN = "Run `plansocket login` (or `codex login`).";
 /** The Codex CLI's own file: shared with it, so read anew whenever it changes and written with care. */
 export class AuthFile implements CredentialSource {
   readonly name: string;
+  readonly folder: string;
+  readonly elsewhere = "give the relay a login of its own: `plansocket login --auth-file FILE`, in a writable folder";
   readonly remedy = "Run `plansocket login` (or `codex login`) to sign in again.";
   readonly #path: string;
   readonly #sleep: (ms: number) => Promise<void>;
@@ -52,6 +52,7 @@ export class AuthFile implements CredentialSource {
   constructor(path: string, sleep: (ms: number) => Promise<void>) {
     this.#path = path;
     this.#sleep = sleep;
+    this.folder = dirname(path);
     const home = homeFolder();
     this.name = home !== "" && path.startsWith(home + sep) ? path.replace(home, "~") : path;
   }
@@ -80,6 +81,7 @@ export class AuthFile implements CredentialSource {
       );
     }
     if (!tokens?.access_token && !tokens?.refresh_token) throw this.#unusable(`${this.name} holds no tokens.`);
+    const provenance = tokens["oauth_provenance"];
     const refreshedAt = Date.parse(lastRefresh ?? "");
     return {
       kind: "chatgpt",
@@ -90,6 +92,7 @@ export class AuthFile implements CredentialSource {
         accountId: tokens.account_id || undefined,
         expiresAtMs: undefined,
         lastRefreshMs: Number.isNaN(refreshedAt) ? undefined : refreshedAt,
+        clientId: isObject(provenance) ? nonEmptyString(provenance["client_id"]) : undefined,
       },
     };
   }
@@ -111,7 +114,7 @@ export class AuthFile implements CredentialSource {
         last_refresh: new Date(nowMs).toISOString(),
       };
       try {
-        await this.#write(JSON.stringify(changed, undefined, 2), () => this.#refuseChanged(before.text));
+        await this.#write(JSON.stringify(changed, undefined, 2), () => this.#refuseChanged(before.bytes));
         return true;
       } catch (error) {
         if (!(error instanceof ChangedMeanwhile) || attempt === RESAVES) throw error;
@@ -119,21 +122,18 @@ export class AuthFile implements CredentialSource {
     }
   }
 
-  async #write(text: string, check: () => void): Promise<void> {
-    try {
-      await writeAtomically(this.#path, text, PRIVATE, check);
-    } catch (error) {
-      if (!CANNOT_REPLACE.has((error as { code?: string }).code ?? "")) throw error;
-      // A spent token must not stay the only one on the disk. When not even this can be done, the first error says why.
-      await overwrite(this.#path, text, check).catch((second: unknown) => {
-        throw second instanceof ChangedMeanwhile ? second : error;
-      });
-    }
+  /** A spent token must not stay the only one on the disk: every way to write is tried. */
+  #write(text: string, check: () => void): Promise<void> {
+    return replaceOrOverwrite(this.#path, text, PRIVATE, check, (error) => error instanceof ChangedMeanwhile);
   }
 
-  /** The CLI takes no lock: what it has written since the file was read is not to be written over. */
-  #refuseChanged(before: string): void {
-    if (textAt(this.#path) !== before) throw new ChangedMeanwhile();
+  proveWritable(): Promise<void> {
+    return proveWritable(this.#path);
+  }
+
+  /** The CLI takes no lock: what it has written since the file was read is not to be overwritten. */
+  #refuseChanged(before: Buffer): void {
+    if (!bytesAt(this.#path)?.equals(before)) throw new ChangedMeanwhile();
   }
 
   /**
@@ -167,26 +167,25 @@ export class AuthFile implements CredentialSource {
     return `${target}.plansocket.lock`;
   };
 
-  /** The file's object and the text that it was; undefined when there is no file. */
-  async #read(): Promise<{ readonly file: JsonObject; readonly text: string } | undefined> {
-    await this.#refuseOddities();
+  /** The file's object and its bytes; undefined when there is no file. Editors may have put a byte order mark first. */
+  async #read(): Promise<{ readonly file: JsonObject; readonly bytes: Buffer } | undefined> {
+    await this.#refuseUnreadable();
     for (let attempt = 0; ; attempt += 1) {
-      const text = await Bun.file(this.#path)
-        .text()
-        .catch((error: unknown) => this.#unreadable(error));
-      if (text === undefined) {
+      const bytes = await readFile(this.#path).catch((error: unknown) => this.#unreadable(error));
+      if (bytes === undefined) {
         await this.#refuseKeyring();
         return undefined;
       }
-      const file = parseJson(text);
-      if (isObject(file)) return { file, text };
+      // TextDecoder drops the mark.
+      const file = parseJson(new TextDecoder().decode(bytes));
+      if (isObject(file)) return { file, bytes };
       if (attempt === REREADS) throw this.#unusable(`${this.name} is not valid JSON.`);
       await this.#sleep(REREAD_MS);
     }
   }
 
-  /** Nothing that would be read for ever, or anew for every request. */
-  async #refuseOddities(): Promise<void> {
+  /** Pipes and devices would be read for ever, huge files anew for every request. */
+  async #refuseUnreadable(): Promise<void> {
     const facts = await stat(this.#path).catch(() => undefined);
     if (!facts || facts.isDirectory()) return;
     if (!facts.isFile()) throw this.#unusable(`${this.name} is no file.`, "Remove it and run `plansocket login`.");
@@ -224,9 +223,9 @@ export class AuthFile implements CredentialSource {
   }
 }
 
-function textAt(path: string): string | undefined {
+function bytesAt(path: string): Buffer | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path);
   } catch {
     return undefined;
   }
