@@ -114,11 +114,9 @@ export class UnsavedTokens {
     await this.#save(unsaved);
     clearTimeout(this.#timer);
     if (this.#unsaved !== unsaved) return;
-    this.#options.log.error(
-      `The renewed login could not be saved in ${unsaved.source.folder} and is lost with this process. ` +
-        `${unsaved.source.remedy}`,
-      { place: unsaved.source.name },
-    );
+    const { folder, name, remedy } = unsaved.source;
+    const text = `The renewed login could not be saved in ${folder} and is lost with this process.`;
+    this.#options.log.error(`${text} ${remedy}`, { place: name });
   }
 
   #save(unsaved: Unsaved): Promise<void> {

@@ -1,13 +1,5 @@
 import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
-import {
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openCredentials } from "../../src/auth/index.ts";

@@ -52,7 +52,7 @@ export interface Limits {
 /** No check may hang the others. */
 const LIMIT_MS = 10_000;
 const LEEWAY_MS = 1000;
-/** The keeper asks for 30 seconds, and waits for another process for two more. */
+/** The keeper asks for 18 seconds, and waits for another process for two more. */
 export const RENEWAL_MS = 40_000;
 
 /** Runs one check; whatever it throws is a failure with its own words. */
