@@ -47,7 +47,8 @@ export function findRefusal(
 ): Refusal | undefined {
   if (!isObject(body)) return refuse("Request body must be a JSON object");
   const unsupported = Object.keys(body).find((name) => !FIELDS.has(name));
-  if (unsupported !== undefined) return refuse(`Unsupported parameter: ${unsupported}`);
+  const refused = unsupported ?? views.refusedFields.find((path) => isPresent(body, path));
+  if (refused !== undefined) return refuse(`Unsupported parameter: ${refused}`);
   if (body["store"] !== false) return refuse("Store must be set to false");
   if (body["stream"] !== true) return refuse("Stream must be set to true");
   if (!Array.isArray(body["input"])) return refuse("Input must be a list");
@@ -74,6 +75,12 @@ export function findRefusal(
     refuseTier(body["service_tier"], model) ??
     refuseSmallFields(body)
   );
+}
+
+function isPresent(body: JsonObject, path: string): boolean {
+  const [head = "", ...rest] = path.split(".");
+  const value = body[head];
+  return rest.length === 0 ? value !== undefined : isObject(value) && isPresent(value, rest.join("."));
 }
 
 function refuseVersion(headers: Headers, model: ModelInfo): Refusal | undefined {

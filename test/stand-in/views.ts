@@ -17,6 +17,8 @@ export interface Views {
   readonly schemas: "current" | "older";
   /** Whether reasoning that is sent back is taken. */
   readonly replayedReasoning: "accepted" | "refused";
+  /** Fields that this account's backend refuses though others take them, as in `text.verbosity` (contract 0.17). */
+  readonly refusedFields: readonly string[];
   /** Which of the wordings of a refusal is used; 0 is the one seen most. */
   readonly wording: number;
 }
@@ -29,5 +31,6 @@ export const USUAL_VIEWS: Views = {
   cookies: "ignored",
   schemas: "current",
   replayedReasoning: "accepted",
+  refusedFields: [],
   wording: 0,
 };
