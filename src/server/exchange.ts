@@ -125,10 +125,11 @@ class Asking {
       this.#note(reply);
       return wholeResponse(reply, this.#admitted.share, this.#context.now);
     }
-    const { request, id, life } = this.#admitted;
+    const { request, id, life, share } = this.#admitted;
     const codexHeaders = this.#context.isCodexClient ? codexClientHeaders(request.headers) : undefined;
     const { model, conversation = id } = this.#exchange;
-    const call = { conversationId: conversationId(conversation), codexHeaders, model };
+    const onBytes = (bytes: number) => share.collect(bytes);
+    const call = { conversationId: conversationId(conversation), codexHeaders, model, onBytes };
     const reply = await this.#deps.upstream.run(step.errand, call, life.signal);
     this.#note(reply);
     return reply.body;

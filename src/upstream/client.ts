@@ -77,6 +77,8 @@ export interface ErrandCall extends Pick<UpstreamCall, "codexHeaders"> {
   readonly conversationId: string;
   /** By which a plan's limits are held against it. */
   readonly model: string;
+  /** Counts bytes of the answer before they are kept; may throw RelayError. */
+  readonly onBytes: (bytes: number) => void;
 }
 
 /** The whole answer to an errand. */
@@ -330,7 +332,7 @@ export class UpstreamClient {
 
   async #attemptErrand(
     errand: EndpointCall,
-    { conversationId, codexHeaders }: ErrandCall,
+    { conversationId, codexHeaders, onBytes }: ErrandCall,
     credentials: Credentials,
     dropped: ReadonlySet<string>,
     signal: AbortSignal,
@@ -348,7 +350,8 @@ export class UpstreamClient {
     );
     this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
-    return { headers: response.headers, body: await readAnswer(response, idleTimeoutMs), dropped: [...dropped] };
+    const answer = await readAnswer(response, idleTimeoutMs, onBytes);
+    return { headers: response.headers, body: answer, dropped: [...dropped] };
   }
 
   #events(

@@ -8,9 +8,6 @@ import { NAME } from "../version.ts";
 /** Below the Codex API, or beside it, where only the barest of headers come through. */
 const BESIDE = new Set<Endpoint>(["/transcribe"]);
 
-/** In bytes. Ten images of the largest size, in base64, are far less. */
-const LARGEST_ANSWER = 256 * 1024 * 1024;
-
 /**
  * Headers of an errand before credentials and content. `identity` names the relay; `conversation` is a UUID, that of
  * the conversation or, for images, of this one turn.
@@ -46,9 +43,16 @@ export async function errandBody(
   return { body: form, headers: {} };
 }
 
-/** The JSON object that a reply holds. Throws when it holds none, is too large, or stops for `idleTimeoutMs`. */
-export async function readAnswer(response: Response, idleTimeoutMs: number): Promise<JsonObject> {
-  const answer = await parseJsonBytes(await bytesOf(response, idleTimeoutMs)).catch(() => undefined);
+/**
+ * The JSON object that a reply holds. `onBytes` counts what comes before it is kept, and may throw. Throws when the reply
+ * holds no object, or stops for `idleTimeoutMs`.
+ */
+export async function readAnswer(
+  response: Response,
+  idleTimeoutMs: number,
+  onBytes: (bytes: number) => void,
+): Promise<JsonObject> {
+  const answer = await parseJsonBytes(await bytesOf(response, idleTimeoutMs, onBytes)).catch(() => undefined);
   if (isObject(answer)) return answer;
   const type = response.headers.get("content-type") ?? "nothing";
   // The work was done and is paid for: asking again would do it twice.
@@ -57,10 +61,13 @@ export async function readAnswer(response: Response, idleTimeoutMs: number): Pro
   });
 }
 
-async function bytesOf(response: Response, idleTimeoutMs: number): Promise<Uint8Array> {
+async function bytesOf(
+  response: Response,
+  idleTimeoutMs: number,
+  onBytes: (bytes: number) => void,
+): Promise<Uint8Array> {
   const reader = (response.body ?? new Blob().stream()).getReader();
   const chunks: Uint8Array[] = [];
-  let size = 0;
   let hasStopped = false;
   const timer = setTimeout(() => {
     hasStopped = true;
@@ -71,14 +78,11 @@ async function bytesOf(response: Response, idleTimeoutMs: number): Promise<Uint8
       const { done, value } = await reader.read();
       if (done) break;
       timer.refresh();
-      size += value.byteLength;
-      if (size > LARGEST_ANSWER) {
-        void reader.cancel().catch(() => {});
-        throw new RelayError("upstream_error", "Upstream sent an answer that is too large.", { shouldRetry: false });
-      }
+      onBytes(value.byteLength);
       chunks.push(value);
     }
   } catch (error) {
+    void reader.cancel().catch(() => {});
     if (error instanceof RelayError) throw error;
     throw new RelayError("upstream_stream_truncated", "Upstream's answer was broken off.", { cause: error });
   } finally {
