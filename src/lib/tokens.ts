@@ -34,7 +34,7 @@ async function load(): Promise<TokenCounter> {
     import("gpt-tokenizer/encodingParams/constants"),
     Bun.file(vocabularyPath).text(),
   ]);
-  const tokens = readVocabulary(vocabulary);
+  const tokens = await readVocabulary(vocabulary);
   await turn();
   const core = new BytePairEncodingCore({
     bytePairRankDecoder: tokens,
@@ -61,18 +61,24 @@ async function load(): Promise<TokenCounter> {
   };
 }
 
+/** Lines read between two turns of the event loop: some ten milliseconds. */
+const LINES = 20_000;
+
 /** Lines of `base64 rank`, in order of rank: tokens that are no text of their own stay bytes. */
-export function readVocabulary(text: string): (string | number[])[] {
+export async function readVocabulary(text: string): Promise<(string | number[])[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const lines = text.split("\n").filter((line) => line !== "");
-  return lines.map((line) => {
+  const tokens: (string | number[])[] = [];
+  for (const [index, line] of lines.entries()) {
+    if (index % LINES === 0) await turn();
     const bytes = Uint8Array.fromBase64(line.slice(0, line.indexOf(" ")));
     try {
-      return decoder.decode(bytes);
+      tokens.push(decoder.decode(bytes));
     } catch {
-      return [...bytes];
+      tokens.push([...bytes]);
     }
-  });
+  }
+  return tokens;
 }
 
 function* inPieces(text: string): Iterable<string> {

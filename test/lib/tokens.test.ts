@@ -5,7 +5,7 @@ import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
 import { readVocabulary, tokenCounter } from "../../src/lib/tokens.ts";
 
 test("the vocabulary is read as the library has it", async () => {
-  const read = readVocabulary(await Bun.file(vocabularyPath).text());
+  const read = await readVocabulary(await Bun.file(vocabularyPath).text());
   expect(read.length).toBe(ranks.length);
   // The library keeps the few tokens that begin with a byte order mark as bytes.
   const bytes = (token: string | readonly number[] | undefined) => Buffer.from((token ?? "") as string).toString("hex");

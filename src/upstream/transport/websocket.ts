@@ -4,6 +4,7 @@ import type { WireEvent } from "../../codex/wire/event.ts";
 import type { OutputItem } from "../../codex/wire/schema.ts";
 import { toRelayError, type RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
+import { roughJsonSize } from "../../lib/large-json.ts";
 import type { Log } from "../../lib/log.ts";
 import type { EventBatches } from "../sse.ts";
 import type { BackendSocket, Handshake, ReplyOptions } from "./backend-socket.ts";
@@ -20,6 +21,16 @@ const FAILED_MS = 5 * 60_000;
 const MAX_FAILURES = 2;
 /** Conversations remembered as begun. A UUID each. */
 const MAX_CONVERSATIONS = 4096;
+
+/**
+ * Larger requests go over HTTP, which writes them in pieces: to compare and frame 60 MiB in one go holds up the event
+ * loop for 300 ms. In characters of JSON.
+ */
+const LARGEST = 8 * 1024 * 1024;
+
+function isLarge(body: FinishedBody): boolean {
+  return roughJsonSize(body, LARGEST).characters > LARGEST;
+}
 
 /** How requests travel: `auto` uses a WebSocket from a conversation's second request on, where the backend serves one. */
 export type TransportChoice = "auto" | "http" | "websocket";
@@ -77,10 +88,10 @@ export class SocketTransport {
 
   /**
    * Sends the request over a socket; undefined where HTTP has to do it: by choice, for a conversation's first request,
-   * while its socket is busy, and while the backend refuses sockets. Throws what the same refusal over HTTP would.
+   * for a very large one, while its socket is busy, and while the backend refuses sockets. Throws what the same refusal over HTTP would.
    */
   async send(call: SocketCall, signal: AbortSignal): Promise<SocketReplyStart | undefined> {
-    if (!this.#isWanted(call)) return undefined;
+    if (!this.#isWanted(call) || isLarge(call.body)) return undefined;
     const open = this.#usable(call);
     if (open === "busy") return undefined;
     const socket = open ?? (await this.#open(call, signal));
