@@ -1,7 +1,8 @@
 import { platform, arch, release } from "node:os";
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
 import { isEndpointRefused, type EndpointCall } from "../codex/wire/endpoint-call.ts";
-import { unsupportedParameter, withAuthorizationText } from "../codex/wire/failure.ts";
+import { refusalOf, refusedField } from "../codex/request/refusals.ts";
+import { withAuthorizationText } from "../codex/wire/failure.ts";
 import { conversationHeaders, frameHeaders, identityHeaders } from "../codex/wire/headers.ts";
 import { headersFromLimits, type PlanLimits } from "../codex/plan-limits.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
@@ -199,8 +200,8 @@ export class UpstreamClient {
     return this.#retrier.run(credentials, signal, {
       attempt: (current) => this.#attemptErrand(errand, call, current, dropped, signal),
       adapt: (error) => {
-        const name = unsupportedParameter(error.message);
-        if (codexHeaders || name === undefined || !(name in errand.body)) return false;
+        const name = refusedField(refusalOf(error), errand.body);
+        if (codexHeaders || name === undefined) return false;
         if (errand.required.includes(name) || dropped.has(name)) return false;
         dropped.add(name);
         return true;

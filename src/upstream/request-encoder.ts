@@ -3,7 +3,7 @@ import { conversationId, conversationKey } from "../codex/request/cache-key.ts";
 import { finishRequest, type FinishedRequest } from "../codex/request/finish.ts";
 import { LITE_HEADER, needsFullEnvelope, type Envelope } from "../codex/request/lite.ts";
 import { parsePath, pathText } from "../codex/request/path.ts";
-import { adaptationFor, type Refusal } from "../codex/request/refusals.ts";
+import { adaptationFor, refusalOf } from "../codex/request/refusals.ts";
 import type { CodexRequest } from "../codex/wire/schema.ts";
 import type { RelayError } from "../lib/errors.ts";
 import { writeJson } from "../lib/large-json.ts";
@@ -203,13 +203,4 @@ export class RequestEncoder {
 /** True for what the backend says against the request itself, rather than against its moment or its sender. */
 function isRefusal({ code }: RelayError): boolean {
   return code === "upstream_rejected" || code === "model_not_found";
-}
-
-function refusalOf(error: RelayError): Refusal {
-  return {
-    code: error.wireCode ?? undefined,
-    param: error.param,
-    message: error.message,
-    isModelUnknown: error.code === "model_not_found",
-  };
 }

@@ -108,7 +108,7 @@ test("--strict leaves no rule out: the backend's refusal reaches the client, wit
   const [[path, body] = ["", {}]] = DIALECTS;
   const reply = await post(strict.relay.url + path, { model: "gpt-5.5", ...body });
   expect(reply.status).toBe(400);
-  expect(await reply.json()).toMatchObject({ error: { param: "tools[1].parameters" } });
+  expect(await reply.json()).toMatchObject({ error: { param: "tools[1].function.parameters" } });
   await strict.stop();
 });
 
@@ -170,7 +170,7 @@ describe("what the backend refuses unexpectedly", () => {
     const reply = await post(relay.url + path, { model: "gpt-5.5", ...body });
     expect(reply.status).toBe(400);
     expect(await reply.json()).toMatchObject({
-      error: { code: "invalid_function_parameters", param: "tools[0].parameters" },
+      error: { code: "invalid_function_parameters", param: "tools[0].function.parameters" },
     });
     expect(parametersSent(backend)).toEqual([
       good,

@@ -63,13 +63,21 @@ export function finishRequest(written: CodexRequest, finish: Finish): FinishedRe
   const origins = body.input.length === written.input.length ? undefined : originsOf(written.input, body.input);
   const toWrittenPath = (path: Path) => at(path, (index) => origins?.[index] ?? index);
   if (finish.envelope === "full") {
-    return { wire: body, body, envelope: "full", cacheKey, adjusted, toBodyPath: (path) => path, toWrittenPath };
+    return {
+      wire: growingLast(body),
+      body,
+      envelope: "full",
+      cacheKey,
+      adjusted,
+      toBodyPath: (path) => path,
+      toWrittenPath,
+    };
   }
   const inLite = withoutHostedTools(body, adjusted);
   const { body: wire, added, changed } = toLite(inLite, cacheKey);
   const hasTools = (inLite.tools ?? []).length > 0;
   return {
-    wire,
+    wire: growingLast(wire),
     body: inLite,
     envelope: "lite",
     cacheKey,
@@ -77,6 +85,14 @@ export function finishRequest(written: CodexRequest, finish: Finish): FinishedRe
     toBodyPath: (path) => fromLite(path, added, hasTools),
     toWrittenPath,
   };
+}
+
+/** The conversation behind everything else: a turn's bytes then begin with those of the turn before. */
+function growingLast<Body extends { input: InputItem[] }>({
+  input,
+  ...rest
+}: Body): Omit<Body, "input"> & { input: InputItem[] } {
+  return { ...rest, input };
 }
 
 function readableItems(input: InputItem[], { isUnreadable }: Finish, adjusted: string[]): InputItem[] {

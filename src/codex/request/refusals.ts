@@ -1,4 +1,5 @@
 import { EFFORTS } from "../models.ts";
+import type { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import type { CodexRequest } from "../wire/schema.ts";
 import { hostedChoice, isCompaction, selectorOf, type Adaptation } from "./adaptation.ts";
@@ -6,13 +7,23 @@ import type { Envelope } from "./lite.ts";
 import { parsePath, pathsIn, pathText, valueAt, type Path } from "./path.ts";
 
 /** What the backend said against a request. */
-export interface Refusal {
+interface Refusal {
   readonly code: string | undefined;
   /** As the backend names it: places in the body that was sent. */
   readonly param: string | undefined;
   readonly message: string;
   /** True when the backend does not know the model, or says so. */
   readonly isModelUnknown: boolean;
+}
+
+/** What of an error is known about the request that it refuses. */
+export function refusalOf(error: RelayError): Refusal {
+  return {
+    code: error.wireCode ?? undefined,
+    param: error.param,
+    message: error.message,
+    isModelUnknown: error.code === "model_not_found",
+  };
 }
 
 /** The request that was refused, before it was packed into its envelope. */
@@ -63,10 +74,18 @@ const REFUSES =
 const FIELD_WORD = /\b(parameters?|fields?|arguments?|propert(?:y|ies)|keys?|inputs are)\b/i;
 
 /** True for a refusal of a field's being there, whatever its value. */
-function isAboutField({ code, message }: Refusal): boolean {
+function isAboutField({ code, message }: Pick<Refusal, "code" | "message">): boolean {
   if (code !== undefined && FIELD_CODES.test(code)) return true;
   if (code !== undefined && code.endsWith("_value")) return false;
   return REFUSES.test(message) && FIELD_WORD.test(message) && !/\bvalues?\b/i.test(message);
+}
+
+/** The field at the top of `body` that the backend refuses, whatever its value; undefined for other refusals. */
+export function refusedField(refusal: Pick<Refusal, "code" | "param" | "message">, body: object): string | undefined {
+  if (!isAboutField(refusal)) return undefined;
+  const named = refusal.param === undefined ? [] : [parsePath(refusal.param)];
+  const [place] = [...named, ...pathsIn(refusal.message)].filter((path) => path && valueAt(body, path) !== undefined);
+  return place?.length === 1 && typeof place[0] === "string" ? place[0] : undefined;
 }
 
 /** The place that a refusal is about, as it says so, first in `param` and then in its text. */
@@ -142,7 +161,7 @@ function topField(refusal: Refusal, request: RefusedRequest): Adaptation | undef
   return place[0] === "text" && place[1] === "format" ? undefined : { kind: "drop", path: place };
 }
 
-function compaction({ param, message }: Refusal, { body, toBodyPath }: RefusedRequest): Adaptation | undefined {
+function compaction({ code, param, message }: Refusal, { body, toBodyPath }: RefusedRequest): Adaptation | undefined {
   const items = body.input.filter(isCompaction);
   if (items.length === 0) return undefined;
   const named = items.find(({ id }) => typeof id === "string" && id !== "" && message.includes(id));
@@ -151,7 +170,10 @@ function compaction({ param, message }: Refusal, { body, toBodyPath }: RefusedRe
   const placed = list === "input" && typeof index === "number" ? body.input[index] : undefined;
   const item = named ?? (placed && isCompaction(placed) ? placed : undefined);
   if (item) return { kind: "without-compaction", id: typeof item["id"] === "string" ? item["id"] : undefined };
-  return /item_?id|compact/i.test(message) ? { kind: "without-compaction", id: undefined } : undefined;
+  const isAboutIt = /item_?id|compact/i.test(message);
+  const isAboutCiphertext = code === "invalid_encrypted_content" || /encrypted/i.test(message);
+  const hasReasoning = body.input.some((one) => one.type === "reasoning");
+  return isAboutIt || (isAboutCiphertext && !hasReasoning) ? { kind: "without-compaction", id: undefined } : undefined;
 }
 
 function reasoning(refusal: Refusal, request: RefusedRequest): Adaptation | undefined {

@@ -234,8 +234,7 @@ function classify(
   if (name === "model_not_found") return make("model_not_found", message, { param: "model" });
   if (name !== undefined && NOT_ALLOWED.has(name)) return make("access_denied", message, { shouldRetry: false });
   if (name !== undefined && PROMPT_FAULT.test(name) && status !== 401 && status !== 403) {
-    const place = unsupportedParameter(message);
-    return make("upstream_rejected", message, place === undefined ? param : { param: place });
+    return make("upstream_rejected", message, placeOf(detail, message));
   }
   if ((name !== undefined && RATE_LIMITED.has(name)) || status === 429) {
     const waitMs = detail.resetsInMs ?? (name === "slow_down" ? OVERLOADED_WAIT_MS : undefined);
@@ -273,8 +272,7 @@ function classify(
   }
   if (status === 413) return make("request_too_large", message);
   if (status !== undefined && status >= 400 && status < 500 && !/^Not Found$/i.test(message)) {
-    const unsupported = unsupportedParameter(message);
-    return make("upstream_rejected", message, unsupported === undefined ? param : { param: unsupported });
+    return make("upstream_rejected", message, placeOf(detail, message));
   }
   return make("upstream_error", message, wait(detail.resetsInMs));
 }
@@ -321,7 +319,9 @@ function inWords(ms: number): string {
   return parts.filter((part) => part !== "").join(" ");
 }
 
-/** The field named in "Unsupported parameter: x", which the backend refuses whole requests for. */
-export function unsupportedParameter(message: string): string | undefined {
-  return /^Unsupported parameter:\s*'?([A-Za-z0-9_.[\]]+?)'?\.?$/.exec(message.trim())?.[1];
+/** The field that a refusal is about: its `param`, else the name in "Unsupported parameter: x" and its like. */
+function placeOf({ param }: Detail, message: string): { param?: string } {
+  const named = /^(?:unsupported|unknown) parameter:\s*['"]?([\w.[\]]+?)['"]?\.?$/i.exec(message.trim())?.[1];
+  const place = param ?? named;
+  return place === undefined ? {} : { param: place };
 }

@@ -1,5 +1,5 @@
 import { isEndpointRefused, objectsIn, type EndpointCall } from "../../codex/wire/endpoint-call.ts";
-import { unsupportedParameter } from "../../codex/wire/failure.ts";
+import { refusalOf, refusedField } from "../../codex/request/refusals.ts";
 import type { ResponseObject } from "../../codex/wire/schema.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
@@ -16,7 +16,8 @@ export function* draw(request: ImageRequest, context: Context): Dialogue {
     return { json: yield* atEndpoint(request, context) };
   } catch (thrown) {
     const error = toRelayError(thrown);
-    if (!isEndpointRefused(error) && unsupportedParameter(error.message) === undefined) throw error;
+    const isFieldRefused = refusedField(refusalOf(error), toErrand(request, request.count).body) !== undefined;
+    if (!isEndpointRefused(error) && !isFieldRefused) throw error;
   }
   return { json: yield* withTool(request, context) };
 }

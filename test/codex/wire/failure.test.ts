@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { eventFailure, httpFailure, unsupportedParameter } from "../../../src/codex/wire/failure.ts";
+import { eventFailure, httpFailure } from "../../../src/codex/wire/failure.ts";
 import { retryWaitMs } from "../../../src/upstream/retry-wait.ts";
 import type { CodexEvent } from "../../../src/codex/wire/schema.ts";
 
@@ -222,7 +222,9 @@ describe("a failure inside a stream", () => {
   });
 });
 
-test("the refused field is read out of the backend's sentence", () => {
-  expect(unsupportedParameter("Unsupported parameter: text.verbosity")).toBe("text.verbosity");
-  expect(unsupportedParameter("Something else")).toBeUndefined();
+test("the refused field is read out of the backend's sentence where it says it nowhere else", () => {
+  const param = (detail: string) => http(400, { detail }).param;
+  expect(param("Unsupported parameter: text.verbosity")).toBe("text.verbosity");
+  expect(param("Unknown parameter: 'input[3].namespace'.")).toBe("input[3].namespace");
+  expect(param("Something else")).toBeUndefined();
 });

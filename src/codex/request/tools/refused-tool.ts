@@ -7,14 +7,25 @@ export interface SimplerTool {
   readonly lost: string;
 }
 
-/** The place among `tools` of the one whose schema the backend refused; undefined for refusals of something else. */
-export function refusedTool(error: RelayError, tools: readonly unknown[]): number | undefined {
-  const name = /^Invalid schema for function '([^']+)'/.exec(error.message)?.[1];
-  if (name === undefined && error.wireCode !== "invalid_function_parameters") return undefined;
-  const named = tools.findIndex((tool) => isObject(tool) && tool["type"] === "function" && tool["name"] === name);
-  if (named >= 0) return named;
-  const place = Number(/tools\[(\d+)\]/.exec(error.param ?? "")?.[1] ?? -1);
-  return isObject(tools[place]) ? place : undefined;
+/**
+ * The place among `tools` of the one whose schema the backend refused: by its name in the text, else by its place in
+ * `param` or the text. Undefined for refusals of something else.
+ */
+export function refusedTool({ message, param, wireCode }: RelayError, tools: readonly unknown[]): number | undefined {
+  const isAboutSchema =
+    wireCode === "invalid_function_parameters" || /\bschema\b/i.test(message) || /\.parameters\b/.test(param ?? "");
+  if (!isAboutSchema) return undefined;
+  const names = new Set([...message.matchAll(/['"`]([A-Za-z0-9_-]+)['"`]/g)].map(([, name]) => name));
+  const named = tools.findIndex(
+    (tool) => isObject(tool) && tool["type"] === "function" && names.has(String(tool["name"])),
+  );
+  const [, placed] = /\btools\[(\d+)\]/.exec(`${param ?? ""} ${message}`) ?? [];
+  const place = placed === undefined ? -1 : Number(placed);
+  const there = tools[place];
+  // Where tools were left out on the way, the place is another one's.
+  const isThere = isObject(there) && (named < 0 || names.has(String(there["name"])));
+  if (isThere) return place;
+  return named >= 0 ? named : undefined;
 }
 
 /** Without the keyword that the refusal names, else only what every server knows, else no schema at all. */
