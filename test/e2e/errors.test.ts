@@ -205,12 +205,13 @@ describe.each(Object.entries(ROUTES))("%s:", (_name, [path, body]) => {
     expect([reply.status, error.code]).toEqual([502, "upstream_unreachable"]);
   });
 
-  test("no response headers in time", async () => {
+  test("no response headers in time, told with the host", async () => {
     await using backend = fakeCodex(() => new Promise<Response>(() => {}));
     await using relay = startTestRelay({ baseUrl: backend.baseUrl, upstream: { firstByteTimeoutMs: 30 } });
     const reply = await post(relay.url + path, body);
     const { error } = (await reply.json()) as Envelope;
     expect([reply.status, error.code]).toEqual([504, "upstream_timeout"]);
+    expect(error.message).toStartWith(`${new URL(backend.baseUrl).host} did not answer within`);
   });
 
   test("a refusal that never ends", async () => {

@@ -22,8 +22,11 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
 const SETTINGS_USED: readonly SettingName[] = ["host", "port", "addr", "apiKey", ...BACKEND_SETTINGS];
 const JUDGMENT: Judgment = { needs: SETTINGS_USED };
 
-/** Nobody watches a question for longer than this without a sign of life; a relay that serves others waits longer. */
-const FIRST_BYTE_SECONDS = 18;
+/**
+ * Nobody watches a question for longer than this without a sign of life; a relay that serves others waits longer. With the
+ * five seconds that the list of models may take before, a silent backend ends the command within twenty.
+ */
+const FIRST_BYTE_SECONDS = 12;
 
 export const ask = defineCommand({
   meta: {

@@ -17,7 +17,7 @@ import { wire, type Services } from "../services.ts";
 
 const WATCH_SECONDS = 60;
 const LEAST_SECONDS = 5;
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 15_000;
 const BAR_CELLS = 24;
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
@@ -53,14 +53,33 @@ interface Seen {
 }
 
 async function look(wiring: Services): Promise<Seen> {
-  const { body, limits } = await wiring.upstream.usage(AbortSignal.timeout(TIMEOUT_MS));
+  // A renewal of the login has a limit and words of its own.
+  const { accessToken } = await wiring.credentials.current();
+  const { body, limits } = await askedInTime(wiring);
   if (!limits) {
     throw new RelayError("upstream_error", "The backend answered without the plan's windows.", {
       hint: "Look at ChatGPT's settings under Usage; `plansocket doctor` checks the rest.",
     });
   }
   const said = isObject(body) ? nonEmptyString(body["email"]) : undefined;
-  return { limits, email: said ?? readClaims((await wiring.credentials.current()).accessToken).email };
+  return { limits, email: said ?? readClaims(accessToken).email };
+}
+
+async function askedInTime({
+  upstream,
+  settings,
+}: Services): Promise<{ body: unknown; limits: PlanLimits | undefined }> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  try {
+    return await upstream.usage(signal);
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
+    const { host } = new URL(settings.baseUrl);
+    throw new RelayError("upstream_timeout", `${host} did not answer within ${TIMEOUT_MS / 1000} seconds.`, {
+      hint: "Check your network; `plansocket doctor` looks further.",
+      cause: thrown,
+    });
+  }
 }
 
 /** For people: a bar for each window. */

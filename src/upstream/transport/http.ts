@@ -39,7 +39,7 @@ export class HttpTransport {
       this.#brokenAtMs = this.#now();
       if (isSilent) {
         const seconds = Math.round(limitMs / 1000);
-        throw new RelayError("upstream_timeout", `Upstream did not answer within ${seconds} seconds.`, {
+        throw new RelayError("upstream_timeout", `${new URL(url).host} did not answer within ${seconds} seconds.`, {
           cause: error,
         });
       }
