@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import OpenAI from "openai";
+import { loadCases } from "../support/cases.ts";
 import { completed, created, delta, fakeCodex, sse } from "../support/fake-codex.ts";
 import { startTestRelay } from "../support/relay.ts";
 
@@ -120,6 +121,30 @@ test.each([
   const refusal = await client.responses.create(ask).catch((error: unknown) => error);
   expect(refusal).toMatchObject({ status: 502 });
 });
+
+/** Every tape that ends in an answer, as the golden cases have it. */
+const TAPES = loadCases().filter(
+  ({ protocol, tape }) =>
+    protocol.name === "responses" &&
+    /"type":"response\.(completed|done|incomplete)"/.test(new TextDecoder().decode(tape)),
+);
+
+test.each(TAPES.map((one) => [one.name, one.tape] as const))(
+  "the stream helper reads the tape of %s",
+  async (_name, tape) => {
+    const type = { "content-type": "text/event-stream" };
+    await using fake = fakeCodex(() => new Response(tape.slice(), { headers: type }));
+    await using relay = startTestRelay({ baseUrl: fake.baseUrl });
+    const client = new OpenAI({ baseURL: `${relay.url}/v1`, apiKey: "any", maxRetries: 0 });
+    const outcome = (reply: Promise<OpenAI.Responses.Response>) =>
+      reply.then(
+        ({ output }) => wireOutput(output),
+        (error: unknown) => (error instanceof OpenAI.APIError ? error.code : String(error)),
+      );
+    const streamed = await outcome(client.responses.stream(ask).finalResponse());
+    expect(streamed).toEqual(await outcome(client.responses.create(ask) as Promise<OpenAI.Responses.Response>));
+  },
+);
 
 function wireOutput(output: readonly object[]): unknown {
   return JSON.parse(

@@ -6,7 +6,7 @@ import { isCall, objectsOf, readEvent, responseOf, shortReason, textOf } from ".
 import type { Annotation, CodexEvent, OutputItem, ResponseObject } from "../wire/schema.ts";
 import type { AnswerOptions } from "./events.ts";
 import { ItemIndex, keyOf } from "./item-index.ts";
-import { OpenItem } from "./open-item.ts";
+import { OpenItem, regularAnnotation } from "./open-item.ts";
 import type { OutputLimit } from "./output-limit.ts";
 import { KIND_OF_DELTA, KIND_OF_DONE, kindOfPart, PARTS, type Part, type PartKind } from "./parts.ts";
 import { estimatedUsage, wholeUsage } from "./usage.ts";
@@ -166,7 +166,9 @@ export class Normalizer {
     const { announced, type } = item;
     if (isCall(announced) && !mustOpen && !(announced.name && announced.call_id)) return false;
     const status = needsStatus(type) ? { status: "in_progress" } : {};
-    const whole = withoutTexts({ ...announced, ...status, id: item.id, type });
+    // SDKs look for the list that thoughts aloud go to.
+    const content = type === "reasoning" ? { content: [] } : {};
+    const whole = withoutTexts({ ...announced, ...status, ...content, id: item.id, type });
     this.#announce(item, made({ type: "response.output_item.added", output_index: item.index, item: whole }));
     return true;
   }
@@ -214,13 +216,14 @@ export class Normalizer {
     this.#pass(wire, fields, at(item, part));
   }
 
-  #annotation(wire: WireEvent, fields: Fields, annotation: Annotation): void {
+  #annotation(wire: WireEvent, fields: Fields, told: Annotation): void {
+    const annotation = regularAnnotation(told);
     const item = this.#items.ofPiece(keyOf(fields), "message");
     const part = item.part("text", positionOf(fields, "text"));
     if (item.isDone || !isNews(part, annotation)) return;
     this.#open(item);
     this.#openPart(item, part);
-    this.#pass(wire, fields, at(item, part));
+    this.#pass(wire, fields, { ...at(item, part), annotation });
   }
 
   /** Progress of hosted tools, private events, and whatever is newer than the relay. */
@@ -254,7 +257,7 @@ export class Normalizer {
 
   #wholePart(item: OpenItem, part: Part, text: string, annotations: Annotation[] | null | undefined): void {
     this.#rest(item, part, text);
-    for (const annotation of objectsOf(annotations)) {
+    for (const annotation of objectsOf(annotations).map(regularAnnotation)) {
       if (!isNews(part, annotation)) continue;
       this.#openPart(item, part);
       const key = { ...at(item, part), annotation_index: part.annotations.size - 1 };

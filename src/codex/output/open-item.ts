@@ -1,5 +1,5 @@
 import { isCall, objectsOf, textOf } from "../wire/lenient.ts";
-import type { ContentPart, OutputItem } from "../wire/schema.ts";
+import type { Annotation, ContentPart, OutputItem } from "../wire/schema.ts";
 import type { KnownItem } from "./item-index.ts";
 import { kindOfPart, newPart, PARTS, type Part, type PartKind } from "./parts.ts";
 
@@ -160,11 +160,22 @@ function contentOf({ kind, sent, annotations }: Part): ContentPart {
 
 function isRegularPart(part: ContentPart): boolean {
   if (part.type === "refusal") return typeof part.refusal === "string";
-  return part.type !== "output_text" || (typeof part.text === "string" && Array.isArray(part.annotations));
+  if (part.type !== "output_text") return true;
+  const annotations = objectsOf(part.annotations);
+  const areRegular = annotations.every((annotation) => regularAnnotation(annotation) === annotation);
+  return typeof part.text === "string" && Array.isArray(part.annotations) && areRegular;
+}
+
+/** An annotation with the fields that the public schema requires; the same object when it has them. */
+export function regularAnnotation(annotation: Annotation): Annotation {
+  const { type, title, start_index: from, end_index: to, url } = annotation;
+  if (type !== "url_citation") return annotation;
+  if (typeof title === "string" && typeof from === "number" && typeof to === "number") return annotation;
+  return { ...annotation, title: title ?? url ?? "", start_index: from ?? 0, end_index: to ?? 0 };
 }
 
 function regular(part: ContentPart): ContentPart {
   if (part.type === "refusal") return { ...part, refusal: textOf(part.refusal) };
   if (part.type !== "output_text") return part;
-  return { ...part, text: textOf(part.text), annotations: objectsOf(part.annotations) };
+  return { ...part, text: textOf(part.text), annotations: objectsOf(part.annotations).map(regularAnnotation) };
 }

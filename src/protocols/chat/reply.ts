@@ -4,7 +4,7 @@ import { ReasoningText } from "../../codex/output/reasoning-text.ts";
 import type { Annotation, OutputItem, ResponseObject } from "../../codex/wire/schema.ts";
 import type { Context, ReasoningMode } from "../protocol.ts";
 import { toChatUsage } from "../usage.ts";
-import type { ChatDelta, ChatEnd, FinishReason } from "./delta.ts";
+import type { ChatDelta, ChatEnd, FinishReason, UrlCitation } from "./delta.ts";
 import { wantsJson } from "./format.ts";
 import type { ChatRequest } from "./schema.ts";
 import { ToolCalls } from "./tool-calls.ts";
@@ -40,6 +40,7 @@ class ChatReply {
   /** Of the content so far. */
   #length = 0;
   #images = 0;
+  readonly #citations: UrlCitation[] = [];
   #hasBegun = false;
   /** The item that text was last sent of, and what sets the next one apart. */
   #textItem = -1;
@@ -128,8 +129,7 @@ class ChatReply {
       url,
       title: title || url,
     };
-    this.#role("");
-    this.#delta({ annotations: [{ type: "url_citation", url_citation: citation }] });
+    this.#citations.push({ type: "url_citation", url_citation: citation });
   }
 
   /** Of what hosted tools make only images have a place in a chat answer. */
@@ -143,6 +143,8 @@ class ChatReply {
   #finish(end: AnswerEnd): void {
     this.#endThinking();
     this.#role("");
+    // All in one: of two, one SDK keeps the last and another throws.
+    if (this.#citations.length > 0) this.#delta({ annotations: this.#citations });
     this.#emit({
       type: "end",
       finishReason: this.#finishReason(end),

@@ -10,7 +10,7 @@ interface MadeEvent {
 
 /**
  * Sends events with `sequence_number`s that grow by each. As long as nothing was added, upstream's own events pass as
- * they are; from the first one that the relay adds, those behind it are numbered anew.
+ * they are; from the first one that the relay adds, or that upstream left without a number, all are numbered anew.
  */
 export class Numbering {
   readonly #send: Send;
@@ -20,6 +20,8 @@ export class Numbering {
   #last: WireEvent | undefined;
   /** Of the next event, once events have been added. */
   #next: number | undefined;
+  /** The last number that the relay gave or kept. */
+  #given = -1;
 
   constructor(send: Send) {
     this.#send = send;
@@ -27,7 +29,8 @@ export class Numbering {
 
   /** An event of upstream's, or of the normalizer's. */
   pass(wire: WireEvent): void {
-    if (wire.isMade) return this.made(wire.event);
+    // Strict readers refuse an event without a number; one that has none among upstream's own is the relay's to give.
+    if (wire.isMade || (!wire.isBulk && !("sequence_number" in wire.event))) return this.made(wire.event);
     this.#count += 1;
     if (this.#next === undefined) {
       this.#last = wire;
@@ -47,7 +50,7 @@ export class Numbering {
     this.#count += 1;
     if (isOwn) this.#last = undefined;
     else this.#next = number + 1;
-    this.#floor = number;
+    this.#given = number;
     this.#send(frameOf({ ...event, sequence_number: number }));
   }
 
@@ -55,12 +58,9 @@ export class Numbering {
     this.#send(errorFrame(error, this.#next ?? this.#lastNumber() + 1));
   }
 
-  /** The last number that the relay gave or kept. */
-  #floor = -1;
-
   #lastNumber(): number {
     const told = NUMBER.exec(this.#last?.data ?? "")?.[1];
-    return Math.max(this.#floor, told === undefined ? this.#count - 1 : Number(told));
+    return Math.max(this.#given, told === undefined ? this.#count - 1 : Number(told));
   }
 }
 
