@@ -112,7 +112,9 @@ function environmentOf(env: Environment, session: Session): Environment {
   const general: Record<string, string | undefined> = {
     ...env,
     ...clientVariables(session),
+    // One of the two that Anthropic's clients read: with both they send both, and Claude Code warns of a conflict.
     ANTHROPIC_API_KEY: session.key,
+    ANTHROPIC_AUTH_TOKEN: undefined,
   };
   for (const name of RELAY_ONLY) delete general[name];
   // A proxy of the caller must not get what is meant for this machine.

@@ -3,6 +3,7 @@ import { defineCommand, type ArgsDef } from "citty";
 import { loadSettings, type FlagValues, type Judgment } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { isObject } from "../../lib/json.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { confirm } from "../confirm.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
@@ -10,9 +11,11 @@ import { print, say, warnOf } from "../output.ts";
 import type { ClientSetup, Plan, Target } from "../setup/client.ts";
 import { CLIENTS } from "../setup/index.ts";
 import { readText, SetupJournal, type Change } from "../setup/journal.ts";
+import { clientStates } from "../setup/overview.ts";
 import { previewOf } from "../setup/preview.ts";
 import { addressOf, modelsOf, originOf } from "../setup/target.ts";
 import { wire } from "../services.ts";
+import { NAME } from "../../version.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   model: { value: "MODEL", help: "model that the client uses (default: the first of the account)" },
@@ -23,6 +26,7 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   force: { help: "undo also files that were edited since" },
   "env-file": { value: "FILE", help: "write the variables into this .env file (open-webui)" },
   shell: { value: "SHELL", help: "bash, zsh, fish or powershell (env)" },
+  json: { help: "print the list of clients as JSON (without a client)" },
 };
 
 export const setup = defineCommand({
@@ -32,7 +36,9 @@ export const setup = defineCommand({
   },
   args: withClient(citty(OWN, ["host", "port", "addr", "apiKey", "models", ...BACKEND_SETTINGS])),
   async run({ rawArgs }) {
-    const { name, client, rest } = clientIn(rawArgs);
+    const named = clientIn(rawArgs);
+    if (!named) return overview(parseFlags(rawArgs, OWN));
+    const { name, client, rest } = named;
     const flags = parseFlags(rest, OWN);
     const journal = await journalOf(flags, name);
     return flags.own["undo"] ? undo(journal, flags) : write(name, client, journal, flags);
@@ -44,14 +50,12 @@ function withClient(args: ArgsDef): ArgsDef {
 }
 
 /** The client's name may stand before or after flags. */
-function clientIn(argv: readonly string[]): { name: string; client: ClientSetup; rest: string[] } {
+function clientIn(argv: readonly string[]): { name: string; client: ClientSetup; rest: string[] } | undefined {
   const names = Object.keys(CLIENTS);
   const known = argv.findIndex((word, index) => names.includes(word) && !takesNext(argv[index - 1]));
   const index = known >= 0 ? known : argv[0]?.startsWith("-") === false ? 0 : -1;
   const name = argv[index];
-  if (name === undefined) {
-    throw new RelayError("usage", "Which client?", { hint: `plansocket setup CLIENT; clients: ${names.join(", ")}.` });
-  }
+  if (name === undefined) return undefined;
   const client = CLIENTS[name];
   if (!client) {
     throw new RelayError("usage", `Unknown client '${name.slice(0, 40)}'.`, {
@@ -59,6 +63,52 @@ function clientIn(argv: readonly string[]): { name: string; client: ClientSetup;
     });
   }
   return { name, client, rest: argv.filter((_, at) => at !== index) };
+}
+
+/** Which clients are here, which are set up, and whether the relay that they would ask runs. */
+async function overview({ settings, own }: ParsedFlags): Promise<number> {
+  if (own["undo"]) {
+    throw new RelayError("usage", "Which client?", { hint: "Write plansocket setup CLIENT --undo." });
+  }
+  const loaded = await loadSettings(settings, process.env);
+  warnOf(loaded.warnings);
+  const origin = originOf(loaded.settings);
+  const target: Target = {
+    ...addressOf(origin, loaded.settings.apiKey),
+    ...NO_MODELS,
+    isDefault: false,
+    envFile: undefined,
+    shell: undefined,
+    env: process.env,
+  };
+  const states = clientStates(target, stateFolder(process.env, loaded.settings));
+  if (own["json"]) {
+    print(JSON.stringify(states, undefined, 2));
+    return 0;
+  }
+  const here = states.filter(({ isFound, isSetUp }) => isFound || isSetUp);
+  const width = Math.max(...states.map(({ name }) => name.length));
+  print(here.length > 0 ? "On this machine:" : "No client that setup knows was found on this machine.");
+  for (const { name, title, isSetUp } of here) {
+    const state = isSetUp ? "set up" : `plansocket setup ${name}`;
+    print(`  ${isSetUp ? "✓" : " "} ${name.padEnd(width)}  ${title.padEnd(16)}  ${state}`);
+  }
+  const others = states.filter((state) => !here.includes(state)).map(({ name }) => name);
+  if (others.length > 0) print(`Also known: ${[...others, "env"].join(", ")}.`);
+  if (!(await answers(origin))) {
+    say(`No relay answers on ${origin}. Start it with \`plansocket start\`, or \`plansocket serve\` to watch it.`);
+  }
+  return 0;
+}
+
+/** True when a relay of ours listens there. */
+async function answers(origin: string): Promise<boolean> {
+  try {
+    const reply: unknown = await (await fetch(`${origin}/health`, { signal: AbortSignal.timeout(1000) })).json();
+    return isObject(reply) && reply["name"] === NAME;
+  } catch {
+    return false;
+  }
 }
 
 function takesNext(word: string | undefined): boolean {

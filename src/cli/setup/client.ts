@@ -48,6 +48,8 @@ export interface Plan {
 
 export interface ClientSetup {
   readonly title: string;
+  /** Its program, by which it is found on this machine. */
+  readonly command?: string;
   /** False for those that need no model: the backend is then not asked, and `models` is empty. */
   readonly usesModels?: boolean;
   /** Looks which of its files the client has; changes nothing. Throws `setup_failed`. */

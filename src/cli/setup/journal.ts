@@ -5,6 +5,7 @@ import { writeAtomically } from "../../lib/atomic-file.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { sha256Hex } from "../../lib/hash.ts";
 import { parseJson } from "../../lib/json.ts";
+import { withoutOurs } from "./three-way.ts";
 
 const Entry = z.object({
   path: z.string(),
@@ -13,6 +14,8 @@ const Entry = z.object({
   mode: z.number(),
   /** SHA-256 of what setup wrote. */
   written: z.string(),
+  /** Name of a copy of that beside the journal; absent in journals of older releases. */
+  ours: z.string().optional(),
 });
 const Journal = z.object({
   entries: z.array(Entry),
@@ -55,9 +58,10 @@ export class SetupJournal {
       const entry = journal.entries.find(({ path }) => path === change.path);
       const isOurs = entry !== undefined && change.before !== undefined && entry.written === sha256Hex(change.before);
       const kept: Omit<Entry, "written"> = isOurs ? entry : await this.#copy(change);
+      const ours = await this.#keep(change.path, change.after);
       journal.entries = [
         ...journal.entries.filter(({ path }) => path !== change.path),
-        { ...kept, written: sha256Hex(change.after) },
+        { ...kept, written: sha256Hex(change.after), ours },
       ];
       journal.folders.push(...(await missingFolders(dirname(change.path))));
       // The journal first: a crash in between leaves a copy too many, never a change that cannot be undone.
@@ -69,7 +73,10 @@ export class SetupJournal {
     }
   }
 
-  /** Puts every file back byte by byte. Refuses (`setup_failed`) where one was edited since, unless forced. */
+  /**
+   * Puts every file back byte by byte. From one that was edited since, only setup's own values are taken; where they
+   * cannot be told from the edits any more it refuses (`setup_failed`), unless forced: then the old copy comes back.
+   */
   async undo(isForced: boolean): Promise<string[]> {
     const journal = await this.#load();
     if (!journal) {
@@ -77,17 +84,44 @@ export class SetupJournal {
         hint: "Setups are undone from the account and --state-dir that they were made with.",
       });
     }
-    const edited = [];
-    for (const entry of journal.entries) if (await this.#isEdited(entry)) edited.push(entry);
-    if (edited.length > 0 && !isForced) throw this.#editedSince(edited);
+    const merged = new Map<Entry, string>();
+    const unclear = [];
+    for (const entry of isForced ? [] : journal.entries) {
+      if (!(await this.#isEdited(entry))) continue;
+      const text = await this.#withoutOurs(entry);
+      if (text === undefined) unclear.push(entry);
+      else merged.set(entry, text);
+    }
+    if (unclear.length > 0) throw this.#editedSince(unclear);
     const done: string[] = [];
     for (const entry of journal.entries.toReversed()) {
-      done.push(await writing(entry.path, () => this.#restore(entry)));
+      const text = merged.get(entry);
+      done.push(
+        await writing(entry.path, () => (text === undefined ? this.#restore(entry) : this.#takeBack(entry, text))),
+      );
     }
     for (const folder of journal.folders.toReversed()) await rmdir(folder).catch(() => {});
     await rm(this.#folder, { recursive: true, force: true });
     await rmdir(dirname(this.#folder)).catch(() => {});
     return done;
+  }
+
+  /** The file's text now without setup's values; undefined where they cannot be told from edits. */
+  async #withoutOurs({ path, backup, ours }: Entry): Promise<string | undefined> {
+    const current = await readText(path);
+    if (ours === undefined || current === undefined) return undefined;
+    const copy = (name: string) => readFile(join(this.#folder, name), "utf8");
+    return withoutOurs(path, backup === undefined ? "" : await copy(backup), await copy(ours), current);
+  }
+
+  async #takeBack({ path, backup }: Entry, text: string): Promise<string> {
+    if (backup === undefined && /^\s*(\{\s*\}|\[\s*\])?\s*$/.test(text)) {
+      await unlink(path);
+      return `${path} removed`;
+    }
+    const { mode } = await stat(path);
+    await writeAtomically(path, text, mode & 0o7777);
+    return `${path}: setup's values taken back, later edits kept`;
   }
 
   async #restore({ path, backup, mode }: Entry): Promise<string> {
@@ -122,10 +156,15 @@ export class SetupJournal {
   async #copy({ path, before }: Change): Promise<Omit<Entry, "written">> {
     if (before === undefined) return { path, mode: OWNER_ONLY };
     const { mode } = await stat(path);
-    const backup = `${path.replace(/[^\w.-]+/g, "_").replace(/^_+/, "")}.${sha256Hex(before).slice(0, 12)}`;
+    return { path, backup: await this.#keep(path, before), mode: mode & 0o7777 };
+  }
+
+  /** A copy beside the journal; returns its name. */
+  async #keep(path: string, text: string): Promise<string> {
+    const name = `${path.replace(/[^\w.-]+/g, "_").replace(/^_+/, "")}.${sha256Hex(text).slice(0, 12)}`;
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    await writeAtomically(join(this.#folder, backup), before, OWNER_ONLY);
-    return { path, backup, mode: mode & 0o7777 };
+    await writeAtomically(join(this.#folder, name), text, OWNER_ONLY);
+    return name;
   }
 
   async #load(): Promise<Journal | undefined> {
@@ -165,7 +204,7 @@ export async function readText(path: string): Promise<string | undefined> {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw new RelayError("setup_failed", `${path} is no UTF-8 text.`, {
-      hint: "Mend it or move it away, then try again.",
+      hint: "Fix it or move it away, then try again.",
     });
   }
 }

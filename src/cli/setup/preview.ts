@@ -1,3 +1,5 @@
+import { diffArrays } from "diff";
+
 /** Unchanged lines shown around a change. */
 const CONTEXT_LINES = 3;
 
@@ -30,45 +32,14 @@ function linesOf(text: string): string[] {
   return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
 }
 
-/** Lines of both, in order, by the longest common subsequence of what differs between a common head and tail. */
-function diff(before: readonly string[], after: readonly string[]): DiffLine[] {
-  let head = 0;
-  while (head < before.length && head < after.length && before[head] === after[head]) head += 1;
-  let tail = 0;
-  const room = Math.min(before.length, after.length) - head;
-  while (tail < room && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail += 1;
-  const same = (text: string): DiffLine => ({ mark: " ", text });
-  return [
-    ...before.slice(0, head).map(same),
-    ...middle(before.slice(head, before.length - tail), after.slice(head, after.length - tail)),
-    ...before.slice(before.length - tail).map(same),
-  ];
-}
+/** Beyond so many differing lines the two are shown whole, one after the other: the search is quadratic in them. */
+const MOST_DIFFERENCES = 2000;
 
-function middle(before: readonly string[], after: readonly string[]): DiffLine[] {
-  const common = Array.from({ length: before.length + 1 }, () => new Uint32Array(after.length + 1));
-  for (let i = before.length - 1; i >= 0; i -= 1) {
-    for (let j = after.length - 1; j >= 0; j -= 1) {
-      const [below, right] = [common[i + 1]?.[j] ?? 0, common[i]?.[j + 1] ?? 0];
-      const row = common[i];
-      if (row) row[j] = before[i] === after[j] ? (common[i + 1]?.[j + 1] ?? 0) + 1 : Math.max(below, right);
-    }
-  }
-  const lines: DiffLine[] = [];
-  let [i, j] = [0, 0];
-  while (i < before.length || j < after.length) {
-    if (i < before.length && j < after.length && before[i] === after[j]) {
-      lines.push({ mark: " ", text: before[i] ?? "" });
-      [i, j] = [i + 1, j + 1];
-    } else if (j >= after.length || (i < before.length && (common[i + 1]?.[j] ?? 0) >= (common[i]?.[j + 1] ?? 0))) {
-      lines.push({ mark: "-", text: before[i] ?? "" });
-      i += 1;
-    } else {
-      lines.push({ mark: "+", text: after[j] ?? "" });
-      j += 1;
-    }
-  }
-  return lines;
+function diff(before: readonly string[], after: readonly string[]): DiffLine[] {
+  const parts = diffArrays([...before], [...after], { maxEditLength: MOST_DIFFERENCES });
+  const marked = (mark: DiffLine["mark"], lines: readonly string[]) => lines.map((text): DiffLine => ({ mark, text }));
+  if (!parts) return [...marked("-", before), ...marked("+", after)];
+  return parts.flatMap(({ added, removed, value }) => marked(added ? "+" : removed ? "-" : " ", value));
 }
 
 function masked(line: string): string {

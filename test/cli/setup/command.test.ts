@@ -96,8 +96,22 @@ test("undo refuses what was edited since, with exit code 1", async () => {
   expect(existsSync(at(".aider.conf.yml"))).toBe(false);
 });
 
+test("without a client it lists those on this machine, which are set up, and how to start the relay", async () => {
+  mkdirSync(at(".claude"));
+  mkdirSync(at(".factory"));
+  await demo.home.run(["setup", "claude-code", "--yes"]);
+  const { code, out, err } = await demo.home.run(["setup", "--port", "1"]);
+  expect([code, out.split("\n")[0]]).toEqual([0, "On this machine:"]);
+  expect(out).toMatch(/✓ claude-code +Claude Code +set up\n/);
+  expect(out).toMatch(/ {2}droid +Droid +plansocket setup droid\n/);
+  expect(out).toMatch(/Also known: .*zed.*env\.\n/);
+  expect(err).toContain("No relay answers on http://127.0.0.1:1. Start it with `plansocket start`");
+  const listed = JSON.parse((await demo.home.run(["setup", "--json"])).out) as { name: string; isSetUp: boolean }[];
+  expect(listed.find(({ name }) => name === "claude-code")).toMatchObject({ isFound: true, isSetUp: true });
+});
+
 test.each([
-  [["setup"], 2, "Which client?", "claude-code, codex"],
+  [["setup", "--undo"], 2, "Which client?", "setup CLIENT --undo"],
   [["setup", "codexx"], 2, "Unknown client 'codexx'.", "Did you mean 'codex'?"],
   [["setup", "codex", "--model", "gpt-none"], 2, "'gpt-none' does not exist", "gpt-6.2-sol"],
   [["setup", "codex", "--port", "0"], 2, "fixed port", "--port"],

@@ -32,23 +32,68 @@ async function refusal(act: () => Promise<unknown>): Promise<RelayError> {
   throw new Error("it was not refused");
 }
 
-test("a file that was edited since is not put back, and the message says where its copy is", async () => {
-  home.write({ [SETTINGS]: '{"theme":"dark"}' });
+describe("undo takes back only setup's own values from a file that was edited since", () => {
+  test("a JSON file that its client has written anew, with a value more", async () => {
+    home.write({ [SETTINGS]: '{"theme":"dark","env":{"MINE":"1"}}' });
+    await home.setup("claude-code");
+    const now = JSON.parse(read(SETTINGS)) as Record<string, unknown>;
+    writeFileSync(at(SETTINGS), JSON.stringify({ model: "opus", ...now, theme: "light" }, undefined, 4));
+    await home.journal("claude-code").undo(false);
+    expect(JSON.parse(read(SETTINGS))).toEqual({ model: "opus", theme: "light", env: { MINE: "1" } });
+  });
+
+  test("a value of setup's that its owner has changed is theirs", async () => {
+    await home.setup("claude-code");
+    writeFileSync(
+      at(SETTINGS),
+      read(SETTINGS).replace('"ANTHROPIC_MODEL": "gpt-6.1-sol"', '"ANTHROPIC_MODEL": "gpt-5.5"'),
+    );
+    await home.journal("claude-code").undo(false);
+    expect(JSON.parse(read(SETTINGS))).toEqual({ env: { ANTHROPIC_MODEL: "gpt-5.5" } });
+  });
+
+  test("comments, commas and a remark beside setup's values stay", async () => {
+    home.write({ [SETTINGS]: '{\n  // mine\n  "theme": "dark", // dark\n}\n' });
+    await home.setup("claude-code");
+    writeFileSync(at(SETTINGS), read(SETTINGS).replace("// mine", "// mine, edited"));
+    await home.journal("claude-code").undo(false);
+    expect(read(SETTINGS)).toBe('{\n  // mine, edited\n  "theme": "dark", // dark\n}\n');
+  });
+
+  test("files in other formats are edited by lines", async () => {
+    home.write({ ".aider.conf.yml": "# mine\ndark-mode: true\n" });
+    await home.setup("aider");
+    writeFileSync(at(".aider.conf.yml"), `# edited\n${read(".aider.conf.yml").replace("# mine\n", "")}`);
+    await home.journal("aider").undo(false);
+    expect(read(".aider.conf.yml")).toBe("# edited\ndark-mode: true\n");
+  });
+
+  test("a file that setup made and that holds nothing else any more is removed", async () => {
+    await home.setup("claude-code");
+    const text = read(SETTINGS);
+    writeFileSync(at(SETTINGS), JSON.stringify(JSON.parse(text)));
+    await home.journal("claude-code").undo(false);
+    expect(home.tree()).toEqual({});
+  });
+});
+
+test("where setup's values cannot be told from edits nothing is put back, and the message says where the copy is", async () => {
+  home.write({ ".pi/agent/models.json": "{}", [SETTINGS]: '{"theme":"dark"}' });
   await home.setup("claude-code");
-  writeFileSync(at(SETTINGS), '{"theme":"light"}');
+  writeFileSync(at(SETTINGS), "{ this is no JSON");
   const error = await refusal(() => home.journal("claude-code").undo(false));
   expect(error.message).toContain(`Edited since setup: ${at(SETTINGS)} (before: `);
   expect(error.hint).toContain("--force");
   const copy = /\(before: ([^)]+)\)/.exec(error.message)?.[1] ?? "";
   expect(readFileSync(copy, "utf8")).toBe('{"theme":"dark"}');
-  expect(read(SETTINGS)).toBe('{"theme":"light"}');
+  expect(read(SETTINGS)).toBe("{ this is no JSON");
   await home.journal("claude-code").undo(true);
   expect(read(SETTINGS)).toBe('{"theme":"dark"}');
 });
 
-test("one edited file keeps all files of the client as they are", async () => {
+test("one file that is unclear keeps all files of the client as they are", async () => {
   await home.setup("pi");
-  writeFileSync(at(".pi/agent/settings.json"), "{}");
+  writeFileSync(at(".pi/agent/settings.json"), "[");
   const before = home.tree();
   await refusal(() => home.journal("pi").undo(false));
   expect(home.tree()).toEqual(before);
@@ -115,7 +160,7 @@ test("the mode of a file stays, a new file is its owner's alone, and so are copi
     ".pi/agent/settings.json 600",
   ]);
   const kept = Object.keys(home.stateTree()).filter((name) => !name.endsWith("/"));
-  expect(kept).toHaveLength(2);
+  expect(kept).toHaveLength(4);
   expect(kept.every((name) => name.endsWith(" 600"))).toBe(true);
 });
 

@@ -4,6 +4,7 @@ import { inHome } from "../place.ts";
 
 export const aider: ClientSetup = {
   title: "aider",
+  command: "aider",
   plan(target) {
     const path = inHome(target, ".aider.conf.yml");
     const values = {

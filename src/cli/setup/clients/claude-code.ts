@@ -1,10 +1,11 @@
-import type { ClientSetup } from "../client.ts";
+import type { ClientSetup, Target } from "../client.ts";
 import { editJson } from "../formats/json-edit.ts";
 import { inFolder } from "../place.ts";
 
 /** Claude Code reads variables from the `env` of its settings; nothing else there changes. */
 export const claudeCode: ClientSetup = {
   title: "Claude Code",
+  command: "claude",
   plan(target) {
     const path = inFolder(target, "CLAUDE_CONFIG_DIR", [".claude"], "settings.json");
     const variables = claudeVariables(target);
@@ -29,7 +30,8 @@ export const claudeCode: ClientSetup = {
  * The token goes as `ANTHROPIC_AUTH_TOKEN`: unlike an API key Claude Code does not ask about it, and it comes before a
  * login of its own.
  */
-export function claudeVariables(target: { origin: string; key: string; model: string; smallModel: string }) {
+export function claudeVariables(target: Pick<Target, "origin" | "key" | "model" | "smallModel" | "models">) {
+  const [first] = target.models;
   return {
     ANTHROPIC_BASE_URL: target.origin,
     ANTHROPIC_AUTH_TOKEN: target.key,
@@ -39,5 +41,9 @@ export function claudeVariables(target: { origin: string; key: string; model: st
     ANTHROPIC_DEFAULT_HAIKU_MODEL: target.smallModel,
     // The name that older releases know.
     ANTHROPIC_SMALL_FAST_MODEL: target.smallModel,
+    // For models that it does not know it believes in a window of a million tokens, and compacts too late.
+    ...(first === undefined ? {} : { CLAUDE_CODE_MAX_CONTEXT_TOKENS: String(first.contextTokens) }),
+    // Lists the relay's models in its /model picker.
+    CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY: "1",
   };
 }

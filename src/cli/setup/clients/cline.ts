@@ -10,6 +10,7 @@ const COMPATIBLE = "openai-compatible";
 /** Writes what `cline auth openai --baseurl …` writes. */
 export const cline: ClientSetup = {
   title: "Cline",
+  command: "cline",
   plan(target) {
     const path = providersFile(target);
     return {

@@ -10,6 +10,7 @@ import { inFolder } from "../place.ts";
  */
 export const codex: ClientSetup = {
   title: "Codex CLI",
+  command: "codex",
   plan(target) {
     const config = inFolder(target, "CODEX_HOME", [".codex"], "config.toml");
     const profile = inFolder(target, "CODEX_HOME", [".codex"], `${PROVIDER}.config.toml`);

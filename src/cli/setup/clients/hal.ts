@@ -10,6 +10,7 @@ import { inHome } from "../place.ts";
  */
 export const hal: ClientSetup = {
   title: "HaL",
+  command: "hal",
   plan(target) {
     const places = [["system", "config.yaml"], ["config.yaml"], ["config.json"]];
     const path = places.map((parts) => inHome(target, ".hal", ...parts)).find((each) => existsSync(each));

@@ -4,6 +4,7 @@ import { editEnvFile } from "../formats/env-file.ts";
 /** Open WebUI takes its first connection from the environment and keeps later ones in its database. */
 export const openWebui: ClientSetup = {
   title: "Open WebUI",
+  command: "open-webui",
   plan(target) {
     const path = target.envFile;
     const variables = { OPENAI_API_BASE_URL: target.v1, OPENAI_API_KEY: target.key };

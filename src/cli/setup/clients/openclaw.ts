@@ -7,6 +7,7 @@ import { piProvider } from "./pi.ts";
 /** OpenClaw's settings are JSON5, and it does not start with keys that it does not know. */
 export const openclaw: ClientSetup = {
   title: "OpenClaw",
+  command: "openclaw",
   plan(target) {
     const path =
       target.env["OPENCLAW_CONFIG_PATH"] || inFolder(target, "OPENCLAW_STATE_DIR", [".openclaw"], "openclaw.json");

@@ -4,6 +4,7 @@ import { firstPresent, inFolder } from "../place.ts";
 
 export const opencode: ClientSetup = {
   title: "opencode",
+  command: "opencode",
   plan(target) {
     const place = (name: string) => inFolder(target, "XDG_CONFIG_HOME", [".config"], "opencode", name);
     // opencode reads all three, and the first of these comes before the others.

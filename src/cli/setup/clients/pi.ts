@@ -4,6 +4,7 @@ import { inFolder } from "../place.ts";
 
 export const pi: ClientSetup = {
   title: "pi",
+  command: "pi",
   plan(target) {
     const models = inFolder(target, "PI_CODING_AGENT_DIR", [".pi", "agent"], "models.json");
     const settings = inFolder(target, "PI_CODING_AGENT_DIR", [".pi", "agent"], "settings.json");

@@ -4,6 +4,7 @@ import { inFolder } from "../place.ts";
 
 export const qwenCode: ClientSetup = {
   title: "Qwen Code",
+  command: "qwen",
   plan(target) {
     const path = inFolder(target, "QWEN_HOME", [".qwen"], "settings.json");
     return {

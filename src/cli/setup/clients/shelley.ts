@@ -3,6 +3,7 @@ import { PROVIDER, type ClientSetup } from "../client.ts";
 /** Shelley keeps its models in a database behind its own web page, so there is no file to write. */
 export const shelley: ClientSetup = {
   title: "Shelley",
+  command: "shelley",
   plan({ v1, key, model }) {
     const entry = {
       display_name: `${model} (${PROVIDER})`,

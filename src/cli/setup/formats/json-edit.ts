@@ -8,6 +8,8 @@ export type JsonEdit = readonly [path: readonly string[], value: unknown];
 export interface JsonFile {
   readonly path: string;
   readonly isJson5?: boolean;
+  /** The file is a list, not an object. */
+  readonly isList?: boolean;
 }
 
 /** The whole file as plain data; an empty one is `{}`. Throws `setup_failed` with the place of the first fault. */
@@ -31,10 +33,75 @@ export function editJson(file: JsonFile, before: string, edits: readonly JsonEdi
   return text;
 }
 
+/**
+ * Puts an object into the list at `path` (the file itself for []): in the place of the one that has all values of `id`,
+ * else behind the last. The list is made where it is missing. Throws `setup_failed`.
+ */
+export function putJsonItem(
+  file: JsonFile,
+  before: string,
+  path: readonly string[],
+  item: Readonly<Record<string, unknown>>,
+  id: Readonly<Record<string, unknown>>,
+): string {
+  const empty = file.isList === true ? "[]" : "{}";
+  const text = before.trim() === "" ? `${empty}${lineEndOf(before)}` : before;
+  const root = parse(file, text);
+  const list = path.reduce<JsonNode | undefined>(
+    (node, key) => node?.members.findLast((member) => member.key === key)?.node,
+    root,
+  );
+  if (!list) return setValue(file, text, path, [item]);
+  if (list.kind !== "array") throw unreachable(file.path, path.join(".") || "the list");
+  const style = styleOf(text, root);
+  const known = list.items.find(
+    ({ value }) => isObject(value) && Object.entries(id).every(([key, wanted]) => value[key] === wanted),
+  );
+  if (known) {
+    if (Bun.deepEquals(known.value, item)) return text;
+    return text.slice(0, known.start) + print(item, indentOfLine(text, known.start), style) + text.slice(known.end);
+  }
+  const last = list.items.at(-1);
+  const outer = indentOfLine(text, list.start);
+  const inner = last ? indentOfLine(text, last.start) : outer + style.unit;
+  const shown = `${style.lineEnd}${inner}${print(item, inner, style)}`;
+  if (last) return `${text.slice(0, last.end)},${shown}${text.slice(last.end).replace(/^\s*,/, "")}`;
+  return `${text.slice(0, list.end - 1).trimEnd()}${shown}${style.lineEnd}${outer}${text.slice(list.end - 1)}`;
+}
+
+/** Takes the member at `path` out of the text, with its comma; nothing where it is missing. Throws `setup_failed`. */
+export function removeJson(file: JsonFile, text: string, path: readonly string[]): string {
+  let node = parse(file, text);
+  for (const [depth, key] of path.entries()) {
+    const index = node.members.findLastIndex((member) => member.key === key);
+    const member = node.members[index];
+    if (!member) return text;
+    if (depth < path.length - 1) {
+      node = member.node;
+      continue;
+    }
+    const comma = skipBlank(text, member.node.end);
+    const hasComma = text[comma] === ",";
+    const previous = node.members[index - 1];
+    // With its own comma, else with the one before it: the last member has none.
+    const from = !hasComma && previous ? previous.node.end : text.slice(0, member.keyStart).trimEnd().length;
+    const to = hasComma ? comma + 1 : member.node.end;
+    const rest = text.slice(to);
+    return node.members.length === 1 ? `${text.slice(0, from)}${rest.trimStart()}` : text.slice(0, from) + rest;
+  }
+  return text;
+}
+
 function parse(file: JsonFile, text: string): JsonNode {
   try {
     const root = parseJsonText(text, file.isJson5);
-    if (root.kind !== "object") throw new JsonTextError("expected an object in braces", root.start);
+    const wanted = file.isList === true ? "array" : "object";
+    if (root.kind !== wanted) {
+      throw new JsonTextError(
+        `expected ${wanted === "array" ? "a list in brackets" : "an object in braces"}`,
+        root.start,
+      );
+    }
     return root;
   } catch (error) {
     if (!(error instanceof JsonTextError)) throw error;

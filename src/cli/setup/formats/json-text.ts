@@ -7,6 +7,8 @@ export interface JsonNode {
   readonly value: unknown;
   /** Of objects only. */
   readonly members: readonly JsonMember[];
+  /** Of arrays only. */
+  readonly items: readonly JsonNode[];
 }
 
 export interface JsonMember {
@@ -64,7 +66,7 @@ class Reader {
     if (first === "{") return this.#object();
     if (first === "[") return this.#array();
     const value = first === '"' || (this.#isJson5 && first === "'") ? this.#string() : this.#word();
-    return { kind: "scalar", start, end: this.#at, value, members: [] };
+    return { kind: "scalar", start, end: this.#at, value, members: [], items: [] };
   }
 
   #object(): JsonNode {
@@ -80,14 +82,14 @@ class Reader {
     });
     // A key may be "__proto__", which is data here and nothing else.
     const value = Object.fromEntries(members.map(({ key, node }) => [key, node.value]));
-    return { kind: "object", start, end: this.#at, value, members };
+    return { kind: "object", start, end: this.#at, value, members, items: [] };
   }
 
   #array(): JsonNode {
     const start = this.#at;
-    const value: unknown[] = [];
-    this.#each("]", () => value.push(this.#value().value));
-    return { kind: "array", start, end: this.#at, value, members: [] };
+    const items: JsonNode[] = [];
+    this.#each("]", () => items.push(this.#value()));
+    return { kind: "array", start, end: this.#at, value: items.map(({ value }) => value), members: [], items };
   }
 
   /** What stands between the brackets, separated by commas, the last of which may be there or not. */

@@ -4,7 +4,7 @@ import { RelayError } from "../../../lib/errors.ts";
 export function malformed(path: string, format: string, reason: string, line: number, column?: number): RelayError {
   const place = `line ${line}${column === undefined ? "" : `, column ${column}`}`;
   return new RelayError("setup_failed", `${path} is not valid ${format}: ${reason} (${place}). Nothing was changed.`, {
-    hint: "Mend it or move it away, then try again.",
+    hint: "Fix it or move it away, then try again.",
   });
 }
 
