@@ -46,6 +46,10 @@ export class MemoryBudget {
         held += bytes;
         this.#count(bytes);
       },
+      take: (bytes) => {
+        held += bytes;
+        this.#count(bytes);
+      },
       keep: (bytes) => {
         this.#count(bytes - held);
         held = bytes;
@@ -72,6 +76,8 @@ interface ShareOptions {
   readonly maxContentBytes: number;
   /** Counts more bytes, or throws. */
   readonly hold: (bytes: number) => void;
+  /** Counts more bytes, whoever holds the rest. */
+  readonly take: (bytes: number) => void;
   /** Gives back all but so many bytes. */
   readonly keep: (bytes: number) => void;
 }
@@ -126,7 +132,10 @@ export class Share {
   collect(bytes: number): void {
     this.#answerBytes += bytes;
     if (this.#answerBytes > LONGEST_ANSWER_BYTES) throw endlessAnswer();
-    this.hold(bytes);
+    if (this.#isClosed) return;
+    // An answer of usual length is paid for by then, and not refused for what others hold.
+    if (this.#answerBytes <= USUAL_ANSWER_BYTES) this.#options.take(bytes);
+    else this.#options.hold(bytes);
   }
 
   /** The reply has begun: of the request only its values are still held. */
@@ -143,6 +152,9 @@ export class Share {
 
 /** Of events as upstream sends them. The longest answers of models are some 2 MB of text, in events 40 times that. */
 const LONGEST_ANSWER_BYTES = 128 * 1024 * 1024;
+
+/** Of events as upstream sends them; some 20,000 words. */
+const USUAL_ANSWER_BYTES = 1024 * 1024;
 
 function endlessAnswer(): RelayError {
   const message = `Upstream's answer is longer than ${LONGEST_ANSWER_BYTES / (1024 * 1024)} MiB.`;

@@ -256,8 +256,8 @@ export class Relay {
   }
 }
 
-/** The memory budget of all requests together, in bodies of the largest size: three of them are translated at a time. */
-const LARGEST_BODIES = 9;
+/** The memory budget of all requests together, in bodies of the largest size: three of them, in three copies, and the rest. */
+const LARGEST_BODIES = 10;
 
 /** Browsers take a reply for what its content type says, whatever its bytes look like. */
 const NO_SNIFFING = { "x-content-type-options": "nosniff" };

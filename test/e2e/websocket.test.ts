@@ -262,6 +262,30 @@ describe("one socket", () => {
     expect(demo.relay.activeRequests()).toBe(0);
   });
 
+  test("forgets a response whose continuation failed, where its client wants nothing stored", async () => {
+    const connection = await opened();
+    connection.send(create("hello", { store: false }));
+    const id = (await connection.reply()).at(-1)?.response?.id;
+    demo.backend.script({ kind: "http", status: 400, body: { detail: "Bad Request" } });
+    connection.send(create("again", { previous_response_id: id, store: false }));
+    expect(await connection.next()).toMatchObject({ type: "error", status: 400 });
+    connection.send(create("again", { previous_response_id: id, store: false }));
+    expect(await connection.next()).toMatchObject({ type: "error", error: { code: "previous_response_not_found" } });
+    // The socket itself goes on.
+    connection.send(create("hello", { store: false }));
+    expect((await connection.reply()).at(-1)?.type).toBe("response.completed");
+    connection.close();
+  });
+
+  test("goes on from a response without any new input", async () => {
+    const connection = await opened();
+    connection.send(create("hello", { store: false }));
+    const id = (await connection.reply()).at(-1)?.response?.id;
+    connection.send({ type: "response.create", model: "gpt-5.5", previous_response_id: id, store: false });
+    expect((await connection.reply()).at(-1)?.type).toBe("response.completed");
+    connection.close();
+  });
+
   test("counts among the requests in flight, also while it is idle", async () => {
     const connection = await opened({}, { relay: { maxRequests: 1 } });
     await expect(open().opened).rejects.toThrow("did not open");

@@ -9,7 +9,7 @@ import { becomesTrue, Rig } from "./rig.ts";
 
 const MIB = 1024 * 1024;
 const LIMIT_MS = 180_000;
-/** What the memory budget of 576 MiB, three bodies of the largest size in translation, is allowed to take in the process. */
+/** What the memory budget of 640 MiB, three bodies of the largest size in translation, is allowed to take in the process. */
 const MOST_MB = 1500;
 /** Bound of the loop's longest stop on any machine; what a quiet one needs is in the report. */
 const LONGEST_STOP_MS = 3000;

@@ -61,6 +61,14 @@ test("a request refers to no more values than a body may hold", () => {
   );
 });
 
+test("an answer of usual length is not refused for what others hold, a long one is", () => {
+  const budget = budgetOf(100);
+  budget.open().hold(100);
+  const share = budget.open();
+  share.collect(MIB);
+  expect(() => share.collect(1)).toThrow(isBusy);
+});
+
 test("an answer without end is given up, however much memory there is", () => {
   const share = budgetOf(1024 * MIB).open();
   for (let mib = 0; mib < 128; mib += 1) share.collect(MIB);
@@ -80,7 +88,7 @@ test("a request that comes when the budget is exhausted gets 503 with Retry-Afte
     return { reply, socket };
   };
   const ask = () => fetch(`${demo.v1}/chat/completions`, { method: "POST", body });
-  // Three of them fill the budget to 855,000 of 900,000 bytes.
+  // Three of them fill the budget to 855,000 of 1,000,000 bytes.
   const inside = Array.from({ length: 3 }, begin);
   await eventually(() => demo.relay.activeRequests() === inside.length);
   const turnedAway = await ask();

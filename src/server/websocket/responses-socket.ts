@@ -5,7 +5,6 @@ import type { ResponseStore, Stored } from "../../codex/response-store.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../../lib/json.ts";
-import { parseJsonBytes } from "../../lib/large-json.ts";
 import { errorEvent } from "../../protocols/responses-frames.ts";
 import { WireEvent } from "../../codex/wire/event.ts";
 import type { Frame } from "../../protocols/protocol.ts";
@@ -17,6 +16,16 @@ import { RequestLifetime } from "../lifetime.ts";
 import type { RequestLimit } from "../limits.ts";
 import type { RequestRecord } from "../record.ts";
 import { ReplyStream } from "../reply-stream.ts";
+import { endIn, eventOf, type Answered } from "./answered.ts";
+import {
+  headersOfFrame,
+  invalidFrame,
+  isSameTurn,
+  readRequestFrame,
+  turnOf,
+  withoutFrameFields,
+} from "./request-frame.ts";
+import { SocketTurns } from "./socket-turns.ts";
 
 /** What a socket needs of the relay around it. */
 export interface SocketDependencies {
@@ -50,16 +59,11 @@ type Socket = ServerWebSocket<ResponsesSocket>;
 
 /** Clients know this limit of the backend's own sockets and come back by themselves. */
 const LIFETIME_MS = 60 * 60_000;
-/** Earlier responses that a request may go on from. */
-const REMEMBERED = 8;
 /**
  * Copies of a frame that Bun makes before the relay has it: what came over the network, and the text. With those of its
  * translation they are what a frame costs.
  */
 const FRAME_COPIES = 2;
-/** Request fields that a socket carries in its frames because it has headers only once. */
-const FRAME_HEADER = /^ws_request_header_([\w-]+)$/;
-
 /** Time for a client that is turned away to read why. */
 const GOODBYE_MS = 10_000;
 const GOING_AWAY = 1001;
@@ -75,10 +79,7 @@ export class ResponsesSocket {
   readonly #visit: SocketVisit;
   readonly #isCodex: boolean;
   readonly #openedAtMs: number;
-  /** Tells its turns from those of other sockets. */
-  readonly #socketId: string;
-  /** Ids of responses that it remembers, oldest first. */
-  readonly #remembered = new Set<string>();
+  readonly #turns: SocketTurns;
   /** Frames that are being read or answered. */
   #frames = 0;
   #life: RequestLifetime | undefined;
@@ -92,7 +93,7 @@ export class ResponsesSocket {
     this.#visit = visit;
     this.#isCodex = isCodexClient(visit.headers);
     this.#openedAtMs = deps.now();
-    this.#socketId = deps.newId();
+    this.#turns = new SocketTurns(deps.turns, deps.newId(), deps.now);
   }
 
   /** True while a frame that has arrived is read or answered. */
@@ -107,10 +108,10 @@ export class ResponsesSocket {
     try {
       share.receive(data.length);
       share.hold(data.length * FRAME_COPIES);
-      const body = requestOf(await frameOf(data));
+      const body = await readRequestFrame(data);
       share.received(data.length);
       if (socket.readyState !== WebSocket.OPEN) return;
-      if (this.#life) throw invalid("A response is already being created on this connection.");
+      if (this.#life) throw invalidFrame("A response is already being created on this connection.");
       if (this.#deps.now() - this.#openedAtMs >= LIFETIME_MS) throw expired();
       if (body["generate"] === false) this.#warm(socket, body);
       else await this.#create(socket, body, share);
@@ -138,7 +139,7 @@ export class ResponsesSocket {
   onClose(): void {
     this.#life?.end(new RelayError("client_closed", "The client closed the connection."));
     this.#wake?.resolve();
-    for (const id of this.#remembered) this.#forget(id);
+    this.#turns.clear();
   }
 
   /** The relay stops: at once when idle, else after what is being answered. */
@@ -201,7 +202,7 @@ export class ResponsesSocket {
       if (state !== null) this.#turn = { id: turnOf(body), state };
       const frames: Frame[] = [];
       const stream = request.asked.stream((frame) => frames.push(frame));
-      const output = await this.#pump(socket, frames, new ReplyStream(stream, reply, admitted), record);
+      const output = await this.#pump(socket, frames, new ReplyStream(stream, reply, admitted), admitted);
       if (output) this.#remember(output.id, body, asked, output.items);
       else this.#forgetPrevious(body);
     } catch (thrown) {
@@ -224,13 +225,15 @@ export class ResponsesSocket {
     socket: Socket,
     frames: Frame[],
     reply: ReplyStream,
-    record: Pick<RequestRecord, "errorStatus">,
+    { record, share }: { readonly record: RequestRecord; readonly share: Share },
   ): Promise<Answered | undefined> {
     const output: InputItem[] = [];
     let end: Answered | "failed" | undefined;
     while (await reply.next()) {
       for (const frame of frames.splice(0)) {
         const event = eventOf(frame);
+        // Items are kept until the end, for requests that go on from them.
+        if (this.#isCodex && event !== undefined && frame instanceof WireEvent) share.collect(frame.size);
         end = endIn(event, output) ?? end;
         // A socket has no status line: its errors carry the status.
         const isError = isObject(event) && event["type"] === "error" && event["status"] === undefined;
@@ -270,15 +273,11 @@ export class ResponsesSocket {
     return this.#isCodex ? undefined : this.#deps.handling.responses.conversation(id, this.#deps.now());
   }
 
-  #own(id: string): Stored<() => InputItem[]> | undefined {
-    return this.#deps.turns.conversation(this.#key(id), this.#deps.now());
-  }
-
   /** What the request adds, and to what. Throws `previous_response_not_found`. */
   #asked({ input, previous_response_id: id }: JsonObject): Asked {
     const added = inputItems(input);
     if (typeof id !== "string" || id === "" || this.#stored(id)) return { added, earlier: undefined };
-    const earlier = this.#own(id);
+    const earlier = this.#turns.conversation(id);
     if (earlier) return { added, earlier };
     throw new RelayError("previous_response_not_found", `Previous response with id '${id.slice(0, 100)}' not found.`, {
       param: "previous_response_id",
@@ -292,118 +291,24 @@ export class ResponsesSocket {
     asked: Asked,
     output: readonly InputItem[],
   ): void {
-    const { turns, now } = this.#deps;
-    const previousId = typeof previous === "string" && this.#own(previous) ? this.#key(previous) : undefined;
+    const previousId = typeof previous === "string" && previous !== "" ? previous : undefined;
     // What only the relay's own memory knows may be forgotten there first.
-    const before =
-      previousId === undefined && typeof previous === "string" ? (this.#stored(previous)?.value() ?? []) : [];
-    const input = [...before, ...asked.added];
-    turns.remember({ id: this.#key(id), previousId, input, output, response: {} }, now());
-    this.#remembered.add(id);
-    for (const oldest of this.#remembered) {
-      if (this.#remembered.size <= REMEMBERED) return;
-      this.#forget(oldest);
-    }
+    const before = previousId === undefined ? [] : (this.#stored(previousId)?.value() ?? []);
+    this.#turns.remember({ id, previousId, before, input: asked.added, output });
   }
 
   /** A response whose continuation failed cannot be gone on from again, where the client wanted nothing stored. */
   #forgetPrevious({ previous_response_id: id, store }: JsonObject): void {
-    if (store === false && typeof id === "string") this.#forget(id);
+    if (store === false && typeof id === "string") this.#turns.forget(id);
   }
 
-  #forget(id: string): void {
-    this.#remembered.delete(id);
-    this.#deps.turns.forget(this.#key(id));
-  }
-
-  #key(id: string): string {
-    return `${this.#socketId} ${id}`;
-  }
-
-  /** Headers of the upgrade, with those that this frame brings, as an HTTP request would have had them. */
+  /** Headers as an HTTP request would have had them. */
   #headersFor(body: JsonObject): Headers {
-    const headers = new Headers(this.#visit.headers);
-    if (!this.#isCodex) return headers;
-    // It names the socket's protocol and would be wrong on HTTP.
-    headers.delete("openai-beta");
-    const metadata = isObject(body["client_metadata"]) ? body["client_metadata"] : {};
-    for (const [name, value] of Object.entries(metadata)) {
-      const header = FRAME_HEADER.exec(name)?.[1];
-      if (header === undefined || typeof value !== "string" || !/^[\x20-\x7e]*$/.test(value)) continue;
-      headers.set(header.replaceAll("_", "-"), value);
-    }
+    if (!this.#isCodex) return new Headers(this.#visit.headers);
+    const headers = headersOfFrame(this.#visit.headers, body);
     if (this.#turn && isSameTurn(this.#turn.id, body)) headers.set("x-codex-turn-state", this.#turn.state);
     return headers;
   }
-}
-
-/** A finished answer. */
-interface Answered {
-  readonly id: string;
-  readonly items: readonly InputItem[];
-}
-
-/** How an event ends the reply, if it does; collects the answer's items in `output` until then. */
-function endIn(event: unknown, output: InputItem[]): Answered | "failed" | undefined {
-  if (!isObject(event)) return undefined;
-  const { type, item, response } = event;
-  if (type === "response.output_item.done" && isObject(item)) output.push(item);
-  if (type === "error" || type === "response.failed") return "failed";
-  if (!isObject(response) || !/^response\.(completed|incomplete|done)$/.test(String(type))) return undefined;
-  const whole = Array.isArray(response["output"]) && response["output"].length > 0 ? response["output"] : output;
-  return { id: typeof response["id"] === "string" ? response["id"] : "", items: whole as InputItem[] };
-}
-
-/** What a frame says, unless it is one of the many deltas. */
-function eventOf(frame: Frame): unknown {
-  if (frame instanceof WireEvent) return frame.isBulk ? undefined : frame.event;
-  return frame.data;
-}
-
-/** A frame's JSON; undefined when it is none. Throws `request_too_large`. */
-async function frameOf(data: string | Buffer): Promise<unknown> {
-  try {
-    return await parseJsonBytes(Buffer.from(data as string));
-  } catch (error) {
-    if (error instanceof RelayError) throw error;
-    return undefined;
-  }
-}
-
-/** The body of a `response.create` frame. Throws `invalid_request`. */
-function requestOf(frame: unknown): JsonObject {
-  if (!isObject(frame)) throw invalid("A frame must be a JSON object.");
-  if (frame["type"] !== "response.create") {
-    throw invalid(`Unknown frame type '${String(frame["type"]).slice(0, 60)}'; expected 'response.create'.`);
-  }
-  const { type: _type, ...body } = frame;
-  return body;
-}
-
-/** The body as HTTP has it: streamed, and without what only sockets know. */
-function withoutFrameFields(body: JsonObject): JsonObject {
-  const { generate: _generate, client_metadata: metadata, ...rest } = body;
-  if (!isObject(metadata)) return { ...rest, stream: true };
-  const kept = Object.entries(metadata).filter(
-    ([name]) => !name.startsWith("ws_request_header_") && !name.startsWith("x-codex-ws-"),
-  );
-  return { ...rest, stream: true, client_metadata: Object.fromEntries(kept) };
-}
-
-/** A frame that names no turn goes on with the last one while it ends in a tool's output. */
-function isSameTurn(id: unknown, body: JsonObject): boolean {
-  const named = turnOf(body);
-  if (named !== undefined || id !== undefined) return named === id;
-  const last: unknown = Array.isArray(body["input"]) ? body["input"].at(-1) : undefined;
-  return isObject(last) && typeof last["type"] === "string" && last["type"].endsWith("_output");
-}
-
-function turnOf(body: JsonObject): unknown {
-  return isObject(body["client_metadata"]) ? body["client_metadata"]["turn_id"] : undefined;
-}
-
-function invalid(message: string): RelayError {
-  return new RelayError("invalid_request", message);
 }
 
 const LIMIT_CODE = "websocket_connection_limit_reached";

@@ -1,0 +1,27 @@
+import { WireEvent } from "../../codex/wire/event.ts";
+import type { InputItem } from "../../codex/wire/schema.ts";
+import { isObject } from "../../lib/json.ts";
+import type { Frame } from "../../protocols/protocol.ts";
+
+/** A finished answer. */
+export interface Answered {
+  readonly id: string;
+  readonly items: readonly InputItem[];
+}
+
+/** How an event ends the reply, if it does; collects the answer's items in `output` until then. */
+export function endIn(event: unknown, output: InputItem[]): Answered | "failed" | undefined {
+  if (!isObject(event)) return undefined;
+  const { type, item, response } = event;
+  if (type === "response.output_item.done" && isObject(item)) output.push(item);
+  if (type === "error" || type === "response.failed") return "failed";
+  if (!isObject(response) || !/^response\.(completed|incomplete|done)$/.test(String(type))) return undefined;
+  const whole = Array.isArray(response["output"]) && response["output"].length > 0 ? response["output"] : output;
+  return { id: typeof response["id"] === "string" ? response["id"] : "", items: whole as InputItem[] };
+}
+
+/** The event in a frame, unless it is one of the many deltas, which are not parsed. */
+export function eventOf(frame: Frame): unknown {
+  if (frame instanceof WireEvent) return frame.isBulk ? undefined : frame.event;
+  return frame.data;
+}
