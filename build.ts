@@ -6,6 +6,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { deflateRawSync } from "node:zlib";
 import manifest from "./package.json" with { type: "json" };
 
 /**
@@ -29,7 +30,6 @@ const dist = join(root, "dist");
 const argv = process.argv.slice(2);
 const valueOf = (flag: string) => (argv.includes(flag) ? argv[argv.indexOf(flag) + 1] : undefined);
 
-mkdirSync(dist, { recursive: true });
 const repository = repositoryUrl();
 const target = valueOf("--target");
 const out = valueOf("--out");
@@ -39,19 +39,25 @@ else if (target !== undefined && !(target in TARGETS)) {
   process.exit(2);
 } else if (target === undefined || out !== undefined) {
   console.log(await build(target as Target | undefined, out ?? join(dist, "plansocket")));
-} else console.log(await archive(target as Target));
+} else console.log((await archives(target as Target)).join("\n"));
 
-/** install.sh, which in a checkout names no repository, with the address that its releases are at. */
-function installScript(): string {
-  const text = readFileSync(join(root, "install.sh"), "utf8");
-  return text.replace(/^repository=$/m, () => `repository='${repository}'`);
+/** An installer, which in a checkout names no repository, with the address that its releases are at. */
+function named(file: string, place: RegExp, line: string): string {
+  const text = readFileSync(join(root, file), "utf8");
+  if (!place.test(text)) {
+    console.error(`${file} has no place for the repository.`);
+    process.exit(1);
+  }
+  return text.replace(place, () => line);
 }
 
 /** Everything that a release offers for download. */
 async function buildAll(): Promise<void> {
   const files: string[] = [];
-  for (const name of Object.keys(TARGETS) as Target[]) files.push(await archive(name));
-  files.push(write("install.sh", installScript()));
+  for (const name of Object.keys(TARGETS) as Target[]) files.push(...(await archives(name)));
+  files.push(write("install.sh", named("install.sh", /^repository=$/m, `repository='${repository}'`)));
+  const ownPlace = `$repository = '${repository}'`;
+  files.push(write("install.ps1", named(".github/windows/install.ps1", /^ *\$repository = ''$/m, ownPlace)));
   // What `latest` is, in a form that a plain file server can mirror.
   files.push(write("VERSION", `${manifest.version}\n`));
   const lines = files.map((path) => {
@@ -67,20 +73,53 @@ function write(name: string, text: string): string {
   return join(dist, name);
 }
 
-/** Builds one release archive and returns its path. */
-async function archive(name: Target): Promise<string> {
+/** Builds what a release offers for one platform: a .tar.gz, and for Windows a .zip as well. Returns their paths. */
+async function archives(name: Target): Promise<string[]> {
   const folder = join(dist, name);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const executable = await build(name, join(folder, name.startsWith("windows") ? "plansocket.exe" : "plansocket"));
   const path = join(dist, `plansocket-${name}.tar.gz`);
   run(["tar", "-czf", path, "-C", folder, basename(executable)]);
+  const paths = [path];
+  if (name.startsWith("windows")) {
+    paths.push(join(dist, `plansocket-${name}.zip`));
+    writeFileSync(paths[1] ?? "", zipOf(basename(executable), readFileSync(executable)));
+  }
   rmSync(folder, { recursive: true, force: true });
-  return path;
+  return paths;
+}
+
+/** A ZIP archive of one file (APPNOTE.TXT 4.3): its local header and data, the directory, the directory's end. */
+function zipOf(name: string, content: Uint8Array): Uint8Array {
+  const data = deflateRawSync(content, { level: 9 });
+  const label = Buffer.from(name);
+  const now = new Date();
+  // Version 2.0, no flags, deflate, then DOS time and date, checksum, both sizes, length of the name, no extra field.
+  const facts = Buffer.alloc(26);
+  facts.writeUInt16LE(20, 0);
+  facts.writeUInt16LE(8, 4);
+  facts.writeUInt16LE((now.getHours() << 11) | (now.getMinutes() << 5) | (now.getSeconds() >> 1), 6);
+  facts.writeUInt16LE(((now.getFullYear() - 1980) << 9) | ((now.getMonth() + 1) << 5) | now.getDate(), 8);
+  facts.writeUInt32LE(Bun.hash.crc32(content), 10);
+  facts.writeUInt32LE(data.length, 14);
+  facts.writeUInt32LE(content.length, 18);
+  facts.writeUInt16LE(label.length, 22);
+  const local = Buffer.concat([Buffer.from("PK\x03\x04"), facts, label, data]);
+  // The version that made it, and after the facts: no comment, first disk, no attributes, at offset 0.
+  const directory = Buffer.concat([Buffer.from("PK\x01\x02\x14\x00"), facts, Buffer.alloc(14), label]);
+  const end = Buffer.alloc(22);
+  end.write("PK\x05\x06", "latin1");
+  end.writeUInt16LE(1, 8);
+  end.writeUInt16LE(1, 10);
+  end.writeUInt32LE(directory.length, 12);
+  end.writeUInt32LE(local.length, 16);
+  return Buffer.concat([local, directory, end]);
 }
 
 /** Compiles the executable; without a target, for this platform with the very Bun that runs this. */
 async function build(name: Target | undefined, outfile: string): Promise<string> {
+  mkdirSync(dirname(outfile), { recursive: true });
   const result = await Bun.build({
     entrypoints: [join(root, "src/main.ts")],
     minify: true,

@@ -27,8 +27,6 @@ class Plansocket < Formula
   end
 
   def install
-    # Built on Linux, it carries a signature that macOS may refuse on Intel.
-    system "codesign", "--force", "--sign", "-", "plansocket" if OS.mac? && Hardware::CPU.intel?
     bin.install "plansocket"
   end
 

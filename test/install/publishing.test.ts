@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Glob } from "bun";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
@@ -164,9 +164,49 @@ describe("workflows", () => {
 
   test("publish what the installer and update ask for", async () => {
     const text = await Bun.file(join(root, ".github/workflows/release.yml")).text();
-    for (const file of ["dist/*.tar.gz", "dist/SHA256SUMS", "dist/VERSION", "dist/install.sh"]) {
-      expect(text).toContain(file);
+    const files = ["*.tar.gz", "*.zip", "SHA256SUMS", "VERSION", "install.sh", "install.ps1", "plansocket.rb"];
+    for (const file of files) expect(text).toContain(`dist/${file}\n`);
+  });
+
+  test("ship the file that a Mac has signed, and try each file before any is published", async () => {
+    const text = await Bun.file(join(root, ".github/workflows/release.yml")).text();
+    const { jobs } = Bun.YAML.parse(text) as { jobs: Record<string, { needs?: string | string[]; "runs-on": string }> };
+    expect(jobs["sign"]?.["runs-on"]).toBe("macos-15-intel");
+    expect([jobs["gather"]?.needs, jobs["run"]?.needs, jobs["alpine"]?.needs]).toEqual([
+      ["build", "sign"],
+      "gather",
+      "gather",
+    ]);
+    expect([jobs["publish"]?.needs, jobs["npm"]?.needs]).toEqual([["gather", "run", "alpine"], "publish"]);
+    for (const target of ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "windows-x64", "windows-arm64"]) {
+      expect(text).toContain(`target: ${target} }`);
     }
+  });
+
+  test("checksums and formula are made of the final files", () => {
+    const dist = join(folder, "dist");
+    mkdirSync(dist);
+    const archives = PLATFORMS.map((platform) => `plansocket-${platform}.tar.gz`);
+    for (const file of [...archives, "plansocket-windows-x64.zip", "install.sh", "install.ps1", "VERSION"]) {
+      writeFileSync(join(dist, file), `content of ${file}`);
+    }
+    const made = () => run(["sh", join(root, ".github/release/sums.sh"), dist, REPOSITORY, "v1.2.3"]);
+    expect(made()).toEqual({ code: 0, out: "", err: "" });
+    writeFileSync(join(dist, "plansocket-darwin-x64.tar.gz"), "signed");
+    expect(made().code).toBe(0);
+    const sums = readFileSync(join(dist, "SHA256SUMS"), "utf8");
+    expect(sums).toContain(`${digestOf("signed")}  plansocket-darwin-x64.tar.gz\n`);
+    expect(readFileSync(join(dist, "plansocket.rb"), "utf8")).toContain(digestOf("signed"));
+    expect(sums.trim().split("\n").length).toBe(archives.length + 5);
+  });
+
+  test("the installer for Windows has a place for the repository, and its brackets are closed", () => {
+    const text = readFileSync(join(root, ".github/windows/install.ps1"), "utf8");
+    expect(text).toMatch(/^ *\$repository = ''$/m);
+    expect(text).toContain("Get-FileHash");
+    const bare = text.replace(/^ *#.*$/gm, "").replace(/'(?:[^']|'')*'|"[^"]*"/g, "");
+    for (const [open, close] of ["{}", "()", "[]"])
+      expect(bare.split(open ?? "").length).toBe(bare.split(close ?? "").length);
   });
 });
 

@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import manifest from "../../package.json" with { type: "json" };
+import { THIS_PLATFORM } from "../support/releases.ts";
+
+const SLOW_MS = 120_000;
+const { version } = manifest;
+const UNIX = ["linux-x64", "linux-arm64", "linux-x64-musl", "linux-arm64-musl", "darwin-x64", "darwin-arm64"];
+const PLATFORMS = UNIX.concat("windows-x64", "windows-arm64");
+
+/** A program that tells which platform's it is, and obeys as the real one does. */
+const programOf = (platform: string) => `#!/bin/sh
+[ "$1" != wait ] || trap 'exit 3' TERM
+echo "${platform} ran $*"
+[ "$1" != fail ] || exit 7
+[ "$1" != wait ] || for _ in $(seq 200); do sleep 0.05; done
+`;
+
+let folder: string;
+let dist: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "plansocket-npm-"));
+  dist = join(folder, "dist");
+  mkdirSync(dist);
+  for (const platform of PLATFORMS) {
+    const file = platform.startsWith("windows") ? "plansocket.exe" : "plansocket";
+    writeFileSync(join(folder, file), programOf(platform), { mode: 0o755 });
+    Bun.spawnSync(["tar", "-czf", join(dist, `plansocket-${platform}.tar.gz`), "-C", folder, file]);
+  }
+  writeSums();
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function writeSums(): void {
+  const files = readdirSync(dist).filter((file) => file.endsWith(".tar.gz"));
+  const lines = files.map((file) => `${digestOf(readFileSync(join(dist, file)))}  ${file}\n`);
+  writeFileSync(join(dist, "SHA256SUMS"), lines.join(""));
+}
+
+const digestOf = (bytes: Uint8Array | string) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+const pack = () =>
+  Bun.spawnSync([process.execPath, join(import.meta.dir, "../../.github/npm/pack.ts"), dist], {
+    env: { ...process.env, PLANSOCKET_REPOSITORY: "https://git.example/owner/plansocket" },
+  });
+const tarball = (name: string) => join(dist, "npm", `${name}-${version}.tgz`);
+const fileIn = (name: string, file: string) =>
+  Bun.spawnSync(["tar", "-xzOf", tarball(name), `package/${file}`]).stdout.toString();
+
+/** A registry on this machine with the packed packages and nothing else. */
+function startRegistry() {
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch({ url }) {
+      const path = decodeURIComponent(new URL(url).pathname.slice(1));
+      if (path.endsWith(".tgz")) return new Response(Bun.file(join(dist, "npm", path)));
+      if (!readdirSync(join(dist, "npm")).includes(`${path}-${version}.tgz`))
+        return new Response("{}", { status: 404 });
+      const facts = JSON.parse(fileIn(path, "package.json")) as Record<string, unknown>;
+      const integrity = `sha512-${new Bun.CryptoHasher("sha512").update(readFileSync(tarball(path))).digest("base64")}`;
+      const release = { ...facts, dist: { tarball: `${new URL(url).origin}/${path}-${version}.tgz`, integrity } };
+      return Response.json({ name: path, "dist-tags": { latest: version }, versions: { [version]: release } });
+    },
+  });
+  return server;
+}
+
+describe.skipIf(Bun.which("npm") === null || process.platform === "win32")("npm packages", () => {
+  test(
+    "hold the executables of the archives, and the launcher names each at its version",
+    () => {
+      expect(pack().exitCode).toBe(0);
+      expect(readdirSync(join(dist, "npm")).length).toBe(PLATFORMS.length + 1);
+      for (const platform of PLATFORMS) {
+        const file = platform.startsWith("windows") ? "plansocket.exe" : "plansocket";
+        expect(digestOf(fileIn(`plansocket-${platform}`, `bin/${file}`))).toBe(digestOf(programOf(platform)));
+      }
+      expect(JSON.parse(fileIn("plansocket-linux-arm64-musl", "package.json"))).toMatchObject({
+        os: ["linux"],
+        cpu: ["arm64"],
+        libc: ["musl"],
+        repository: { url: "git+https://git.example/owner/plansocket.git" },
+      });
+      const launcher = JSON.parse(fileIn("plansocket", "package.json")) as Record<string, unknown>;
+      expect(launcher).toMatchObject({ name: "plansocket", version, bin: { plansocket: "bin/plansocket.js" } });
+      expect(launcher["optionalDependencies"]).toEqual(
+        Object.fromEntries(PLATFORMS.map((platform) => [`plansocket-${platform}`, version])),
+      );
+      // A package that runs something when it is installed would be refused by careful people.
+      expect(launcher["scripts"]).toBeUndefined();
+    },
+    SLOW_MS,
+  );
+
+  test(
+    "let npx run the program of this platform, with its arguments, exit code and signals",
+    async () => {
+      const registry = startRegistry();
+      const home = join(folder, "a home");
+      mkdirSync(home);
+      const env = {
+        HOME: home,
+        PATH: process.env["PATH"] ?? "",
+        npm_config_registry: registry.url.href,
+        npm_config_cache: join(home, "cache"),
+        npm_config_audit: "false",
+        npm_config_update_notifier: "false",
+      };
+      const npx = async (args: string[]) => {
+        const child = Bun.spawn(["npx", "--yes", "plansocket", ...args], {
+          cwd: home,
+          env,
+          stdin: "ignore",
+          stderr: "pipe",
+        });
+        const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+        return { code: await child.exited, out, err };
+      };
+      expect(await npx(["demo", "--port", "0"])).toEqual({
+        code: 0,
+        out: `${THIS_PLATFORM} ran demo --port 0\n`,
+        err: "",
+      });
+      expect((await npx(["fail"])).code).toBe(7);
+
+      const installed = Bun.spawn(["npm", "install", "--silent", "plansocket"], { cwd: home, env, stdin: "ignore" });
+      expect(await installed.exited).toBe(0);
+      const launcher = join(home, "node_modules/.bin/plansocket");
+      const waiting = Bun.spawn([launcher, "wait"], { env, stdin: "ignore" });
+      const reader = waiting.stdout.getReader();
+      expect(new TextDecoder().decode((await reader.read()).value)).toContain("ran wait");
+      waiting.kill("SIGTERM");
+      expect(await waiting.exited).toBe(3);
+
+      rmSync(join(home, `node_modules/plansocket-${THIS_PLATFORM}`), { recursive: true });
+      rmSync(join(home, `node_modules/plansocket-${THIS_PLATFORM}-musl`), { recursive: true, force: true });
+      const none = Bun.spawnSync([launcher, "--version"], { env });
+      expect([none.exitCode, none.stderr.toString()]).toEqual([
+        1,
+        expect.stringContaining("installed no executable for"),
+      ]);
+      await registry.stop(true);
+    },
+    SLOW_MS,
+  );
+
+  test("are not made of an archive whose checksum is another", () => {
+    const path = join(dist, "plansocket-darwin-x64.tar.gz");
+    const before = readFileSync(path);
+    writeFileSync(path, "changed");
+    const { exitCode, stderr } = pack();
+    writeFileSync(path, before);
+    expect([exitCode, stderr.toString()]).toEqual([1, expect.stringContaining("does not have the checksum")]);
+  });
+});
