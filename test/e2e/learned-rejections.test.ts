@@ -167,6 +167,17 @@ const ROWS: readonly Row[] = [
     adjusted: "tool_choice",
     sent: { tools: [search, fn], tool_choice: "auto" },
   },
+  {
+    what: "a choice among tools that the backend runs",
+    request: {
+      tools: [search, fn],
+      tool_choice: { type: "allowed_tools", mode: "required", tools: [{ type: "web_search" }] },
+    },
+    fault: (body) =>
+      isObject(body["tool_choice"]) ? { message: "Unsupported tool_choice.", param: "tool_choice" } : undefined,
+    adjusted: "tool_choice",
+    sent: { tools: [search, fn], tool_choice: "auto" },
+  },
   ...[
     "Unsupported content type",
     "Item 'rs_41a' of type 'reasoning' was provided without its required following item.",

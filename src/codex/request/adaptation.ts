@@ -104,10 +104,12 @@ function withoutCompaction(body: CodexRequest, meant: string | undefined): Adapt
   return filtered(body, (item) => !(isCompaction(item) && isMeant(item)), "input.compaction");
 }
 
-/** The kind of the tool that a request forces and the backend would run; undefined where it forces none. */
+/** What kind of choice forces, or allows alone, a tool that the backend runs; undefined for other choices. */
 export function hostedChoice({ tool_choice: choice }: CodexRequest): string | undefined {
-  if (!isObject(choice) || choice["type"] === "allowed_tools" || !isHostedTool(choice)) return undefined;
-  return String(choice["type"]);
+  if (!isObject(choice)) return undefined;
+  const named: unknown[] = Array.isArray(choice["tools"]) ? choice["tools"] : [];
+  const isForced = choice["type"] === "allowed_tools" ? named.some(isHostedTool) : isHostedTool(choice);
+  return isForced ? String(choice["type"]) : undefined;
 }
 
 function filtered(body: CodexRequest, isKept: (item: InputItem) => boolean, name: string): Adapted {

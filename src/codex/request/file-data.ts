@@ -53,6 +53,14 @@ export function fileDataUrl(data: string, fileName: string | undefined): string 
   return named !== undefined && UNKNOWN_TYPE.test(type) ? `data:${named}${data.slice(start.length)}` : data;
 }
 
+/** A file's name with an ending that tells its type, which is how the backend knows what it is. */
+export function fileNameFor(title: string | undefined, type: string): string {
+  const named = /\.([^./\\]+)$/.exec(title ?? "")?.[1]?.toLowerCase();
+  if (title !== undefined && named !== undefined && Object.hasOwn(TYPES, named)) return title;
+  const ending = Object.keys(TYPES).find((name) => TYPES[name] === type.toLowerCase()) ?? "pdf";
+  return `${title ?? "document"}.${ending}`;
+}
+
 /** By the first characters of base64; what is nothing known is taken for a PDF, which most files are. */
 function typeByContent(base64: string): string {
   if (base64.startsWith("iVBORw")) return "image/png";

@@ -6,6 +6,7 @@ import { assistantParts, inputParts, textOnly, toolOutput } from "./content.ts";
 import { wireCallId, wireToolName } from "../../codex/request/tools/wire-names.ts";
 import type { ChatMessage } from "./schema.ts";
 import { missing, unknownValue, wrongType } from "../refuse.ts";
+import { spokenBy } from "../speaker.ts";
 import { textOf } from "../../codex/wire/lenient.ts";
 
 export interface Conversation {
@@ -63,15 +64,6 @@ function isSystem(message: ChatMessage): boolean {
 
 /** A name before what these say would be taken for a part of it, and the model would write names itself. */
 const TOLD_ROLES = new Set(["assistant", "system", "developer"]);
-
-/** Who says it, in the text: the backend's messages have no field for it (microsoft/autogen#5401). */
-function spokenBy(name: unknown, parts: JsonObject[]): JsonObject[] {
-  const speaker = nonEmptyString(name);
-  if (speaker === undefined || parts.length === 0) return parts;
-  const [first, ...rest] = parts;
-  if (first?.["type"] !== "input_text") return [{ type: "input_text", text: `${speaker}:` }, ...parts];
-  return [{ ...first, text: `${speaker}: ${String(first["text"])}` }, ...rest];
-}
 
 interface OpenCall {
   readonly id: string;

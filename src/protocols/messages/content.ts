@@ -1,3 +1,4 @@
+import { fileDataUrl, fileNameFor } from "../../codex/request/file-data.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { fault, missing, unsupported } from "./refuse.ts";
 
@@ -81,7 +82,7 @@ function document(block: JsonObject, path: string): JsonObject[] {
     case "url":
       return headed([title, context], [{ type: "input_file", file_url: required(source, "url", at) }]);
     default:
-      return headed([context], [{ type: "input_file", filename: fileName(title), file_data: dataUrl(source, at) }]);
+      return headed([context], [inputFile(title, dataUrl(source, at))]);
   }
 }
 
@@ -90,10 +91,10 @@ function headed(lines: readonly (string | undefined)[], parts: JsonObject[]): Js
   return head === "" ? parts : [inputText(head), ...parts];
 }
 
-/** The backend tells the kind of a file by its name. */
-function fileName(title: string | undefined): string {
-  if (title === undefined) return "document.pdf";
-  return /\.pdf$/i.test(title) ? title : `${title}.pdf`;
+function inputFile(title: string | undefined, url: string): JsonObject {
+  const data = fileDataUrl(url, title);
+  const type = /^data:([^;,]*)/.exec(data)?.[1] ?? "";
+  return { type: "input_file", filename: fileNameFor(title, type), file_data: data };
 }
 
 function searchResult(block: JsonObject, path: string): JsonObject[] {

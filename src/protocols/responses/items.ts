@@ -2,6 +2,7 @@ import { fileDataUrl, USUAL_FILE_NAME } from "../../codex/request/file-data.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { spokenBy } from "../speaker.ts";
 import { isGiven } from "../unread-fields.ts";
 
 /** Items that the backend refuses under ids that it did not give; those of other items name something that it keeps. */
@@ -14,6 +15,11 @@ const WITHOUT_ID = new Set<unknown>([
   "custom_tool_call",
   "custom_tool_call_output",
 ]);
+
+/** True for a message whose speaker the model is not told: only users' names are put before what they say. */
+export function isUnnamed({ role, name }: InputItem): boolean {
+  return role !== undefined && role !== "user" && nonEmptyString(name) !== undefined;
+}
 
 /** Written by SDKs into the objects that they hand out, for their own users. */
 const SDK_FIELDS = new Set(["parsed", "parsed_arguments"]);
@@ -37,9 +43,10 @@ export function portableItem(item: InputItem, path: string): InputItem[] {
   if (Array.isArray(output)) return [{ ...said, output: parts(output, `${path}.output`) }];
   if (item["role"] === undefined) return [said];
   const role = item["role"] === "system" ? "developer" : item["role"];
-  return [
-    { ...said, type: item.type ?? "message", role, content: contentOf(item["content"], role, `${path}.content`) },
-  ];
+  const { name, ...message } = said;
+  const content = contentOf(item["content"], role, `${path}.content`);
+  const told = role === "user" && Array.isArray(content) ? spokenBy(name, content.filter(isObject)) : content;
+  return [{ ...message, type: item.type ?? "message", role, content: told }];
 }
 
 function withoutEmpty(fields: JsonObject): JsonObject {

@@ -2,13 +2,13 @@ import { clampEffort, EFFORTS, findModel } from "../../codex/models.ts";
 import { resolveModel, type ResolvedModel } from "../../codex/model-names.ts";
 import { inputItems } from "../../codex/request/build.ts";
 import { tierFor } from "../../codex/request/service-tier.ts";
-import type { CodexRequest, Reasoning } from "../../codex/wire/schema.ts";
+import type { CodexRequest, InputItem, Reasoning } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { isGiven, unreadFields } from "../unread-fields.ts";
 import { historyOf } from "./history.ts";
-import { portableItem } from "./items.ts";
+import { isUnnamed, portableItem } from "./items.ts";
 import type { ResponsesRequest } from "./schema.ts";
 import { wireChoice, wireTool } from "./tools.ts";
 
@@ -84,7 +84,11 @@ function translate(request: ResponsesRequest, context: Context): Translation {
   if (isGiven(request["client_metadata"])) body.client_metadata = request["client_metadata"];
   return {
     body,
-    dropped: [...droppedFields(request), ...(fate === "dropped" ? ["service_tier"] : [])].toSorted(),
+    dropped: [
+      ...droppedFields(request),
+      ...unnamedIn(added),
+      ...(fate === "dropped" ? ["service_tier"] : []),
+    ].toSorted(),
     changed: changedFields(request, { effort, isTierChanged: fate === "changed" }),
     clientPath: clientPathOf([
       ...earlierItems.map(() => undefined),
@@ -179,6 +183,10 @@ function refuseUnsupported(request: ResponsesRequest): void {
     if (!isGiven(request[name]) || request[name] === false) continue;
     throw new RelayError("unsupported_parameter", `'${name}' is not supported by the Codex backend.`, { param: name });
   }
+}
+
+function unnamedIn(items: readonly InputItem[]): string[] {
+  return items.flatMap((item, index) => (isUnnamed(item) ? [`input[${index}].name`] : []));
 }
 
 function droppedFields(request: ResponsesRequest): string[] {

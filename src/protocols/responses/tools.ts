@@ -1,5 +1,6 @@
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { isGiven } from "../unread-fields.ts";
 
 /** Tools of the public API that the backend does not run (Soju06/codex-lb). */
 const NOT_RUN = /^(file_search|code_interpreter|computer_use|computer_use_preview|computer)$/;
@@ -13,7 +14,12 @@ export function wireTool(tool: JsonObject, index: number): JsonObject {
       hint: "Leave it out; web_search, image_generation, functions and custom tools are there.",
     });
   }
-  return currentTool(flat(tool));
+  return currentTool(withoutEmpty(flat(tool)));
+}
+
+/** SDKs print what was left open as null. */
+function withoutEmpty(tool: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(tool).filter(([, value]) => isGiven(value)));
 }
 
 /** As Chat Completions writes it, in an object of its own; here it stands at the top. */

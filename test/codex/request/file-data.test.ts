@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { fileDataUrl } from "../../../src/codex/request/file-data.ts";
+import { fileDataUrl, fileNameFor } from "../../../src/codex/request/file-data.ts";
 
 test.each([
   ["slides.pptx", "UEsD", "data:application/vnd.openxmlformats-officedocument.presentationml.presentation;base64,UEsD"],
@@ -18,4 +18,14 @@ test.each([
   ["strange.xyz", "data:application/octet-stream;base64,YQ==", "data:application/octet-stream;base64,YQ=="],
 ])("a file %p is sent with the type that its name tells (vercel/ai#12842)", (name, data, url) => {
   expect(fileDataUrl(data, name)).toBe(url);
+});
+
+test.each([
+  ["report.docx", "application/pdf", "report.docx"],
+  ["Quarterly v1.2", "text/plain", "Quarterly v1.2.txt"],
+  [undefined, "application/pdf", "document.pdf"],
+  [undefined, "text/csv", "document.csv"],
+  ["notes", "application/x-strange", "notes.pdf"],
+])("a file called %p of the type %s is sent as %s", (title, type, name) => {
+  expect(fileNameFor(title, type)).toBe(name);
 });

@@ -148,6 +148,25 @@ test("what an SDK printed of earlier answers is taken as input (openai/openai-py
   ]);
 });
 
+test("a user's name stands before what is said, and other names are named as left out (microsoft/autogen#5401)", () => {
+  const { body, dropped } = translate({
+    input: [
+      { role: "user", name: "deckhand", content: "I have the rope." },
+      { role: "assistant", name: "bot", content: "Noted." },
+    ],
+  });
+  expect(body.input.map(({ content, name }) => [(content as { text: string }[])[0]?.text, name])).toEqual([
+    ["deckhand: I have the rope.", undefined],
+    ["Noted.", undefined],
+  ]);
+  expect(dropped).toEqual(["input[1].name"]);
+});
+
+test("a tool's fields that an SDK printed as null are left out", () => {
+  const tool = { type: "function", name: "f", parameters: { type: "object", properties: {} }, strict: false };
+  expect(translate({ tools: [{ ...tool, description: null, defer_loading: null }] }).body.tools).toEqual([tool]);
+});
+
 test("web search is the hosted one under any date, with all its options", () => {
   const options = { search_context_size: "medium", filters: { allowed_domains: ["weather.example"] } };
   for (const type of ["web_search_2026_07_30", "web_search_preview", "web_search_preview_2025_03_11"]) {
