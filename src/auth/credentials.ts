@@ -10,6 +10,8 @@ export interface Credentials {
   readonly expiresAtMs: number | undefined;
   /** True sends `x-openai-fedramp: true`. */
   readonly isFedramp: boolean;
+  /** Region that the workspace is pinned to; sent as `x-openai-internal-codex-residency`. */
+  readonly residency?: string | undefined;
   readonly email: string | undefined;
   readonly plan: string | undefined;
   /** Where they came from, for people: `~/.codex/auth.json` or `environment`. */

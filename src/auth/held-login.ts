@@ -45,8 +45,11 @@ export function mergedTokens(tokens: Tokens, fresh: FreshTokens, refreshedAtMs: 
   };
 }
 
-/** What upstream requests need of a login. */
-export function credentialsOf(source: CredentialSource, login: Login): Credentials {
+/** What upstream requests need of a login that says by itself whose it is. */
+export function credentialsOf(
+  source: CredentialSource,
+  login: Exclude<Login, { kind: "personal-token" }>,
+): Credentials {
   if (login.kind === "api-key") {
     return {
       kind: "api-key",
@@ -68,6 +71,7 @@ export function credentialsOf(source: CredentialSource, login: Login): Credentia
     accountId: tokens.accountId ?? identity.accountId ?? access.accountId,
     expiresAtMs: access.expiresAtMs ?? tokens.expiresAtMs,
     isFedramp: identity.isFedramp,
+    residency: access.residency,
     email: identity.email ?? access.email,
     plan: identity.plan ?? access.plan,
     source: source.name,

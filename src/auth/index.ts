@@ -1,5 +1,6 @@
 import type { Log } from "../lib/log.ts";
 import { AuthFile } from "./sources/auth-file.ts";
+import { PersonalTokenOwners } from "./personal-token.ts";
 import { EnvironmentTokens } from "./sources/environment.ts";
 import { CredentialKeeper } from "./keeper.ts";
 import type { AuthFetch } from "./login-service.ts";
@@ -14,6 +15,8 @@ export interface OpenCredentialsOptions {
   readonly stateDir: string;
   readonly tokenUrl: string;
   readonly clientId: string;
+  /** Origin of the service that knows personal access tokens; that of `tokenUrl` when not given. */
+  readonly authApiUrl?: string;
   /** Goes out the same way as traffic does. */
   readonly fetch: AuthFetch;
   /** The proxy that a URL would use, without its credentials; only for messages. */
@@ -32,6 +35,12 @@ export function openCredentials(options: OpenCredentialsOptions): CredentialKeep
   const environment = new EnvironmentTokens(options.env, keeping);
   return new CredentialKeeper({
     sources: [environment, new AuthFile(options.authFile, sleep)],
+    personalTokens: new PersonalTokenOwners({
+      authApiUrl: options.authApiUrl ?? new URL(options.tokenUrl).origin,
+      fetch: options.fetch,
+      proxyFor: options.proxyFor ?? (() => undefined),
+      now: options.now ?? Date.now,
+    }),
     tokenUrl: options.tokenUrl,
     clientId: options.clientId,
     fetch: options.fetch,

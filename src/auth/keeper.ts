@@ -3,7 +3,8 @@ import type { CredentialProvider, Credentials, RefreshCounts } from "./credentia
 import { credentialsOf, isUsable, type HeldLogin } from "./held-login.ts";
 import { readClaims } from "./jwt.ts";
 import { TokenRefresher, type RefresherOptions } from "./refresh.ts";
-import type { CredentialSource } from "./sources/source.ts";
+import { invalidPersonalToken, type PersonalTokenOwners } from "./personal-token.ts";
+import type { CredentialSource, Login } from "./sources/source.ts";
 import { UnsavedTokens } from "./unsaved-tokens.ts";
 import { unwritable } from "./unwritable.ts";
 
@@ -13,6 +14,7 @@ const EARLY_RETRY_MS = 60_000;
 export interface KeeperOptions extends Omit<RefresherOptions, "load" | "unsaved"> {
   /** The first one that holds a login is used. */
   readonly sources: readonly CredentialSource[];
+  readonly personalTokens: PersonalTokenOwners;
 }
 
 /** What may be shown of a login. */
@@ -23,6 +25,8 @@ export interface LoginFacts extends Omit<Credentials, "accessToken"> {
   readonly renewedAtMs: number | undefined;
   /** False when it ends with its access token. */
   readonly canRenew: boolean;
+  /** True for a personal access token, which lasts until its owner revokes it. */
+  readonly isPersonalToken: boolean;
 }
 
 /**
@@ -75,6 +79,7 @@ export class CredentialKeeper implements CredentialProvider {
   async recover(rejected: Credentials, attempt: 1 | 2): Promise<Credentials> {
     const held = await this.#load(true);
     if (held.login.kind === "api-key") return held.credentials;
+    if (held.login.kind === "personal-token" && attempt === 2) throw invalidPersonalToken(held.source.tokenRemedy);
     if (attempt === 1 || held.credentials.accessToken !== rejected.accessToken) return held.credentials;
     return (await this.#refresher.refresh("unauthorized_recovery", rejected.accessToken)).credentials;
   }
@@ -83,12 +88,14 @@ export class CredentialKeeper implements CredentialProvider {
   async describe(): Promise<LoginFacts> {
     const held = await this.#load();
     const { accessToken: _secret, ...facts } = held.credentials;
+    const isPersonalToken = held.login.kind === "personal-token";
     if (held.login.kind !== "chatgpt") {
-      return { ...facts, issuedAtMs: undefined, renewedAtMs: undefined, canRenew: false };
+      return { ...facts, issuedAtMs: undefined, renewedAtMs: undefined, canRenew: false, isPersonalToken };
     }
     const { accessToken, refreshToken, lastRefreshMs } = held.login.tokens;
     return {
       ...facts,
+      isPersonalToken,
       issuedAtMs: readClaims(accessToken).issuedAtMs,
       renewedAtMs: lastRefreshMs,
       canRenew: refreshToken !== undefined && this.#refresher.refusalOf(held) === undefined,
@@ -135,7 +142,7 @@ export class CredentialKeeper implements CredentialProvider {
       const loaded = await source.load();
       if (!loaded) continue;
       const login = this.#unsaved.applyTo(source, loaded);
-      this.#held = { source, version, login, credentials: credentialsOf(source, login) };
+      this.#held = { source, version, login, credentials: await this.#credentialsOf(source, login) };
       return this.#held;
     }
     this.#held = undefined;
@@ -143,6 +150,12 @@ export class CredentialKeeper implements CredentialProvider {
     throw new RelayError("codex_auth_required", `There is no login in ${places}.`, {
       hint: "Run `plansocket login` (or `codex login`, if you have the Codex CLI).",
     });
+  }
+
+  async #credentialsOf(source: CredentialSource, login: Login): Promise<Credentials> {
+    if (login.kind !== "personal-token") return credentialsOf(source, login);
+    const owner = await this.#options.personalTokens.ownerOf(login.token, source.tokenRemedy);
+    return { kind: "chatgpt", accessToken: login.token, expiresAtMs: undefined, source: source.name, ...owner };
   }
 
   #warnEarly(held: HeldLogin, error: Error): void {

@@ -401,6 +401,15 @@ export const SETTINGS = {
     value: "NAME",
     help: "program name that the backend is told; some accounts get fewer models or tiers under other names",
   },
+  cookies: {
+    key: "cookies",
+    flags: ["--cookies"],
+    env: ["PLANSOCKET_COOKIES"],
+    schema: choice(["on", "off"]),
+    default: "on",
+    value: "CHOICE",
+    help: "send the load balancer's cookies back to chatgpt.com, as the Codex CLI does (on, off)",
+  },
   transport: {
     key: "transport",
     flags: ["--transport"],
@@ -565,6 +574,17 @@ export const SETTINGS = {
     value: "URL",
     help: "the login service",
   },
+  authApiUrl: {
+    key: "auth_api_url",
+    flags: [],
+    env: ["CODEX_AUTHAPI_BASE_URL"],
+    schema: url,
+    default: undefined,
+    defaultText: "ISSUER",
+    value: "URL",
+    example: "https://auth.example.com",
+    help: "the service that knows personal access tokens",
+  },
   clientId: {
     key: "client_id",
     flags: [],
@@ -613,6 +633,7 @@ type Optional =
   | "stopAt"
   | "releasesUrl"
   | "tokenUrl"
+  | "authApiUrl"
   | "revokeUrl";
 
 /** Values of all settings; those without a default may be undefined. */

@@ -99,6 +99,7 @@ const KINDS = {
 
   // What upstream said
   access_denied: { status: 403, type: "permission_error", wireCode: "access_denied" },
+  workspace_region: { status: 403, type: "permission_error", wireCode: "workspace_region_not_authorized" },
   upstream_challenge: { status: 502, type: "permission_error", wireCode: "access_denied" },
   upstream_rejected: badRequest(null),
   quota_exceeded: {

@@ -1,5 +1,6 @@
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
 import { codexEndpointUrl, type CodexEndpoint } from "../codex/wire/codex-endpoint.ts";
+import { isRegionRefusal } from "../codex/wire/failure.ts";
 import { RelayError } from "../lib/errors.ts";
 import { credentialHeaders } from "./credential-headers.ts";
 import type { HttpTransport } from "./transport/http.ts";
@@ -96,6 +97,12 @@ export class AccountApi {
     let response = await ask();
     for (const attempt of [1, 2] as const) {
       if (response.status !== 401) break;
+      const text = await response.text().catch(() => "");
+      if (isRegionRefusal(text)) {
+        const { status, headers: replyHeaders } = response;
+        response = new Response(text, { status, headers: replyHeaders });
+        break;
+      }
       credentials = await provider.recover(credentials, attempt);
       response = await ask();
     }

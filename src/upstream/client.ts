@@ -13,6 +13,7 @@ import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
 import { credentialHeaders } from "./credential-headers.ts";
+import { CookieJar } from "./cookie-jar.ts";
 import type { Egress } from "./egress.ts";
 import { errandBody, errandHeaders, errandUrl, readAnswer } from "./endpoint-calls.ts";
 import { EventReader, type EventBatches } from "./sse.ts";
@@ -26,6 +27,7 @@ import { ASIDE_TIMEOUT_MS, AccountApi, type PassedRequest } from "./account-api.
 import { readRefusal } from "./refusal.ts";
 import { LinkedAbort } from "./transport/linked-abort.ts";
 import { LearnedRejections } from "./learned-rejections.ts";
+import { TurnStates } from "./turn-states.ts";
 import { RequestEncoder, type PreparedRequest, type WrittenRequest } from "./request-encoder.ts";
 
 /** One request to the backend. */
@@ -103,6 +105,8 @@ export class UpstreamClient {
   readonly #now: () => number;
   readonly #retrier: Retrier;
   readonly #sockets: SocketTransport;
+  readonly #cookies: CookieJar;
+  readonly #turnStates = new TurnStates();
   readonly #identity: Record<string, string>;
   readonly #learned: LearnedRejections;
 
@@ -119,7 +123,8 @@ export class UpstreamClient {
       product: `${NAME}/${VERSION}`,
       originator: this.#options.originator,
     });
-    this.#line = new HttpTransport(dependencies.egress, this.#now);
+    this.#cookies = new CookieJar(() => this.#options.cookies !== "off", this.#now);
+    this.#line = new HttpTransport(dependencies.egress, this.#now, this.#cookies);
     this.#sockets = new SocketTransport({
       connect: (url, signal) => dependencies.egress.connect(url, signal),
       handshakeTimeoutMs: () => Math.min(this.#options.firstByteTimeoutMs, HANDSHAKE_TIMEOUT_MS),
@@ -232,7 +237,7 @@ export class UpstreamClient {
         headers: {
           ...this.#identity,
           ...conversationHeaders(conversationId),
-          ...call.codexHeaders,
+          ...(call.codexHeaders ?? this.#turnStates.headersFor(conversationId, prepared.wire)),
           ...credentialHeaders(credentials),
           accept: "text/event-stream",
           "content-type": "application/json",
@@ -246,6 +251,7 @@ export class UpstreamClient {
     this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
     this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
+    if (!call.codexHeaders) this.#turnStates.notice(conversationId, response.headers);
     const events = this.#events(response, credentials.accountId, call.observer, linkedAbort);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await this.#begun(response, events);
@@ -282,6 +288,7 @@ export class UpstreamClient {
             ...this.#identity,
             ...conversationHeaders(conversationId),
             ...credentialHeaders(credentials),
+            ...this.#cookies.headersFor(url),
             ...SOCKET_HEADERS,
           },
           frameHeaders: headers,
@@ -304,6 +311,7 @@ export class UpstreamClient {
       );
       if (!started) return undefined;
       if (started.isNew) {
+        this.#cookies.notice(url, started.headers);
         this.catalogue.noticeEtag(started.headers.get("x-models-etag"));
         this.limits.noticeHeaders(started.headers, accountId);
       }

@@ -19,6 +19,8 @@ export interface UpstreamOptions {
   readonly clientVersion: string;
   /** Program name in the headers that name the relay to the backend. */
   readonly originator: string;
+  /** Whether the load balancer's cookies are sent back; on when not given. */
+  readonly cookies?: "on" | "off";
   readonly lite: LiteChoice;
   readonly transport: TransportChoice;
   /** From sending a request to its response headers. */

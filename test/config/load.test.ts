@@ -63,6 +63,8 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   revokeUrl: ["https://r", "https://r"],
   issuer: ["https://i", "https://i"],
   clientId: ["app", "app"],
+  authApiUrl: ["https://a/", "https://a"],
+  cookies: ["off", "off"],
 };
 
 describe.each(Object.entries(SETTINGS) as [SettingName, Setting][])("%s", (name, setting) => {

@@ -36,15 +36,32 @@ const Shape = z.looseObject({
     })
     .nullish(),
   last_refresh: z.string().nullish(),
+  personal_access_token: z.string().nullish(),
 });
 
 const LOGIN = "Run `plansocket login` (or `codex login`).";
+
+const OWN_FILE = "`plansocket login --auth-file FILE`, which leaves the Codex CLI's login as it is.";
+
+/** Modes of the Codex CLI that need more than a bearer token: what they are, and what to do instead. */
+const OTHER_MODES: readonly (readonly [mode: string, what: string, hint: string])[] = [
+  ["agentidentity", " (requests signed with an agent's key)", `Sign in with a ChatGPT account: ${OWN_FILE}`],
+  ["headers", " (headers that another program provides)", `Use that program's endpoint, or sign in: ${OWN_FILE}`],
+  ["bedrockapikey", " (Amazon Bedrock)", `A Bedrock key has no ChatGPT plan; sign in with one: ${OWN_FILE}`],
+];
+
+/** Older files name no mode. A key beside tokens is then the login; newer ones say so in `auth_mode`. */
+function modeOf({ OPENAI_API_KEY: key, tokens, personal_access_token: token }: z.infer<typeof Shape>): string {
+  if (key) return "apikey";
+  return token && !tokens ? "personalaccesstoken" : "chatgpt";
+}
 
 /** The Codex CLI's own file: shared with it, so read anew whenever it changes and written with care. */
 export class AuthFile implements CredentialSource {
   readonly name: string;
   readonly folder: string;
   readonly elsewhere = "give the relay a login of its own: `plansocket login --auth-file FILE`, in a writable folder";
+  readonly tokenRemedy = "Log the Codex CLI in with a valid one, or run `plansocket login`.";
   readonly remedy = "Run `plansocket login` (or `codex login`) to sign in again.";
   readonly #path: string;
   readonly #sleep: (ms: number) => Promise<void>;
@@ -68,18 +85,17 @@ export class AuthFile implements CredentialSource {
     if (!parsed.success) {
       throw this.#unusable(`${this.name} has an unexpected form (${parsed.error.issues[0]?.path.join(".")}).`);
     }
-    const { auth_mode: mode, OPENAI_API_KEY: key, tokens, last_refresh: lastRefresh } = parsed.data;
-    // A key beside tokens is a by-product of the browser login: the mode decides, not the key.
-    const isKey = mode ? /^api_?key$/i.test(mode) : Boolean(key);
-    if (isKey) {
+    const { OPENAI_API_KEY: key, tokens, last_refresh: lastRefresh, personal_access_token: token } = parsed.data;
+    const mode = parsed.data.auth_mode?.toLowerCase().replaceAll(/[_-]/g, "") || modeOf(parsed.data);
+    if (mode === "apikey") {
       if (!key) throw this.#unusable(`${this.name} says API key but holds none.`);
       return { kind: "api-key", key };
     }
-    if (mode && mode !== "chatgpt" && mode !== "chatgptAuthTokens") {
-      throw this.#unusable(
-        `${this.name} holds a login of the kind '${mode.slice(0, 40)}', which the relay cannot use.`,
-      );
+    if (mode === "personalaccesstoken") {
+      if (!token) throw this.#unusable(`${this.name} says personal access token but holds none.`);
+      return { kind: "personal-token", token };
     }
+    if (mode !== "chatgpt" && mode !== "chatgptauthtokens") throw this.#otherMode(parsed.data.auth_mode ?? mode);
     if (!tokens?.access_token && !tokens?.refresh_token) throw this.#unusable(`${this.name} holds no tokens.`);
     const provenance = tokens["oauth_provenance"];
     const refreshedAt = Date.parse(lastRefresh ?? "");
@@ -216,6 +232,12 @@ export class AuthFile implements CredentialSource {
       "The Codex CLI keeps its login in the system's keyring, which the relay cannot read.",
       'Set cli_auth_credentials_store = "file" in config.toml and run `codex login` again, or `plansocket login`.',
     );
+  }
+
+  #otherMode(mode: string): RelayError {
+    const [, what, hint] = OTHER_MODES.find(([name]) => name === mode.toLowerCase()) ?? [];
+    const message = `${this.name} holds a login of the kind '${mode.slice(0, 40)}'${what ?? ""}, which the relay cannot use.`;
+    return this.#unusable(message, hint ?? LOGIN);
   }
 
   #unusable(message: string, hint: string = LOGIN): RelayError {

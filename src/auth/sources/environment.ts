@@ -6,6 +6,7 @@ import { sha256Hex } from "../../lib/hash.ts";
 import { nonEmptyString, parseJson } from "../../lib/json.ts";
 import { validEpochMs } from "../../lib/epoch.ts";
 import { proveWritable } from "../../lib/write-probe.ts";
+import { isPersonalToken } from "../personal-token.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -39,6 +40,7 @@ export class EnvironmentTokens implements CredentialSource {
   readonly name = "environment";
   readonly folder: string;
   readonly elsewhere = "choose another folder with --state-dir";
+  readonly tokenRemedy = "Set CODEX_ACCESS_TOKEN to a valid one, or unset it and run `plansocket login`.";
   readonly remedy = "Set OPENAI_REFRESH_TOKEN to that of a new login.";
   readonly #tokens: Tokens | undefined;
   readonly #origin: string;
@@ -63,6 +65,9 @@ export class EnvironmentTokens implements CredentialSource {
 
   async load(): Promise<Login | undefined> {
     if (!this.#tokens) return undefined;
+    if (isPersonalToken(this.#tokens.accessToken)) {
+      return { kind: "personal-token", token: this.#tokens.accessToken };
+    }
     const kept = await this.#kept();
     if (!kept) return { kind: "chatgpt", tokens: this.#tokens };
     const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken } = kept.tokens;

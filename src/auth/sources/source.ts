@@ -15,6 +15,7 @@ export interface Tokens {
 /** What a source holds. */
 export type Login =
   | { readonly kind: "api-key"; readonly key: string }
+  | { readonly kind: "personal-token"; readonly token: string }
   | { readonly kind: "chatgpt"; readonly tokens: Tokens };
 
 /** What the token endpoint gave; whatever is missing keeps its old value. */
@@ -34,6 +35,8 @@ export interface CredentialSource {
   readonly elsewhere: string;
   /** What to do about a login that has ended, as a sentence. */
   readonly remedy: string;
+  /** What to do about a personal access token that is not valid, as a sentence. */
+  readonly tokenRemedy: string;
   /** Changes whenever `load` would give something else. Cheap: asked on every request. */
   version(): string;
   /** Undefined when there is nothing here. Throws `codex_auth_required` when what is here cannot be used. */

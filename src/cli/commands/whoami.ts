@@ -48,11 +48,16 @@ function rowsOf(facts: LoginFacts, nowMs: number): [string, string][] {
     ["email", facts.email ?? "not said"],
     ["plan", facts.plan ?? "not said"],
     ["account", facts.accountId ?? "not said"],
-    ["mode", "ChatGPT plan"],
+    ["mode", facts.isPersonalToken ? "ChatGPT plan, personal access token" : "ChatGPT plan"],
     ["source", facts.source],
     ["token", tokenRow(facts, nowMs)],
-    ["renewal", facts.canRenew ? "by itself, shortly before the token ends" : "none: it ends with its token"],
+    ["renewal", renewalRow(facts)],
   ];
+}
+
+function renewalRow({ canRenew, isPersonalToken }: LoginFacts): string {
+  if (isPersonalToken) return "none: it lasts until it is revoked";
+  return canRenew ? "by itself, shortly before the token ends" : "none: it ends with its token";
 }
 
 function tokenRow({ issuedAtMs, renewedAtMs, expiresAtMs }: LoginFacts, nowMs: number): string {

@@ -77,10 +77,11 @@ export async function storageCheck(
   if (process.platform !== "win32" && (mode & 0o077) !== 0) {
     faults.push([`${authFile} can be read by others (mode ${mode.toString(8)}).`, `Run \`chmod 600 ${authFile}\`.`]);
   }
+  const isKept = facts.kind === "chatgpt" && !facts.isPersonalToken;
   const outcome = "a renewed login is written over the old one, which a power cut may spoil.";
-  if (facts.kind === "chatgpt" && !isWritable(dirname(file))) {
+  if (isKept && !isWritable(dirname(file))) {
     faults.push([`${dirname(file)} cannot be written: ${outcome}`, `Run \`chmod u+w ${dirname(file)}\` as its owner.`]);
-  } else if (facts.kind === "chatgpt" && isMountPoint(file)) {
+  } else if (isKept && isMountPoint(file)) {
     faults.push([
       `${authFile} is mounted by itself and cannot be replaced: ${outcome}`,
       `Mount the folder ${dirname(file)} instead of the file.`,
@@ -131,6 +132,7 @@ export interface ClockOff {
  */
 export async function tokenCheck(wiring: Services, facts: LoginFacts, clock: ClockOff | undefined): Promise<Outcome> {
   if (facts.kind === "api-key") return ok("an API key does not end");
+  if (facts.isPersonalToken) return ok("a personal access token lasts until it is revoked");
   const nowMs = Date.now();
   const { expiresAtMs } = facts;
   // One that does not say when it ends, or is not there at all, is the keeper's to judge.

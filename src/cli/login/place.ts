@@ -59,6 +59,7 @@ export async function lookAt({ file, path }: LoginPlace): Promise<Present> {
 /** As in `dev@example.com, plan pro`. */
 export function whoOf(login: Login): string {
   if (login.kind === "api-key") return "an OpenAI API key";
+  if (login.kind === "personal-token") return "a personal access token";
   const identity = readClaims(login.tokens.idToken);
   const access = readClaims(login.tokens.accessToken);
   const email = identity.email ?? access.email;

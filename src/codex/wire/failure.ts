@@ -255,6 +255,13 @@ function classify(
       hint: "Set --client-version to that of a current Codex CLI.",
     });
   }
+  if (isRegionRefusal(message)) {
+    return make("workspace_region", message, {
+      wireCode: "workspace_region_not_authorized",
+      shouldRetry: false,
+      hint: "The workspace is pinned to another region: use another workspace's login, or ask its administrator. Signing in again to the same one does not help.",
+    });
+  }
   if (status === 401) {
     return make("upstream_unauthorized", message, {
       wireCode: "invalid_api_key",
@@ -317,6 +324,11 @@ function inWords(ms: number): string {
   const hours = Math.floor((minutes % 1440) / 60);
   const parts = [days > 0 ? `${days} d` : "", hours > 0 ? `${hours} h` : "", `${minutes % 60} min`];
   return parts.filter((part) => part !== "").join(" ");
+}
+
+/** Answered with 401, but of no fault of the token: renewing it would spend a refresh token for nothing. */
+export function isRegionRefusal(text: string): boolean {
+  return /not authorized in this region/i.test(text);
 }
 
 /** The field that a refusal is about: its `param`, else the name in "Unsupported parameter: x" and its like. */

@@ -1,21 +1,27 @@
 import { RelayError } from "../../lib/errors.ts";
 import { unreachable } from "../../lib/unreachable.ts";
+import type { CookieJar } from "../cookie-jar.ts";
 import type { Egress } from "../egress.ts";
 import type { LinkedAbort } from "./linked-abort.ts";
 
 /** Bun's fetch lets go of a connection that nobody has used for this long. */
 const POOL_MS = 5 * 60_000;
 
-/** The line to upstream: how long it may be silent, whether its old connections are any good, and what ails it. */
+/**
+ * fetch to the backend with a limit on the wait for headers; no pooled connections for 5 minutes after a failure; the
+ * load balancer's cookies; failures as RelayError.
+ */
 export class HttpTransport {
   readonly #egress: Egress;
   readonly #now: () => number;
+  readonly #cookies: CookieJar | undefined;
   /** When a connection last failed or stayed silent. */
   #brokenAtMs: number | undefined;
 
-  constructor(egress: Egress, now: () => number) {
+  constructor(egress: Egress, now: () => number, cookies?: CookieJar) {
     this.#egress = egress;
     this.#now = now;
+    this.#cookies = cookies;
   }
 
   /**
@@ -29,11 +35,13 @@ export class HttpTransport {
       linkedAbort.abort();
     }, limitMs);
     try {
-      return await this.#egress.fetch(url, {
-        ...init,
+      const response = await this.#egress.fetch(url, {
+        ...this.#withCookies(url, init),
         ...(this.#distrustsPool() ? { keepalive: false } : {}),
         signal: linkedAbort.signal,
       });
+      this.#cookies?.notice(url, response.headers);
+      return response;
     } catch (error) {
       if (linkedAbort.signal.aborted && !isSilent) throw error;
       this.#brokenAtMs = this.#now();
@@ -47,6 +55,14 @@ export class HttpTransport {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #withCookies(url: string, init: RequestInit): RequestInit {
+    const cookies = this.#cookies?.headersFor(url);
+    if (cookies?.["cookie"] === undefined) return init;
+    const headers = new Headers(init.headers);
+    headers.set("cookie", cookies["cookie"]);
+    return { ...init, headers };
   }
 
   /**

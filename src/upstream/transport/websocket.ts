@@ -173,7 +173,7 @@ export class SocketTransport {
   /** A login that is refused is refused over HTTP too; everything else leaves the request to HTTP. */
   #afterFailure(error: RelayError): undefined {
     const { now, log } = this.#options;
-    if (error.code === "upstream_unauthorized") throw error;
+    if (error.code === "upstream_unauthorized" || error.code === "workspace_region") throw error;
     if (error.upstreamBody?.status === 426) {
       this.#restsUntilMs = now() + REFUSED_MS;
       log.debug("The backend serves no WebSocket; requests go over HTTP.", { forMs: REFUSED_MS });
