@@ -330,7 +330,7 @@ describe("what is wrong with the file is said with its fix", () => {
     ["10 MB of junk", () => writeFileSync(file, "x".repeat(1e7)), "too large to hold a login (10 MiB)", "codex login"],
     ["no tokens", () => writeFileSync(file, '{"auth_mode":"chatgpt"}'), "holds no tokens", "codex login"],
     ["an empty key", () => writeFileSync(file, '{"auth_mode":"apikey"}'), "holds none", "codex login"],
-    ["another kind", () => writeFileSync(file, '{"auth_mode":"agentIdentity"}'), "agentIdentity", "codex login"],
+    ["another kind", () => writeFileSync(file, '{"auth_mode":"agentIdentity"}'), "agentIdentity", "--auth-file FILE"],
     ["another form", () => writeFileSync(file, '{"tokens":5}'), "unexpected form (tokens)", "codex login"],
     [
       "the keyring",
