@@ -49,11 +49,15 @@ const lastBody = () => {
   return isObject(body) ? body : {};
 };
 
-const start = (views: Partial<Views>) => {
-  demo = startDemoRelay({}, { views });
-};
+const WAYS = (["http", "websocket"] as const).flatMap((transport) =>
+  [0, 1, 2].map((wording) => [transport, wording] as const),
+);
 
-describe.each([0, 1, 2])("in wording %d", (wording) => {
+describe.each(WAYS)("over %s, in wording %d", (transport, wording) => {
+  const start = (views: Partial<Views>) => {
+    demo = startDemoRelay({ upstream: { transport } }, { views });
+  };
+
   describe.each(Object.entries(DIALECTS))("%s", (_name, { path, body, none }) => {
     test("works with a backend that takes the full shape, and with one that wants Lite (contract 0.2)", async () => {
       start({ wording });

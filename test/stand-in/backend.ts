@@ -180,16 +180,22 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
   async function serveFrame(request: Request, body: JsonObject, frame: JsonObject): Promise<Response> {
     const entry = recorder.record(request, body, now(), frame);
     request.signal.addEventListener("abort", () => entry.markAborted());
-    const response = await route(request, "", body, entry);
+    const response = await route(request, "", body, entry, true);
     entry.setStatus(response.status);
     return response;
   }
 
-  async function route(request: Request, text: string, body: unknown, entry: Entry): Promise<Response> {
+  async function route(
+    request: Request,
+    text: string,
+    body: unknown,
+    entry: Entry,
+    isFrame = false,
+  ): Promise<Response> {
     const url = new URL(request.url);
     const send = (events: Iterable<JsonObject>, shape: StreamShape, headers: Record<string, string>) =>
       sendEvents(events, shape, headers, request, entry);
-    if (CODEX_PATH.test(url.pathname)) return api.handle({ request, url, body, send });
+    if (CODEX_PATH.test(url.pathname)) return api.handle({ request, url, body, send, isFrame });
     if (options.publicApi !== false && url.pathname.startsWith("/v1/")) {
       const key = (request.headers.get("authorization") ?? "").replace(/^Bearer /, "");
       if (!vault.isApiKey(key)) return publicError(401, "Incorrect API key provided.", "invalid_api_key");

@@ -28,6 +28,8 @@ export interface ApiCall {
   readonly url: URL;
   readonly body: unknown;
   readonly send: Send;
+  /** True for what came over a socket that was let in before. */
+  readonly isFrame?: boolean;
 }
 
 export interface CodexApiOptions {
@@ -73,9 +75,9 @@ export class CodexApi {
 
   /** What a handshake for a socket is refused with; undefined lets it in. */
   handshake(request: Request): Response | undefined {
-    const account = this.#accountOf(request);
     const beta = request.headers.get("openai-beta") ?? "";
     const url = new URL(request.url);
+    const account = this.#admit(request);
     if ("status" in account) return this.#refuse(url, account);
     if (beta.includes("responses_websockets=")) return undefined;
     return this.#refuse(url, refuse("The handshake lacks openai-beta: responses_websockets"));
@@ -88,16 +90,22 @@ export class CodexApi {
     }
     const route = `${request.method} ${url.pathname.replace(/^\/backend-api/, "")}`;
     if (!ROUTES.has(route) && !CLIENT_ROUTE.test(route)) return Response.json(NOT_FOUND, { status: 404 });
-    const account = this.#accountOf(request);
+    const account = call.isFrame === true ? this.#accountOf(request) : this.#admit(request);
     if ("status" in account) return this.#refuse(url, account);
-    const refusal =
-      refuseRegion(request.headers, account) ??
-      refuseCookies(request.headers, this.#options.views().cookies, this.#hasSetCookies);
-    if (refusal) return this.#refuse(url, refusal);
     const reply = await this.#answer(route, call, account);
     for (const cookie of SET_COOKIES) reply.headers.append("set-cookie", cookie);
     this.#hasSetCookies = true;
     return reply;
+  }
+
+  /** Who asks, and whether from where and with what cookies they may; of a socket its handshake decides that. */
+  #admit(request: Request): StandInAccount | Refusal {
+    const account = this.#accountOf(request);
+    if ("status" in account) return account;
+    const { cookies } = this.#options.views();
+    return (
+      refuseRegion(request.headers, account) ?? refuseCookies(request.headers, cookies, this.#hasSetCookies) ?? account
+    );
   }
 
   async #answer(route: string, call: ApiCall, account: StandInAccount): Promise<Response> {

@@ -61,12 +61,12 @@ function failureSource(event: CodexEvent): JsonObject {
     const response: unknown = event.response;
     return isObject(response) ? (nestedError(response) ?? {}) : {};
   }
-  if (event.type === "error") return nestedError(event) ?? event;
+  if (event.type === "error") return nestedError(event) ?? worded(event);
   return {};
 }
 
 function nestedError({ error }: JsonObject): JsonObject | undefined {
-  if (isObject(error)) return error;
+  if (isObject(error)) return worded(error);
   return typeof error === "string" && error !== "" ? { message: error } : undefined;
 }
 
@@ -142,13 +142,18 @@ function redirected(status: number): RelayError {
 function errorObject(body: unknown): JsonObject {
   if (!isObject(body)) return {};
   const error = body["error"];
-  if (isObject(error)) return error;
+  if (isObject(error)) return worded(error);
   if (typeof error === "string") return { code: error, message: body["error_description"] ?? error };
-  const detail = body["detail"];
-  if (typeof detail === "string") return { message: detail };
+  return worded(body);
+}
+
+/** An error whose text may stand in `detail`, the backend's short form, which error frames of a socket wrap in `error`. */
+function worded(error: JsonObject): JsonObject {
+  const { detail } = error;
+  if (nonEmptyString(error["message"]) !== undefined || detail === undefined) return error;
+  if (typeof detail === "string") return { ...error, message: detail };
   if (isObject(detail)) return detail;
-  if (Array.isArray(detail)) return { message: detail.map(validationText).join("; ") };
-  return body;
+  return Array.isArray(detail) ? { ...error, message: detail.map(validationText).join("; ") } : error;
 }
 
 function validationText(entry: unknown): string {

@@ -222,6 +222,16 @@ describe("a failure inside a stream", () => {
   });
 });
 
+test.each([
+  ["the short form inside an error, as sockets have it", { error: { detail: "Unsupported parameter: foo" } }],
+  ["the short form itself", { detail: "Unsupported parameter: foo" }],
+  ["a list of details", { error: { detail: [{ msg: "Unsupported parameter: foo" }] } }],
+])("an error keeps its sentence and its field in %s", (_name, body) => {
+  expect(http(400, body)).toMatchObject({ message: "Unsupported parameter: foo", param: "foo" });
+  const failure = eventFailure({ type: "error", status: 400, ...body }, NOW);
+  expect(failure.message).toBe("Unsupported parameter: foo");
+});
+
 test("the refused field is read out of the backend's sentence where it says it nowhere else", () => {
   const param = (detail: string) => http(400, { detail }).param;
   expect(param("Unsupported parameter: text.verbosity")).toBe("text.verbosity");
