@@ -152,6 +152,7 @@ export class ResponsesSocket {
   #warm(socket: Socket, body: JsonObject): void {
     const id = `resp_${this.#deps.newId()}`;
     const asked = this.#asked(body);
+    if (!asked.added.every(isObject)) throw invalidFrame("Every item of 'input' must be an object.");
     this.#remember(id, body, asked, []);
     const response = {
       id,
