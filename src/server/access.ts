@@ -71,7 +71,7 @@ export class Gate {
   #isKeyGiven(headers: Headers): boolean {
     if (!this.#keyDigest) return true;
     const expected = this.#keyDigest;
-    // Digests have one length, so comparing them tells nothing about the key's.
+    // Digests have one length, so that comparing them reveals nothing about the key's.
     return keysIn(headers).some((key) => crypto.timingSafeEqual(digest(key), expected));
   }
 
@@ -95,8 +95,8 @@ export class Gate {
  * A page may send a form or plain text across sites without asking first; JSON it may not. So a browser has to say that
  * its body is JSON, which makes it ask. Throws `unsupported_media_type`.
  */
-export function refuseForms(request: Request, visitor: Caller): void {
-  if (!visitor.isBrowser || request.method === "GET" || request.method === "HEAD" || request.method === "OPTIONS")
+export function refuseForms(request: Request, caller: Caller): void {
+  if (!caller.isBrowser || request.method === "GET" || request.method === "HEAD" || request.method === "OPTIONS")
     return;
   const type = request.headers.get("content-type") ?? "";
   if (/^application\/([a-z.+-]+\+)?json\b/i.test(type)) return;
@@ -110,10 +110,10 @@ function keysIn(headers: Headers): string[] {
 }
 
 /** Headers that let an allowed page read the reply; none for everyone else. */
-export function corsHeaders(visitor: Pick<Caller, "origin">): Record<string, string> {
-  if (visitor.origin === undefined) return {};
+export function corsHeaders(caller: Pick<Caller, "origin">): Record<string, string> {
+  if (caller.origin === undefined) return {};
   return {
-    "access-control-allow-origin": visitor.origin,
+    "access-control-allow-origin": caller.origin,
     "access-control-expose-headers":
       "x-request-id, request-id, x-plansocket-adjusted, x-plansocket-model, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests",
     vary: "Origin",
@@ -121,9 +121,9 @@ export function corsHeaders(visitor: Pick<Caller, "origin">): Record<string, str
 }
 
 /** The answer to a browser's question whether it may ask, for an origin that the gate let in. */
-export function preflightHeaders(visitor: Caller, request: Headers, allow: string): Record<string, string> {
+export function preflightHeaders(caller: Caller, request: Headers, allow: string): Record<string, string> {
   return {
-    ...corsHeaders(visitor),
+    ...corsHeaders(caller),
     "access-control-allow-methods": allow,
     "access-control-allow-headers":
       printable(request.get("access-control-request-headers") ?? "") || "authorization, content-type, x-api-key",

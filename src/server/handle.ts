@@ -41,7 +41,7 @@ export interface HandleDependencies {
 /** A request that passed the gate. */
 export interface Admitted {
   readonly request: Request;
-  readonly visitor: Caller;
+  readonly caller: Caller;
   /** Hex characters unique to the request. */
   readonly id: string;
   readonly life: RequestLifetime;
@@ -190,7 +190,7 @@ export async function contextOf(admitted: Admitted, isCodex: boolean, deps: Hand
     memory: deps.memory,
     responses: deps.responses,
     reserve: (size) => admitted.share.add(size),
-    clientId: admitted.visitor.clientId,
+    clientId: admitted.caller.clientId,
     countTokens: countTokensNow,
     isCodexClient: isCodex,
   };
@@ -212,7 +212,7 @@ export function refuseDropped(translation: Pick<Translation, "dropped">): void {
   });
 }
 
-/** What the client is told beside the body: whose answer it is, how full the plan is, and what had to give. */
+/** Headers beside the body: the request id, the plan's limits, and the fields that were adjusted. */
 export function replyHeaders(
   protocol: ErrorFormat,
   reply: Pick<UpstreamReply, "headers" | "dropped">,

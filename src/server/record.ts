@@ -43,15 +43,15 @@ export interface Conversation {
 }
 
 /**
- * What is known of one request by its end, for its log line and the counters. Everybody who learns something notes it
- * here; `end` tells it, once.
+ * What is known of one request by its end, for its log line and the counters. Each step of its handling notes what it learns
+ * here; `end` reports it, once.
  */
 export class RequestRecord implements ReplyObserver {
   readonly start: RecordStart;
   readonly #elapsed: () => number;
   readonly #startedAtMs: number;
-  readonly #tell: (record: RequestRecord) => void;
-  #isTold = false;
+  readonly #report: (record: RequestRecord) => void;
+  #isReported = false;
 
   /** What the client sees as `x-request-id`. */
   requestId: string;
@@ -78,14 +78,14 @@ export class RequestRecord implements ReplyObserver {
   #hasCalls = false;
 
   /** `elapsed` counts milliseconds and never goes back. */
-  constructor(start: RecordStart, elapsed: () => number, tell: (record: RequestRecord) => void) {
+  constructor(start: RecordStart, elapsed: () => number, report: (record: RequestRecord) => void) {
     this.start = start;
     this.requestId = start.id;
     this.dialect = start.dialect;
     this.isProbe = start.isProbe;
     this.#elapsed = elapsed;
     this.#startedAtMs = elapsed();
-    this.#tell = tell;
+    this.#report = report;
   }
 
   /** What the client sent, and what it becomes on its way to the backend. */
@@ -139,14 +139,14 @@ export class RequestRecord implements ReplyObserver {
 
   /** Nothing more will happen. `reason` is why a reply ended that was not whole. Later calls do nothing. */
   end(life: Pick<RequestLifetime, "hasClientLeft">, reason?: unknown): void {
-    if (this.#isTold) return;
-    this.#isTold = true;
+    if (this.#isReported) return;
+    this.#isReported = true;
     this.totalMs = this.#elapsed() - this.#startedAtMs;
     if (this.finish === undefined && this.code === undefined) {
       if (reason instanceof RelayError) this.fail(reason);
       else if (life.hasClientLeft) this.fail(clientClosed());
     }
-    this.#tell(this);
+    this.#report(this);
   }
 
   /** Only when its text was kept. */

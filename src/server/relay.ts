@@ -1,16 +1,14 @@
 import type { Server } from "bun";
 import type { CredentialProvider } from "../auth/credentials.ts";
-import { isCodexClient } from "../codex/wire/headers.ts";
 import { ReasoningStore } from "../codex/reasoning-store.ts";
 import { ResponseStore } from "../codex/response-store.ts";
-import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { ErrorFormat, ProtocolEntry } from "../protocols/protocol.ts";
+import type { ProtocolEntry } from "../protocols/protocol.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
 import { MemoryBudget } from "./budget.ts";
 import { codexRoutes } from "./http/codex-api.ts";
 import { dialectRoutes } from "./http/dialect-routes.ts";
-import { corsHeaders, Gate, refuseForms, type Caller } from "./access.ts";
+import { Gate, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
 import { openRoutes, type Instance } from "./http/health.ts";
 import { RequestLifetime } from "./lifetime.ts";
@@ -20,7 +18,8 @@ import { modelRoutes } from "./http/models.ts";
 import type { RelayOptions } from "./options.ts";
 import { PublicApi } from "./http/public-api.ts";
 import { RequestRecord, type RecordStart } from "./record.ts";
-import { OPENAI_ERRORS, errorReply } from "./http/reply.ts";
+import { refusalReply, withCommonHeaders } from "./http/outcome.ts";
+import { OPENAI_ERRORS } from "./http/reply.ts";
 import { logRequest } from "./request-log.ts";
 import { dialectNamedIn, fits, pathOf, type Handler, type Route } from "./http/routes.ts";
 import { isUpgrade, Sockets, TAKEN } from "./websocket/sockets.ts";
@@ -182,20 +181,20 @@ export class Relay {
     const waitForever = () => server.timeout(request, 0);
     const upgrade = (data: unknown) => server.upgrade(request, { data: data as ResponsesSocket });
     const ways = { waitForever, upgrade, share };
-    let admitted: Admitted = { request, visitor: STRANGER, id, life, record, ...ways };
+    let admitted: Admitted = { request, caller: UNKNOWN_CALLER, id, life, record, ...ways };
     try {
-      const visitor = this.#gate.admit(request.headers, isOpen);
-      admitted = { ...admitted, visitor };
-      refuseForms(request, visitor);
+      const caller = this.#gate.admit(request.headers, isOpen);
+      admitted = { ...admitted, caller };
+      refuseForms(request, caller);
       // A socket waits most of its life; its requests are counted one by one.
       if (!isOpen && !isUpgrade(request)) this.limit.enter(life);
       const reply = await handler(admitted);
       if (reply === TAKEN) return reply;
       record.status = reply.status;
-      return withHeaders(reply, admitted);
+      return withCommonHeaders(reply, admitted);
     } catch (thrown) {
       const format = (await dialect?.load()) ?? (await dialectNamedIn(request)) ?? OPENAI_ERRORS;
-      const refusal = this.#refusal(thrown, admitted, format);
+      const refusal = refusalReply(thrown, admitted, format, this.log);
       record.status = refusal.status;
       return refusal;
     } finally {
@@ -240,40 +239,12 @@ export class Relay {
       plan: isTrusted ? upstream.limits.current() : undefined,
     };
   }
-
-  #refusal(thrown: unknown, admitted: Admitted, format: ErrorFormat): Response {
-    admitted.life.end();
-    const hasLeft = admitted.request.signal.aborted;
-    const error = hasLeft
-      ? new RelayError("client_closed", "The client closed the request.", { cause: thrown })
-      : toRelayError(isRelayStop(admitted.life.signal.reason) ? admitted.life.signal.reason : thrown);
-    admitted.record.fail(error);
-    if (error.code === "internal_error") {
-      this.log.error("A request failed inside the relay.", { request_id: admitted.id, reason: String(error.cause) });
-    }
-    const headers = { "x-request-id": admitted.id, ...NO_SNIFFING, ...corsHeaders(admitted.visitor) };
-    return errorReply(error, format, headers, isCodexClient(admitted.request.headers));
-  }
 }
 
 /** The memory budget of all requests together, in bodies of the largest size: three of them, in three copies, and the rest. */
 const LARGEST_BODIES = 10;
 
-/** Browsers take a reply for what its content type says, whatever its bytes look like. */
-const NO_SNIFFING = { "x-content-type-options": "nosniff" };
-
-const STRANGER: Caller = { clientId: "", isTrusted: false, origin: undefined, isBrowser: false };
-
-function isRelayStop(reason: unknown): boolean {
-  return reason instanceof RelayError && reason.code === "relay_stopping";
-}
-
-function withHeaders(response: Response, admitted: Admitted): Response {
-  if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", admitted.id);
-  const added = { ...NO_SNIFFING, ...corsHeaders(admitted.visitor) };
-  for (const [name, value] of Object.entries(added)) response.headers.set(name, value);
-  return response;
-}
+const UNKNOWN_CALLER: Caller = { clientId: "", isTrusted: false, origin: undefined, isBrowser: false };
 
 function newId(): string {
   return crypto.randomUUID().replaceAll("-", "");

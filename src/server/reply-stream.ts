@@ -62,7 +62,7 @@ export class ReplyStream {
   #fail(thrown: unknown): boolean {
     const { life, record } = this.#admitted;
     const { reason } = life.signal as { reason: unknown };
-    // When the client has left nobody is to be told; when the relay stops, the client is.
+    // A client that has left reads nothing; when the relay stops, the client gets an error.
     if (life.signal.aborted && !(reason instanceof RelayError)) return false;
     this.#isOver = true;
     const error = toRelayError(life.signal.aborted ? reason : thrown);

@@ -58,7 +58,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       const stopping = new RelayError("relay_stopping", "The relay was stopped.", { retryAfterMs: 1000 });
       for (const life of relay.limit.active) life.end(stopping);
       deps.upstream.close();
-      // Whoever reads is told; a reader that has stopped is cut.
+      // Clients that read get an error frame; connections of readers that have stopped are cut.
       await Promise.race([server.stop(), Bun.sleep(LAST_WORDS_MS)]);
       await server.stop(true);
     },

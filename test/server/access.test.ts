@@ -83,10 +83,10 @@ describe("a web page", () => {
 
   test("gets CORS headers for its own origin only when it is allowed", () => {
     expect(corsHeaders(gate.admit(new Headers({ host }), false))).toEqual({});
-    const visitor = gate.admit(new Headers({ host, origin: "https://app.example" }), false);
-    expect(corsHeaders(visitor)["access-control-allow-origin"]).toBe("https://app.example");
+    const caller = gate.admit(new Headers({ host, origin: "https://app.example" }), false);
+    expect(corsHeaders(caller)["access-control-allow-origin"]).toBe("https://app.example");
     const headers = preflightHeaders(
-      visitor,
+      caller,
       new Headers({
         "access-control-request-private-network": "true",
         "access-control-request-headers": "authorization,x-a",

@@ -26,9 +26,9 @@ export interface HealthSources {
 /** Routes for whoever watches over the relay. They need no key and say nothing private. */
 export function openRoutes({ instance, credentials, metrics, now, moment }: HealthSources): Route[] {
   const alive = () => health(instance, now());
-  const counters: Handler = ({ request, visitor }) => {
+  const counters: Handler = ({ request, caller }) => {
     const wantsJson = /\bapplication\/json\b/i.test(request.headers.get("accept") ?? "");
-    return wantsJson ? jsonReply(metrics.toJson(moment(visitor.isTrusted))) : text(visitor.isTrusted);
+    return wantsJson ? jsonReply(metrics.toJson(moment(caller.isTrusted))) : text(caller.isTrusted);
   };
   const text = (isTrusted: boolean) =>
     new Response(metrics.toText(moment(isTrusted)), { headers: { "content-type": PROMETHEUS_TYPE } });
@@ -38,7 +38,7 @@ export function openRoutes({ instance, credentials, metrics, now, moment }: Heal
     "/healthz": alive,
     "/ready": () => ready(credentials),
     "/metrics": counters,
-    "/metrics/prometheus": (({ visitor }) => text(visitor.isTrusted)) satisfies Handler,
+    "/metrics/prometheus": (({ caller }) => text(caller.isTrusted)) satisfies Handler,
   };
   return Object.entries(routes).map(([path, handler]) => ({ path, isOpen: true, methods: { GET: handler } }));
 }
@@ -59,7 +59,7 @@ function health(instance: Instance, nowMs: number): Response {
   });
 }
 
-/** GET /ready: there is a login that works, as far as can be told without asking upstream for an answer. */
+/** GET /ready: there is a login that works, as far as can be known without a request to upstream. */
 async function ready(credentials: CredentialProvider): Promise<Response> {
   try {
     const { kind } = await credentials.current();

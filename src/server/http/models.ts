@@ -22,17 +22,17 @@ export function modelRoutes(
     const version = parametersOf(request.url).get("client_version") ?? undefined;
     if (version !== undefined) return backendModels(upstream, version, request, life.signal);
     const known = await names();
-    const spoken = await dialectNamedIn(request);
+    const dialect = await dialectNamedIn(request);
     const asked = { query: parametersOf(request.url), userAgent: request.headers.get("user-agent") ?? "" };
-    return jsonReply(spoken?.toModelList?.(known, asked) ?? modelList(known));
+    return jsonReply(dialect?.toModelList?.(known, asked) ?? modelList(known));
   };
   const one: Handler = async (admitted) => {
     const path = pathOf(admitted.request.url);
     if (await publicApi.isLogin()) return publicApi.forward(admitted, path);
     const id = decode(path.replace(/^(\/v1)?\/models\//, ""));
     const known = await names();
-    const spoken = await dialectNamedIn(admitted.request);
-    return jsonReply(spoken?.toModel?.(known, id) ?? oneModel(known, id));
+    const dialect = await dialectNamedIn(admitted.request);
+    return jsonReply(dialect?.toModel?.(known, id) ?? oneModel(known, id));
   };
   return [
     ...withAlias("/v1/models").map((path) => ({ path, isOpen: false, methods: { GET: list } })),

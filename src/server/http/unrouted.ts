@@ -15,10 +15,10 @@ export async function answerUnrouted(
   route: Route | undefined,
   publicApi: PublicApi,
 ): Promise<Response> {
-  const { request, visitor } = admitted;
+  const { request, caller } = admitted;
   const allow = allowedMethods(route);
-  if (request.method === "OPTIONS" && (route || visitor.origin !== undefined)) {
-    const headers = { allow, ...preflightHeaders(visitor, request.headers, allow) };
+  if (request.method === "OPTIONS" && (route || caller.origin !== undefined)) {
+    const headers = { allow, ...preflightHeaders(caller, request.headers, allow) };
     return new Response(null, { status: 204, headers });
   }
   // Bun's router takes paths as they came, `/v1/../health` too; `request.url` has them resolved.

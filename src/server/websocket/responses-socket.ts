@@ -40,11 +40,11 @@ export interface SocketDependencies {
   readonly now: () => number;
 }
 
-export interface SocketVisit {
+export interface SocketUpgrade {
   /** Of the upgrade request. */
   readonly headers: Headers;
   readonly url: string;
-  readonly visitor: Caller;
+  readonly caller: Caller;
 }
 
 /** What a request asks, and what it goes on from. */
@@ -76,7 +76,7 @@ const TRY_AGAIN = 1013;
  */
 export class ResponsesSocket {
   readonly #deps: SocketDependencies;
-  readonly #visit: SocketVisit;
+  readonly #upgrade: SocketUpgrade;
   readonly #isCodex: boolean;
   readonly #openedAtMs: number;
   readonly #turns: SocketTurns;
@@ -88,10 +88,10 @@ export class ResponsesSocket {
   /** Ties the requests of one turn to the same machine upstream. */
   #turn: { readonly id: unknown; readonly state: string } | undefined;
 
-  constructor(deps: SocketDependencies, visit: SocketVisit) {
+  constructor(deps: SocketDependencies, upgrade: SocketUpgrade) {
     this.#deps = deps;
-    this.#visit = visit;
-    this.#isCodex = isCodexClient(visit.headers);
+    this.#upgrade = upgrade;
+    this.#isCodex = isCodexClient(upgrade.headers);
     this.#openedAtMs = deps.now();
     this.#turns = new SocketTurns(deps.turns, deps.newId(), deps.now);
   }
@@ -186,9 +186,9 @@ export class ResponsesSocket {
       limit.enter(life);
       this.#life = life;
       const asked = this.#asked(body);
-      const post = new Request(this.#visit.url, { method: "POST", headers: this.#headersFor(body) });
-      const { visitor } = this.#visit;
-      const admitted = { request: post, visitor, id, life, record, waitForever: () => {}, share };
+      const post = new Request(this.#upgrade.url, { method: "POST", headers: this.#headersFor(body) });
+      const { caller } = this.#upgrade;
+      const admitted = { request: post, caller, id, life, record, waitForever: () => {}, share };
       const sent = withoutFrameFields(body);
       if (asked.earlier) {
         share.add(asked.earlier.size);
@@ -244,7 +244,7 @@ export class ResponsesSocket {
         );
       }
     }
-    // A socket has no end of a reply: only its own end tells the client that nothing more will come.
+    // A socket has no end of a reply: closing it is the only sign that nothing more will come.
     if (!end) socket.close(TRY_AGAIN, "the upstream stream ended before the response was complete");
     return end === "failed" ? undefined : end;
   }
@@ -305,8 +305,8 @@ export class ResponsesSocket {
 
   /** Headers as an HTTP request would have had them. */
   #headersFor(body: JsonObject): Headers {
-    if (!this.#isCodex) return new Headers(this.#visit.headers);
-    const headers = headersOfFrame(this.#visit.headers, body);
+    if (!this.#isCodex) return new Headers(this.#upgrade.headers);
+    const headers = headersOfFrame(this.#upgrade.headers, body);
     if (this.#turn && isSameTurn(this.#turn.id, body)) headers.set("x-codex-turn-state", this.#turn.state);
     return headers;
   }

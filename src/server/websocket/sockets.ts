@@ -21,7 +21,7 @@ const FRAMES_PART = 1 / 4;
 /** What frames on their way in may take before sockets are told to come again. */
 const SLACK_BYTES = 32 * 1024 * 1024;
 
-/** In place of a reply, when a WebSocket has taken the connection: Bun wants to be told nothing then. */
+/** In place of a reply, when a WebSocket has taken the connection: Bun expects undefined then. */
 export const TAKEN = undefined as unknown as Response;
 
 export function isUpgrade(request: Request): boolean {
@@ -58,7 +58,7 @@ export class Sockets {
   }
 
   /** Makes the request's connection a socket. Clients fall back to HTTP on 426, silently. */
-  async upgrade({ request, visitor, record, upgrade }: Admitted): Promise<Response> {
+  async upgrade({ request, caller, record, upgrade }: Admitted): Promise<Response> {
     const { publicApi, deps, limit, record: open } = this.#options;
     if (!isUpgrade(request)) {
       throw new RelayError("method_not_allowed", "GET is not allowed on this path.", {
@@ -72,7 +72,7 @@ export class Sockets {
     const { start } = record;
     const data = new ResponsesSocket(
       { ...deps(), turns: this.#turns, budget: this.#frames, open: (id) => open({ ...start, id, method: "WS" }) },
-      { headers: new Headers(request.headers), url: request.url, visitor },
+      { headers: new Headers(request.headers), url: request.url, caller },
     );
     if (!upgrade?.(data)) throw new RelayError("invalid_request", "The WebSocket handshake is incomplete.");
     record.isProbe = true;

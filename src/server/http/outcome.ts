@@ -1,0 +1,40 @@
+import { isCodexClient } from "../../codex/wire/headers.ts";
+import { RelayError, toRelayError } from "../../lib/errors.ts";
+import type { Log } from "../../lib/log.ts";
+import type { ErrorFormat } from "../../protocols/protocol.ts";
+import { corsHeaders } from "../access.ts";
+import type { Admitted } from "../handle.ts";
+import { errorReply } from "./reply.ts";
+
+/** Browsers take a reply for what its content type says, whatever its bytes look like. */
+const NO_SNIFFING = { "x-content-type-options": "nosniff" };
+
+/** A handler's reply with what every reply has: a request id, `nosniff`, and for allowed pages the CORS headers. */
+export function withCommonHeaders(response: Response, { id, caller }: Admitted): Response {
+  if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", id);
+  const added = { ...NO_SNIFFING, ...corsHeaders(caller) };
+  for (const [name, value] of Object.entries(added)) response.headers.set(name, value);
+  return response;
+}
+
+/** Ends a request whose handler threw; the error as a reply in the dialect's format. */
+export function refusalReply(thrown: unknown, admitted: Admitted, format: ErrorFormat, log: Log): Response {
+  const { request, life, record, id, caller } = admitted;
+  life.end();
+  const error = causeOf(thrown, admitted);
+  record.fail(error);
+  if (error.code === "internal_error") {
+    log.error("A request failed inside the relay.", { request_id: id, reason: String(error.cause) });
+  }
+  const headers = { "x-request-id": id, ...NO_SNIFFING, ...corsHeaders(caller) };
+  return errorReply(error, format, headers, isCodexClient(request.headers));
+}
+
+/** What ended the request: a client that left or the relay's stop come before whatever they made fail. */
+function causeOf(thrown: unknown, { request, life }: Admitted): RelayError {
+  if (request.signal.aborted)
+    return new RelayError("client_closed", "The client closed the request.", { cause: thrown });
+  const { reason } = life.signal as { reason: unknown };
+  const isStop = reason instanceof RelayError && reason.code === "relay_stopping";
+  return toRelayError(isStop ? reason : thrown);
+}
