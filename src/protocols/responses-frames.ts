@@ -15,8 +15,10 @@ export function errorFrame(error: RelayError, sequenceNumber: number): MadeFrame
   return frameOf(errorEvent(error, sequenceNumber));
 }
 
+/** The event of a failure. It always has a code: clients show it, and strict ones refuse null. */
 export function errorEvent(error: RelayError, sequenceNumber: number) {
-  const nested = openaiError(error);
-  const { code, message, param } = nested.error;
-  return { type: "error", sequence_number: sequenceNumber, code, message, param, ...nested };
+  const nested = openaiError(error).error;
+  const code = nested.code ?? error.code;
+  const { message, param } = nested;
+  return { type: "error", sequence_number: sequenceNumber, code, message, param, error: { ...nested, code } };
 }

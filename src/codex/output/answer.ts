@@ -1,5 +1,4 @@
-import type { DeltaRun } from "../wire/delta-run.ts";
-import type { WireEvent } from "../wire/event.ts";
+import type { DeltaRun, WireEvent } from "../wire/event.ts";
 import { failureOf, truncated } from "../wire/failure.ts";
 import { objectsOf, responseOf, shortReason } from "../wire/lenient.ts";
 import type { Annotation, CodexEvent, InputItem, OutputItem, ResponseObject } from "../wire/schema.ts";
@@ -35,7 +34,7 @@ export class AnswerReader {
   #runPart: AnswerPart | undefined;
   #runChannel: Channel = "text";
   /** What waits for the phase of the message that it is of. */
-  #held: { readonly index: number; readonly tell: (() => void)[] } | undefined;
+  #held: { readonly index: number; readonly deliveries: (() => void)[] } | undefined;
   #isReleasing = false;
   /** A message's phase came with its end. */
   #arePhasesLate = false;
@@ -76,7 +75,7 @@ export class AnswerReader {
   #regular(wire: WireEvent): void {
     if (this.#stop.isHit) return;
     if (wire.run !== undefined && wire.run === this.#run && this.#runPart) {
-      this.#tell(this.#runChannel, this.#runPart, wire.delta);
+      this.#deliver(this.#runChannel, this.#runPart, wire.delta);
       return;
     }
     this.#run = undefined;
@@ -140,13 +139,13 @@ export class AnswerReader {
 
   #delta(wire: WireEvent, channel: Channel, part: AnswerPart, text: string): void {
     if (channel !== "reasoning" && this.#mustWait(part)) {
-      this.#hold(part, () => this.#tell(this.#channel(channel, part), part, text));
+      this.#hold(part, () => this.#deliver(this.#channel(channel, part), part, text));
       return;
     }
     this.#run = wire.run;
     this.#runPart = part;
     this.#runChannel = this.#channel(channel, part);
-    this.#tell(this.#runChannel, part, text);
+    this.#deliver(this.#runChannel, part, text);
   }
 
   #annotation(part: AnswerPart, annotation: Annotation): void {
@@ -162,26 +161,26 @@ export class AnswerReader {
     return isLate && !this.#isReleasing && this.#item(index).phase === "unknown";
   }
 
-  #hold({ index }: AnswerPart, tell: () => void): void {
+  #hold({ index }: AnswerPart, deliver: () => void): void {
     this.#begin({});
-    this.#held ??= { index, tell: [] };
-    this.#held.tell.push(tell);
+    this.#held ??= { index, deliveries: [] };
+    this.#held.deliveries.push(deliver);
   }
 
   #channel(channel: Channel, { index }: AnswerPart): Channel {
     return channel === "text" && this.#item(index).phase === "comment" ? "comment" : channel;
   }
 
-  /** Tells what waited; if its phase is still unknown, as part of the answer. */
+  /** Delivers what waited: as part of the answer if its phase is still unknown. */
   #release(): void {
     const held = this.#held;
     this.#held = undefined;
     this.#isReleasing = true;
-    for (const tell of held?.tell ?? []) if (!this.#stop.isHit) tell();
+    for (const deliver of held?.deliveries ?? []) if (!this.#stop.isHit) deliver();
     this.#isReleasing = false;
   }
 
-  #tell(channel: Channel, part: AnswerPart, text: string): void {
+  #deliver(channel: Channel, part: AnswerPart, text: string): void {
     if (text === "") return;
     if (channel === "reasoning") this.#reasoning(part, text);
     else if (channel === "comment") this.#comment(part, text);
@@ -334,7 +333,7 @@ export class AnswerReader {
     if (this.#stop.isHit) return;
     // An answer of nothing but comments has no other text.
     if (this.#comments !== "" && this.#calls === 0 && this.#reasoningPart)
-      this.#tell("text", this.#reasoningPart, this.#comments);
+      this.#deliver("text", this.#reasoningPart, this.#comments);
     this.#end(shortReason(type, response) ?? "stop", response);
   }
 

@@ -1,6 +1,5 @@
 import { isObject } from "../../lib/json.ts";
-import type { DeltaRun } from "../wire/delta-run.ts";
-import { hostedTypeOf, WireEvent } from "../wire/event.ts";
+import { hostedTypeOf, WireEvent, type DeltaRun } from "../wire/event.ts";
 import { isTerminal } from "../wire/event-types.ts";
 import { isCall, objectsOf, readEvent, responseOf, shortReason, textOf } from "../wire/lenient.ts";
 import type { Annotation, CodexEvent, OutputItem, ResponseObject } from "../wire/schema.ts";
@@ -60,7 +59,7 @@ export class Normalizer {
   onEvent(wire: WireEvent): void {
     if (this.#isOver) return;
     if (wire.run !== undefined && wire.run === this.#run && this.#part) {
-      if (this.#stop && !this.#isWithinLimit(wire.event, this.#part, wire.delta)) return;
+      if (this.#stop && !this.#isWithinLimit(wire, this.#part, wire.delta)) return;
       this.#part.sent.add(wire);
       this.#emit(wire);
       return;
@@ -166,7 +165,7 @@ export class Normalizer {
     const { announced, type } = item;
     if (isCall(announced) && !mustOpen && !(announced.name && announced.call_id)) return false;
     const status = needsStatus(type) ? { status: "in_progress" } : {};
-    // SDKs look for the list that thoughts aloud go to.
+    // SDKs need the list that raw reasoning goes to.
     const content = type === "reasoning" ? { content: [] } : {};
     const whole = withoutTexts({ ...announced, ...status, ...content, id: item.id, type });
     this.#announce(item, made({ type: "response.output_item.added", output_index: item.index, item: whole }));
@@ -280,12 +279,13 @@ export class Normalizer {
   }
 
   /** False once the client's limit of tokens has been reached: then the answer has been ended, within this delta. */
-  #isWithinLimit(event: Fields, part: Part, text: string): boolean {
+  #isWithinLimit(delta: WireEvent | Fields, part: Part, text: string): boolean {
     if (!this.#stop || !TEXTS.has(part.kind)) return true;
     const allowed = this.#stop.limit.take(text);
     if (!this.#stop.limit.isHit) return true;
     this.#isOver = true;
     part.sent.add(allowed);
+    const event: Fields = delta instanceof WireEvent ? delta.event : delta;
     if (allowed !== "") this.#emit(made({ ...event, type: PARTS[part.kind].delta, delta: allowed }));
     const usage = estimatedUsage(this.#stop.inputTokens, this.#stop.limit.maxTokens);
     const response = { status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, usage };

@@ -70,8 +70,8 @@ export class OpenItem implements KnownItem {
     if (this.type === "message") return partsOf(item.content, "text");
     if (this.type !== "reasoning") return [];
     const summary = partsOf(item.summary, "summary");
-    // Open models think aloud instead of summing up.
-    return summary.length > 0 ? summary : partsOf(item.content, "thought");
+    // Open models send raw reasoning instead of a summary.
+    return summary.length > 0 ? summary : partsOf(item.content, "reasoning");
   }
 
   /** What of an item's end needs another form than upstream's: nothing when it is regular. */
@@ -101,10 +101,10 @@ export class OpenItem implements KnownItem {
       if (summary.length > 0) return {};
       const kept = this.#keptParts("summary").map(({ sent }) => ({ type: "summary_text", text: sent.text }));
       const fixed = kept.length > 0 ? kept : objectsOf(this.announced.summary);
-      const thoughts = this.#keptParts("thought").map(({ sent }) => ({ type: "reasoning_text", text: sent.text }));
+      const reasoning = this.#keptParts("reasoning").map(({ sent }) => ({ type: "reasoning_text", text: sent.text }));
       return {
         ...(Array.isArray(item.summary) && fixed.length === 0 ? {} : { summary: fixed }),
-        ...(isEmpty(item.content) && thoughts.length > 0 ? { content: thoughts } : {}),
+        ...(isEmpty(item.content) && reasoning.length > 0 ? { content: reasoning } : {}),
       };
     }
     return this.type === "message" ? this.#contentFixes(item) : {};

@@ -1,8 +1,9 @@
 /** Counts the tokens of a text; undefined while the vocabulary has not been read. */
 export type CountTokens = (text: string) => number | undefined;
 
-/** Text whose tokens are counted again with each piece: a token may go on where a piece ends. In UTF-16 units. */
+/** Text whose tokens are counted again with each piece, as a token may go on where a piece ends; in UTF-16 units. */
 const TAIL = 200;
+const SLICE = 2000;
 
 /**
  * The limit of an answer's tokens, which the backend refuses and the relay keeps. Text of fewer characters than the limit
@@ -11,7 +12,6 @@ const TAIL = 200;
 export class OutputLimit {
   readonly maxTokens: number;
   readonly #count: CountTokens;
-  #isCounting = false;
   #characters = 0;
   /** Tokens of what stands before the tail. */
   #tokens = 0;
@@ -26,17 +26,25 @@ export class OutputLimit {
 
   /** What of the next piece is still within the limit. */
   take(piece: string): string {
-    if (this.isHit) return "";
-    const before = this.#tail;
-    this.#tail += piece;
-    this.#characters += piece.length;
-    this.#isCounting ||= this.#characters > this.maxTokens;
-    if (!this.#isCounting || this.#fits(this.#tail)) {
-      if (this.#isCounting) this.#settle();
-      return piece;
+    let taken = "";
+    // In slices: to find where a long text goes over the limit, it would be counted as a whole again and again.
+    for (let at = 0; at < piece.length && !this.isHit; at += SLICE)
+      taken += this.#takeSlice(piece.slice(at, at + SLICE));
+    return taken;
+  }
+
+  #takeSlice(slice: string): string {
+    this.#characters += slice.length;
+    if (this.#characters <= this.maxTokens) {
+      this.#tail += slice;
+      return slice;
     }
+    this.#settle();
+    const before = this.#tail;
+    this.#tail += slice;
+    if (this.#fits(this.#tail)) return slice;
     this.isHit = true;
-    return piece.slice(0, this.#longestFit(before, piece));
+    return slice.slice(0, this.#longestFit(before, slice));
   }
 
   #fits(tail: string): boolean {
@@ -47,8 +55,10 @@ export class OutputLimit {
   /** Counts all but the end of the tail for good, up to where a word begins. */
   #settle(): void {
     if (this.#tail.length <= TAIL) return;
-    const at = this.#tail.lastIndexOf(" ");
-    const tokens = at > 0 ? this.#count(this.#tail.slice(0, at)) : undefined;
+    const space = this.#tail.lastIndexOf(" ");
+    // Text without spaces is cut anywhere: that costs a token, if any.
+    const at = space > 0 ? space : this.#tail.length;
+    const tokens = this.#count(this.#tail.slice(0, at));
     if (tokens === undefined) return;
     this.#tokens += tokens;
     this.#tail = this.#tail.slice(at);

@@ -2,7 +2,7 @@ import type { Annotation, CodexEvent } from "../wire/schema.ts";
 import { KeptText, SentText, type Sent } from "./sent-text.ts";
 
 /** Kinds of text that an output item is made of. */
-export type PartKind = "text" | "refusal" | "summary" | "thought" | "arguments" | "input";
+export type PartKind = "text" | "refusal" | "summary" | "reasoning" | "arguments" | "input";
 
 /** How the events of one kind of part are called, and where they say what. */
 export interface PartEvents {
@@ -49,7 +49,7 @@ export const PARTS: Readonly<Record<PartKind, PartEvents>> = {
     position: "summary_index",
     part: { type: "summary_text", ...SUMMARY },
   },
-  thought: {
+  reasoning: {
     itemType: "reasoning",
     delta: "response.reasoning_text.delta",
     done: "response.reasoning_text.done",

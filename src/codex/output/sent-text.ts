@@ -40,6 +40,8 @@ export class SentText implements Sent {
 /** A text that is kept, for whoever has to repeat it. Deltas are joined only when somebody asks: most are not parsed. */
 export class KeptText implements Sent {
   #pieces: (WireEvent | string)[] = [];
+  /** In UTF-16 units. */
+  #length = 0;
 
   get isEmpty(): boolean {
     return this.#pieces.length === 0;
@@ -47,15 +49,14 @@ export class KeptText implements Sent {
 
   add(piece: WireEvent | string): void {
     this.#pieces.push(piece);
+    this.#length += typeof piece === "string" ? piece.length : piece.deltaLength;
   }
 
   /** A whole of the same length has no rest: to join the pieces for a comparison would cost more than all the rest. */
   restOf(whole: string): string | undefined {
-    let length = 0;
-    for (const piece of this.#pieces) length += (typeof piece === "string" ? piece : piece.delta).length;
-    if (length === whole.length) {
+    if (this.#length === whole.length) {
       // Lets the pieces go, and with them the network reads that they are cut from.
-      if (length > 0) this.#pieces = [whole];
+      if (whole !== "") this.#pieces = [whole];
       return "";
     }
     const { text } = this;

@@ -1,6 +1,5 @@
 import { isObject } from "../../lib/json.ts";
 import { sseText } from "../../lib/sse.ts";
-import type { DeltaPlace, DeltaRun } from "./delta-run.ts";
 import { isBulkDelta } from "./event-types.ts";
 import type { CodexEvent } from "./schema.ts";
 
@@ -9,6 +8,25 @@ const TYPE_PREFIX = '{"type":"';
 
 /** Of a frame, between the name and the data. */
 const DATA_LINE = "\ndata: ";
+
+/**
+ * What deltas of one part of an answer have in common, one after the other. How they are found in the stream is told in
+ * `upstream/event-cutter.ts`.
+ */
+export interface DeltaRun {
+  /** Their event without number and text: its `delta` is empty. */
+  readonly event: CodexEvent;
+}
+
+/** Where a delta stands in a text. */
+export interface DeltaPlace {
+  /** Of its first character, behind the quote. */
+  readonly from: number;
+  /** Of the quote at its end. */
+  readonly to: number;
+  /** Of the frame. */
+  readonly end: number;
+}
 
 /** One upstream event: its type and text at once, its parsed form only if somebody asks. */
 export class WireEvent {
@@ -98,6 +116,12 @@ export class WireEvent {
   /** Of a delta, its text. Throws SyntaxError on broken JSON. */
   get delta(): string {
     return (this.#delta ??= this.#readDelta());
+  }
+
+  /** Of a delta, the length of its text in UTF-16 units, without a copy of it. */
+  get deltaLength(): number {
+    const raw = this.#raw;
+    return raw === undefined || raw.includes("\\") ? this.delta.length : raw.length;
   }
 
   #readDelta(): string {

@@ -1,7 +1,7 @@
 import type { MessageEnd } from "./reply.ts";
 import { messageUsage, toMessagesUsage } from "./usage.ts";
 
-/** A message as it stands: begun, or with its content and end. `inputTokens` is what its question is thought to cost, while nobody knows. */
+/** A message as it stands: begun, or with its content and end. `inputTokens` is an estimate until the end. */
 export function messageOf(
   id: string,
   model: string,

@@ -6,7 +6,7 @@ import { BlockQueue, DIRECT, type Block, type BlockEvent, type WebSearchResult }
 import type { MessagesRequest } from "./schema.ts";
 import { citationOf, pagesIn, searchOf } from "./search.ts";
 import { thinkingView } from "./thinking.ts";
-import { Thoughts } from "./thoughts.ts";
+import { ThinkingBlocks } from "./thinking-blocks.ts";
 import { toToolUseId } from "./tool-ids.ts";
 import { renamedTools } from "./tools.ts";
 import { toMessagesUsage, type MessagesUsage } from "./usage.ts";
@@ -42,7 +42,7 @@ class MessageReply {
   readonly #context: Context;
   readonly #originalNames: ReadonlyMap<string, string>;
   readonly #queue: BlockQueue;
-  readonly #thoughts: Thoughts;
+  readonly #thinking: ThinkingBlocks;
   readonly #calls = new Map<AnswerCall, Block>();
   #searches = 0;
   /** The first search without a list of pages, and what has come since. */
@@ -59,11 +59,14 @@ class MessageReply {
     this.#originalNames = renamedTools(request);
     this.#queue = new BlockQueue(emit);
     const view = thinkingView(request);
-    this.#thoughts = new Thoughts(view === "summary" && context.reasoning === "none" ? "sealed" : view, this.#queue);
+    this.#thinking = new ThinkingBlocks(
+      view === "summary" && context.reasoning === "none" ? "sealed" : view,
+      this.#queue,
+    );
   }
 
   onEvent(event: AnswerEvent): void {
-    if (!this.#waiting) return this.#tell(event);
+    if (!this.#waiting) return this.#handle(event);
     this.#waiting.push(event);
     if (event.type === "finish") this.#release(this.#waiting);
   }
@@ -72,10 +75,10 @@ class MessageReply {
   #release(waiting: readonly AnswerEvent[]): void {
     this.#waiting = undefined;
     this.#results(this.#searchId, pagesIn(waiting));
-    for (const event of waiting) this.#tell(event);
+    for (const event of waiting) this.#handle(event);
   }
 
-  #tell(event: AnswerEvent): void {
+  #handle(event: AnswerEvent): void {
     switch (event.type) {
       case "answerStart":
         this.#emit({ type: "start", id: `msg_${event.response.id?.replace(/^resp_/, "") ?? this.#context.id}` });
@@ -96,13 +99,13 @@ class MessageReply {
         this.#citation(event.annotation, event.part);
         break;
       case "reasoningDelta":
-        this.#thoughts.push(event.part, event.text);
+        this.#thinking.push(event.part, event.text);
         break;
       case "reasoningEnd":
-        this.#thoughts.flush(event.part.index);
+        this.#thinking.flush(event.part.index);
         break;
       case "encryptedReasoning":
-        this.#thoughts.seal(event.index, event.content);
+        this.#thinking.seal(event.index, event.content);
         break;
       case "toolCallStart":
         this.#callStart(event.call);
@@ -157,7 +160,7 @@ class MessageReply {
     const use = this.#queue.open({ type: "server_tool_use", id, name: "web_search", input: {}, caller: DIRECT });
     this.#queue.delta(use, { type: "input_json_delta", partial_json: JSON.stringify({ query }) });
     this.#queue.end(use);
-    // What the answer names is told once, for the first search that lacks a list of its own.
+    // The pages that the answer names are listed once, for the first search that lacks a list of its own.
     if (results.length > 0 || this.#searchId !== "") return this.#results(id, results);
     this.#searchId = id;
     this.#waiting = [];

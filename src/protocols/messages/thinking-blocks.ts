@@ -3,18 +3,18 @@ import { ReasoningText } from "../../codex/output/reasoning-text.ts";
 import type { Block, BlockQueue } from "./blocks.ts";
 import { seal, type ThinkingView } from "./thinking.ts";
 
-interface Thought {
+interface Thinking {
   readonly text: ReasoningText;
   block: Block | undefined;
   isSealed: boolean;
 }
 
 /** The thinking blocks of one answer: one for each reasoning item, its encrypted form in the signature. */
-export class Thoughts {
+export class ThinkingBlocks {
   readonly #view: ThinkingView;
   readonly #queue: BlockQueue;
   /** By the item's index. */
-  readonly #byItem = new Map<number, Thought>();
+  readonly #byItem = new Map<number, Thinking>();
 
   constructor(view: ThinkingView, queue: BlockQueue) {
     this.#view = view;
@@ -24,45 +24,45 @@ export class Thoughts {
   /** More of what the model thinks. */
   push(part: AnswerPart, text: string): void {
     if (this.#view !== "summary") return;
-    const thought = this.#of(part.index);
-    this.#show(thought, thought.text.push(part, text));
+    const thinking = this.#of(part.index);
+    this.#show(thinking, thinking.text.push(part, text));
   }
 
   /** A part is over. */
   flush(item: number): void {
-    const thought = this.#byItem.get(item);
-    if (thought) this.#show(thought, thought.text.flush());
+    const thinking = this.#byItem.get(item);
+    if (thinking) this.#show(thinking, thinking.text.flush());
   }
 
   /** The item is over; without text its encrypted form travels alone. */
   seal(item: number, encrypted: string): void {
     if (this.#view === "none") return;
-    const thought = this.#of(item);
-    if (thought.isSealed) return;
-    thought.isSealed = true;
+    const thinking = this.#of(item);
+    if (thinking.isSealed) return;
+    thinking.isSealed = true;
     const signature = seal(encrypted);
-    if (this.#view === "summary" && (!thought.block || thought.block.isClosed)) {
+    if (this.#view === "summary" && (!thinking.block || thinking.block.isClosed)) {
       this.#queue.end(this.#queue.open({ type: "redacted_thinking", data: signature }));
       return;
     }
-    thought.block ??= this.#queue.open({ type: "thinking", thinking: "", signature: "" });
-    this.#queue.delta(thought.block, { type: "signature_delta", signature });
-    this.#queue.end(thought.block);
+    thinking.block ??= this.#queue.open({ type: "thinking", thinking: "", signature: "" });
+    this.#queue.delta(thinking.block, { type: "signature_delta", signature });
+    this.#queue.end(thinking.block);
   }
 
-  #of(item: number): Thought {
+  #of(item: number): Thinking {
     const known = this.#byItem.get(item);
     if (known) return known;
-    const thought: Thought = { text: new ReasoningText(), block: undefined, isSealed: false };
-    this.#byItem.set(item, thought);
-    return thought;
+    const thinking: Thinking = { text: new ReasoningText(), block: undefined, isSealed: false };
+    this.#byItem.set(item, thinking);
+    return thinking;
   }
 
-  #show(thought: Thought, text: string): void {
+  #show(thinking: Thinking, text: string): void {
     if (text === "") return;
-    if (!thought.block || thought.block.isClosed) {
-      thought.block = this.#queue.open({ type: "thinking", thinking: "", signature: "" });
+    if (!thinking.block || thinking.block.isClosed) {
+      thinking.block = this.#queue.open({ type: "thinking", thinking: "", signature: "" });
     }
-    this.#queue.delta(thought.block, { type: "thinking_delta", thinking: text });
+    this.#queue.delta(thinking.block, { type: "thinking_delta", thinking: text });
   }
 }

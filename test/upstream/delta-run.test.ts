@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { DeltaRun } from "../../../src/codex/wire/delta-run.ts";
-import { sseText } from "../../../src/lib/sse.ts";
+import { FoundRun } from "../../src/upstream/event-cutter.ts";
+import { sseText } from "../../src/lib/sse.ts";
 
 const TYPE = "response.output_text.delta";
 const frame = (json: string) => sseText(TYPE, json);
@@ -8,12 +8,12 @@ const first = frame(`{"type":"${TYPE}","item_id":"msg_1","output_index":2,"conte
 
 /** The raw delta that the run of `begin` finds in `text`. */
 function found(begin: string, text: string, at = 0): string | undefined {
-  const place = DeltaRun.from(begin)?.placeIn(text, at);
+  const place = FoundRun.from(begin)?.placeIn(text, at);
   return place && text.slice(place.from, place.to);
 }
 
 test("a run knows of which part its deltas are", () => {
-  expect(DeltaRun.from(first)?.event as object).toEqual({
+  expect(FoundRun.from(first)?.event as object).toEqual({
     type: TYPE,
     item_id: "msg_1",
     output_index: 2,
@@ -82,10 +82,10 @@ test.each([
   ["whose names differ", `{"type":"response.refusal.delta","delta":"x"}`],
   ["whose beginning is no JSON", `{"type":"${TYPE}","item_id":"\u0001","delta":"x"}`],
 ])("a delta %s begins none", (_what, json) => {
-  expect(DeltaRun.from(frame(json))).toBeUndefined();
+  expect(FoundRun.from(frame(json))).toBeUndefined();
 });
 
 test("nor does one that is rare, which is looked at on its own", () => {
   const rare = '{"type":"response.refusal.delta","item_id":"msg_1","delta":"x"}';
-  expect(DeltaRun.from(sseText("response.refusal.delta", rare))).toBeUndefined();
+  expect(FoundRun.from(sseText("response.refusal.delta", rare))).toBeUndefined();
 });
