@@ -321,7 +321,10 @@ export class UpstreamClient {
       } catch (thrown) {
         const error = toRelayError(thrown);
         const isDead = !seen.anything && isConnectionFault(error);
-        if (signal.aborted || !(isDead || isSocketFault(error))) throw thrown;
+        // Places in the rest of a conversation are none in the whole, by which refusals are understood.
+        const isMisplaced = started.isContinued && /\binput\b/.test(`${error.param ?? ""} ${error.message}`);
+        const isAnew = isSocketFault(error) || (isMisplaced && error.code === "upstream_rejected");
+        if (signal.aborted || !(isDead || isAnew)) throw thrown;
         this.#sockets.forget(conversationId);
         if (isDead) return undefined;
       }
