@@ -1,6 +1,7 @@
 import { RelayError } from "../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson } from "../lib/json.ts";
 import { unreachable } from "../lib/unreachable.ts";
+import { isCloudflarePage } from "../lib/web-page.ts";
 
 export type AuthFetch = (url: string, init?: RequestInit) => Promise<Response>;
 
@@ -74,7 +75,7 @@ export function networkRefusal(status: number, text: string): string | undefined
     return "The login service does not serve your region; set --proxy if your network leaves elsewhere.";
   }
   if (!/^\s*</.test(text)) return undefined;
-  return status === 403
+  return status === 403 && isCloudflarePage(undefined, text)
     ? "Cloudflare blocked the way to the login service; try another network."
     : `A web page with status ${status} came instead of the login service's answer; check the network or --proxy.`;
 }

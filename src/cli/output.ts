@@ -8,19 +8,24 @@ import { printableJson, printableText } from "../lib/printable.ts";
  * wrong usage, else 1. Never a stack: only what no part of the relay expects is called a bug.
  */
 export function printFailure(thrown: unknown): number {
-  const error = thrown instanceof RelayError ? thrown : expectedFailure(thrown);
+  const isUnknown = !(thrown instanceof RelayError) || thrown.code === "internal_error";
+  const cause = thrown instanceof RelayError ? thrown.cause : thrown;
+  const error = isUnknown ? expectedFailure(cause) : thrown;
   if (error) {
-    say(`plansocket: ${error.message}${error.hint === undefined ? "" : `\n  ${error.hint}`}`);
+    const next =
+      error.hint ?? (error.code === "usage" ? "`--help` explains the command." : "`plansocket doctor` looks further.");
+    say(`plansocket: ${error.message}\n  ${next}`);
     return error.code === "usage" ? 2 : 1;
   }
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const text = cause instanceof Error ? cause.message : String(cause);
   say(`plansocket: ${text}\n  This is a bug in plansocket; please report it with the command you ran.`);
   return 1;
 }
 
 /** Failures of the system and of time limits, which happen to correct programs too. */
 function expectedFailure(thrown: unknown): RelayError | undefined {
-  const { name } = thrown as { name?: unknown };
+  if (!(thrown instanceof Error)) return undefined;
+  const { name } = thrown;
   if (name === "TimeoutError" || name === "AbortError") {
     return new RelayError("upstream_timeout", "There was no answer in time.", {
       hint: "Check your network; `plansocket doctor` names the host that does not answer.",

@@ -15,6 +15,7 @@ import { openEgress, type Egress } from "../upstream/egress.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "../upstream/options.ts";
 import { BACKGROUND_VARIABLE } from "./background/explicit-settings.ts";
 import { mostRequests } from "./fetch-limit.ts";
+import { listenFailure } from "./listen-failure.ts";
 import { createLog, warnOfText, type AdjustableLog } from "./log.ts";
 import { deferSignals } from "./defer-signals.ts";
 
@@ -115,6 +116,16 @@ export function liveUpstreamOptions(settings: Settings): LiveUpstreamOptions {
 /** What no log line may hold. */
 export function secretsOf(settings: Settings): (string | undefined)[] {
   return [settings.apiKey, settings.proxy];
+}
+
+/** The same, and where it cannot listen the failure names who holds the port. */
+export async function listenOrExplain(services: Services): Promise<RunningRelay> {
+  try {
+    return listen(services);
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as { code?: unknown };
+    throw typeof code === "string" ? await listenFailure(addressOf(services.settings), code, error) : error;
+  }
 }
 
 /** Starts listening with what was wired. Throws `start_failed`. */

@@ -8,6 +8,7 @@ import { headersFromLimits, type PlanLimits } from "../codex/plan-limits.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
 import { isKnownEvent } from "../codex/wire/event-types.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
+import { PAGE_HINT } from "../lib/web-page.ts";
 import { parseJson, type JsonObject } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
@@ -375,7 +376,8 @@ export class UpstreamClient {
     const contentType = response.headers.get("content-type") ?? "";
     if (!response.body || /json|html/.test(contentType)) {
       response.body?.cancel().catch(() => {});
-      throw new RelayError("upstream_error", `Upstream answered with ${contentType || "nothing"} instead of a stream.`);
+      const message = `Upstream answered with ${contentType || "nothing"} instead of a stream.`;
+      throw new RelayError("upstream_error", message, contentType.includes("html") ? { hint: PAGE_HINT } : {});
     }
     return new EventReader(response.body, {
       idleTimeoutMs: this.#options.idleTimeoutMs,

@@ -308,7 +308,7 @@ describe("a dead login", () => {
     );
     const held = keeper();
     expect((await refused(held.current(), "upstream_unreachable")).retryAfterMs).toBe(5000);
-    expect((await refused(held.current(), "upstream_unreachable")).message).toContain("Cloudflare");
+    expect((await refused(held.current(), "upstream_unreachable")).message).toContain("A web page with status 403");
     expect((await held.current()).accessToken).toBeString();
   });
 

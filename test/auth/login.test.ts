@@ -353,7 +353,13 @@ describe("signing in with a device code", () => {
     [404, { detail: "Not Found" }, "Signing in with a device code is not enabled for this account.", "Security"],
     [500, "", "The login service is in trouble (status 500) and did not take the request for a code.", "Try again"],
     [200, {}, "The login service answered without a device code.", "Try again"],
-    [403, "<html>", "Cloudflare blocked the way to the login service; try another network.", "Try again"],
+    [403, "<html>Cloudflare", "Cloudflare blocked the way to the login service; try another network.", "Try again"],
+    [
+      403,
+      "<html>",
+      "A web page with status 403 came instead of the login service's answer; check the network or --proxy.",
+      "Try again",
+    ],
   ])("no code: %i %j", async (status, body, message, hint) => {
     const error = await failing(requestDeviceCode(answering(status, body), 0));
     expect([error.message, error.hint]).toEqual([message, expect.stringContaining(hint)]);

@@ -4,6 +4,7 @@ import { takeLock } from "../../lib/lock-file.ts";
 import { takeOverProxyEnvironment } from "../../upstream/egress.ts";
 import { BACKGROUND_SETTINGS } from "../flags.ts";
 import { warnOf } from "../output.ts";
+import { otherUsersFailure } from "./other-user.ts";
 import { STOP_LIMIT_MS } from "./end.ts";
 import { childEnvironment } from "./launch.ts";
 import { otherVariables, type Given } from "./explicit-settings.ts";
@@ -54,6 +55,9 @@ export async function alone<Result>(
     release = await takeLock(lockFile, { staleMs });
   } catch (error) {
     if (isEnding && NO_ROOM.has((error as { code?: string }).code ?? "")) return work(await loadState(stateFile));
+    const isForbidden = (error as { code?: string }).code === "EACCES";
+    const others = isForbidden ? otherUsersFailure(lockFile) : undefined;
+    if (others) throw others;
     throw fileFailure(error, { path: lockFile, instead: "or choose another folder with --state-dir" }) ?? error;
   }
   try {

@@ -8,7 +8,7 @@ import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped } from "../shutdown.ts";
-import { listen, wire } from "../services.ts";
+import { listenOrExplain, wire } from "../services.ts";
 
 /** About the pace of a real model. */
 const PACE_MS = 15;
@@ -40,7 +40,7 @@ export const demo = defineCommand({
     const backend = startPlayer({ port: portOf(flags.own["backend-port"]), paceMs: PACE_MS });
     try {
       const wiring = await wire(flags.settings, process.env, { ...backend.services, judgment: JUDGMENT });
-      const relay = listen(wiring);
+      const relay = await listenOrExplain(wiring);
       const stopped = runUntilStopped(relay, wiring.log, {
         reload: reloader(wiring, relay),
         settle: () => wiring.credentials.settle(),

@@ -20,14 +20,18 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
 };
 
-const JUDGMENT: Judgment = { needs: ["host", "port", "addr", "proxy"], toleratesFile: true };
+/** Only a relay elsewhere can be behind a proxy. */
+const judgmentOf = (url: string | true | undefined): Judgment => ({
+  needs: url === undefined ? ["host", "port", "addr"] : ["proxy"],
+  toleratesFile: true,
+});
 
 export const health = defineCommand({
   meta: { name: "health", description: "Say whether a relay answers: exit code 0 when it does, else 1." },
   args: citty(OWN, ["host", "port", "addr", "proxy"]),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const { settings, warnings } = await loadSettings(flags.settings, process.env, JUDGMENT);
+    const { settings, warnings } = await loadSettings(flags.settings, process.env, judgmentOf(flags.own["url"]));
     warnOf(warnings);
     const egress = openEgress(settings.proxy, process.env);
     const url = flags.own["url"] === undefined ? ownUrl(settings) : relayUrl(flags.own["url"]);

@@ -1,7 +1,8 @@
 import { defineCommand } from "citty";
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { RelayError } from "../../lib/errors.ts";
 import { LOOKING, openDesk } from "../background/context.ts";
+import { otherUsersFailure } from "../background/other-user.ts";
 import { followLog, lastLines } from "../background/log-file.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 
@@ -19,6 +20,8 @@ export const logs = defineCommand({
     const flags = parseFlags(rawArgs, OWN);
     const count = countOf(flags.own["lines"]);
     const { places } = await openDesk(flags.settings, LOOKING);
+    const others = otherUsersFailure(places.logFile);
+    if (others && !isReadable(places.logFile)) throw others;
     if (!existsSync(places.logFile)) {
       throw new RelayError("nothing_there", `There is no log at ${places.logFile}.`, {
         hint: "`plansocket start` begins one.",
@@ -35,6 +38,15 @@ export const logs = defineCommand({
     return 0;
   },
 });
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function countOf(text: string | true | undefined): number {
   const count = Number(text ?? LINES);

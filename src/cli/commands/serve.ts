@@ -4,14 +4,14 @@ import { citty, parseFlags } from "../flags.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped } from "../shutdown.ts";
-import { listen, wire, type Services } from "../services.ts";
+import { listenOrExplain, wire, type Services } from "../services.ts";
 
 export const serve = defineCommand({
   meta: { name: "serve", description: "Run the relay in the foreground." },
   args: citty(),
   async run({ rawArgs }) {
     const wiring = await wire(parseFlags(rawArgs).settings, process.env);
-    const relay = listen(wiring);
+    const relay = await listenOrExplain(wiring);
     await wiring.credentials.allowUnsaved();
     const stopped = runUntilStopped(relay, wiring.log, {
       reload: reloader(wiring, relay),

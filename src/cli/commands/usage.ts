@@ -10,6 +10,7 @@ import {
 } from "../../codex/plan-limits.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString } from "../../lib/json.ts";
+import { PAGE_HINT } from "../../lib/web-page.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { isScreen, print, printJson } from "../output.ts";
 import { moment, span } from "../time.ts";
@@ -56,13 +57,18 @@ async function look(wiring: Services): Promise<Seen> {
   // A renewal of the login has a limit and words of its own.
   const { accessToken } = await wiring.credentials.current();
   const { body, limits } = await askedInTime(wiring);
+  if (!isObject(body)) {
+    const { host } = new URL(wiring.settings.baseUrl);
+    throw new RelayError("upstream_error", `${host} answered with something other than JSON, such as a web page.`, {
+      hint: PAGE_HINT,
+    });
+  }
   if (!limits) {
     throw new RelayError("upstream_error", "The backend answered without the plan's windows.", {
       hint: "Look at ChatGPT's settings under Usage; `plansocket doctor` checks the rest.",
     });
   }
-  const said = isObject(body) ? nonEmptyString(body["email"]) : undefined;
-  return { limits, email: said ?? readClaims(accessToken).email };
+  return { limits, email: nonEmptyString(body["email"]) ?? readClaims(accessToken).email };
 }
 
 async function askedInTime({

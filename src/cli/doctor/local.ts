@@ -6,6 +6,7 @@ import { isLoopbackName } from "../../lib/host.ts";
 import { httpUrl } from "../../lib/url.ts";
 import type { RunningRelay } from "../../server/serve.ts";
 import { COMMIT, VERSION } from "../../version.ts";
+import { listenFailure } from "../listen-failure.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
 import { span } from "../time.ts";
@@ -55,21 +56,10 @@ export async function portCheck({ settings }: Services): Promise<Outcome> {
     return ok(`${host}:${port} is free`);
   } catch (error) {
     const { code = "unknown" } = error as { code?: string };
-    return code === "EADDRINUSE" ? takenBy(host, port) : fail(...unusable(host, port, code));
+    if (code === "EADDRINUSE") return takenBy(host, port);
+    const { message, hint } = await listenFailure({ host, port }, code);
+    return fail(message, hint ?? "Check --host and --port.");
   }
-}
-
-function unusable(host: string, port: number, code: string): [summary: string, fix: string] {
-  if (code === "EACCES") {
-    return [
-      `This user may not listen on port ${port}.`,
-      "Ports below 1024 belong to the system: choose a higher one with --port.",
-    ];
-  }
-  if (code === "EADDRNOTAVAIL" || code === "EINVAL" || code === "ENOTFOUND") {
-    return [`${host} is no address of this machine (${code}).`, "Leave --host, or name one of its own addresses."];
-  }
-  return [`${host}:${port} cannot be listened on (${code}).`, "Check --host and --port."];
 }
 
 async function takenBy(host: string, port: number): Promise<Outcome> {

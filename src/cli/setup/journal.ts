@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { writeAtomically } from "../../lib/atomic-file.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { fileFailure } from "../../lib/file-failure.ts";
 import { sha256Hex } from "../../lib/hash.ts";
 import { parseJson } from "../../lib/json.ts";
 import { withoutOurs } from "./three-way.ts";
@@ -57,15 +58,15 @@ export class SetupJournal {
     for (const change of changes) {
       const entry = journal.entries.find(({ path }) => path === change.path);
       const isOurs = entry !== undefined && change.before !== undefined && entry.written === sha256Hex(change.before);
-      const kept: Omit<Entry, "written"> = isOurs ? entry : await this.#copy(change);
-      const ours = await this.#keep(change.path, change.after);
+      const kept: Omit<Entry, "written"> = isOurs ? entry : await inStateFolder(() => this.#copy(change));
+      const ours = await inStateFolder(() => this.#keep(change.path, change.after));
       journal.entries = [
         ...journal.entries.filter(({ path }) => path !== change.path),
         { ...kept, written: sha256Hex(change.after), ours },
       ];
       journal.folders.push(...(await missingFolders(dirname(change.path))));
       // The journal first: a crash in between leaves a copy too many, never a change that cannot be undone.
-      await this.#save(journal);
+      await inStateFolder(() => this.#save(journal));
       await writing(change.path, async () => {
         await mkdir(dirname(change.path), { recursive: true });
         await writeAtomically(change.path, change.after, kept.backup === undefined ? OWNER_ONLY : kept.mode);
@@ -206,6 +207,16 @@ export async function readText(path: string): Promise<string | undefined> {
     throw new RelayError("setup_failed", `${path} is no UTF-8 text.`, {
       hint: "Fix it or move it away, then try again.",
     });
+  }
+}
+
+/** Runs a write below the state folder; where that cannot be written, the failure names the way out. */
+async function inStateFolder<T>(write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    const instead = "or choose another folder for copies with --state-dir";
+    throw fileFailure(error, { code: "setup_failed", instead }) ?? error;
   }
 }
 

@@ -6,6 +6,7 @@ import type { CodexEvent } from "./schema.ts";
 import { responseOf } from "./lenient.ts";
 import type { WireEvent } from "./event.ts";
 import { isFailure } from "./event-types.ts";
+import { isCloudflarePage, PAGE_HINT, proxyOfPage } from "../../lib/web-page.ts";
 
 /** What upstream said went wrong, wherever it said it. */
 interface Detail {
@@ -121,13 +122,22 @@ export function withAuthorizationText(failure: RelayError, headers: Headers): Re
 }
 
 function htmlFailure(reply: HttpFailure, nowMs: number): RelayError {
-  if (reply.status === 403 || reply.headers.has("cf-mitigated")) {
+  const isBlocking = reply.status === 403 || reply.headers.has("cf-mitigated");
+  if (isBlocking && isCloudflarePage(reply.headers, reply.text)) {
     return new RelayError("upstream_challenge", "Cloudflare blocked the request before it reached the backend.", {
       hint: "Your network or proxy was challenged; try another network, or set --proxy.",
     });
   }
-  const text = `Upstream answered ${reply.status} with a web page instead of JSON.`;
-  return new RelayError("upstream_error", text, wait(retryAfterMs(reply.headers, nowMs)));
+  const proxy = proxyOfPage(reply.headers);
+  const text = proxy
+    ? `A proxy on the way (${proxy}) answered ${reply.status} with a page of its own.`
+    : `Upstream answered ${reply.status} with a web page instead of JSON.`;
+  return new RelayError("upstream_error", text, {
+    ...wait(retryAfterMs(reply.headers, nowMs)),
+    // A gateway's page is gone with its trouble; one that forbids stays.
+    ...(isBlocking ? { shouldRetry: false } : {}),
+    hint: proxy ? "Ask whoever runs that proxy to allow this host, or set another with --proxy." : PAGE_HINT,
+  });
 }
 
 /** Never followed, and not passed on either: whoever follows it would take prompt and key along. */

@@ -119,7 +119,7 @@ describe("the login service", () => {
     ],
     [
       "is blocked",
-      () => new Response("<html>Blocked", { status: 403, headers: html }),
+      () => new Response("<html>Just a moment...", { status: 403, headers: html }),
       "fail",
       "Cloudflare blocked the way to the login service; try another network.",
       "Try another network, or set --proxy.",

@@ -160,6 +160,25 @@ describe("a refusal over HTTP", () => {
     expect(error.message + (error.hint ?? "")).not.toContain("<");
   });
 
+  test.each([
+    [
+      403,
+      { server: "squid/6.6", "x-squid-error": "ERR_ACCESS_DENIED 0" },
+      "A proxy on the way (squid/6.6) answered 403",
+    ],
+    [503, { "x-squid-error": "ERR_DNS_FAIL 0" }, "A proxy on the way (squid) answered 503"],
+    [403, { server: "nginx" }, "Upstream answered 403 with a web page instead of JSON."],
+  ])("a page with status %d and the headers %j is not called Cloudflare's", (status, headers, message) => {
+    const error = httpFailure(
+      { status, headers: new Headers({ "content-type": "text/html", ...headers }), text: "<html>Denied" },
+      NOW,
+    );
+    expect(error.message).toStartWith(message);
+    expect(error.explanation).not.toContain("Cloudflare");
+    expect(error.hint).toContain("--proxy");
+    expect(error.shouldRetry).toBe(status === 403 ? false : undefined);
+  });
+
   test("a list of validation details becomes one sentence", () => {
     expect(http(422, { detail: [{ loc: ["body", "input"], msg: "field required" }] }).message).toBe(
       "body.input: field required",
