@@ -180,6 +180,7 @@ export class UpstreamClient {
     });
     const credentials = await this.#credentials.current();
     await this.limits.admit(call.body.model, credentials.accountId);
+    this.limits.watchSpending(credentials);
     try {
       const reply = await this.#retrier.run(credentials, signal, {
         attempt: (current) => this.#attempt(call, current, encoder, signal),
@@ -188,7 +189,7 @@ export class UpstreamClient {
         isRepeatable: () => !call.codexHeaders,
       });
       encoder.succeeded();
-      return reply;
+      return { ...reply, headers: withHeaders(reply.headers, this.limits.spendingHeaders(credentials.accountId)) };
     } catch (thrown) {
       throw thrown instanceof RelayError ? encoder.inClientTerms(this.limits.explained(thrown)) : thrown;
     }
@@ -473,3 +474,12 @@ function isConnectionFault({ code }: RelayError): boolean {
 /** Ours, the client's connection, or made anew by fetch. `accept-encoding`: fetch asks and decodes by itself. */
 const NOT_FORWARDED =
   /^(authorization|x-api-key|host|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|accept-encoding|content-encoding|origin|referer|cookie|sec-.*|forwarded|x-forwarded-.*)$/;
+
+/** Headers with more of them; the same object where there are none to add. */
+function withHeaders(headers: Headers, more: Readonly<Record<string, string>>): Headers {
+  const names = Object.entries(more);
+  if (names.length === 0) return headers;
+  const all = new Headers(headers);
+  for (const [name, value] of names) all.set(name, value);
+  return all;
+}

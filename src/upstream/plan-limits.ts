@@ -12,6 +12,7 @@ import {
   type PlanMeter,
   type PlanWindow,
 } from "../codex/plan-limits.ts";
+import type { Credentials } from "../auth/credentials.ts";
 import { RelayError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
@@ -20,6 +21,8 @@ import type { Log } from "../lib/log.ts";
 const FRESH_MS = 10 * 60_000;
 /** After a question that failed. */
 const RETRY_MS = 60_000;
+/** As in `business`, `self_serve_business_…`, `enterprise_cbp_…`, `ent26`. */
+const HAS_SPENDING_LIMIT = /business|enterprise|^ent\d/i;
 
 export interface PlanLimitsOptions {
   /** Asks the usage endpoint; its body as text. Throws when it cannot be asked. */
@@ -94,6 +97,30 @@ export class PlanLimitsKeeper {
     }
   }
 
+  /**
+   * Asks how much is used, behind the request's back, for plans whose replies do not say it: those with a spending limit
+   * instead of windows. At most every ten minutes.
+   */
+  watchSpending({ plan, accountId }: Pick<Credentials, "plan" | "accountId">): void {
+    const isDue = this.#askedFor !== accountId || this.#options.now() >= this.#askAgainAtMs;
+    if (!isDue || this.#asking || !HAS_SPENDING_LIMIT.test(plan ?? "")) return;
+    this.#asking = this.#ask(accountId).finally(() => (this.#asking = undefined));
+  }
+
+  /** The spending limit as headers like those that upstream has for windows; none when it is not known. */
+  spendingHeaders(accountId: string | undefined): Record<string, string> {
+    const known = this.#accountId === accountId ? this.#known : undefined;
+    const window = known?.meters.find(({ id }) => id === SPEND_METER)?.primary;
+    if (!window) return {};
+    const { usedPercent, resetsAtMs } = window;
+    const waitS =
+      resetsAtMs === undefined ? undefined : Math.max(0, Math.ceil((resetsAtMs - this.#options.now()) / 1000));
+    return {
+      "x-codex-spend-used-percent": String(usedPercent),
+      ...(waitS === undefined ? {} : { "x-codex-spend-reset-after-seconds": String(waitS) }),
+    };
+  }
+
   /** A used-up plan's error with what the account has left beside its windows: Luna Reserve and banked resets. */
   explained(error: RelayError): RelayError {
     if (error.wireCode !== "usage_limit_reached" || !this.#known) return error;
@@ -117,9 +144,10 @@ export class PlanLimitsKeeper {
     try {
       this.noticeBody(parseJson(await ask()), accountId);
     } catch (error) {
-      log.warn("How much of the plan is used could not be asked; --stop-at has to wait for the next reply.", {
-        reason: (error as Error).message,
-      });
+      const reason = { reason: (error as Error).message };
+      if (this.#stopAtPercent === undefined) log.debug("How much of the plan is used could not be asked.", reason);
+      else
+        log.warn("How much of the plan is used could not be asked; --stop-at has to wait for the next reply.", reason);
     }
   }
 }

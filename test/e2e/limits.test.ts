@@ -61,6 +61,25 @@ test("--stop-at holds for the spending limit of a Business plan, which has no wi
   expect(demo.backend.requests.filter(({ path }) => path.endsWith("/responses"))).toEqual([]);
 });
 
+test("replies say how much of a Business plan's spending limit is used, which is asked beside them (contract 0.5)", async () => {
+  demo = startDemoRelay({}, {}, { plan: "self_serve_business_usage_based", usage: BUSINESS });
+  const { limits } = demo.relay.upstream;
+  await ask();
+  for (let round = 0; round < 400 && !limits.current(); round += 1) await Bun.sleep(5);
+  const { response } = await ask().withResponse();
+  expect(response.headers.get("x-codex-spend-used-percent")).toBe("92");
+  expect(response.headers.get("x-ratelimit-remaining-requests")).toBe("8");
+  await ask();
+  expect(demo.backend.requests.filter(({ path }) => path.endsWith("/usage"))).toHaveLength(1);
+});
+
+test("other plans are not asked: their replies say it", async () => {
+  demo = startDemoRelay();
+  await ask();
+  await ask();
+  expect(demo.backend.requests.filter(({ path }) => path.endsWith("/usage"))).toEqual([]);
+});
+
 test("a used-up plan's error names Luna Reserve and banked resets, and uses neither (contract 0.4, 0.5)", async () => {
   const usage = {
     rate_limit_reset_credits: { available_count: 2 },

@@ -171,7 +171,8 @@ export class CodexApi {
     const script = this.#scripts.next() ?? this.#faultOf(checked) ?? { kind: "answer" };
     if (script.kind === "http") return sendHttp(script, this.#requestId());
     const headers = {
-      ...limitHeaders(account.plan, this.#options.now()),
+      // Accounts without windows have a spending limit, of which headers say nothing.
+      ...(account.usage["rate_limit"] === null ? {} : limitHeaders(account.plan, this.#options.now())),
       "x-request-id": this.#requestId(),
       "openai-model": asText(checked["model"]),
       "x-reasoning-included": "true",

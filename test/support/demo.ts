@@ -20,7 +20,7 @@ export function startDemoRelay(
   const { accessToken, accountId } = backend.issueLogin(login);
   const relay = startTestRelay({
     baseUrl: backend.baseUrl,
-    credentials: fixedCredentials({ accessToken, accountId }),
+    credentials: fixedCredentials({ accessToken, accountId, plan: login.plan ?? "pro" }),
     ...over,
   });
   return {

@@ -66,7 +66,7 @@ export function clientHeaders(upstream: Headers): Record<string, string> {
 /** The first window that upstream names, as a percentage of 100 "requests". */
 function rateLimitHeaders(upstream: Headers): Record<string, string> {
   const named = (which: string) => Number.parseFloat(upstream.get(`x-codex-${which}-used-percent`) ?? "");
-  const which = ["primary", "secondary", "monthly"].find((window) => !Number.isNaN(named(window)));
+  const which = ["primary", "secondary", "monthly", "spend"].find((window) => !Number.isNaN(named(window)));
   if (which === undefined) return {};
   const used = named(which);
   const reset = Number.parseInt(upstream.get(`x-codex-${which}-reset-after-seconds`) ?? "", 10);
