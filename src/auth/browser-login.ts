@@ -84,6 +84,11 @@ function refusedByOwner(error: string, description: string): RelayError {
     });
   }
   const reason = plain(description) || plain(error);
+  if (/redirect_uri/i.test(`${error} ${description}`)) {
+    return new RelayError("login_failed", `The sign-in was refused: ${reason}.`, {
+      hint: "The browser is sent back to http://127.0.0.1, as by the Codex CLI; a service that takes only http://localhost needs `plansocket login --device`.",
+    });
+  }
   return new RelayError("login_failed", `The sign-in was refused: ${reason}.`, {
     hint: "Run `plansocket login` again; nothing was changed.",
   });

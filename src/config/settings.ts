@@ -142,10 +142,13 @@ function webOrigin(entry: string): string | undefined {
   return /^https?:/i.test(bare) ? new URL(bare).origin : bare;
 }
 
-const proxy = text.superRefine((value, context) => {
-  if (/^socks/i.test(value))
-    context.addIssue({ code: "custom", message: "SOCKS proxies are not supported; use an HTTP proxy" });
-  else if (!isWebUrl(value)) context.addIssue({ code: "custom", message: "must be like http://host:port" });
+/** A proxy without a scheme is an HTTP one, as for curl; a SOCKS proxy without a version gets the names to look up. */
+const proxy = text.transform((value, context) => {
+  const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value.replace(/^socks:/i, "socks5h:") : `http://${value}`;
+  const isSocks = /^socks5h?:\/\/[^/\s]+\/?$/i.test(full) && URL.canParse(full);
+  if (isSocks || isWebUrl(full)) return full;
+  context.addIssue({ code: "custom", message: "must be like http://host:port or socks5h://host:port" });
+  return z.NEVER;
 });
 
 /** `auto`, `on`, `off`, or single models as `gpt-x=off`; several separated by commas. */
@@ -231,13 +234,13 @@ export const SETTINGS = {
   proxy: {
     key: "proxy",
     flags: ["--proxy"],
-    env: ["PLANSOCKET_PROXY", "CODEX_API_PROXY_HTTPS_PROXY", "HTTPS_PROXY", "https_proxy"],
+    env: ["PLANSOCKET_PROXY", "CODEX_API_PROXY_HTTPS_PROXY", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
     schema: proxy,
     default: undefined,
     value: "URL",
     isSecret: true,
     example: "http://proxy.example:3128",
-    help: "HTTP proxy for everything that goes out; NO_PROXY is honored, loopback never uses it",
+    help: "HTTP or SOCKS5 proxy for everything that goes out; NO_PROXY is honored, loopback never uses it",
   },
   logLevel: {
     key: "log_level",

@@ -5,14 +5,15 @@ import { RelayError } from "./errors.ts";
  * (given without its credentials) and the likely cure.
  */
 export function unreachable(error: unknown, host: string, proxy: string | undefined): RelayError {
-  const { name, code, status } = error as { name?: unknown; code?: unknown; status?: unknown };
+  const { name, code, status, authorityFault } = error as Partial<Record<string, unknown>>;
   const word = typeof code === "string" ? code : name === "TimeoutError" ? "no answer in time" : "connection failed";
   // Bun says with what status a proxy refused the tunnel.
   const reason = word === "ERR_PROXY_TUNNEL" && typeof status === "number" ? `${word} ${status}` : word;
   const via = proxy === undefined ? "" : ` through the proxy ${proxy}`;
+  const cure = cureFor(word, status, proxy);
   return new RelayError("upstream_unreachable", `${host} could not be reached${via} (${reason}).`, {
     cause: error,
-    hint: cureFor(word, status, proxy),
+    hint: typeof authorityFault === "string" ? `${authorityFault} ${cure}` : cure,
   });
 }
 
@@ -38,6 +39,10 @@ function cureFor(code: string, status: unknown, proxy: string | undefined): stri
   if (code === "ERR_PROXY_TUNNEL" && (status === 407 || status === 401)) {
     return "The proxy asks for credentials; write them into its URL: http://USER:PASSWORD@HOST:PORT.";
   }
+  if (code === "ERR_SOCKS_AUTH") {
+    return "The proxy asks for credentials; write them into its URL: socks5h://USER:PASSWORD@HOST:PORT.";
+  }
+  if (code === "ERR_SOCKS") return "The proxy answers but does not lead there; ask whoever runs it, or use another.";
   if (code === "ERR_PROXY_TUNNEL")
     return "The proxy answers but does not lead there; ask whoever runs it, or use another.";
   const known = CURES.find(([pattern]) => pattern.test(code));

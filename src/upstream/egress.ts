@@ -1,5 +1,9 @@
 import type { Duplex } from "node:stream";
 import { isLoopbackName } from "../lib/host.ts";
+import { Authorities, isUnknownAuthority } from "./authorities.ts";
+import { noProxyMatcher } from "./no-proxy.ts";
+import type { SocksBridge } from "./socks-bridge.ts";
+import { isSocks, socksFault } from "./socks.ts";
 
 type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 
@@ -13,46 +17,101 @@ export interface Egress {
 }
 
 export interface EgressOptions {
-  /** `http://[user:password@]host:port`; Bun speaks no SOCKS. */
+  /** `http://`, `https://`, `socks5://` or `socks5h://`, then `[user:password@]host:port`. */
   readonly proxy: string | undefined;
-  /** As in NO_PROXY: names, `.suffixes`, `host:port`, `*`, separated by commas. */
+  /** As in NO_PROXY. */
   readonly noProxy: string;
+  /** Names certificate files and folders; the runtime's own reading when not given. */
+  readonly authorities?: Authorities;
 }
 
-const PROXY_VARIABLES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+const PROXY_VARIABLES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"].flatMap((name) => [
+  name,
+  name.toLowerCase(),
+]);
 
 /**
- * Bun's fetch reads proxy variables itself, also for loopback addresses and with no way to opt out per request.
- * They are taken out of the process environment once the settings have read them, so that `Egress` alone decides.
+ * Bun's fetch reads proxy variables itself, also for loopback addresses and with no way to opt out per request; its
+ * NO_PROXY knows no blocks of addresses. They are taken out of the process environment once the settings have read
+ * them, so that `Egress` alone decides.
  */
 export function takeOverProxyEnvironment(environment: Record<string, string | undefined>): void {
   for (const name of PROXY_VARIABLES) delete environment[name];
 }
 
+/** The way out that `options` describe. */
 export function createEgress(options: EgressOptions): Egress {
-  const { proxy } = options;
-  const exempt = parseNoProxy(options.noProxy);
-  const usesProxy = (url: string) => {
-    if (proxy === undefined) return false;
+  return new ProxiedEgress(options);
+}
+
+class ProxiedEgress implements Egress {
+  readonly #proxy: string | undefined;
+  readonly #isExempt: (hostname: string, port: string) => boolean;
+  readonly #authorities: Authorities;
+  /** Opened with the first request that needs it. */
+  #bridge: Promise<SocksBridge> | undefined;
+
+  constructor({ proxy, noProxy, authorities }: EgressOptions) {
+    this.#proxy = proxy;
+    this.#isExempt = noProxyMatcher(noProxy);
+    this.#authorities = authorities ?? new Authorities({});
+  }
+
+  readonly fetch: Fetch = async (url, init) => {
+    try {
+      return await this.#send(url, init);
+    } catch (error) {
+      if (!isUnknownAuthority(error)) throw socksFault(error);
+      // Nothing was sent: the handshake comes before the request.
+      if (this.#authorities.addSystem()) return await this.fetch(url, init);
+      const { fault } = this.#authorities;
+      throw fault === undefined ? error : Object.assign(error as Error, { authorityFault: fault });
+    }
+  };
+
+  readonly connect = async (url: string, signal: AbortSignal): Promise<Duplex> => {
+    const { openTunnel } = await import("./tunnel.ts");
+    const { trusted } = this.#authorities;
+    return openTunnel(url, this.#proxyOf(url), signal, trusted === undefined ? {} : { ca: trusted });
+  };
+
+  proxyFor(url: string): string | undefined {
+    const proxy = this.#proxyOf(url);
+    return proxy === undefined ? undefined : withoutCredentials(proxy);
+  }
+
+  async #send(url: string, init: RequestInit | undefined): Promise<Response> {
+    const proxy = await this.#proxyForFetch(url);
+    const { trusted } = this.#authorities;
+    // `timeout: false` lifts Bun's own idle limit (about five minutes): the relay keeps its own timers. Redirects are
+    // not followed: they would take tokens and prompts to another place.
+    const options = {
+      redirect: "manual",
+      ...init,
+      timeout: false,
+      ...(proxy === undefined ? {} : { proxy }),
+      ...(trusted === undefined ? {} : { tls: { ca: trusted, ...tlsOf(init) } }),
+    };
+    return fetch(url, options as RequestInit);
+  }
+
+  async #proxyForFetch(url: string): Promise<string | undefined> {
+    const proxy = this.#proxyOf(url);
+    if (proxy === undefined || !isSocks(proxy)) return proxy;
+    this.#bridge ??= import("./socks-bridge.ts").then(({ SocksBridge }) => SocksBridge.open(proxy));
+    return (await this.#bridge).url;
+  }
+
+  #proxyOf(url: string): string | undefined {
+    if (this.#proxy === undefined) return undefined;
     const { hostname, port, protocol } = new URL(url);
-    return !isLoopbackName(hostname) && !exempt(hostname, port || (/^(https|wss):$/.test(protocol) ? "443" : "80"));
-  };
-  return {
-    // `timeout: false` lifts Bun's own idle limit (about five minutes): the relay keeps its own timers.
-    // Nobody who asks here wants to be led elsewhere, with tokens and prompts in the luggage.
-    fetch: (url, init) =>
-      fetch(url, {
-        redirect: "manual",
-        ...init,
-        timeout: false,
-        ...(usesProxy(url) && proxy ? { proxy } : {}),
-      } as RequestInit),
-    connect: async (url, signal) => {
-      const { openTunnel } = await import("./tunnel.ts");
-      return openTunnel(url, usesProxy(url) ? proxy : undefined, signal);
-    },
-    proxyFor: (url) => (usesProxy(url) && proxy ? withoutCredentials(proxy) : undefined),
-  };
+    const usual = /^(https|wss):$/.test(protocol) ? "443" : "80";
+    return isLoopbackName(hostname) || this.#isExempt(hostname, port || usual) ? undefined : this.#proxy;
+  }
+}
+
+function tlsOf(init: RequestInit | undefined): object {
+  return (init as { tls?: object } | undefined)?.tls ?? {};
 }
 
 function withoutCredentials(proxy: string): string {
@@ -60,26 +119,10 @@ function withoutCredentials(proxy: string): string {
   return `${url.protocol}//${url.host}`;
 }
 
-function parseNoProxy(list: string): (hostname: string, port: string) => boolean {
-  const entries = list
-    .split(",")
-    .map((entry) => entry.trim().toLowerCase())
-    .filter((entry) => entry !== "");
-  return (hostname, port) => {
-    const host = hostname.toLowerCase().replace(/^\[|\]$/g, "");
-    return entries.some((entry) => {
-      if (entry === "*") return true;
-      const [, name = entry, onPort] = /^(.*?)(?::(\d+))?$/.exec(entry) ?? [];
-      if (onPort !== undefined && onPort !== port) return false;
-      const suffix = name.replace(/^\*?\./, "");
-      return host === suffix || host.endsWith(`.${suffix}`);
-    });
-  };
-}
-
-/** The way out of this process: from here on nothing but it decides about proxies. `env` is asked for NO_PROXY only. */
+/** The way out of this process: from here on nothing but it decides about proxies. `env` is asked for NO_PROXY and authorities. */
 export function openEgress(proxy: string | undefined, env: Readonly<Record<string, string | undefined>>): Egress {
-  const egress = createEgress({ proxy, noProxy: env["NO_PROXY"] ?? env["no_proxy"] ?? "" });
+  const noProxy = env["NO_PROXY"] || env["no_proxy"] || "";
+  const egress = createEgress({ proxy, noProxy, authorities: new Authorities(env) });
   takeOverProxyEnvironment(process.env);
   return egress;
 }

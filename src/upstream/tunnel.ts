@@ -1,13 +1,14 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { connectThroughSocks, isSocks } from "./socks.ts";
 import { unreachable } from "../lib/unreachable.ts";
 
 /** An HTTP proxy's answer to CONNECT is a status line and a few headers. */
 const MAX_PROXY_HEAD_BYTES = 16 * 1024;
 
 /**
- * A connection for `url` (`http:`, `https:`, `ws:` or `wss:`), through the HTTP proxy if one is given, with TLS on it
+ * A connection for `url` (`http:`, `https:`, `ws:` or `wss:`), through the proxy if one is given, with TLS on it
  * where the scheme asks for that. Throws `upstream_unreachable`, or the reason of `signal`.
  */
 export async function openTunnel(
@@ -49,6 +50,7 @@ async function withTls(below: Socket, host: string, signal: AbortSignal, options
 }
 
 async function throughProxy(proxy: string, host: string, port: number, signal: AbortSignal): Promise<Socket> {
+  if (isSocks(proxy)) return connectThroughSocks(proxy, host, port);
   const { hostname, port: proxyPort, protocol, username, password } = new URL(proxy);
   const plain = await tcp(
     hostname.replace(/^\[|\]$/g, ""),

@@ -290,6 +290,24 @@ describe("signing in with a browser", () => {
     expect(login.kept).toHaveLength(1);
   });
 
+  test.each([
+    ["another site's script", { origin: "https://evil.example", "sec-fetch-site": "cross-site" }],
+    ["another site's image", { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" }],
+    ["another site's link", { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" }],
+    ["a page of another port", { "sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors" }],
+    ["a name that was rebound to this machine", { host: "evil.example" }],
+  ])("is not cancelled by %s", async (_who, headers: Record<string, string>) => {
+    const login = begin();
+    const { url } = await login.shown;
+    for (const path of ["/cancel", "/", "/anything"]) {
+      const reply = await fetch(new URL(path, redirectOf(url)), { headers });
+      expect([reply.status, reply.headers.get("x-content-type-options")]).toEqual([403, "nosniff"]);
+    }
+    const fromService = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
+    expect((await fetch(await agree(url), { headers: fromService })).status).toBe(200);
+    expect(await login.ended).toBe("Signed in as dev@example.com.");
+  });
+
   test("gives the port up to another sign-in that asks, and ends when nobody comes", async () => {
     const login = begin();
     await fetch(new URL("/cancel", redirectOf((await login.shown).url)));

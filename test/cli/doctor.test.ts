@@ -82,8 +82,8 @@ describe("the login", () => {
     [
       "is of an unknown kind",
       () => patient.writeLogin({ auth_mode: "agentIdentity" }),
-      "~/.codex/auth.json holds a login of the kind 'agentIdentity', which the relay cannot use.",
-      login,
+      "~/.codex/auth.json holds a login of the kind 'agentIdentity' (requests signed with an agent's key)",
+      "Sign in with a ChatGPT account: `plansocket login --auth-file FILE`, which leaves the Codex CLI's login as it is.",
     ],
     [
       "is a folder",
@@ -417,7 +417,7 @@ describe("the network", () => {
     const refused = await patient.examine([], { HTTPS_PROXY: "gopher://127.0.0.1:9" });
     expect(refused.find("settings")).toMatchObject({
       status: "fail",
-      summary: "Bad value for HTTPS_PROXY: must be like http://host:port.",
+      summary: "Bad value for HTTPS_PROXY: must be like http://host:port or socks5h://host:port.",
       fix: expect.stringContaining("For example: HTTPS_PROXY=http://proxy.example:3128"),
     });
   });

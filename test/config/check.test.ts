@@ -30,7 +30,9 @@ describe("checking a config file", () => {
   });
 
   test("shows no secret", () => {
-    const text = JSON.stringify(checkConfig(JSON.stringify({ proxy: "user:hunter2@p", api_key: { a: "hunter2" } })));
+    const text = JSON.stringify(
+      checkConfig(JSON.stringify({ proxy: "ftp://user:hunter2@p", api_key: { a: "hunter2" } })),
+    );
     expect(text).toContain("config.json (proxy)");
     expect(text).not.toContain("hunter2");
   });

@@ -111,7 +111,7 @@ describe("a bad value", () => {
     [{ baseUrl: "ftp://x" }, {}, "must be a URL that begins with http:// or https://"],
     [{ lite: "maybe" }, {}, "--lite"],
     [{ strict: "perhaps" }, {}, "--strict"],
-    [{}, { HTTPS_PROXY: "socks5://p:1" }, "SOCKS proxies are not supported"],
+    [{}, { HTTPS_PROXY: "ftp://p:1" }, "must be like http://host:port or socks5h://host:port"],
   ])("%j %j names its place", async (flags, variables, message) => {
     await expect(loadSettings(flags, env(variables))).rejects.toThrow(message);
     await expect(loadSettings(flags, env(variables))).rejects.toMatchObject({ code: "usage" });
@@ -387,3 +387,13 @@ test.each(names.filter((name) => SETTINGS[name].flags.length > 0 || SETTINGS[nam
     }
   },
 );
+
+test.each([
+  [{ HTTPS_PROXY: "proxy.example:3128" }, "http://proxy.example:3128"],
+  [{ HTTPS_PROXY: "user:word@proxy.example:3128" }, "http://user:word@proxy.example:3128"],
+  [{ ALL_PROXY: "socks5://proxy.example:1080" }, "socks5://proxy.example:1080"],
+  [{ all_proxy: "socks://proxy.example" }, "socks5h://proxy.example"],
+  [{ HTTPS_PROXY: "http://one.example:1", ALL_PROXY: "socks5h://two.example:2" }, "http://one.example:1"],
+])("a proxy from %j is %s", async (variables, proxy) => {
+  expect((await loadSettings({}, env(variables))).settings.proxy).toBe(proxy);
+});

@@ -17,6 +17,7 @@ const OTHER_VARIABLES = {
   PLANSOCKET_PROXY_FILE: "path",
   CODEX_HOME: "path",
   XDG_CONFIG_HOME: "path",
+  CODEX_CA_CERTIFICATE: "path",
   NODE_EXTRA_CA_CERTS: "path",
   SSL_CERT_FILE: "path",
   SSL_CERT_DIR: "path",

@@ -55,7 +55,7 @@ export async function* examine(
   yield login;
   yield await check("storage", () => (facts ? storageCheck(facts, wiring, authFile, stateDir) : skip("no login")));
   yield await check("proxy", () => proxyCheck(wiring, remote.urls, unreadProxies));
-  yield await check("tls", () => tlsCheck(env["NODE_EXTRA_CA_CERTS"]));
+  yield await check("tls", () => tlsCheck(env));
   if (remote.service) yield await remote.service;
   yield await remote.token;
   yield* await remote.backend;

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { networkRefusal } from "../../auth/login-service.ts";
 import { httpFailure } from "../../codex/wire/failure.ts";
@@ -8,6 +7,7 @@ import { isOlder } from "../../lib/version-order.ts";
 import { isLoopbackName } from "../../lib/host.ts";
 import { parseJson } from "../../lib/json.ts";
 import { unreachable } from "../../lib/unreachable.ts";
+import { authorityPlaces } from "../../upstream/authorities.ts";
 import { span } from "../time.ts";
 import type { Services } from "../services.ts";
 import { fail, noAnswer, ok, skip, warn, type Outcome } from "./finding.ts";
@@ -26,7 +26,7 @@ export interface Heard {
 export type Hear = (heard: Heard) => void;
 
 /** Variables that other programs take a proxy from, and the relay does not. */
-const UNREAD = ["ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
+const UNREAD = ["HTTP_PROXY", "http_proxy"];
 
 /** Those of them that are set. To be asked before the settings are wired, which takes them out of the process. */
 export function unreadProxyVariables(env: Readonly<Record<string, string | undefined>>): string[] {
@@ -47,7 +47,7 @@ export function proxyCheck(wiring: Services, urls: readonly string[], unread: re
   if (wiring.settings.proxy !== undefined || unread.length === 0 || !isOutside) return ok(line, { proxy_for: detail });
   return warn(
     `${line}. ${unread.join(" and ")} ${unread.length > 1 ? "are" : "is"} not used.`,
-    "If this machine needs a proxy, set HTTPS_PROXY or --proxy to an HTTP one.",
+    "If this machine needs a proxy, set HTTPS_PROXY or --proxy.",
     { proxy_for: detail },
   );
 }
@@ -59,23 +59,18 @@ function wayTo(wiring: Services, url: string): string {
   return `directly (${isLoopbackName(new URL(url).hostname) ? "loopback" : "NO_PROXY"})`;
 }
 
-/** Authorities that are trusted besides those that come with the relay. Bun passes over a file that it cannot read. */
-export function tlsCheck(file: string | undefined): Outcome {
-  if (!file) return ok("certificates are checked against the usual authorities");
-  const fix = "Let NODE_EXTRA_CA_CERTS name a PEM file, or unset it.";
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    return warn(
-      `NODE_EXTRA_CA_CERTS: ${file} cannot be read (${(error as { code?: string }).code ?? "unknown"}).`,
-      fix,
-    );
+/** Authorities that are trusted besides those that come with the relay. A place without any is passed over. */
+export function tlsCheck(env: Readonly<Record<string, string | undefined>>): Outcome {
+  const places = authorityPlaces(env);
+  const faults = places.filter(({ fault }) => fault !== undefined);
+  if (faults.length > 0) {
+    const text = faults.map(({ variable, path, fault }) => `${variable}: ${path} ${fault}.`).join(" ");
+    const names = [...new Set(faults.map(({ variable }) => variable))].join(" and ");
+    return warn(text, `Let ${names} name PEM certificates, or unset it.`);
   }
-  if (!text.includes("-----BEGIN CERTIFICATE-----")) {
-    return warn(`NODE_EXTRA_CA_CERTS: ${file} holds no certificate in PEM form.`, fix);
-  }
-  return ok(`certificates are checked against the usual authorities and those in ${file}`);
+  const named = places.map(({ variable, path }) => `${path} (${variable})`);
+  const usual = "certificates are checked against the usual authorities, then the system's";
+  return ok(named.length === 0 ? usual : `${usual}, and those in ${named.join(", ")}`);
 }
 
 /** Says that a host kept silent, and which way it was asked. */

@@ -25,7 +25,7 @@ const LAST_PAGE_MS = 500;
 export async function signInWithBrowser(options: BrowserSignIn): Promise<string> {
   const ports = options.ports ?? CALLBACK_PORTS;
   const ending = Promise.withResolvers<string>();
-  // SentText to a browser as well, so it may be rejected before anybody waits for it.
+  // The browser gets the end as well, so it may be rejected before anybody waits for it.
   ending.promise.catch(() => {});
   const waiting = new Waiting(options, ending);
   const server = listenOnOneOf(ports, (request) => waiting.answer(request));
@@ -62,11 +62,18 @@ class Waiting {
   /** The browser's requests. */
   async answer(request: Request): Promise<Response> {
     const url = new URL(request.url, "http://127.0.0.1");
+    if (isForeign(request, url.pathname)) {
+      return page(
+        "Not allowed",
+        "This page only answers the browser that signs in, and programs of this machine.",
+        403,
+      );
+    }
     if (request.method !== "GET") return page("Not here", "This page only takes a browser back to the terminal.", 405);
     // The Codex CLI asks this of whoever holds the port that it needs.
     if (url.pathname === "/cancel") {
       this.giveUp(failure("Another sign-in took over."));
-      return new Response("cancelled\n");
+      return new Response("cancelled\n", { headers: { "x-content-type-options": "nosniff" } });
     }
     if (url.pathname !== CALLBACK_PATH) return page("Nothing here", "This page is not part of the sign-in.", 404);
     const callback = this.#read(url.searchParams);
@@ -123,6 +130,20 @@ class Waiting {
   }
 }
 
+/**
+ * True for requests that another web site makes. A name that was rebound to this machine shows in Host. Of the requests
+ * that other sites cause, only the login service's redirect is let in, which is a navigation and carries a state.
+ */
+function isForeign({ headers }: Request, path: string): boolean {
+  const host = headers.get("host") ?? "";
+  if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/i.test(host)) return true;
+  const origin = headers.get("origin");
+  if (origin !== null && origin !== `http://${host}`) return true;
+  const site = headers.get("sec-fetch-site") ?? "none";
+  if (site === "none" || site === "same-origin") return false;
+  return path !== CALLBACK_PATH || headers.get("sec-fetch-mode") !== "navigate";
+}
+
 /** The first port that is free; undefined when all are taken. */
 function listenOnOneOf(ports: readonly number[], answer: (request: Request) => Promise<Response>) {
   for (const port of ports) {
@@ -140,7 +161,7 @@ function listenOnOneOf(ports: readonly number[], answer: (request: Request) => P
   return undefined;
 }
 
-/** Not by force at once: the browser is still to get its page. But the connections that it opens ahead stay open. */
+/** Lets the browser get its last page first; the idle connections that browsers open ahead are cut after that. */
 async function close(server: Bun.Server<undefined>): Promise<void> {
   const limit = Promise.withResolvers<void>();
   const timer = setTimeout(limit.resolve, LAST_PAGE_MS);

@@ -12,6 +12,7 @@ export function page(title: string, text: string, status: number): Response {
       // The address holds a code: it goes neither into a cache nor to another site.
       "cache-control": "no-store",
       "referrer-policy": "no-referrer",
+      "x-content-type-options": "nosniff",
       "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
     },
   });

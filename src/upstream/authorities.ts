@@ -1,0 +1,130 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { getCACertificates, rootCertificates } from "node:tls";
+
+/** Variables that name a PEM file of authorities to trust besides the usual ones; the Codex CLI's own comes first. */
+const AUTHORITY_FILES = ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] as const;
+const AUTHORITY_FOLDER = "SSL_CERT_DIR";
+/** Variables that Bun's fetch does not read by itself. */
+const NOT_READ_BY_BUN = ["CODEX_CA_CERTIFICATE", AUTHORITY_FOLDER] as const;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** One place that a variable names, and what is in it. */
+export interface AuthorityPlace {
+  readonly variable: string;
+  readonly path: string;
+  readonly certificates: readonly string[];
+  /** Why there is nothing in it, as the end of a sentence that begins with the path. */
+  readonly fault?: string;
+}
+
+/** What the environment says about authorities, read now. */
+export function authorityPlaces(env: Environment): AuthorityPlace[] {
+  const places: AuthorityPlace[] = [];
+  for (const variable of AUTHORITY_FILES) {
+    const path = env[variable];
+    if (path) places.push({ variable, path, ...readFile(path) });
+  }
+  for (const path of (env[AUTHORITY_FOLDER] ?? "").split(process.platform === "win32" ? ";" : ":")) {
+    if (path !== "") places.push({ variable: AUTHORITY_FOLDER, path, ...readFolder(path) });
+  }
+  return places;
+}
+
+/** Authorities of TLS connections: the usual ones, those of the environment, and the system's once they are needed. */
+export class Authorities {
+  readonly #places: readonly AuthorityPlace[];
+  #trusted: string[] | undefined;
+  #hasSystem = false;
+
+  constructor(env: Environment) {
+    const isUnread = NOT_READ_BY_BUN.some((name) => env[name]);
+    this.#places = authorityPlaces(env);
+    if (isUnread) this.#trusted = this.#withPlaces([...rootCertificates]);
+  }
+
+  /** For `tls.ca`; undefined while the runtime's own reading is enough. */
+  get trusted(): string[] | undefined {
+    return this.#trusted;
+  }
+
+  /**
+   * After a certificate that nobody knows: adds the system's store, where administrators put a company's authority.
+   * False when that was done before. Only then, as reading the store takes tens of milliseconds.
+   */
+  addSystem(): boolean {
+    if (this.#hasSystem) return false;
+    this.#hasSystem = true;
+    this.#trusted = this.#withPlaces([...rootCertificates, ...systemCertificates()]);
+    return true;
+  }
+
+  /** Variables that name nothing useful, for the error of a connection; undefined when all are good. */
+  get fault(): string | undefined {
+    const faults = this.#places.filter(({ fault }) => fault !== undefined);
+    if (faults.length === 0) return undefined;
+    return faults.map(({ variable, path, fault }) => `${variable}: ${path} ${fault}.`).join(" ");
+  }
+
+  #withPlaces(certificates: string[]): string[] {
+    return [...certificates, ...this.#places.flatMap((place) => place.certificates)];
+  }
+}
+
+/** True for errors of certificates whose authority is not known. */
+export function isUnknownAuthority(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && /UNABLE_TO_(GET_ISSUER|VERIFY)|SELF_SIGNED|UNKNOWN_CA|CERT_UNTRUSTED/.test(code);
+}
+
+/** Where Linux distributions keep the whole store in one file; the same places as Go's crypto/x509 reads. */
+const SYSTEM_FILES = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/ca-bundle.pem",
+  "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+  "/etc/ssl/cert.pem",
+] as const;
+
+/** The runtime's own reading knows the stores of macOS and Windows, and on Linux only folders with hashed names. */
+function systemCertificates(): readonly string[] {
+  const files = process.platform === "linux" ? SYSTEM_FILES : [];
+  const found = files.flatMap((path) => readFile(path).certificates);
+  return [...new Set([...runtimeCertificates(), ...found])];
+}
+
+function runtimeCertificates(): readonly string[] {
+  try {
+    return getCACertificates("system");
+  } catch {
+    return [];
+  }
+}
+
+const PEM = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+
+function readFile(path: string): Pick<AuthorityPlace, "certificates" | "fault"> {
+  try {
+    const certificates = readFileSync(path, "latin1").match(PEM) ?? [];
+    return certificates.length > 0 ? { certificates } : { certificates: [], fault: "is no PEM file with certificates" };
+  } catch (error) {
+    return { certificates: [], fault: wordsOf(error) };
+  }
+}
+
+function readFolder(path: string): Pick<AuthorityPlace, "certificates" | "fault"> {
+  try {
+    // Links by hash point at the same files.
+    const all = readdirSync(path).flatMap((name) => readFile(join(path, name)).certificates);
+    const certificates = [...new Set(all)];
+    return certificates.length > 0 ? { certificates } : { certificates, fault: "holds no PEM file with certificates" };
+  } catch (error) {
+    return { certificates: [], fault: wordsOf(error) };
+  }
+}
+
+function wordsOf(error: unknown): string {
+  const { code } = error as { code?: unknown };
+  return code === "ENOENT" ? "is not there" : `cannot be read (${typeof code === "string" ? code : "unknown"})`;
+}
