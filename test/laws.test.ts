@@ -4,7 +4,7 @@ import { CodexEvent } from "../src/codex/wire/schema.ts";
 import type { WireEvent } from "../src/codex/wire/event.ts";
 import { RelayError } from "../src/lib/errors.ts";
 import { isObject, parseJson } from "../src/lib/json.ts";
-import { contextOf, eventsOf, loadCases, streamed, whole, type Case } from "./support/cases.ts";
+import { contextOf, eventsOf, loadCases, opened, streamed, whole, type Case } from "./support/cases.ts";
 
 /** `LAW_RUNS=1000 bun test laws` looks harder. */
 const runs = Number(process.env["LAW_RUNS"] ?? 15);
@@ -253,6 +253,20 @@ describe.each(table)("%s", (_name, one) => {
   test("what was streamed folds to the whole reply", async () => {
     expectOneReply(one, await eventsOf(one.tape));
   });
+});
+
+/** Tapes in upstream's own form, to the end of the answer: the relay has no byte of them to change. */
+const canonical = table.filter(([, { protocol, tape }]) => {
+  const isPlain = /^(event: [^\n]*\ndata: [^\n]*\n\n)+$/.test(new TextDecoder().decode(tape));
+  return protocol.name === "responses" && isPlain;
+});
+
+test.each(canonical)("%s: a Codex client gets the stream to the letter", async (_name, one) => {
+  const context = { ...contextOf(one.settings), isCodexClient: true };
+  const { stream, take } = opened(one.protocol, one.request, context);
+  for (const event of await eventsOf(one.tape)) stream.onEvent(event);
+  stream.onEnd();
+  expect(take()).toBe(new TextDecoder().decode(one.tape));
 });
 
 /**
