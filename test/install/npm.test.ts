@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
@@ -48,23 +48,38 @@ const tarball = (name: string) => join(dist, "npm", `${name}-${version}.tgz`);
 const fileIn = (name: string, file: string) =>
   Bun.spawnSync(["tar", "-xzOf", tarball(name), `package/${file}`]).stdout.toString();
 
-/** A registry on this machine with the packed packages and nothing else. */
+/** A registry on this machine that knows what was published to it, and notes the order. */
 function startRegistry() {
+  const packages = new Map<string, Published>();
+  const tarballs = new Map<string, Uint8Array<ArrayBuffer>>();
+  const published: string[] = [];
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    fetch({ url }) {
-      const path = decodeURIComponent(new URL(url).pathname.slice(1));
-      if (path.endsWith(".tgz")) return new Response(Bun.file(join(dist, "npm", path)));
-      if (!readdirSync(join(dist, "npm")).includes(`${path}-${version}.tgz`))
-        return new Response("{}", { status: 404 });
-      const facts = JSON.parse(fileIn(path, "package.json")) as Record<string, unknown>;
-      const integrity = `sha512-${new Bun.CryptoHasher("sha512").update(readFileSync(tarball(path))).digest("base64")}`;
-      const release = { ...facts, dist: { tarball: `${new URL(url).origin}/${path}-${version}.tgz`, integrity } };
-      return Response.json({ name: path, "dist-tags": { latest: version }, versions: { [version]: release } });
+    maxRequestBodySize: 1 << 30,
+    async fetch(request) {
+      const path = decodeURIComponent(new URL(request.url).pathname.slice(1));
+      if (request.method === "PUT") {
+        const body = (await request.json()) as Published;
+        packages.set(path, body);
+        published.push(`${path} ${Object.keys(body["dist-tags"]).join()}`);
+        for (const [file, { data }] of Object.entries(body._attachments)) {
+          tarballs.set(`${path}/-/${file}`, new Uint8Array(Buffer.from(data, "base64")));
+        }
+        return Response.json({ ok: true }, { status: 201 });
+      }
+      const bytes = tarballs.get(path);
+      if (bytes) return new Response(bytes);
+      const found = packages.get(path);
+      return found ? Response.json({ ...found, _attachments: {} }) : Response.json({}, { status: 404 });
     },
   });
-  return server;
+  return { url: server.url.href, published, stop: () => server.stop(true) };
+}
+
+interface Published {
+  readonly "dist-tags": Readonly<Record<string, string>>;
+  readonly _attachments: Readonly<Record<string, { data: string }>>;
 }
 
 describe.skipIf(Bun.which("npm") === null || process.platform === "win32")("npm packages", () => {
@@ -95,7 +110,7 @@ describe.skipIf(Bun.which("npm") === null || process.platform === "win32")("npm 
   );
 
   test(
-    "let npx run the program of this platform, with its arguments, exit code and signals",
+    "are published once, the launcher last, and let npx run the program of this platform, with its arguments, exit code and signals",
     async () => {
       const registry = startRegistry();
       const home = join(folder, "a home");
@@ -103,11 +118,31 @@ describe.skipIf(Bun.which("npm") === null || process.platform === "win32")("npm 
       const env = {
         HOME: home,
         PATH: process.env["PATH"] ?? "",
-        npm_config_registry: registry.url.href,
+        npm_config_registry: registry.url,
         npm_config_cache: join(home, "cache"),
         npm_config_audit: "false",
         npm_config_update_notifier: "false",
       };
+      writeFileSync(join(home, ".npmrc"), `${registry.url.replace("http:", "")}:_authToken=some-token\n`);
+      // Each command of npm takes a second or so: three packages stand for all.
+      const some = join(folder, "some");
+      mkdirSync(some);
+      const names = ["plansocket", `plansocket-${THIS_PLATFORM}`, "plansocket-windows-arm64"];
+      for (const name of names) copyFileSync(tarball(name), join(some, `${name}-${version}.tgz`));
+      const publish = async () => {
+        const script = join(import.meta.dir, "../../.github/npm/publish.sh");
+        const child = Bun.spawn(["sh", script, some, `v${version}`, "--loglevel=error"], {
+          cwd: home,
+          env,
+          stdin: "ignore",
+        });
+        return [await child.exited, registry.published.length];
+      };
+      expect(await publish()).toEqual([0, names.length]);
+      // Last of all, what names the others.
+      expect(registry.published.at(-1)).toBe("plansocket latest");
+      expect(await publish()).toEqual([0, names.length]);
+
       const npx = async (args: string[]) => {
         const child = Bun.spawn(["npx", "--yes", "plansocket", ...args], {
           cwd: home,
