@@ -28,6 +28,8 @@ class Plansocket < Formula
 
   def install
     bin.install "plansocket"
+    generate_completions_from_executable(bin/"plansocket", "completions")
+    (man1/"plansocket.1").write Utils.safe_popen_read(bin/"plansocket", "man")
   end
 
   service do

@@ -300,7 +300,7 @@ describe("a start that fails", () => {
     writeFileSync(join(home, "file"), "");
     const { code, err } = await run(["start", "--demo", "--port", "0", "--state-dir", join(home, "file/below")]);
     expect(code).toBe(1);
-    expect(err).toContain("choose another with --state-dir");
+    expect(err).toContain("choose another folder with --state-dir");
   });
 });
 

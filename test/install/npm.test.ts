@@ -176,7 +176,7 @@ describe.skipIf(Bun.which("npm") === null || process.platform === "win32")("npm 
         1,
         expect.stringContaining("installed no executable for"),
       ]);
-      await registry.stop(true);
+      await registry.stop();
     },
     SLOW_MS,
   );

@@ -10,6 +10,7 @@ import {
   variablesOf,
   type Given,
 } from "../background/explicit-settings.ts";
+import { RelayError } from "../../lib/errors.ts";
 import { placesOf } from "../background/paths.ts";
 import { selfCommand } from "../background/process.ts";
 import { stablePath } from "./stable-path.ts";
@@ -57,7 +58,16 @@ export function servicePlan(loaded: Loaded, given: Given, instance: string, env:
 /** A checkout is run by the Bun of now; an executable by the path that outlives its upgrades. */
 function stableCommand(env: Environment): string[] {
   const [program = "", ...words] = selfCommand();
+  refuseCache(program);
   return words.length > 0 ? [program, ...words] : [stablePath(program, env["PATH"] ?? "")];
+}
+
+/** Exported for tests. Throws `service_failed` for a copy that npx keeps for a while only. */
+export function refuseCache(program: string): void {
+  if (!/[\\/]_npx[\\/]/.test(program)) return;
+  throw new RelayError("service_failed", "This copy lies in the cache of npx, which npm empties.", {
+    hint: "Install it first: `npm install --global plansocket`, then `plansocket service install`.",
+  });
 }
 
 /** A login may be a link into another folder, and a renewed one is written there. */

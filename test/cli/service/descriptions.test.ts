@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { readEnvFile, toEnvFile } from "../../../src/cli/service/env-file.ts";
 import { launchd, plistText } from "../../../src/cli/service/launchd.ts";
-import type { ServicePlan } from "../../../src/cli/service/plan.ts";
+import { refuseCache, type ServicePlan } from "../../../src/cli/service/plan.ts";
 import { stablePath } from "../../../src/cli/service/stable-path.ts";
 import { commandLine } from "../../../src/cli/service/steps.ts";
 import { systemd, unitText } from "../../../src/cli/service/systemd.ts";
@@ -49,6 +49,12 @@ describe("the path that a service names", () => {
     mkdirSync(join(folder, "bin"));
     symlinkSync(path, join(folder, "bin/plansocket"));
     expect(stablePath(path, join(folder, "bin"))).toBe(join(folder, "opt/plansocket/bin/plansocket"));
+  });
+
+  test("is never in the cache of npx", () => {
+    const path = "/home/dev/.npm/_npx/0a1b/node_modules/plansocket-linux-x64/bin/plansocket";
+    expect(() => refuseCache(path)).toThrow("cache of npx");
+    expect(() => refuseCache("/usr/lib/node_modules/plansocket-linux-x64/bin/plansocket")).not.toThrow();
   });
 
   test("is the link on PATH that leads to this very program", () => {
