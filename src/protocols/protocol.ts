@@ -1,7 +1,7 @@
 import type { CodexRequest } from "../codex/wire/schema.ts";
 import type { ModelNames } from "../codex/model-names.ts";
 import type { ModelCatalogue } from "../codex/models.ts";
-import type { ReasoningStore } from "../codex/reasoning-store.ts";
+import type { ReasoningMemory } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
 import type { CountTokens } from "../codex/output/output-limit.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
@@ -25,7 +25,7 @@ export interface Context {
   readonly models: ModelCatalogue;
   /** Model names of other vendors, or families of them, and the models that the owner gave them. */
   readonly modelAliases: Readonly<Record<string, string>>;
-  readonly memory: ReasoningStore;
+  readonly memory: ReasoningMemory;
   /** Finished responses that their clients may refer to. */
   readonly responses: ResponseStore;
   /** Counts what the request refers to, before it is taken in. Throws `request_too_large` and `relay_busy`. */

@@ -2,6 +2,7 @@ import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } f
 import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
 import { RelayError } from "../lib/errors.ts";
+import type { JsonSize } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";
 import { countTokensNow } from "../lib/tokens.ts";
 import { toBodyStream } from "../lib/stream.ts";
@@ -179,6 +180,7 @@ function ownReply(protocol: Protocol, body: unknown, id: string): Response {
 /** What a dialect may know while it translates this request. */
 export async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDependencies): Promise<Context> {
   const now = deps.now();
+  const reserve = (size: JsonSize) => admitted.share.add(size);
   return {
     id: admitted.id,
     now,
@@ -187,9 +189,9 @@ export async function contextOf(admitted: Admitted, isCodex: boolean, deps: Hand
     defaultInstructions: deps.options.instructions,
     models: await deps.upstream.catalogue.current(),
     modelAliases: deps.options.modelAliases,
-    memory: deps.memory,
+    memory: deps.memory.within(reserve),
     responses: deps.responses,
-    reserve: (size) => admitted.share.add(size),
+    reserve,
     clientId: admitted.caller.clientId,
     countTokens: countTokensNow,
     isCodexClient: isCodex,

@@ -30,3 +30,17 @@ test("size is bounded as well as number", () => {
   memory.remember("huge", [item("x".repeat(17 * 1024 * 1024))]);
   expect(memory.recall("huge")).toHaveLength(0);
 });
+
+test("a request counts what it recalls, each time, before it takes it in", () => {
+  const memory = new ReasoningStore();
+  memory.remember("call_1", [item("x".repeat(1000))]);
+  let room = 2500;
+  const request = memory.within(({ characters }) => {
+    room -= characters;
+    if (room < 0) throw new Error("no room");
+  });
+  expect(request.recall("call_1")).toHaveLength(1);
+  expect(request.recall("call_2")).toHaveLength(0);
+  expect(request.recall("call_1")).toHaveLength(1);
+  expect(() => request.recall("call_1")).toThrow("no room");
+});

@@ -1,12 +1,12 @@
 import type { OutputLimit } from "./output-limit.ts";
-import type { ReasoningStore } from "../reasoning-store.ts";
+import type { ReasoningMemory } from "../reasoning-store.ts";
 import type { Annotation, OutputItem, ResponseObject, Usage } from "../wire/schema.ts";
 
 /** How an answer is read. */
 export interface AnswerOptions {
   /** The backend has none: the answer is cut here. */
   readonly stopSequences: readonly string[];
-  readonly memory: ReasoningStore;
+  readonly memory: ReasoningMemory;
   /** Epoch milliseconds. */
   readonly now: number;
   /** Of the answer, in tokens; the backend takes no limit, so the answer is cut here. */

@@ -1,4 +1,4 @@
-import type { ReasoningStore } from "../../codex/reasoning-store.ts";
+import type { ReasoningMemory } from "../../codex/reasoning-store.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
@@ -25,7 +25,7 @@ export interface Conversation {
  */
 export function toConversation(
   messages: readonly ChatMessage[],
-  memory: ReasoningStore,
+  memory: ReasoningMemory,
   options: { readonly keepSystemInInput: boolean },
 ): Conversation {
   const leading = messages.findIndex((message) => !isSystem(message));
@@ -44,7 +44,7 @@ export function toConversation(
 }
 
 /** Responses-shaped `input` from a chat client, rebuilt like messages so that nothing unknown gets through. */
-export function inputConversation(input: unknown, memory: ReasoningStore): Omit<Conversation, "instructions"> {
+export function inputConversation(input: unknown, memory: ReasoningMemory): Omit<Conversation, "instructions"> {
   const translator = new ItemTranslator("input", memory);
   const items = typeof input === "string" ? [{ role: "user", content: input }] : Array.isArray(input) ? input : [input];
   items.forEach((item: unknown, index) => {
@@ -77,14 +77,14 @@ interface OpenCall {
 class ItemTranslator {
   /** The field that the messages stand in, for error paths. */
   readonly #field: string;
-  readonly #memory: ReasoningStore;
+  readonly #memory: ReasoningMemory;
   readonly #items: InputItem[] = [];
   readonly #paths: string[] = [];
   readonly #unnamed: string[] = [];
   #open: OpenCall[] = [];
   #legacyCalls = 0;
 
-  constructor(field: string, memory: ReasoningStore) {
+  constructor(field: string, memory: ReasoningMemory) {
     this.#field = field;
     this.#memory = memory;
   }

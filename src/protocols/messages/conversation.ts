@@ -1,4 +1,4 @@
-import type { ReasoningStore } from "../../codex/reasoning-store.ts";
+import type { ReasoningMemory } from "../../codex/reasoning-store.ts";
 import { wireToolName } from "../../codex/request/tools/wire-names.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
@@ -24,7 +24,7 @@ const BILLING_NOTE = /^x-anthropic-billing-header:/;
  * System text and messages as instructions and input items. Every tool use must have its result and every result its
  * use: the backend would refuse too, but in terms of items that the client never sent.
  */
-export function toConversation(request: MessagesRequest, memory: ReasoningStore): Conversation {
+export function toConversation(request: MessagesRequest, memory: ReasoningMemory): Conversation {
   const system = systemTexts(request.system, "system").filter((text) => !BILLING_NOTE.test(text));
   const translator = new ItemTranslator(memory);
   request.messages.forEach((message, index) => translator.add(message, `messages.${index}`));
@@ -34,7 +34,7 @@ export function toConversation(request: MessagesRequest, memory: ReasoningStore)
 
 /** Walks the messages once and remembers which tool uses still wait for their results. */
 class ItemTranslator {
-  readonly #memory: ReasoningStore;
+  readonly #memory: ReasoningMemory;
   readonly #items: InputItem[] = [];
   /** Tool use ids as the client wrote them. */
   readonly #open = new Set<string>();
@@ -45,7 +45,7 @@ class ItemTranslator {
   /** Parts of the message that is being gathered. */
   #parts: JsonObject[] = [];
 
-  constructor(memory: ReasoningStore) {
+  constructor(memory: ReasoningMemory) {
     this.#memory = memory;
   }
 
