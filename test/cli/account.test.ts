@@ -119,11 +119,9 @@ describe("login", () => {
     expect(readFileSync(file, "utf8")).toBe("{{{");
   });
 
-  test("a login that cannot be written says so", async () => {
+  test("a login that cannot be written is told before anybody signs in", async () => {
     writeFileSync(join(home.path, "wall"), "");
-    const command = home.start(["login", "--device", "--auth-file", join(home.path, "wall/auth.json")]);
-    await approve(command);
-    const { code, err } = await command.ended;
+    const { code, err } = await home.run(["login", "--device", "--auth-file", join(home.path, "wall/auth.json")]);
     expect(code).toBe(1);
     expect(err).toContain("plansocket: The login could not be written to ~/wall/auth.json (");
     expect(err).toEndWith("  Make its folder writable, or choose another place with --auth-file.\n");

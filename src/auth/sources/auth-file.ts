@@ -152,6 +152,12 @@ export class AuthFile implements CredentialSource {
     if (!bytesAt(this.#path)?.equals(before)) throw new ChangedMeanwhile();
   }
 
+  /** Resolves when `replace` would succeed now; makes the folder. Throws the error of the file system. */
+  async proveReplaceable(): Promise<void> {
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+    await proveWritable(this.#path);
+  }
+
   /**
    * Puts a new login in place of whatever is there, all of it: parts of two logins do not make one. Throws the error of
    * the file system.

@@ -28,6 +28,8 @@ export const login = defineCommand({
       say("Nothing was changed.");
       return 1;
     }
+    // A sign-in takes minutes, and what it gives is issued once.
+    if (!isPrinted) await place.file.proveReplaceable().catch((cause: unknown) => refuseUnwritable(place, cause));
     const keep = isPrinted ? printTokens : (tokens: IssuedTokens) => save(place, tokens);
     const who = own["device"]
       ? await keep(await signInWithDevice(place.service))
@@ -75,16 +77,17 @@ function inBrowser(
 }
 
 async function save(place: LoginPlace, tokens: IssuedTokens): Promise<string> {
-  try {
-    await place.file.replace(newLoginFile(tokens, place.service, Date.now()));
-  } catch (cause) {
-    const code = (cause as { code?: string }).code ?? "unknown error";
-    throw new RelayError("login_failed", `The login could not be written to ${place.file.name} (${code}).`, {
-      cause,
-      hint: "Make its folder writable, or choose another place with --auth-file.",
-    });
-  }
+  const file = newLoginFile(tokens, place.service, Date.now());
+  await place.file.replace(file).catch((cause: unknown) => refuseUnwritable(place, cause));
   return `Signed in as ${who(tokens)}.`;
+}
+
+function refuseUnwritable(place: LoginPlace, cause: unknown): never {
+  const code = (cause as { code?: string }).code ?? "unknown error";
+  throw new RelayError("login_failed", `The login could not be written to ${place.file.name} (${code}).`, {
+    cause,
+    hint: "Make its folder writable, or choose another place with --auth-file.",
+  });
 }
 
 // eslint-disable-next-line @typescript-eslint/require-await -- stands beside `save`, which has to wait
