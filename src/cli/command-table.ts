@@ -34,7 +34,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   demo: {
     group: "start",
-    about: "run it against a built-in stand-in backend: no login, no network",
+    about: "run it against a built-in backend: no login, no network",
     examples: [
       ["demo", "try clients without spending the plan"],
       ["demo --port 0", "on any free port"],

@@ -95,7 +95,7 @@ async function accountOf(
 ): Promise<Pick<Details, "login" | "plan" | "lines">> {
   const { state } = desk;
   if (state?.command === "demo")
-    return { login: null, plan: null, lines: ["  login     none: it runs against the stand-in"] };
+    return { login: null, plan: null, lines: ["  login     none: it runs against the built-in backend"] };
   if (state && state.login_variables.length > 0) {
     const from = state.login_variables.join(", ");
     return { login: { source: from }, plan: null, lines: [`  login     from the environment of its start (${from})`] };
