@@ -21,7 +21,7 @@ export class MessageBody extends AnswerBody {
   constructor(request: MessagesRequest, context: Context, options: AnswerOptions) {
     super();
     this.#model = request.model;
-    this.reader = messageReader(request, context, options, (event) => this.#event(event));
+    this.reader = messageReader(request, context, options, (event) => this.#event(event)).reader;
   }
 
   protected body(): unknown {

@@ -32,9 +32,16 @@ export function messageReader(
   context: Context,
   options: AnswerOptions,
   emit: (event: MessageEvent) => void,
-): AnswerReader {
+): MessageReader {
   const reply = new MessageReply(request, context, emit);
-  return new AnswerReader(options, (event) => reply.onEvent(event));
+  const reader = new AnswerReader(options, (event) => reply.onEvent(event));
+  return { reader, flush: () => reply.flush() };
+}
+
+interface MessageReader {
+  readonly reader: AnswerReader;
+  /** Sends what still waits, for an answer that fails in the middle. */
+  readonly flush: () => void;
 }
 
 class MessageReply {
@@ -68,11 +75,13 @@ class MessageReply {
   onEvent(event: AnswerEvent): void {
     if (!this.#waiting) return this.#handle(event);
     this.#waiting.push(event);
-    if (event.type === "finish") this.#release(this.#waiting);
+    if (event.type === "finish") this.flush();
   }
 
   /** Pages of a search come before the text; where only the text names them, the text has to wait. */
-  #release(waiting: readonly AnswerEvent[]): void {
+  flush(): void {
+    const waiting = this.#waiting;
+    if (!waiting) return;
     this.#waiting = undefined;
     this.#results(this.#searchId, pagesIn(waiting));
     for (const event of waiting) this.#handle(event);

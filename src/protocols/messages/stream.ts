@@ -11,6 +11,7 @@ import type { MessagesRequest } from "./schema.ts";
 /** A streamed message: each piece as one named event. */
 export class MessageStream extends AnswerStream {
   protected readonly reader: AnswerReader;
+  readonly #flush: () => void;
   readonly #model: string;
   /** An estimate: what the question cost upstream says at the end. */
   readonly #inputTokens: number;
@@ -19,10 +20,13 @@ export class MessageStream extends AnswerStream {
     super(send);
     this.#model = request.model;
     this.#inputTokens = options.inputTokens;
-    this.reader = messageReader(request, context, options, (event) => this.#event(event));
+    const { reader, flush } = messageReader(request, context, options, (event) => this.#event(event));
+    this.reader = reader;
+    this.#flush = flush;
   }
 
   protected fail(error: RelayError, requestId: string): void {
+    this.#flush();
     this.send({ event: "error", data: voice.toError(error, requestId) });
   }
 
