@@ -1,6 +1,7 @@
-import { REQUEST_LINE, type Log, type LogFields, type LogLevel } from "../lib/log.ts";
-import { printableJson, printableLine } from "../lib/printable.ts";
+import type { Log, LogFields, LogLevel } from "../lib/log.ts";
+import { printableJson } from "../lib/printable.ts";
 import { redact } from "../lib/redact.ts";
+import { hasColors } from "./output.ts";
 
 const ORDER: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
 
@@ -17,12 +18,13 @@ export interface AdjustableLog extends Log {
   adjust(options: Pick<LogOptions, "level" | "secrets">): void;
 }
 
-/** Log lines on stderr: JSON for machines, consola for people. */
+/** Log lines on stderr: JSON for machines, plain lines for people. */
 export async function createLog(options: LogOptions): Promise<AdjustableLog> {
   let { level: lowest } = options;
   let secrets = known(options.secrets);
+  const now = options.now ?? Date.now;
   const show: Show = (text) => redact(text, secrets);
-  const write = options.format === "json" ? jsonWriter(options.now ?? Date.now, show) : await prettyWriter(show);
+  const write = options.format === "json" ? jsonWriter(now, show) : await prettyWriter(now, show);
   const at =
     (level: Exclude<LogLevel, "silent">) =>
     (message: string, fields: LogFields = {}) => {
@@ -67,18 +69,11 @@ function jsonWriter(now: () => number, show: Show): Write {
   };
 }
 
-/** consola costs as much start time as everything else together, so only a terminal pays for it. */
-async function prettyWriter(show: Show): Promise<Write> {
-  const [{ createConsola }, { requestLine }] = await Promise.all([import("consola"), import("./request-line.ts")]);
-  const consola = createConsola({ level: 5, stdout: process.stderr, stderr: process.stderr });
+/** Only a log for people loads what lays its lines out. */
+async function prettyWriter(now: () => number, show: Show): Promise<Write> {
+  const { logLine } = await import("./log-line.ts");
+  const isColored = hasColors(process.stderr);
   return (level, message, fields) => {
-    if (message === REQUEST_LINE) {
-      consola[level](printableLine(show(requestLine(fields))));
-      return;
-    }
-    const facts = Object.entries(fields)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => `${name}=${String(value)}`);
-    consola[level](printableLine(show([message, ...facts].join(" "))));
+    process.stderr.write(`${show(logLine({ timeMs: now(), level, message, fields }, isColored))}\n`);
   };
 }

@@ -14,7 +14,7 @@ export interface ShownSetting {
 const MASK = "(set)";
 
 /** The settings in force, each with where it came from. */
-export function shownSettings({ settings, origins }: Loaded): ShownSetting[] {
+export function shownSettings({ settings, origins }: Pick<Loaded, "settings" | "origins">): ShownSetting[] {
   return (Object.entries(SETTINGS) as [SettingName, Setting][]).map(([name, setting]) => {
     const value: unknown = settings[name];
     const isMasked = setting.isSecret === true && value !== undefined;

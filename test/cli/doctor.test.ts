@@ -481,7 +481,7 @@ describe("this machine", () => {
 });
 
 describe("--live", () => {
-  const answers = ["chat", "chat-sse", "responses", "resp-sse"];
+  const answers = ["chat", "chat-sse", "responses", "resp-sse", "messages", "completions", "ollama"];
 
   test("gets one small answer from every endpoint", async () => {
     patient.writeLogin();
@@ -490,7 +490,7 @@ describe("--live", () => {
     expect(live.map(({ id, status }) => `${id} ${status}`)).toEqual(
       ["health", "key", "models", ...answers].map((id) => `live ${id} ok`),
     );
-    expect([code, patient.backend.counts.responses]).toEqual([0, 4]);
+    expect([code, patient.backend.counts.responses]).toEqual([0, 7]);
     expect(patient.backend.refusals).toEqual([]);
   });
 

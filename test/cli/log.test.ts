@@ -1,5 +1,6 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { createLog } from "../../src/cli/log.ts";
+import { readableLine } from "../../src/cli/log-line.ts";
 import { requestLine } from "../../src/cli/request-line.ts";
 import { redact } from "../../src/lib/redact.ts";
 
@@ -52,6 +53,36 @@ test("and one object for machines", async () => {
   expect(JSON.parse(text)).toEqual({ time: "1970-01-01T00:00:00.000Z", level: "info", message: "request", ...REQUEST });
 });
 
+test("logs shows lines for people with local date and 24-hour time, and leaves other lines as they are", () => {
+  const line = JSON.stringify({
+    time: "2026-03-14T21:05:07.000Z",
+    level: "warn",
+    message: "Slow.",
+    after_ms: 5,
+    more: { a: 1 },
+  });
+  const local = new Date("2026-03-14T21:05:07.000Z");
+  const hour = String(local.getHours()).padStart(2, "0");
+  expect(readableLine(line, false)).toMatch(
+    new RegExp(`^2026-03-1[345] ${hour}:\\d\\d:07 warn  Slow\\. after_ms=5 more=\\{"a":1\\}$`),
+  );
+  expect(
+    readableLine(
+      JSON.stringify({ time: "2026-03-14T21:05:07Z", level: "info", message: "request", ...REQUEST }),
+      false,
+    ),
+  ).toContain(" info  POST /v1/chat/completions 200 · ");
+  for (const other of [
+    "plansocket listens on http://127.0.0.1:1",
+    "{",
+    '{"level":"info"}',
+    '{"time":"x","level":"info","message":"m"}',
+  ]) {
+    expect(readableLine(other, true)).toBe(other);
+  }
+  expect(readableLine("bad \u001b[2Jline\u202e", true)).toBe("bad line ");
+});
+
 const HOSTILE = 'a\r\nINFO forged\u001b[2J\u009b31m\u2028\u202egnp.exe\u0000"';
 
 test.each(["pretty", "json"] as const)("what a client wrote stays inside its %s line", async (format) => {
@@ -59,8 +90,8 @@ test.each(["pretty", "json"] as const)("what a client wrote stays inside its %s 
     log.info("request", { ...REQUEST, model_asked: HOSTILE, route: `/v1/${HOSTILE}`, request_id: HOSTILE });
     log.warn(`message ${HOSTILE}`, { field: HOSTILE });
   });
-  // What consola itself draws with.
-  // eslint-disable-next-line no-control-regex -- colours begin with one
+  // The colors of the level.
+  // eslint-disable-next-line no-control-regex -- colors begin with one
   const plain = text.replace(/\u001b\[\d+m/g, "");
   // eslint-disable-next-line no-control-regex -- exactly these must not be there
   expect(plain).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e]/);

@@ -1,10 +1,12 @@
-import { isPath, SETTINGS, defaultText, type Setting, type SettingName } from "../../config/settings.ts";
+import { SETTINGS, type SettingName } from "../../config/settings.ts";
+import type { Environment } from "../../lib/environment.ts";
 import { toRelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { SILENT_LOG } from "../../lib/log.ts";
 import { reachable } from "../relay-at.ts";
 import { asJson as planAsJson, drawing } from "../commands/usage.ts";
 import { wire, type Services } from "../services.ts";
+import { shownSettings, type ShownSetting } from "../settings-view.ts";
 import { givenBefore, seenByRelay, type BackgroundContext } from "./context.ts";
 import type { Given } from "./explicit-settings.ts";
 import type { Probe } from "./probe.ts";
@@ -31,10 +33,10 @@ export async function detailsOf(desk: BackgroundContext, seen: Extract<Probe, { 
   const { loaded, env } = await seenByRelay(desk, given);
   const metrics = metricsAt(seen.url, given.apiKey?.value ?? loaded.settings.apiKey);
   const account = await accountOf(desk, env);
-  const settings = settingsOf(loaded.settings, loaded.origins, given);
+  const settings = settingsOf(loaded, given);
   const counted = await metrics;
   return {
-    settings,
+    settings: Object.fromEntries(settings.map(({ key, value, origin }) => [key, { value, origin }] as const)),
     ...account,
     metrics: counted ?? null,
     lines: [
@@ -46,52 +48,32 @@ export async function detailsOf(desk: BackgroundContext, seen: Extract<Probe, { 
   };
 }
 
-function settingsOf(
-  settings: Services["settings"],
-  origins: Services["origins"],
-  given: Given,
-): Record<string, { value: unknown; origin: string }> {
-  const all = Object.entries(SETTINGS) as [SettingName, Setting][];
-  return Object.fromEntries(
-    all.map(([name, setting]) => {
-      const value: unknown = settings[name];
-      const shown = setting.isSecret && value !== undefined ? "(secret)" : (value ?? null);
-      // The relay itself got everything by environment; what counts is where its owner had set it.
-      const origin = given[name]?.origin ?? origins[name];
-      return [setting.key, { value: shown, origin: isOwnPlace(name, given) ? "default" : origin }];
-    }),
-  );
-}
-
-/** Its files are handed to every background relay, whether or not anybody had chosen them. */
-function isOwnPlace(name: SettingName, given: Given): boolean {
-  return ["stateDir", "stateFile", "pidFile", "logFile"].includes(name) && given[name] === undefined;
-}
-
-function settingsLines(settings: Details["settings"]): string[] {
-  const rows = Object.values<Setting>(SETTINGS).map((setting) => {
-    const { value, origin } = settings[setting.key] ?? { value: null, origin: "default" };
-    return [setting.key, textOf(setting, value), origin] as const;
+/** The settings of the running relay. It got them by environment; shown is where its owner had set them. */
+function settingsOf({ settings, origins }: Pick<Services, "settings" | "origins">, given: Given): ShownSetting[] {
+  const names = Object.keys(SETTINGS) as SettingName[];
+  const shownOrigins = names.map((name) => {
+    const isOwnPlace = OWN_PLACES.includes(name) && given[name] === undefined;
+    return [name, isOwnPlace ? "default" : (given[name]?.origin ?? origins[name])] as const;
   });
-  const widths = [0, 1].map((column) => Math.min(WIDEST, Math.max(...rows.map((row) => row[column]?.length ?? 0))));
-  return rows.map((row) => `  ${row[0].padEnd(widths[0] ?? 0)}  ${row[1].padEnd(widths[1] ?? 0)}  ${row[2]}`);
+  return shownSettings({ settings, origins: { ...origins, ...Object.fromEntries(shownOrigins) } });
 }
 
-function textOf(setting: Setting, value: unknown): string {
-  if (value === null || Bun.deepEquals(value, setting.default)) {
-    return defaultText(setting) || (setting.value === undefined ? "off" : "none");
-  }
-  if (Array.isArray(value)) return value.join(", ");
-  if (typeof value === "boolean") return value ? "on" : "off";
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  if (isPath(setting)) return tilde(text);
-  // Instructions can be a page long.
-  return text.length > WIDEST ? `${text.slice(0, WIDEST - 1).replace(/\s/g, " ")}…` : text;
+/** Every background relay is handed these, whether or not anybody has chosen them. */
+const OWN_PLACES: readonly SettingName[] = ["stateDir", "stateFile", "pidFile", "logFile"];
+
+function settingsLines(rows: readonly ShownSetting[]): string[] {
+  const width = (column: "key" | "text") => Math.min(WIDEST, Math.max(...rows.map((row) => row[column].length)));
+  return rows.map(({ key, text, origin }) => {
+    // Instructions can be a page long.
+    const shown = text.length > WIDEST ? `${text.slice(0, WIDEST - 1)}…` : tilde(text);
+    return `  ${key.padEnd(width("key"))}  ${shown.padEnd(width("text"))}  ${origin}`;
+  });
 }
 
-async function accountOf(
+/** Whose login the relay of the last start uses, else the one that a relay started now would use; with the plan. */
+export async function accountOf(
   desk: BackgroundContext,
-  env: Readonly<Record<string, string>>,
+  env: Environment,
 ): Promise<Pick<Details, "login" | "plan" | "lines">> {
   const { state } = desk;
   if (state?.command === "demo")
@@ -101,7 +83,8 @@ async function accountOf(
     return { login: { source: from }, plan: null, lines: [`  login     from the environment of its start (${from})`] };
   }
   try {
-    const wiring = await wire({}, env, { log: SILENT_LOG });
+    const { judgment } = desk;
+    const wiring = await wire({}, env, { log: SILENT_LOG, ...(judgment ? { judgment } : {}) });
     const { kind, email, plan, source } = await wiring.credentials.describe();
     const login = { mode: kind, email: email ?? null, plan: plan ?? null, source };
     if (kind === "api-key") return { login, plan: null, lines: [`  login     OpenAI API key (${source})`] };

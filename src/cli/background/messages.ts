@@ -14,6 +14,7 @@ export function introduce(started: Started, { settings, origins }: Loaded, place
     say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");
   }
   say(`  log       ${tilde(places.logFile)}`);
+  say('Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.');
   say("`plansocket status` shows it, `plansocket logs -f` follows it, `plansocket stop` ends it.");
 }
 

@@ -12,7 +12,9 @@ import { wire, type Services } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
-  live: { help: "also send one tiny request to every endpoint; costs a little of the plan" },
+  live: {
+    help: "also send one tiny request each to chat, responses (both streamed too), messages, completions and Ollama; costs a little of the plan",
+  },
   url: { value: "URL", help: "with --live: try a relay that is already running, with its --api-key" },
 };
 

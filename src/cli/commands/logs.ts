@@ -4,12 +4,15 @@ import { RelayError } from "../../lib/errors.ts";
 import { LOOKING, openDesk } from "../background/context.ts";
 import { otherUsersFailure } from "../background/other-user.ts";
 import { followLog, lastLines } from "../background/log-file.ts";
+import { readableLine } from "../log-line.ts";
+import { hasColors, printStyled } from "../output.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 
 const LINES = 100;
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   follow: { short: "f", help: "go on showing what is added, until stopped" },
+  json: { help: "print the lines as they were written" },
   lines: { short: "n", value: "N", help: `how many of the last lines to show (default: ${LINES})` },
 };
 
@@ -27,17 +30,30 @@ export const logs = defineCommand({
         hint: "`plansocket start` begins one.",
       });
     }
+    const write = flags.own["json"] === true ? writeRaw : lineWriter();
     const { text, cursor } = await lastLines(places.logFile, count);
-    process.stdout.write(text);
+    write(text);
     if (flags.own["follow"] !== true) return 0;
     const over = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => over.abort());
-    // A reader such as `head` that has seen enough.
-    process.stdout.once("error", () => over.abort());
-    await followLog(places.logFile, cursor, (bytes) => void process.stdout.write(bytes), over.signal);
+    await followLog(places.logFile, cursor, write, over.signal);
     return 0;
   },
 });
+
+const writeRaw = (text: string | Uint8Array): void => void process.stdout.write(text);
+
+/** Prints whole lines for people; the beginning of one waits for its end. */
+function lineWriter(): (text: string | Uint8Array) => void {
+  const decoder = new TextDecoder();
+  const isColored = hasColors(process.stdout);
+  let begun = "";
+  return (text) => {
+    const lines = (begun + (typeof text === "string" ? text : decoder.decode(text, { stream: true }))).split("\n");
+    begun = lines.pop() ?? "";
+    for (const line of lines) printStyled(readableLine(line, isColored));
+  };
+}
 
 function isReadable(path: string): boolean {
   try {

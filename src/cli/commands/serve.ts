@@ -18,6 +18,7 @@ export const serve = defineCommand({
       settle: () => wiring.credentials.settle(),
     });
     await introduce(wiring, relay.url);
+    say('Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.');
     return stopped;
   },
 });

@@ -2,7 +2,7 @@ import { defineCommand } from "citty";
 import { LOOKING, openDesk, givenBefore, seenByRelay, type BackgroundContext } from "../background/context.ts";
 import { otherVariables, type Given } from "../background/explicit-settings.ts";
 import { look, pidIn, type Probe } from "../background/probe.ts";
-import { detailsOf, type Details } from "../background/details.ts";
+import { accountOf, detailsOf, type Details } from "../background/details.ts";
 import { tilde } from "../background/messages.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { print, printJson, say } from "../output.ts";
@@ -61,13 +61,18 @@ async function show(desk: BackgroundContext, seen: Probe, details: Details | und
   }
   if (seen.kind === "stopped") {
     print("plansocket does not run in the background.");
-    for (const line of await remarks(desk)) say(line);
+    const { lines } = await accountOf({ ...desk, state: undefined }, desk.env);
+    for (const line of [...(await remarks(desk)), ...lines]) say(line);
     return;
   }
   const { url, pid, relay } = seen;
   const isDemo = state?.command === "demo";
   print(`plansocket ${isDemo ? "demo " : ""}runs on ${url} (pid ${pid}), up ${span(relay.uptimeMs)}.`);
-  if (!details) return;
+  if (!details) {
+    const { env } = await seenByRelay(desk, await givenBefore(desk, state));
+    for (const line of (await accountOf(desk, env)).lines) print(line);
+    return;
+  }
   print(`  version   ${relay.version}`);
   print(`  log       ${tilde(places.logFile)}`);
   print(`  state     ${tilde(places.stateFile)}`);

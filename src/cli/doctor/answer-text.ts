@@ -25,6 +25,24 @@ export function textOfChatStream(raw: string): Said {
   };
 }
 
+/** A text completion. */
+export function textOfCompletion(raw: string): Said {
+  return { text: textAt(parseJson(raw), ["choices", 0, "text"]), isWhole: true };
+}
+
+/** An Anthropic message; its thinking comes before the text. */
+export function textOfMessage(raw: string): Said {
+  const body = parseJson(raw);
+  const content = isObject(body) && Array.isArray(body["content"]) ? body["content"] : [];
+  return { text: content.map((block) => textAt(block, ["text"])).join(""), isWhole: true };
+}
+
+/** An Ollama chat reply. */
+export function textOfOllama(raw: string): Said {
+  const body = parseJson(raw);
+  return { text: textAt(body, ["message", "content"]), isWhole: isObject(body) && body["done"] === true };
+}
+
 /** A Responses reply. */
 export function textOfResponse(raw: string): Said {
   const body = parseJson(raw);

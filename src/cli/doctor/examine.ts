@@ -50,7 +50,7 @@ export async function* examine(
   const facts = login.status === "fail" ? undefined : await wiring.credentials.describe();
   const remote = startRemote(wiring, join(codexHome(env), "models_cache.json"), facts);
 
-  yield await check("version", () => versionCheck(wiring.upstreamOptions.clientVersion));
+  yield await check("version", () => versionCheck(wiring.upstreamOptions.clientVersion, env));
   yield await check("settings", () => settingsCheck(wiring, env));
   yield login;
   yield await check("storage", () => (facts ? storageCheck(facts, wiring, authFile, stateDir) : skip("no login")));

@@ -113,8 +113,8 @@ function plain(text: string): string {
   return printableLine(text).trim().replace(SECRET, "[hidden]").slice(0, LONGEST);
 }
 
-/** As long as the longest id, `live responses`. */
-const ID_WIDTH = 14;
+/** As long as the longest id, `live completions`. */
+const ID_WIDTH = 16;
 
 const MARKS: Readonly<Record<Status, { readonly sign: string; readonly color: number }>> = {
   ok: { sign: "✓", color: 32 },

@@ -1,7 +1,16 @@
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson } from "../../lib/json.ts";
 import { unreachable } from "../../lib/unreachable.ts";
-import { textOfChat, textOfChatStream, textOfResponse, textOfResponseStream, type Said } from "./answer-text.ts";
+import {
+  textOfChat,
+  textOfChatStream,
+  textOfCompletion,
+  textOfMessage,
+  textOfOllama,
+  textOfResponse,
+  textOfResponseStream,
+  type Said,
+} from "./answer-text.ts";
 import { check, fail, noAnswer, ok, skip, type Finding, type Outcome } from "./finding.ts";
 
 /** A relay to try, and how to get in. */
@@ -82,6 +91,24 @@ const QUESTIONS: readonly Question[] = [
     body: (model) => ({ model, input: PROMPT, stream: true }),
     read: textOfResponseStream,
   },
+  {
+    id: "messages",
+    path: "/v1/messages",
+    body: (model) => ({ model, max_tokens: 1000, ...chat }),
+    read: textOfMessage,
+  },
+  {
+    id: "completions",
+    path: "/v1/completions",
+    body: (model) => ({ model, prompt: PROMPT }),
+    read: textOfCompletion,
+  },
+  {
+    id: "ollama",
+    path: "/api/chat",
+    body: (model) => ({ model, ...chat, stream: false }),
+    read: textOfOllama,
+  },
 ];
 
 async function health(target: Target, signal: AbortSignal): Promise<Outcome> {
@@ -123,8 +150,10 @@ async function ask(target: Target, question: Question, model: string, signal: Ab
 /** The relay's errors say themselves what to do, behind the first sentence. */
 function refused(status: number, raw: string): Outcome {
   const body = parseJson(raw);
-  const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
-  const message = nonEmptyString(error["message"]) ?? (raw.slice(0, 200) || "no reason given");
+  // Ollama's errors are a text.
+  const said = isObject(body) ? body["error"] : undefined;
+  const error = isObject(said) ? said : {};
+  const message = nonEmptyString(error["message"]) ?? nonEmptyString(said) ?? (raw.slice(0, 200) || "no reason given");
   return fail(`${status}: ${message}`, fixFor(nonEmptyString(error["code"]) ?? String(status)));
 }
 

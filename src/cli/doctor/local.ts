@@ -12,18 +12,24 @@ import { relayAt } from "../relay-at.ts";
 import { span } from "../time.ts";
 import type { Services } from "../services.ts";
 import { fail, ok, warn, type Outcome } from "./finding.ts";
+import { otherProgramsOnPath } from "./other-programs.ts";
 
 const PROBE_MS = 2000;
 
-export function versionCheck(clientVersion: string): Outcome {
+/** What this program is, and others of its name that a shell may start instead. */
+export function versionCheck(clientVersion: string, env: Environment): Outcome {
   const commit = COMMIT === "" ? "" : ` (${COMMIT})`;
   const system = `${platform()} ${release()} ${arch()}`;
-  return ok(`plansocket ${VERSION}${commit}, speaks as Codex CLI ${clientVersion}, Bun ${Bun.version}, ${system}`, {
-    version: VERSION,
-    client_version: clientVersion,
-    bun: Bun.version,
-    system,
-  });
+  const line = `plansocket ${VERSION}${commit}, speaks as Codex CLI ${clientVersion}, Bun ${Bun.version}, ${system}`;
+  // From source there is no executable that another could be taken for.
+  const others = Bun.isStandaloneExecutable ? otherProgramsOnPath(env, process.execPath) : [];
+  const detail = { version: VERSION, client_version: clientVersion, bun: Bun.version, system, others };
+  if (others.length === 0) return ok(line, detail);
+  return warn(
+    `${line}. Another plansocket is on PATH: ${others.join(", ")}.`,
+    `Remove it, or put the folder of ${process.execPath} first.`,
+    detail,
+  );
 }
 
 /** Where the values come from that are not the defaults. */

@@ -85,8 +85,8 @@ test.each([
 
 test("colours only where they are wanted", () => {
   const finding = { id: "port", status: "fail", summary: "taken", fix: "move" } as const;
-  expect(lines(finding, false)).toBe("✗ port           taken\n                 move");
-  expect(lines(finding, true)).toBe("\u001b[31m✗\u001b[0m port           taken\n                 move");
+  expect(lines(finding, false)).toBe("✗ port             taken\n                   move");
+  expect(lines(finding, true)).toBe("\u001b[31m✗\u001b[0m port             taken\n                   move");
 });
 
 test("the end counts, and names one thing to do: of the first failure, else of the first warning", () => {

@@ -32,7 +32,7 @@ async function withRelay<Result>(
   }
 }
 
-const ANSWERS = ["chat", "chat-sse", "responses", "resp-sse"];
+const ANSWERS = ["chat", "chat-sse", "responses", "resp-sse", "messages", "completions", "ollama"];
 const refusing = (status: number, error: object) => () => Response.json({ error }, { status });
 
 test("nothing is asked while the login does not work", async () => {
@@ -56,6 +56,18 @@ test("an API key's answers are read as the public API writes them", async () => 
         : ['{ "type": "response.output_text.delta", "delta": "ok" }', '{"type":"response.completed"}'];
       return new Response(frames.map((frame) => `data: ${frame}\r\n\r\n`).join(""));
     }
+    const others: Readonly<Record<string, object>> = {
+      "/v1/messages": {
+        content: [
+          { type: "thinking", thinking: "hm" },
+          { type: "text", text: "ok" },
+        ],
+      },
+      "/v1/completions": { choices: [{ text: "ok" }] },
+      "/api/chat": { message: { content: "ok" }, done: true },
+    };
+    const other = others[path];
+    if (other) return Response.json(other);
     const reply = isChat
       ? { choices: [{ message: { role: "assistant", content: "ok" } }] }
       : {
@@ -72,7 +84,7 @@ test("an API key's answers are read as the public API writes them", async () => 
     expect(code).toBe(0);
     for (const id of ANSWERS) expect(find(id)?.summary).toMatch(/^gpt-5-mini: ok \(\d+ ms\)$/);
   });
-  expect(asked).toEqual(["gpt-5-mini", "gpt-5-mini", "gpt-5-mini", "gpt-5-mini"]);
+  expect(asked).toEqual(Array.from({ length: 7 }, () => "gpt-5-mini"));
 });
 
 test.each<[string, () => Response, string, string]>([
@@ -133,10 +145,10 @@ test("--url alone costs nothing: it is refused", async () => {
 
 test("colours are for terminals, unless NO_COLOR is set", async () => {
   patient.writeLogin();
-  const green = "\u001b[32m✓\u001b[0m login          dev@example.com";
+  const green = "\u001b[32m✓\u001b[0m login            dev@example.com";
   expect((await patient.home.onTerminal(["doctor"], "")).screen).toContain(green);
   const { screen, code } = await patient.home.onTerminal(["doctor"], "", { NO_COLOR: "1" });
-  expect(screen).toContain("✓ login          dev@example.com");
+  expect(screen).toContain("✓ login            dev@example.com");
   expect([code, screen.includes("\u001b[32m")]).toEqual([0, false]);
 });
 
