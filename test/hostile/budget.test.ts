@@ -16,7 +16,8 @@ const LONGEST_STOP_MS = 3000;
 
 let rig: Rig;
 beforeEach(async () => {
-  const preload = `--preload ${join(import.meta.dir, "loop-watch.ts")}`;
+  // Bun takes this variable apart at spaces.
+  const preload = `--preload ${join(import.meta.dir, "loop-watch.ts").replaceAll(" ", String.raw`\ `)}`;
   rig = await Rig.start([], () => ({ BUN_OPTIONS: preload }));
 });
 afterEach(() => rig.stop());

@@ -9,7 +9,8 @@ const LIMIT_MS = 120_000;
 
 let rig: Rig;
 beforeAll(async () => {
-  const preload = `--preload ${join(import.meta.dir, "loop-watch.ts")}`;
+  // Bun takes this variable apart at spaces.
+  const preload = `--preload ${join(import.meta.dir, "loop-watch.ts").replaceAll(" ", String.raw`\ `)}`;
   rig = await Rig.start([], () => ({ BUN_OPTIONS: preload }));
 });
 afterAll(() => rig.stop());
