@@ -13,7 +13,7 @@ export interface Egress {
   /** A connection for a URL that fetch does not speak (`ws:`, `wss:`), through the same proxy. Throws `upstream_unreachable`. */
   readonly connect: (url: string, signal: AbortSignal) => Promise<Duplex>;
   /** The proxy that a URL would use, without its credentials; undefined when it goes out directly. */
-  proxyFor(url: string): string | undefined;
+  readonly proxyFor: (url: string) => string | undefined;
 }
 
 export interface EgressOptions {
@@ -75,10 +75,10 @@ class ProxiedEgress implements Egress {
     return openTunnel(url, this.#proxyOf(url), signal, trusted === undefined ? {} : { ca: trusted });
   };
 
-  proxyFor(url: string): string | undefined {
+  readonly proxyFor = (url: string): string | undefined => {
     const proxy = this.#proxyOf(url);
     return proxy === undefined ? undefined : withoutCredentials(proxy);
-  }
+  };
 
   async #send(url: string, init: RequestInit | undefined): Promise<Response> {
     const proxy = await this.#proxyForFetch(url);

@@ -243,6 +243,16 @@ test("a token is spent on a connection of its own, not on one that may have died
   expect(isPooled).toEqual([false]);
 });
 
+test("a login service that keeps silent is a timeout that may be tried again, and the lock is free", async () => {
+  login(ending(-1), "rt_0");
+  const silence = () => Promise.reject(new DOMException("The operation timed out.", "TimeoutError"));
+  const error = await failure(keeper({}, home, silence).current());
+  expect([error?.code, error?.message]).toEqual(["upstream_timeout", expect.stringContaining("no answer in time")]);
+  expect(readdirSync(home)).toEqual(["auth.json"]);
+  await keeper().current();
+  expect(server.asked).toEqual(["rt_0"]);
+});
+
 test("an end of the process waits for a token that is being spent", async () => {
   login(ending(-1), "rt_0");
   const arrived = Promise.withResolvers<void>();
