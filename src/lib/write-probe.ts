@@ -16,9 +16,8 @@ export async function proveWritable(path: string): Promise<void> {
   try {
     await writeTemporary(target, size);
   } catch (error) {
-    const { code } = error as { code?: string };
-    // Overwriting needs room as well.
-    if (code === "ENOSPC" || code === "EDQUOT") throw error;
+    // A quota does not show in the free space of the file system.
+    if ((error as { code?: string }).code === "EDQUOT") throw error;
     await proveOverwritable(target, size).catch(() => Promise.reject(error as Error));
     return;
   }

@@ -209,6 +209,9 @@ describe.skipIf(!canMount)("a disk", () => {
     put(service.endedLogin());
     const filler = fill(disk.place, pages);
     const keeper = keeperAt(file);
+    // One-shot commands spend nothing here; a relay that stays renews into memory once the token has ended.
+    await keeper.current().catch(() => {});
+    if (service.issued === 1) await keeper.allowUnsaved();
     const { accessToken } = await keeper.current();
     expect((await keeper.current()).accessToken).toBe(accessToken);
     // Whole, whichever of the two it is; and no lock or half a file beside it.
@@ -230,7 +233,8 @@ describe.skipIf(!canMount)("a disk", () => {
     for (const name of names) writeFileSync(name, "");
     const keeper = keeperAt(file);
     await keeper.current();
-    expect(stored()).toBe("rt_1");
+    // There is no name for a temporary file, but room to overwrite.
+    expect(stored()).toBe("rt_2");
     for (const name of names) rmSync(name);
     await keeper.settle();
     account.tried();
@@ -242,6 +246,7 @@ describe.skipIf(!canMount)("a disk", () => {
     put(service.endedLogin());
     const filler = fill(disk.place, 0);
     const [first, second] = [keeperAt(file), keeperAt(file)];
+    for (const keeper of [first, second]) await keeper.allowUnsaved();
     await first.current();
     // It can only ask with what is on the disk, and is told that this was spent.
     await second.current().catch(() => {});
@@ -259,6 +264,7 @@ describe.skipIf(!canMount)("a disk", () => {
     const remount = (how: string) => Bun.spawnSync(["mount", "-o", `remount,${how}`, disk.place]).exitCode;
     expect(remount("ro")).toBe(0);
     const keeper = keeperAt(file);
+    await keeper.allowUnsaved();
     await keeper.current();
     expect([stored(), lines.join()]).toEqual(["rt_1", expect.stringContaining("EROFS")]);
     expect(remount("rw")).toBe(0);

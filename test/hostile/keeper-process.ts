@@ -18,6 +18,9 @@ const keeper = openCredentials({
   log: { debug() {}, info() {}, warn, error: warn },
 });
 
+// As in `serve`.
+await keeper.allowUnsaved();
+
 async function obey(command: string): Promise<object> {
   try {
     if (command === "settle") await keeper.settle();
