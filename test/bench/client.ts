@@ -41,7 +41,7 @@ function formOf(form: Dialect | "codex", texts: readonly string[], stream: boole
     case "chat":
       return ["/v1/chat/completions", { ...common, messages, tools: [{ type: "function", function: TOOL }] }];
     case "messages":
-      return ["/v1/messages", { ...common, max_tokens: 8192, messages }];
+      return ["/v1/messages", { ...common, max_tokens: 100_000_000, messages }];
     case "responses":
       return ["/v1/responses", { ...common, store: false, input: messages }];
     default:

@@ -69,7 +69,7 @@ const ROUTES: Readonly<Record<string, (text: string) => object>> = {
   "/v1/completions": (prompt) => ({ prompt }),
   "/v1/responses": (input) => ({ input }),
   "/v1/responses/compact": (input) => ({ input }),
-  "/v1/messages": (content) => ({ max_tokens: 100, messages: [{ role: "user", content }] }),
+  "/v1/messages": (content) => ({ max_tokens: 100_000_000, messages: [{ role: "user", content }] }),
   "/api/chat": (content) => ({ messages: [{ role: "user", content }] }),
   "/api/generate": (prompt) => ({ prompt }),
   "/api/show": (text) => ({ text }),

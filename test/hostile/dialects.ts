@@ -101,7 +101,7 @@ const DIALECTS: readonly Dialect[] = [
   {
     name: "messages",
     path: "/v1/messages",
-    body: (prompt) => ({ model, max_tokens: 100, messages: messages(prompt) }),
+    body: (prompt) => ({ model, max_tokens: 100_000_000, messages: messages(prompt) }),
     headers: { "anthropic-version": "2023-06-01" },
     errorOf: (value) =>
       value["type"] === "error"

@@ -130,7 +130,7 @@ const AGENTS: Readonly<Record<SessionDialect, (url: string) => Agent>> = {
     const tools = [{ name: "read_file", input_schema: SCHEMA }];
     return {
       async turn(count) {
-        const body = { model: "gpt-5.5", max_tokens: 8192, system: SYSTEM, messages, tools };
+        const body = { model: "gpt-5.5", max_tokens: 100_000_000, system: SYSTEM, messages, tools };
         const content = list((await post(`${url}/v1/messages`, body))["content"]);
         messages.push({ role: "assistant", content });
         const results = content
