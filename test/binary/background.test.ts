@@ -153,7 +153,7 @@ describe("a relay in the background", () => {
       const withKey = (key: string) => fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
       expect([(await withKey("other")).status, (await withKey("hunter2")).status]).toEqual([401, 200]);
       const verbose = await run(["status", "--verbose"]);
-      expect(verbose.out).toMatch(/api_key +\(secret\) +--api-key/);
+      expect(verbose.out).toMatch(/api_key +\(set\) +--api-key/);
       expect(verbose.out + verbose.err + again.err).not.toContain("hunter2");
       const holders = readdirSync(stateDir).filter((name) =>
         readFileSync(join(stateDir, name), "utf8").includes("hunter2"),

@@ -65,7 +65,8 @@ function settingsLines(rows: readonly ShownSetting[]): string[] {
   const width = (column: "key" | "text") => Math.min(WIDEST, Math.max(...rows.map((row) => row[column].length)));
   return rows.map(({ key, text, origin }) => {
     // Instructions can be a page long.
-    const shown = text.length > WIDEST ? `${text.slice(0, WIDEST - 1)}…` : tilde(text);
+    const short = tilde(text);
+    const shown = short.length > WIDEST ? `${short.slice(0, WIDEST - 1)}…` : short;
     return `  ${key.padEnd(width("key"))}  ${shown.padEnd(width("text"))}  ${origin}`;
   });
 }
