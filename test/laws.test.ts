@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { CodexEvent } from "../src/codex/wire/schema.ts";
 import type { WireEvent } from "../src/codex/wire/event.ts";
 import { RelayError } from "../src/lib/errors.ts";
-import { isObject, parseJson } from "../src/lib/json.ts";
+import { isObject, parseJson, type JsonObject } from "../src/lib/json.ts";
 import { contextOf, eventsOf, loadCases, opened, streamed, whole, type Case } from "./support/cases.ts";
 
 /** `LAW_RUNS=1000 bun test laws` looks harder. */
@@ -173,47 +173,43 @@ function expectOneReply(one: Case, events: readonly WireEvent[]): void {
     if (stream.frames !== undefined) expect(stream.frames).toMatch(/"error":|response\.failed/);
     return;
   }
-  if (one.protocol.name === "responses") {
-    const last = /event: (?:response\.completed|response\.incomplete)\ndata: ([^\n]*)\n\n$/.exec(stream.frames)?.[1];
+  const sameReply = SAME_REPLY[one.protocol.name];
+  if (!sameReply) throw new Error(`There is no law for ${one.protocol.name}.`);
+  sameReply(stream.frames, body as JsonObject);
+}
+
+/** For each dialect: what was streamed says what the whole reply says. */
+const SAME_REPLY: Readonly<Record<string, (frames: string, body: JsonObject) => void>> = {
+  responses(frames, body) {
+    const last = /event: (?:response\.completed|response\.incomplete)\ndata: ([^\n]*)\n\n$/.exec(frames)?.[1];
     const { response } = JSON.parse(last ?? "{}") as { response: { id: string } };
     // A stream keeps the id that it began with, which upstream may not have said by then.
     expect(response).toEqual({ ...(body as object), id: response.id });
-    return;
-  }
-  if (one.protocol.name === "completions") {
-    expect(foldCompletion(stream.frames)).toEqual(
-      (body as { choices: { text: string; finish_reason: string }[] }).choices.map(
-        ({ text, finish_reason: reason }) => ({
-          text,
-          reason,
-        }),
-      ),
-    );
-    return;
-  }
-  if (one.protocol.name.startsWith("ollama")) {
-    expect(foldLines(stream.frames)).toEqual(body as object);
-    return;
-  }
-  if (one.protocol.name === "messages") {
+  },
+  completions(frames, body) {
+    const choices = body["choices"] as { text: string; finish_reason: string }[];
+    expect(foldCompletion(frames)).toEqual(choices.map(({ text, finish_reason: reason }) => ({ text, reason })));
+  },
+  ollama: (frames, body) => expect(foldLines(frames)).toEqual(body),
+  "ollama-generate": (frames, body) => expect(foldLines(frames)).toEqual(body),
+  messages(frames, { usage, ...rest }) {
     // Usage is told in two halves; the tier only comes with the end, which a stream has no place for.
-    const { usage, ...rest } = body as { usage: Record<string, unknown> };
-    const folded: Record<string, unknown> = foldMessages(stream.frames);
-    const { usage: streamedUsage, ...streamedRest } = folded;
+    const { usage: streamedUsage, ...streamedRest }: Record<string, unknown> = foldMessages(frames);
     expect(streamedRest).toEqual(rest);
     for (const name of ["input_tokens", "output_tokens", "cache_read_input_tokens", "server_tool_use"]) {
-      expect((streamedUsage as Record<string, unknown>)[name]).toEqual(usage[name]);
+      expect((streamedUsage as JsonObject)[name]).toEqual((usage as JsonObject)[name]);
     }
-    return;
-  }
-  const choice = (body as { choices: { message: Record<string, unknown>; finish_reason: string }[] }).choices[0];
-  const { message, finishReason } = foldChat(stream.frames);
-  expect(finishReason).toBe(choice?.finish_reason ?? null);
-  const { content, refusal, annotations, ...rest } = choice?.message ?? {};
-  expect(message["content"] ?? "").toBe((content as string | null) ?? "");
-  expect([message["refusal"] ?? null, message["annotations"] ?? []] as unknown[]).toEqual([refusal, annotations]);
-  for (const [key, value] of Object.entries(rest)) expect(message[key]).toEqual(value);
-}
+  },
+  chat(frames, body) {
+    const choice = (body["choices"] as { message: JsonObject; finish_reason: string }[])[0];
+    const { message, finishReason } = foldChat(frames);
+    expect(finishReason).toBe(choice?.finish_reason ?? null);
+    const { content, refusal, annotations, ...rest } = choice?.message ?? {};
+    expect(message["content"] ?? "").toBe((content as string | null) ?? "");
+    expect([message["refusal"] ?? null, message["annotations"] ?? []] as unknown[]).toEqual([refusal, annotations]);
+    for (const [key, value] of Object.entries(rest)) expect(message[key]).toEqual(value);
+  },
+};
 
 /** Tapes of what no backend should send: the normalizer is there for them. */
 const IRREGULAR = [
