@@ -11,6 +11,8 @@ export PATH
 
 # Seconds between two signs of life of a group that takes long.
 beat=15
+# Milliseconds that a test may take unless it says otherwise: for property tests on a machine that has other work too.
+limit=20000
 passed=0 failed=0 skipped=0 status=0
 work=$(mktemp -d) || exit 1
 log=$work/log
@@ -57,7 +59,7 @@ count() { # $1: its word
 group() { # $1: its name, then what `bun test` gets
   name=$1
   shift
-  watched "$name" "$bun" test "$@"
+  watched "$name" "$bun" test --timeout "$limit" "$@"
   code=$?
   fails=$(count fail)
   # A file that cannot be loaded, or a run that dies, is a failure that Bun does not count.

@@ -18,7 +18,7 @@ export interface AdjustableLog extends Log {
   adjust(options: Pick<LogOptions, "level" | "secrets">): void;
 }
 
-/** Log lines on stderr: JSON for machines, plain lines for people. */
+/** Log lines on stderr: JSON for machines, consola with a reporter of our own for people. */
 export async function createLog(options: LogOptions): Promise<AdjustableLog> {
   let { level: lowest } = options;
   let secrets = known(options.secrets);
@@ -51,6 +51,9 @@ export function warnOfText(log: Log): void {
   log.warn("At this level the log holds what is asked and answered. Use it only where nobody else reads it.");
 }
 
+/** consola's number for the lowest level; ours decides what is written. */
+const EVERY_LEVEL = 5;
+
 type Show = (text: string) => string;
 type Write = (level: Exclude<LogLevel, "silent">, message: string, fields: LogFields) => void;
 
@@ -71,9 +74,15 @@ function jsonWriter(now: () => number, show: Show): Write {
 
 /** Only a log for people loads what lays its lines out. */
 async function prettyWriter(now: () => number, show: Show): Promise<Write> {
-  const { logLine } = await import("./log-line.ts");
+  const [{ createConsola }, { logLine }] = await Promise.all([import("consola/core"), import("./log-line.ts")]);
   const isColored = hasColors(process.stderr);
+  const consola = createConsola({
+    level: EVERY_LEVEL,
+    // Requests of one kind look alike, and each is somebody's.
+    throttleMin: Number.POSITIVE_INFINITY,
+    reporters: [{ log: ({ args: [line] }) => void process.stderr.write(`${show(String(line))}\n`) }],
+  });
   return (level, message, fields) => {
-    process.stderr.write(`${show(logLine({ timeMs: now(), level, message, fields }, isColored))}\n`);
+    consola[level](logLine({ timeMs: now(), level, message, fields }, isColored));
   };
 }
