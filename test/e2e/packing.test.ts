@@ -23,7 +23,12 @@ function startRoad(refuse: (encoding: string | null) => Response | undefined = (
     proxyFor: () => undefined,
   };
   const start = (baseUrl: string) =>
-    startTestRelay({ baseUrl, egress, credentials: fixedCredentials({ accessToken, accountId }) });
+    startTestRelay({
+      baseUrl,
+      egress,
+      upstream: { transport: "http" },
+      credentials: fixedCredentials({ accessToken, accountId }),
+    });
   return { start, sent, backend, [Symbol.asyncDispose]: () => backend.stop() };
 }
 

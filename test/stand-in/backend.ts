@@ -149,6 +149,7 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
       maxPayloadLength: 256 * 1024 * 1024,
       open: (socket) => void sockets.add(socket),
       message: (socket, text) => socket.data.receive(socket, String(text)),
+      drain: (socket) => socket.data.drain(),
       close(socket) {
         sockets.delete(socket);
         socket.data.leave();

@@ -13,6 +13,9 @@ export interface SocketOptions {
   readonly now: () => number;
 }
 
+/** What Bun's `send` returns when the frame waits for a slow reader. */
+const BACK_PRESSURE = -1;
+
 /** Headers of one request that its frame carries in place of HTTP's. */
 const FRAME_HEADER = /^ws_request_header_(.+)$/;
 
@@ -26,6 +29,8 @@ export class StandInSocket {
   /** The conversation up to the newest response, and that one's id. */
   #last: { readonly id: string; readonly items: readonly unknown[] } | undefined;
   #isBusy = false;
+  /** Set while the client's side takes no more. */
+  #isFull: PromiseWithResolvers<void> | undefined;
   readonly #left = new AbortController();
 
   constructor(options: SocketOptions) {
@@ -36,6 +41,13 @@ export class StandInSocket {
   /** The client is gone. */
   leave(): void {
     this.#left.abort();
+    this.drain();
+  }
+
+  /** The client takes more again. */
+  drain(): void {
+    this.#isFull?.resolve();
+    this.#isFull = undefined;
   }
 
   /** As if another machine had taken over. */
@@ -99,7 +111,7 @@ export class StandInSocket {
     const parser = createParser({
       onEvent: ({ data }) => {
         const event = parseJson(data);
-        socket.send(data);
+        if (socket.send(data) === BACK_PRESSURE) this.#isFull ??= Promise.withResolvers();
         if (!isObject(event)) return;
         if (event["type"] === "response.output_item.done") output.push(event["item"]);
         if (/^(response\.(completed|done|incomplete|failed|cancelled)|error)$/.test(String(event["type"]))) end = event;
@@ -107,7 +119,10 @@ export class StandInSocket {
     });
     try {
       const decoder = new TextDecoder();
-      for await (const chunk of response.body) parser.feed(decoder.decode(chunk, { stream: true }));
+      for await (const chunk of response.body) {
+        parser.feed(decoder.decode(chunk, { stream: true }));
+        await this.#isFull?.promise;
+      }
     } catch {
       socket.terminate();
       return;
