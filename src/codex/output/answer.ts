@@ -1,3 +1,4 @@
+import type { RelayError } from "../../lib/errors.ts";
 import type { DeltaRun, WireEvent } from "../wire/event.ts";
 import { failureOf, truncated } from "../wire/failure.ts";
 import { objectsOf, responseOf, shortReason } from "../wire/lenient.ts";
@@ -60,16 +61,29 @@ export class AnswerReader {
   onEvent(wire: WireEvent): void {
     if (this.isDone) return;
     const failure = wire.isBulk ? undefined : failureOf(wire, this.#options.now);
-    if (failure) throw failure;
-    this.#normalizer.onEvent(wire);
-    if (this.#stop.isHit && !this.isDone) {
-      this.#end("stop", { usage: estimatedUsage(this.#options.inputTokens, estimatedTokens(this.#characters)) });
+    if (failure) {
+      this.#endEarly(failure);
+      return;
     }
+    this.#normalizer.onEvent(wire);
+    if (this.#stop.isHit) this.#stopped();
   }
 
   /** Upstream ended. Throws unless the answer was complete. */
   onEnd(): void {
-    if (!this.isDone) throw truncated();
+    if (!this.isDone) this.#endEarly(truncated());
+  }
+
+  /** Throws unless a stop sequence in text that still waits for its phase ends the answer by itself, as in a stream. */
+  #endEarly(failure: RelayError): void {
+    this.#release();
+    if (!this.#stop.isHit) throw failure;
+    this.#stopped();
+  }
+
+  #stopped(): void {
+    if (this.isDone) return;
+    this.#end("stop", { usage: estimatedUsage(this.#options.inputTokens, estimatedTokens(this.#characters)) });
   }
 
   #regular(wire: WireEvent): void {
