@@ -7,47 +7,47 @@ import { warnOf } from "../output.ts";
 import { otherUsersFailure } from "./other-user.ts";
 import { STOP_LIMIT_MS } from "./end.ts";
 import { childEnvironment } from "./launch.ts";
-import { otherVariables, type Given } from "./explicit-settings.ts";
-import { placesOf, type Places } from "./paths.ts";
+import { otherVariables, type ExplicitSettings } from "./explicit-settings.ts";
+import { backgroundPaths, type BackgroundPaths } from "./paths.ts";
 import { loadState, makeFolder, savedSettings, type State } from "./state.ts";
 
-/** Where a command on the background relay begins: what is asked for now, and what the last start left. */
+/** What every command on the background relay works with: the settings of now, and the saved state of the last start. */
 export interface BackgroundContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly loaded: Loaded;
   readonly judgment: Judgment | undefined;
-  readonly places: Places;
+  readonly places: BackgroundPaths;
   readonly state: State | undefined;
 }
 
-/** For commands that only look at the background relay or end it: no fault of a setting keeps them from that. */
+/** For commands that only inspect or stop the background relay: only the settings that locate it are validated. */
 export const LOOKING: Judgment = { needs: BACKGROUND_SETTINGS, toleratesFile: true };
 
 /** A stop and a start under one lock, both at their longest. */
 const LOCK_STALE_MS = 2 * STOP_LIMIT_MS + 60_000;
 
-/** Without a judgment every setting has to be good, as for a start. Throws `usage`. */
-export async function openDesk(flags: FlagValues, judgment?: Judgment): Promise<BackgroundContext> {
+/** Loads settings and the saved state. Without `judgment` every setting is validated, as for a start. Throws `usage`. */
+export async function openBackgroundContext(flags: FlagValues, judgment?: Judgment): Promise<BackgroundContext> {
   const env = { ...process.env };
   const loaded = await loadSettings(flags, env, judgment);
   warnOf(loaded.warnings);
   // The relay is asked over loopback, which Bun would send through a proxy too.
   takeOverProxyEnvironment(process.env);
-  const { stateFile } = placesOf(loaded, env);
+  const { stateFile } = backgroundPaths(loaded, env);
   const state = await loadState(stateFile);
-  return { env, loaded, judgment, places: placesOf(loaded, env, state), state };
+  return { env, loaded, judgment, places: backgroundPaths(loaded, env, state), state };
 }
 
-/** Nothing can be written there, so nobody else can either: what only ends a relay need not wait for that to change. */
+/** Error codes of a disk on which no lock can be written. Stopping goes on without a lock: no other command can take it. */
 const NO_ROOM = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
 
-/** Does something that only one command at a time may do; the state is read again once it is its turn. */
-export async function alone<Result>(
-  desk: BackgroundContext,
+/** Runs `work` under the lock file of the background state, one command at a time; reads the state after locking. */
+export async function withStateLock<Result>(
+  context: BackgroundContext,
   work: (state: State | undefined) => Promise<Result>,
   { staleMs = LOCK_STALE_MS, isEnding = false }: { staleMs?: number; isEnding?: boolean } = {},
 ): Promise<Result> {
-  const { lockFile, stateDir, stateFile } = desk.places;
+  const { lockFile, stateDir, stateFile } = context.places;
   let release: () => Promise<void>;
   try {
     await makeFolder(lockFile);
@@ -67,18 +67,18 @@ export async function alone<Result>(
   }
 }
 
-/** What the relay of the last start sees: its settings as `loadSettings` has them, and its environment. */
-export async function seenByRelay(
-  desk: BackgroundContext,
-  given: Given,
-  other: Readonly<Record<string, string>> = desk.state?.environment ?? otherVariables(desk.env),
+/** Settings and environment of the relay that the last start left, computed as `loadSettings` does in that process. */
+export async function settingsOfRelay(
+  context: BackgroundContext,
+  given: ExplicitSettings,
+  other: Readonly<Record<string, string>> = context.state?.environment ?? otherVariables(context.env),
 ): Promise<{ loaded: Loaded; env: Record<string, string> }> {
-  const { places } = desk;
-  const env = childEnvironment({ given, other, places, maxRequests: 0 }, desk.env);
-  return { loaded: await loadSettings({}, env, desk.judgment), env };
+  const { places } = context;
+  const env = childEnvironment({ given, other, places, maxRequests: 0 }, context.env);
+  return { loaded: await loadSettings({}, env, context.judgment), env };
 }
 
 /** Settings of the last start, or none. */
-export async function givenBefore(desk: BackgroundContext, state: State | undefined): Promise<Given> {
-  return state ? savedSettings(state, desk.places) : {};
+export async function givenBefore(context: BackgroundContext, state: State | undefined): Promise<ExplicitSettings> {
+  return state ? savedSettings(state, context.places) : {};
 }

@@ -7,8 +7,8 @@ import { reachable } from "../relay-at.ts";
 import { asJson as planAsJson, drawing } from "../commands/usage.ts";
 import { wire, type Services } from "../services.ts";
 import { shownSettings, type ShownSetting } from "../settings-view.ts";
-import { givenBefore, seenByRelay, type BackgroundContext } from "./context.ts";
-import type { Given } from "./explicit-settings.ts";
+import { givenBefore, settingsOfRelay, type BackgroundContext } from "./context.ts";
+import type { ExplicitSettings } from "./explicit-settings.ts";
 import type { Probe } from "./probe.ts";
 import { tilde } from "./messages.ts";
 
@@ -28,11 +28,14 @@ export interface Details {
   readonly lines: readonly string[];
 }
 
-export async function detailsOf(desk: BackgroundContext, seen: Extract<Probe, { kind: "running" }>): Promise<Details> {
-  const given = await givenBefore(desk, desk.state);
-  const { loaded, env } = await seenByRelay(desk, given);
+export async function detailsOf(
+  context: BackgroundContext,
+  seen: Extract<Probe, { kind: "running" }>,
+): Promise<Details> {
+  const given = await givenBefore(context, context.state);
+  const { loaded, env } = await settingsOfRelay(context, given);
   const metrics = metricsAt(seen.url, given.apiKey?.value ?? loaded.settings.apiKey);
-  const account = await accountOf(desk, env);
+  const account = await accountOf(context, env);
   const settings = settingsOf(loaded, given);
   const counted = await metrics;
   return {
@@ -49,7 +52,10 @@ export async function detailsOf(desk: BackgroundContext, seen: Extract<Probe, { 
 }
 
 /** The settings of the running relay. It got them by environment; shown is where its owner had set them. */
-function settingsOf({ settings, origins }: Pick<Services, "settings" | "origins">, given: Given): ShownSetting[] {
+function settingsOf(
+  { settings, origins }: Pick<Services, "settings" | "origins">,
+  given: ExplicitSettings,
+): ShownSetting[] {
   const names = Object.keys(SETTINGS) as SettingName[];
   const shownOrigins = names.map((name) => {
     const isOwnPlace = OWN_PLACES.includes(name) && given[name] === undefined;
@@ -73,10 +79,10 @@ function settingsLines(rows: readonly ShownSetting[]): string[] {
 
 /** Whose login the relay of the last start uses, else the one that a relay started now would use; with the plan. */
 export async function accountOf(
-  desk: BackgroundContext,
+  context: BackgroundContext,
   env: Environment,
 ): Promise<Pick<Details, "login" | "plan" | "lines">> {
-  const { state } = desk;
+  const { state } = context;
   if (state?.command === "demo")
     return { login: null, plan: null, lines: ["  login     none: it runs against the built-in backend"] };
   if (state && state.login_variables.length > 0) {
@@ -84,7 +90,7 @@ export async function accountOf(
     return { login: { source: from }, plan: null, lines: [`  login     from the environment of its start (${from})`] };
   }
   try {
-    const { judgment } = desk;
+    const { judgment } = context;
     const wiring = await wire({}, env, { log: SILENT_LOG, ...(judgment ? { judgment } : {}) });
     const { kind, email, plan, source } = await wiring.credentials.describe();
     const login = { mode: kind, email: email ?? null, plan: plan ?? null, source };

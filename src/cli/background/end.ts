@@ -1,7 +1,7 @@
 import { RelayError } from "../../lib/errors.ts";
-import type { Places } from "./paths.ts";
+import type { BackgroundPaths } from "./paths.ts";
 import { hasEnded } from "./process.ts";
-import { forgetPid, look } from "./probe.ts";
+import { forgetPid, probe } from "./probe.ts";
 import type { State } from "./state.ts";
 
 /** Longer than a relay lets running requests finish, so that it usually ends by itself. */
@@ -18,8 +18,8 @@ export type End = "was not running" | "finished" | "cut" | "killed";
  * Ends the process of the last start and no other: one signal lets requests finish, a second one after `limitMs` cuts
  * them, and what is left after that is killed. Throws `stop_failed` when it may not be touched.
  */
-export async function end(state: State | undefined, places: Places, limitMs: number): Promise<End> {
-  const seen = await look(state);
+export async function end(state: State | undefined, places: BackgroundPaths, limitMs: number): Promise<End> {
+  const seen = await probe(state);
   if (seen.kind === "stopped") {
     await forgetPid(places);
     return "was not running";

@@ -6,7 +6,9 @@ import { expandTilde } from "../../lib/home.ts";
 import { FETCH_LIMIT } from "../fetch-limit.ts";
 
 /** Settings that were given by flag or environment, as text that the environment can carry, and where they came from. */
-export type Given = Readonly<Partial<Record<SettingName, { readonly value: string; readonly origin: string }>>>;
+export type ExplicitSettings = Readonly<
+  Partial<Record<SettingName, { readonly value: string; readonly origin: string }>>
+>;
 
 /** Says to the child that it runs in the background, and which instance it is. */
 export const BACKGROUND_VARIABLE = "PLANSOCKET_BACKGROUND";
@@ -34,7 +36,7 @@ const entries = Object.entries(SETTINGS) as [SettingName, Setting][];
  * What flags and environment bring, leaving out the config file, which is read again at every start. Relative paths mean
  * the folder of the caller; the relay itself runs elsewhere.
  */
-export function givenBy(loaded: Loaded, flags: FlagValues, env: Environment): Given {
+export function givenBy(loaded: Loaded, flags: FlagValues, env: Environment): ExplicitSettings {
   const given: Partial<Record<SettingName, { value: string; origin: string }>> = {};
   for (const [name, setting] of entries) {
     const origin = loaded.origins[name];
@@ -49,7 +51,7 @@ export function givenBy(loaded: Loaded, flags: FlagValues, env: Environment): Gi
 }
 
 /** Host and port in one has no name in the environment: it goes on as the two that it stands for. */
-function withoutAddr({ addr, ...rest }: Given, { settings }: Loaded): Given {
+function withoutAddr({ addr, ...rest }: ExplicitSettings, { settings }: Loaded): ExplicitSettings {
   if (!addr || !settings.addr) return rest;
   const { host, port } = settings.addr;
   const { origin } = addr;
@@ -57,17 +59,17 @@ function withoutAddr({ addr, ...rest }: Given, { settings }: Loaded): Given {
 }
 
 /** The part that may be written down for all to see, and the part that may not. */
-export function splitSecrets(given: Given): { open: Given; secret: Given } {
+export function splitSecrets(given: ExplicitSettings): { open: ExplicitSettings; secret: ExplicitSettings } {
   const isSecret = ([name]: [string, unknown]) => (SETTINGS[name as SettingName] as Setting).isSecret === true;
   const all = Object.entries(given);
   return {
-    open: Object.fromEntries(all.filter((entry) => !isSecret(entry))) as Given,
-    secret: Object.fromEntries(all.filter(isSecret)) as Given,
+    open: Object.fromEntries(all.filter((entry) => !isSecret(entry))) as ExplicitSettings,
+    secret: Object.fromEntries(all.filter(isSecret)) as ExplicitSettings,
   };
 }
 
 /** Environment variables that carry the settings to a `serve` without flags. */
-export function variablesOf(given: Given): Record<string, string> {
+export function variablesOf(given: ExplicitSettings): Record<string, string> {
   const variables: Record<string, string> = {};
   for (const [name, setting] of entries) {
     const [variable] = setting.env;

@@ -9,20 +9,20 @@ import {
   loginVariables,
   neutral,
   variablesOf,
-  type Given,
+  type ExplicitSettings,
 } from "./explicit-settings.ts";
 import { rotateIfLarge, textAfter } from "./log-file.ts";
-import type { Places } from "./paths.ts";
+import type { BackgroundPaths } from "./paths.ts";
 import { selfCommand } from "./process.ts";
 import { keepSettings, loadState, makeFolder, saveState, savedSettings, type State } from "./state.ts";
 
 /** Everything that a background relay is started with. */
 export interface Plan {
   readonly command: State["command"];
-  readonly given: Given;
+  readonly given: ExplicitSettings;
   /** Variables besides settings, as `otherVariables` takes them. */
   readonly other: Readonly<Record<string, string>>;
-  readonly places: Places;
+  readonly places: BackgroundPaths;
   readonly maxRequests: number;
 }
 
@@ -66,7 +66,7 @@ export async function launch(plan: Plan, env: Readonly<Record<string, string | u
   }
 }
 
-function unwritable(error: unknown, { stateDir }: Places): RelayError {
+function unwritable(error: unknown, { stateDir }: BackgroundPaths): RelayError {
   const { code, path, dest = path } = error as { code?: string; path?: string; dest?: string };
   if (code === undefined) return toRelayError(error);
   return new RelayError("start_failed", `${dest ?? `A file in ${stateDir}`} could not be written (${code}).`, {
@@ -111,7 +111,12 @@ function spawn(plan: Plan, instance: string, env: Readonly<Record<string, string
   }
 }
 
-async function answering(child: Bun.Subprocess, instance: string, places: Places, logStart: number): Promise<Started> {
+async function answering(
+  child: Bun.Subprocess,
+  instance: string,
+  places: BackgroundPaths,
+  logStart: number,
+): Promise<Started> {
   const deadline = performance.now() + START_LIMIT_MS;
   while (performance.now() < deadline) {
     if (child.exitCode !== null || child.signalCode !== null) {
@@ -129,7 +134,7 @@ async function answering(child: Bun.Subprocess, instance: string, places: Places
 }
 
 /** The relay's own last words, in the form in which `serve` would have said them. */
-function whyEnded(child: Bun.Subprocess, text: string, places: Places): RelayError {
+function whyEnded(child: Bun.Subprocess, text: string, places: BackgroundPaths): RelayError {
   const [, message, hint] = /^plansocket: (.+)\n(?: {2}(.+)\n)?/m.exec(text) ?? [];
   if (message !== undefined) return new RelayError("start_failed", message, hint === undefined ? {} : { hint });
   const how = child.signalCode === null ? `exit code ${child.exitCode}` : `signal ${child.signalCode}`;
@@ -156,7 +161,7 @@ async function stateOf(
 }
 
 /** A start that fails must not cost the settings that worked. */
-async function remember(places: Places): Promise<{ restore: () => Promise<void> }> {
+async function remember(places: BackgroundPaths): Promise<{ restore: () => Promise<void> }> {
   const state = await loadState(places.stateFile);
   const given = state && (await savedSettings(state, places).catch(() => undefined));
   return {

@@ -3,10 +3,10 @@ import { homeFolder } from "../../lib/home.ts";
 import { reachable } from "../relay-at.ts";
 import { say } from "../output.ts";
 import type { Started } from "./launch.ts";
-import type { Places } from "./paths.ts";
+import type { BackgroundPaths } from "./paths.ts";
 
 /** What its owner wants to know of a relay that has just gone to the background. */
-export function introduce(started: Started, { settings, origins }: Loaded, places: Places): void {
+export function introduce(started: Started, { settings, origins }: Loaded, places: BackgroundPaths): void {
   say(`plansocket runs in the background on ${started.url} (pid ${started.pid})`);
   say(`  base URL  ${reachable(started.url)}/v1`);
   say(`  API key   ${settings.apiKey === undefined ? "none asked for (any text will do)" : "required"}`);

@@ -3,7 +3,7 @@ import type { Loaded } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
 
 /** Files of the background relay; absolute, because it does not run in the folder that it is started from. */
-export interface Places {
+export interface BackgroundPaths {
   readonly stateDir: string;
   readonly pidFile: string;
   readonly logFile: string;
@@ -14,11 +14,11 @@ export interface Places {
 }
 
 /** Where they are by the settings. `kept` are the places of the last start: they hold unless the settings say others. */
-export function placesOf(
+export function backgroundPaths(
   { settings, origins }: Loaded,
   env: Readonly<Record<string, string | undefined>>,
   kept: { readonly pid_file?: string; readonly log_file?: string } = {},
-): Places {
+): BackgroundPaths {
   const stateDir = resolve(stateFolder(env, settings));
   const stateFile = resolve(settings.stateFile ?? join(stateDir, "background.json"));
   const pick = (name: "pidFile" | "logFile", last: string | undefined, usual: string) =>

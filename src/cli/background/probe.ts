@@ -1,6 +1,6 @@
 import { readFile, rm } from "node:fs/promises";
 import { relayAt, type RelayFacts } from "../relay-at.ts";
-import type { Places } from "./paths.ts";
+import type { BackgroundPaths } from "./paths.ts";
 import { processFacts } from "./process.ts";
 import type { State } from "./state.ts";
 
@@ -15,7 +15,7 @@ export type Probe =
  * A live process id proves nothing: the number may be another program's by now. It is ours when /health shows our
  * instance, or when the process began at the very moment that was written down.
  */
-export async function look(state: State | undefined): Promise<Probe> {
+export async function probe(state: State | undefined): Promise<Probe> {
   if (state?.pid === undefined || state.url === undefined) return { kind: "stopped" };
   const { pid, url } = state;
   const facts = processFacts(pid);
@@ -33,6 +33,6 @@ export async function pidIn(path: string): Promise<number | undefined> {
 }
 
 /** Takes the pid file of a process that is gone away. */
-export async function forgetPid(places: Pick<Places, "pidFile">): Promise<void> {
+export async function forgetPid(places: Pick<BackgroundPaths, "pidFile">): Promise<void> {
   await rm(places.pidFile, { force: true });
 }

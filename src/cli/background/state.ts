@@ -5,8 +5,8 @@ import { SETTINGS, type SettingName } from "../../config/settings.ts";
 import { writeAtomically } from "../../lib/atomic-file.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { parseJson } from "../../lib/json.ts";
-import { splitSecrets, type Given } from "./explicit-settings.ts";
-import type { Places } from "./paths.ts";
+import { splitSecrets, type ExplicitSettings } from "./explicit-settings.ts";
+import type { BackgroundPaths } from "./paths.ts";
 
 const Place = z.object({ value: z.string(), origin: z.string() });
 
@@ -49,7 +49,7 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 /** Settings of the last start, secrets included. Throws `start_failed` when a secret is gone: without its key the relay would be open. */
-export async function savedSettings(state: State, places: Places): Promise<Given> {
+export async function savedSettings(state: State, places: BackgroundPaths): Promise<ExplicitSettings> {
   const texts = z
     .record(z.string(), z.string())
     .catch({})
@@ -70,7 +70,10 @@ export async function savedSettings(state: State, places: Places): Promise<Given
 }
 
 /** The two halves of settings for the state file; the secret one is written to its own file. */
-export async function keepSettings(given: Given, places: Places): Promise<Pick<State, "settings" | "secrets">> {
+export async function keepSettings(
+  given: ExplicitSettings,
+  places: BackgroundPaths,
+): Promise<Pick<State, "settings" | "secrets">> {
   const { open, secret } = splitSecrets(given);
   const texts = Object.fromEntries(Object.entries(secret).map(([name, { value }]) => [name, value]));
   if (Object.keys(texts).length === 0) await rm(places.secretFile, { force: true });

@@ -1,11 +1,23 @@
 import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
-import { alone, givenBefore, openDesk, seenByRelay, type BackgroundContext } from "../background/context.ts";
+import {
+  withStateLock,
+  givenBefore,
+  openBackgroundContext,
+  settingsOfRelay,
+  type BackgroundContext,
+} from "../background/context.ts";
 import { end, STOP_LIMIT_MS } from "../background/end.ts";
-import { givenBy, loginVariables, otherVariables, withoutLogin, type Given } from "../background/explicit-settings.ts";
+import {
+  givenBy,
+  loginVariables,
+  otherVariables,
+  withoutLogin,
+  type ExplicitSettings,
+} from "../background/explicit-settings.ts";
 import { launch } from "../background/launch.ts";
 import { assertFree } from "../background/port.ts";
-import { look } from "../background/probe.ts";
+import { probe } from "../background/probe.ts";
 import type { State } from "../background/state.ts";
 import { introduce } from "../background/messages.ts";
 import { citty, parseFlags } from "../flags.ts";
@@ -17,22 +29,22 @@ export const restart = defineCommand({
   args: citty(),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs);
-    const desk = await openDesk(flags.settings);
-    return alone(desk, async (state) => {
+    const context = await openBackgroundContext(flags.settings);
+    return withStateLock(context, async (state) => {
       // What the environment says now is left aside: another shell must not change what runs.
-      const news = givenBy(desk.loaded, flags.settings, state ? {} : desk.env);
-      const given: Given = { ...(await givenBefore(desk, state)), ...news };
-      const other = state?.environment ?? otherVariables(desk.env);
-      const env = loginOf(state, desk.env);
+      const news = givenBy(context.loaded, flags.settings, state ? {} : context.env);
+      const given: ExplicitSettings = { ...(await givenBefore(context, state)), ...news };
+      const other = state?.environment ?? otherVariables(context.env);
+      const env = loginOf(state, context.env);
       // Everything that can be refused is refused while the old relay still runs.
-      const { loaded } = await seenByRelay(desk, given, other);
+      const { loaded } = await settingsOfRelay(context, given, other);
       const address = addressOf(loaded.settings);
-      const seen = await look(state);
+      const seen = await probe(state);
       if (seen.kind === "running" && portOf(seen.url) !== address.port) await assertFree(address);
-      await stopFirst(desk, state);
+      await stopFirst(context, state);
       await assertFree(address);
       const { maxRequests } = loaded.settings;
-      const { places } = desk;
+      const { places } = context;
       const command = state?.command ?? "serve";
       introduce(await launch({ command, given, other, places, maxRequests }, env), loaded, places);
       return 0;
@@ -40,8 +52,8 @@ export const restart = defineCommand({
   },
 });
 
-async function stopFirst(desk: BackgroundContext, state: State | undefined): Promise<void> {
-  const how = await end(state, desk.places, STOP_LIMIT_MS);
+async function stopFirst(context: BackgroundContext, state: State | undefined): Promise<void> {
+  const how = await end(state, context.places, STOP_LIMIT_MS);
   if (how === "cut" || how === "killed")
     say(`Requests were still running after ${STOP_LIMIT_MS / 1000} s; they were cut.`);
 }

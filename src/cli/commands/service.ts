@@ -1,7 +1,7 @@
 import { defineCommand, type ArgsDef } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import { nearest } from "../../lib/nearest.ts";
-import { openDesk } from "../background/context.ts";
+import { openBackgroundContext } from "../background/context.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 
 const VERBS: readonly string[] = ["install", "uninstall", "status"];
@@ -23,10 +23,10 @@ export const service = defineCommand({
     if (verb === undefined || !VERBS.includes(verb)) throw unknownVerb(verb);
     const { settings, own } = parseFlags(rest, OWN);
     const isDryRun = own["dry-run"] === true;
-    const desk = await openDesk(settings);
-    if (verb === "install") return (await import("../service/install.ts")).install(desk, settings, isDryRun);
-    if (verb === "uninstall") return (await import("../service/uninstall.ts")).uninstall(desk, isDryRun);
-    return (await import("../service/status.ts")).showService(desk, own["json"] === true);
+    const context = await openBackgroundContext(settings);
+    if (verb === "install") return (await import("../service/install.ts")).install(context, settings, isDryRun);
+    if (verb === "uninstall") return (await import("../service/uninstall.ts")).uninstall(context, isDryRun);
+    return (await import("../service/status.ts")).showService(context, own["json"] === true);
   },
 });
 

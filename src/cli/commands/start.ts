@@ -1,12 +1,12 @@
 import { defineCommand } from "citty";
 import type { FlagValues } from "../../config/load.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { alone, givenBefore, openDesk, type BackgroundContext } from "../background/context.ts";
-import { givenBy, otherVariables, type Given } from "../background/explicit-settings.ts";
+import { withStateLock, givenBefore, openBackgroundContext, type BackgroundContext } from "../background/context.ts";
+import { givenBy, otherVariables, type ExplicitSettings } from "../background/explicit-settings.ts";
 import { launch } from "../background/launch.ts";
-import { placesOf } from "../background/paths.ts";
+import { backgroundPaths } from "../background/paths.ts";
 import { assertFree } from "../background/port.ts";
-import { look, pidIn } from "../background/probe.ts";
+import { probe, pidIn } from "../background/probe.ts";
 import type { State } from "../background/state.ts";
 import { introduce } from "../background/messages.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
@@ -23,15 +23,15 @@ export const start = defineCommand({
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const command = flags.own["demo"] === true ? "demo" : "serve";
-    const desk = await openDesk(flags.settings);
-    return alone(desk, async (state) => {
-      const seen = await look(state);
+    const context = await openBackgroundContext(flags.settings);
+    return withStateLock(context, async (state) => {
+      const seen = await probe(state);
       if (seen.kind === "silent") {
         throw new RelayError("start_failed", `The relay of the last start (pid ${seen.pid}) does not answer.`, {
           hint: "It may be finishing its last requests. `plansocket restart` ends it and starts another.",
         });
       }
-      const given = givenBy(desk.loaded, flags.settings, desk.env);
+      const given = givenBy(context.loaded, flags.settings, context.env);
       if (seen.kind === "running" && state) {
         say(`plansocket already runs on ${seen.url} (pid ${seen.pid}).`);
         if (state.command !== command) {
@@ -39,30 +39,32 @@ export const start = defineCommand({
             hint: "`plansocket stop` ends it.",
           });
         }
-        if (asksNothingNew(flags.settings, given, await givenBefore(desk, state))) return 0;
+        if (asksNothingNew(flags.settings, given, await givenBefore(context, state))) return 0;
         throw new RelayError("start_failed", "It runs with other settings than these.", {
           hint: "`plansocket restart` with the new flags changes it.",
         });
       }
-      return begin(desk, command, given);
+      return begin(context, command, given);
     });
   },
 });
 
-async function begin(desk: BackgroundContext, command: State["command"], given: Given): Promise<number> {
-  const { loaded, env } = desk;
+async function begin(context: BackgroundContext, command: State["command"], given: ExplicitSettings): Promise<number> {
+  const { loaded, env } = context;
   // A relay that ends in order takes its pid file with it.
-  const left = await pidIn(desk.places.pidFile);
+  const left = await pidIn(context.places.pidFile);
   if (left !== undefined) say(`The relay before this one (pid ${left}) had ended by itself.`);
   await assertFree(addressOf(loaded.settings));
-  const places = placesOf(loaded, env);
+  const places = backgroundPaths(loaded, env);
   const { maxRequests } = loaded.settings;
   introduce(await launch({ command, given, other: otherVariables(env), places, maxRequests }, env), loaded, places);
   return 0;
 }
 
 /** True when every flag of now has the value that the running relay was started with. */
-function asksNothingNew(flags: FlagValues, given: Given, running: Given): boolean {
-  const names = Object.keys(flags).flatMap((name) => (name === "addr" ? ["host", "port"] : [name])) as (keyof Given)[];
+function asksNothingNew(flags: FlagValues, given: ExplicitSettings, running: ExplicitSettings): boolean {
+  const names = Object.keys(flags).flatMap((name) =>
+    name === "addr" ? ["host", "port"] : [name],
+  ) as (keyof ExplicitSettings)[];
   return names.every((name) => given[name] === undefined || given[name].value === running[name]?.value);
 }

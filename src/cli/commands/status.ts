@@ -1,7 +1,13 @@
 import { defineCommand } from "citty";
-import { LOOKING, openDesk, givenBefore, seenByRelay, type BackgroundContext } from "../background/context.ts";
-import { otherVariables, type Given } from "../background/explicit-settings.ts";
-import { look, pidIn, type Probe } from "../background/probe.ts";
+import {
+  LOOKING,
+  openBackgroundContext,
+  givenBefore,
+  settingsOfRelay,
+  type BackgroundContext,
+} from "../background/context.ts";
+import { otherVariables, type ExplicitSettings } from "../background/explicit-settings.ts";
+import { probe, pidIn, type Probe } from "../background/probe.ts";
 import { accountOf, detailsOf, type Details } from "../background/details.ts";
 import { tilde } from "../background/messages.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
@@ -22,12 +28,12 @@ export const status = defineCommand({
   args: citty(OWN, BACKGROUND_SETTINGS),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const desk = await openDesk(flags.settings, LOOKING);
-    const seen = await look(desk.state);
+    const context = await openBackgroundContext(flags.settings, LOOKING);
+    const seen = await probe(context.state);
     const isVerbose = flags.own["verbose"] === true;
-    const details = isVerbose && seen.kind === "running" ? await detailsOf(desk, seen) : undefined;
-    if (flags.own["json"] === true) printJson(asJson(desk, seen, details));
-    else await show(desk, seen, details);
+    const details = isVerbose && seen.kind === "running" ? await detailsOf(context, seen) : undefined;
+    if (flags.own["json"] === true) printJson(asJson(context, seen, details));
+    else await show(context, seen, details);
     return seen.kind === "running" ? 0 : 1;
   },
 });
@@ -52,8 +58,8 @@ function asJson({ state, places }: BackgroundContext, seen: Probe, details: Deta
   };
 }
 
-async function show(desk: BackgroundContext, seen: Probe, details: Details | undefined): Promise<void> {
-  const { places, state } = desk;
+async function show(context: BackgroundContext, seen: Probe, details: Details | undefined): Promise<void> {
+  const { places, state } = context;
   if (seen.kind === "silent") {
     print(`plansocket does not answer (pid ${seen.pid}): it finishes its last requests, or hangs.`);
     say("`plansocket logs` may say more; `plansocket stop` ends it.");
@@ -61,16 +67,16 @@ async function show(desk: BackgroundContext, seen: Probe, details: Details | und
   }
   if (seen.kind === "stopped") {
     print("plansocket does not run in the background.");
-    const { lines } = await accountOf({ ...desk, state: undefined }, desk.env);
-    for (const line of [...(await remarks(desk)), ...lines]) say(line);
+    const { lines } = await accountOf({ ...context, state: undefined }, context.env);
+    for (const line of [...(await remarks(context)), ...lines]) say(line);
     return;
   }
   const { url, pid, relay } = seen;
   const isDemo = state?.command === "demo";
   print(`plansocket ${isDemo ? "demo " : ""}runs on ${url} (pid ${pid}), up ${span(relay.uptimeMs)}.`);
   if (!details) {
-    const { env } = await seenByRelay(desk, await givenBefore(desk, state));
-    for (const line of (await accountOf(desk, env)).lines) print(line);
+    const { env } = await settingsOfRelay(context, await givenBefore(context, state));
+    for (const line of (await accountOf(context, env)).lines) print(line);
     return;
   }
   print(`  version   ${relay.version}`);
@@ -81,17 +87,17 @@ async function show(desk: BackgroundContext, seen: Probe, details: Details | und
 }
 
 /** Why it may not run, and who else answers in its place. */
-async function remarks(desk: BackgroundContext): Promise<string[]> {
-  const { state, places } = desk;
+async function remarks(context: BackgroundContext): Promise<string[]> {
+  const { state, places } = context;
   const lines: string[] = [];
   const pid = state?.pid ?? (await pidIn(places.pidFile));
   // A relay that ended in order takes its pid file with it.
   if ((await pidIn(places.pidFile)) !== undefined) {
     lines.push(`The one started last (pid ${pid}) ended by itself; \`plansocket logs\` may say why.`);
   }
-  const given: Given = await givenBefore(desk, state).catch(() => ({}));
-  const { loaded } = await seenByRelay(desk, given, state?.environment ?? otherVariables(desk.env));
-  const { host, port } = state ? addressOf(loaded.settings) : addressOf(desk.loaded.settings);
+  const given: ExplicitSettings = await givenBefore(context, state).catch(() => ({}));
+  const { loaded } = await settingsOfRelay(context, given, state?.environment ?? otherVariables(context.env));
+  const { host, port } = state ? addressOf(loaded.settings) : addressOf(context.loaded.settings);
   const url = httpUrl(host, port);
   if (port !== 0 && (await relayAt(url))) {
     const owner = portOwner(port);

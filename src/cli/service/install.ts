@@ -5,10 +5,16 @@ import type { FlagValues } from "../../config/load.ts";
 import { SETTINGS, type SettingName } from "../../config/settings.ts";
 import { writeAtomically } from "../../lib/atomic-file.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { alone, type BackgroundContext } from "../background/context.ts";
-import { givenBy, loginVariables, otherVariables, splitSecrets, type Given } from "../background/explicit-settings.ts";
+import { withStateLock, type BackgroundContext } from "../background/context.ts";
+import {
+  givenBy,
+  loginVariables,
+  otherVariables,
+  splitSecrets,
+  type ExplicitSettings,
+} from "../background/explicit-settings.ts";
 import { assertFree } from "../background/port.ts";
-import { look } from "../background/probe.ts";
+import { probe } from "../background/probe.ts";
 import { keepSettings, saveState } from "../background/state.ts";
 import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
@@ -25,14 +31,14 @@ const ANSWER_LIMIT_MS = 20_000;
 const POLL_MS = 100;
 
 /** Writes the service, has the system start it, and waits until it answers. */
-export async function install(desk: BackgroundContext, flags: FlagValues, isDryRun: boolean): Promise<number> {
-  const { env, loaded } = desk;
+export async function install(context: BackgroundContext, flags: FlagValues, isDryRun: boolean): Promise<number> {
+  const { env, loaded } = context;
   const address = addressOf(loaded.settings);
   if (address.port === 0) {
     throw new RelayError("usage", "A service needs a port that stays the same.", { hint: "Choose one with --port." });
   }
   const given = givenBy(loaded, flags, env);
-  const manager = managerHere(desk);
+  const manager = managerHere(context);
   const plan = servicePlan(loaded, given, crypto.randomUUID().replaceAll("-", ""), env);
   if (isDryRun) return show(manager, plan, given);
   const missing = missingSession(manager);
@@ -46,10 +52,10 @@ export async function install(desk: BackgroundContext, flags: FlagValues, isDryR
   // The service itself may be there already, and is then replaced.
   if (holder === undefined || holder !== pidOf(manager)) await assertFree(address);
   for (const folder of plan.writableFolders) await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (manager.keepsState === true) await saveAsStart(desk, given);
+  if (manager.keepsState === true) await saveAsStart(context, given);
   else await write(envFileOf(manager, plan, plan.variables));
   await write(manager.describe(plan));
-  warnOfLogin(desk, plan);
+  warnOfLogin(context, plan);
   if (!hasTool(manager.install)) {
     say(`The ${manager.name} is written to ${tilde(manager.file)}. There is no tool here to start it with; run:`);
     say(`  ${commandLine(manager.install)}`);
@@ -62,7 +68,7 @@ export async function install(desk: BackgroundContext, flags: FlagValues, isDryR
 }
 
 /** Prints files and commands; keys are left out. */
-function show(manager: ServiceManager, plan: ServicePlan, given: Given): number {
+function show(manager: ServiceManager, plan: ServicePlan, given: ExplicitSettings): number {
   const { open } = splitSecrets(given);
   const secret = Object.keys(given).filter((name) => !(name in open)) as SettingName[];
   const hidden = Object.fromEntries(secret.map((name) => [SETTINGS[name].env[0] ?? "", "(secret)"]));
@@ -94,10 +100,10 @@ async function write({ path, content, mode }: ServiceFile): Promise<void> {
 }
 
 /** The task starts what the last `start` would have, so this is written down as one. */
-async function saveAsStart(desk: BackgroundContext, given: Given): Promise<void> {
-  const { places, env } = desk;
-  await alone(desk, async (state) => {
-    const seen = await look(state);
+async function saveAsStart(context: BackgroundContext, given: ExplicitSettings): Promise<void> {
+  const { places, env } = context;
+  await withStateLock(context, async (state) => {
+    const seen = await probe(state);
     if (seen.kind !== "stopped") {
       throw new RelayError("service_failed", `plansocket already runs in the background (pid ${seen.pid}).`, {
         hint: "Run `plansocket stop` first.",

@@ -8,10 +8,10 @@ import {
   fetchLimit,
   otherVariables,
   variablesOf,
-  type Given,
+  type ExplicitSettings,
 } from "../background/explicit-settings.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { placesOf } from "../background/paths.ts";
+import { backgroundPaths } from "../background/paths.ts";
 import { selfCommand } from "../background/process.ts";
 import { stablePath } from "./stable-path.ts";
 
@@ -34,8 +34,8 @@ export function envFilePath(env: Environment): string {
   return join(dirname(configFile(env)), "service.env");
 }
 
-export function servicePlan(loaded: Loaded, given: Given, instance: string, env: Environment): ServicePlan {
-  const places = placesOf(loaded, env);
+export function servicePlan(loaded: Loaded, given: ExplicitSettings, instance: string, env: Environment): ServicePlan {
+  const places = backgroundPaths(loaded, env);
   const authFile = authFileOf(env, loaded.settings);
   return {
     command: stableCommand(env),

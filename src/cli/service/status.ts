@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { BackgroundContext } from "../background/context.ts";
-import { look } from "../background/probe.ts";
+import { probe } from "../background/probe.ts";
 import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
 import { span } from "../time.ts";
@@ -8,14 +8,14 @@ import { relayAt } from "../relay-at.ts";
 import { installed, managerHere, missingSession, pidOf, savedVariables, urlOf, type Installed } from "./installed.ts";
 
 /** Says whether the service is installed and runs; the exit code is 0 when it does. */
-export async function showService(desk: BackgroundContext, isJson: boolean): Promise<number> {
-  const manager = managerHere(desk);
+export async function showService(context: BackgroundContext, isJson: boolean): Promise<number> {
+  const manager = managerHere(context);
   const isInstalled = existsSync(manager.file);
   const seen: Partial<Installed> = !isInstalled
     ? {}
     : manager.keepsState === true
-      ? await asStarted(desk)
-      : await installed(await savedVariables(desk));
+      ? await asStarted(context)
+      : await installed(await savedVariables(context));
   const { url, relay } = seen;
   const pid = pidOf(manager);
   const missing = missingSession(manager);
@@ -33,7 +33,7 @@ export async function showService(desk: BackgroundContext, isJson: boolean): Pro
     };
     print(JSON.stringify(facts, undefined, 2));
   } else if (missing) {
-    print(`There is no ${missing.name} here, so no service runs. ${await answerOn(url ?? urlOf(desk.loaded))}`);
+    print(`There is no ${missing.name} here, so no service runs. ${await answerOn(url ?? urlOf(context.loaded))}`);
     say("`plansocket start` runs a relay in the background.");
   } else if (!isInstalled) {
     print("There is no plansocket service here.");
@@ -44,7 +44,7 @@ export async function showService(desk: BackgroundContext, isJson: boolean): Pro
     print(`  ${manager.name}  ${tilde(manager.file)}`);
   } else {
     print(`The plansocket service does not answer on ${url}.`);
-    say(`Its log may say why: \`${manager.logHint(desk.places)}\`.`);
+    say(`Its log may say why: \`${manager.logHint(context.places)}\`.`);
   }
   return relay ? 0 : 1;
 }
@@ -55,6 +55,6 @@ async function answerOn(url: string): Promise<string> {
 }
 
 async function asStarted({ state }: BackgroundContext): Promise<Partial<Installed>> {
-  const seen = await look(state);
+  const seen = await probe(state);
   return seen.kind === "running" ? { url: seen.url, relay: seen.relay } : { url: state?.url ?? "its port" };
 }

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { alone, type BackgroundContext } from "../background/context.ts";
+import { withStateLock, type BackgroundContext } from "../background/context.ts";
 import { end, STOP_LIMIT_MS } from "../background/end.ts";
 import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
@@ -9,9 +9,9 @@ import { envFilePath } from "./plan.ts";
 import { commandLine, hasTool, runSteps } from "./steps.ts";
 
 /** Ends the service and takes away what `install` wrote. */
-export async function uninstall(desk: BackgroundContext, isDryRun: boolean): Promise<number> {
-  const manager = managerHere(desk);
-  const files = [manager.file, envFilePath(desk.env)].filter((path) => existsSync(path));
+export async function uninstall(context: BackgroundContext, isDryRun: boolean): Promise<number> {
+  const manager = managerHere(context);
+  const files = [manager.file, envFilePath(context.env)].filter((path) => existsSync(path));
   if (files.length === 0) {
     say("There is no plansocket service here.");
     return 0;
@@ -25,7 +25,7 @@ export async function uninstall(desk: BackgroundContext, isDryRun: boolean): Pro
   const isAsked = isHere && !missing;
   if (isAsked) await runSteps(manager.uninstall);
   if (manager.keepsState === true)
-    await alone(desk, (state) => end(state, desk.places, STOP_LIMIT_MS), { isEnding: true });
+    await withStateLock(context, (state) => end(state, context.places, STOP_LIMIT_MS), { isEnding: true });
   for (const path of [...files, ...(manager.links ?? [])]) await rm(path, { force: true });
   if (isAsked) await runSteps(manager.afterRemoval);
   say(`The plansocket service is removed: ${files.map(tilde).join(", ")}.`);

@@ -10,7 +10,7 @@ import {
   splitSecrets,
   variablesOf,
 } from "../../../src/cli/background/explicit-settings.ts";
-import { placesOf } from "../../../src/cli/background/paths.ts";
+import { backgroundPaths } from "../../../src/cli/background/paths.ts";
 import { keepSettings, loadState, saveState, savedSettings, type State } from "../../../src/cli/background/state.ts";
 import { loadSettings, type FlagValues } from "../../../src/config/load.ts";
 import { SETTINGS, type Setting } from "../../../src/config/settings.ts";
@@ -75,7 +75,7 @@ test("the state file holds no secret, and is missed when a secret is gone", asyn
   const folder = mkdtempSync(join(tmpdir(), "plansocket-state-"));
   try {
     const loaded = await loadSettings({ stateDir: folder }, { HOME });
-    const places = placesOf(loaded, { HOME });
+    const places = backgroundPaths(loaded, { HOME });
     const all = await given({ apiKey: "hunter2", port: "9" });
     const state: State = {
       command: "serve",
@@ -103,7 +103,8 @@ test("the state file holds no secret, and is missed when a secret is gone", asyn
 });
 
 test("places are absolute, and those of the last start hold until others are asked for", async () => {
-  const at = async (flags: FlagValues, kept = {}) => placesOf(await loadSettings(flags, { HOME }), { HOME }, kept);
+  const at = async (flags: FlagValues, kept = {}) =>
+    backgroundPaths(await loadSettings(flags, { HOME }), { HOME }, kept);
   expect(await at({})).toEqual({
     stateDir: "/nowhere/.local/state/plansocket",
     stateFile: "/nowhere/.local/state/plansocket/background.json",

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hasEnded, processFacts } from "../../../src/cli/background/process.ts";
-import { look } from "../../../src/cli/background/probe.ts";
+import { probe } from "../../../src/cli/background/probe.ts";
 import type { State } from "../../../src/cli/background/state.ts";
 import { startDemoRelay } from "../../support/demo.ts";
 import { eventually } from "../../support/relay.ts";
@@ -65,15 +65,15 @@ test("only the process that was started is taken for the relay", async () => {
   const mark = processFacts(process.pid)?.mark;
   const here = { pid: process.pid, process_mark: mark, url: relay.url, instance: relay.instanceId };
   try {
-    expect(await look(undefined)).toEqual({ kind: "stopped" });
-    expect(await look(stateOf({}))).toEqual({ kind: "stopped" });
-    expect(await look(stateOf(here))).toMatchObject({ kind: "running", pid: process.pid, url: relay.url });
+    expect(await probe(undefined)).toEqual({ kind: "stopped" });
+    expect(await probe(stateOf({}))).toEqual({ kind: "stopped" });
+    expect(await probe(stateOf(here))).toMatchObject({ kind: "running", pid: process.pid, url: relay.url });
     // The number belongs to another program by now, whoever answers on the port.
-    expect(await look(stateOf({ ...here, process_mark: "earlier" }))).toEqual({ kind: "stopped" });
+    expect(await probe(stateOf({ ...here, process_mark: "earlier" }))).toEqual({ kind: "stopped" });
     // The process lives, but what answers is another instance.
-    expect(await look(stateOf({ ...here, instance: "other" }))).toEqual({ kind: "silent", pid: process.pid });
+    expect(await probe(stateOf({ ...here, instance: "other" }))).toEqual({ kind: "silent", pid: process.pid });
   } finally {
     await demo.stop();
   }
-  expect(await look(stateOf(here))).toEqual({ kind: "silent", pid: process.pid });
+  expect(await probe(stateOf(here))).toEqual({ kind: "silent", pid: process.pid });
 });
