@@ -5,14 +5,14 @@ import { warnOfText } from "./log.ts";
 import { liveUpstreamOptions, relayOptions, secretsOf, type Services } from "./services.ts";
 
 /** Reads the settings again and takes over what may change. Whatever is wrong with them is told, and changes nothing. */
-export function reloader(wiring: Services, relay: Pick<RunningRelay, "reconfigure">): () => void {
-  let { settings } = wiring;
+export function reloader(services: Services, relay: Pick<RunningRelay, "reconfigure">): () => void {
+  let { settings } = services;
   let last = Promise.resolve();
   const read = async () => {
-    const { log, upstream } = wiring;
+    const { log, upstream } = services;
     try {
       const { reload } = await import("../config/reload.ts");
-      const next = reload(settings, await wiring.reread());
+      const next = reload(settings, await services.reread());
       // First, because it may refuse: off loopback the key cannot go.
       relay.reconfigure(relayOptions(next.settings));
       upstream.reconfigure(liveUpstreamOptions(next.settings));

@@ -38,7 +38,7 @@ const HOLD_MS = 8000;
  * Settings → log, egress, login, upstream. `over` replaces what the environment says (the demo brings its own) and says
  * which settings are judged; without a judgment all are. Throws `usage`.
  */
-export async function wire(
+export async function openServices(
   flags: FlagValues,
   env: Record<string, string | undefined>,
   over: { settings?: Partial<Settings>; tokens?: Record<string, string>; log?: Log; judgment?: Judgment } = {},
@@ -128,7 +128,7 @@ export async function listenOrExplain(services: Services): Promise<RunningRelay>
   }
 }
 
-/** Starts listening with what was wired. Throws `start_failed`. */
+/** Starts listening. Throws `start_failed`. */
 export function listen({ settings, upstream, credentials, log }: Services): RunningRelay {
   warnOfText(log);
   const instanceId = process.env[BACKGROUND_VARIABLE];

@@ -5,7 +5,7 @@ import { isObject } from "../../lib/json.ts";
 import { SILENT_LOG } from "../../lib/log.ts";
 import { reachable } from "../relay-at.ts";
 import { asJson as planAsJson, drawing } from "../commands/usage.ts";
-import { wire, type Services } from "../services.ts";
+import { openServices, type Services } from "../services.ts";
 import { shownSettings, type ShownSetting } from "../settings-view.ts";
 import { givenBefore, settingsOfRelay, type BackgroundContext } from "./context.ts";
 import type { ExplicitSettings } from "./explicit-settings.ts";
@@ -91,12 +91,12 @@ export async function accountOf(
   }
   try {
     const { judgment } = context;
-    const wiring = await wire({}, env, { log: SILENT_LOG, ...(judgment ? { judgment } : {}) });
-    const { kind, email, plan, source } = await wiring.credentials.describe();
+    const services = await openServices({}, env, { log: SILENT_LOG, ...(judgment ? { judgment } : {}) });
+    const { kind, email, plan, source } = await services.credentials.describe();
     const login = { mode: kind, email: email ?? null, plan: plan ?? null, source };
     if (kind === "api-key") return { login, plan: null, lines: [`  login     OpenAI API key (${source})`] };
     const who = [email, plan && `plan ${plan}`].filter(Boolean).join(", ") || "ChatGPT";
-    const windows = await planOf(wiring);
+    const windows = await planOf(services);
     return { login, plan: windows.plan, lines: [`  login     ${who} (${source})`, ...windows.lines] };
   } catch (thrown) {
     const error = toRelayError(thrown);
@@ -105,8 +105,8 @@ export async function accountOf(
 }
 
 /** The plan's windows when the backend tells them now; their lack is no failure of the relay. */
-async function planOf(wiring: Services): Promise<{ plan: unknown; lines: string[] }> {
-  const { limits } = await wiring.upstream.usage(AbortSignal.timeout(PLAN_MS)).catch(() => ({ limits: undefined }));
+async function planOf(services: Services): Promise<{ plan: unknown; lines: string[] }> {
+  const { limits } = await services.upstream.usage(AbortSignal.timeout(PLAN_MS)).catch(() => ({ limits: undefined }));
   if (!limits) return { plan: null, lines: [] };
   const now = Date.now();
   // The first line of the drawing names the plan, which the login's line has done.

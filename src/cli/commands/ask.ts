@@ -9,7 +9,7 @@ import { questionOf } from "../ask/question.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
 import { printJson } from "../output.ts";
 import { relayAt } from "../relay-at.ts";
-import { addressOf, listen, wire } from "../services.ts";
+import { addressOf, listen, openServices } from "../services.ts";
 import { modelsOf } from "../setup/target.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
@@ -70,19 +70,19 @@ async function withRelay(flags: ParsedFlags, act: Act): Promise<number> {
   const own = { host: "127.0.0.1", addr: undefined, port: 0, apiKey };
   const firstByteTimeout = Math.min(FIRST_BYTE_SECONDS, settings.firstByteTimeout);
   const quiet = flags.settings.logLevel === undefined ? { logLevel: "silent" as const } : {};
-  const wiring = await wire(flags.settings, process.env, {
+  const services = await openServices(flags.settings, process.env, {
     judgment: JUDGMENT,
     settings: { ...own, ...quiet, firstByteTimeout },
   });
   // A login that does not work is reported as that, before any request.
-  await wiring.credentials.current();
-  const relay = listen(wiring);
+  await services.credentials.current();
+  const relay = listen(services);
   try {
-    const firstChoice = async () => modelsOf(await wiring.upstream.catalogue.current(), undefined).model;
+    const firstChoice = async () => modelsOf(await services.upstream.catalogue.current(), undefined).model;
     return await act({ url: relay.url, apiKey }, firstChoice);
   } finally {
     await relay.stop();
-    await wiring.credentials.settle();
+    await services.credentials.settle();
   }
 }
 

@@ -8,7 +8,7 @@ import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped } from "../shutdown.ts";
-import { listenOrExplain, wire } from "../services.ts";
+import { listenOrExplain, openServices } from "../services.ts";
 
 /** About the pace of a real model. */
 const PACE_MS = 15;
@@ -39,11 +39,11 @@ export const demo = defineCommand({
     const flags = parseFlags(rawArgs, OWN);
     const backend = startPlayer({ port: portOf(flags.own["backend-port"]), paceMs: PACE_MS });
     try {
-      const wiring = await wire(flags.settings, process.env, { ...backend.services, judgment: JUDGMENT });
-      const relay = await listenOrExplain(wiring);
-      const stopped = runUntilStopped(relay, wiring.log, {
-        reload: reloader(wiring, relay),
-        settle: () => wiring.credentials.settle(),
+      const services = await openServices(flags.settings, process.env, { ...backend.services, judgment: JUDGMENT });
+      const relay = await listenOrExplain(services);
+      const stopped = runUntilStopped(relay, services.log, {
+        reload: reloader(services, relay),
+        settle: () => services.credentials.settle(),
       });
       introduce(relay.url, backend.origin);
       return await stopped;

@@ -1,14 +1,14 @@
 import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import { SILENT_LOG } from "../../lib/log.ts";
-import { examine, ownRelay, wiredOrFinding } from "../doctor/examine.ts";
+import { examine, ownRelay, servicesOrFinding } from "../doctor/examine.ts";
 import { closing, lines, skip, type Finding } from "../doctor/finding.ts";
 import { liveFindings } from "../doctor/live.ts";
 import { unreadProxyVariables } from "../doctor/network.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { hasColors, print, printJson, printStyled } from "../output.ts";
 import { relayUrl } from "../relay-url.ts";
-import { wire, type Services } from "../services.ts";
+import { openServices, type Services } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
@@ -27,23 +27,23 @@ export const doctor = defineCommand({
     const url = urlOf(own["url"], isLive);
     const report = reporter(own["json"] === true);
     const unread = unreadProxyVariables(process.env);
-    const wiring = await wiredOrFinding(() =>
-      wire(settings, process.env, { log: SILENT_LOG, judgment: { needs: [], toleratesFile: true } }),
+    const services = await servicesOrFinding(() =>
+      openServices(settings, process.env, { log: SILENT_LOG, judgment: { needs: [], toleratesFile: true } }),
     );
-    if (!("log" in wiring)) report.add(wiring);
-    else if (url !== undefined) await report.addAll(liveFindings({ url, apiKey: wiring.settings.apiKey }));
+    if (!("log" in services)) report.add(services);
+    else if (url !== undefined) await report.addAll(liveFindings({ url, apiKey: services.settings.apiKey }));
     else {
-      await report.addAll(examine(wiring, process.env, unread));
-      if (isLive) await report.addAll(report.hasWorkingLogin() ? tryOwnRelay(wiring) : noLive());
+      await report.addAll(examine(services, process.env, unread));
+      if (isLive) await report.addAll(report.hasWorkingLogin() ? tryOwnRelay(services) : noLive());
     }
     return report.end();
   },
 });
 
-async function* tryOwnRelay(wiring: Services): AsyncGenerator<Finding, void, undefined> {
-  const relay = ownRelay(wiring);
+async function* tryOwnRelay(services: Services): AsyncGenerator<Finding, void, undefined> {
+  const relay = ownRelay(services);
   try {
-    for await (const finding of liveFindings({ url: relay.url, apiKey: wiring.settings.apiKey })) {
+    for await (const finding of liveFindings({ url: relay.url, apiKey: services.settings.apiKey })) {
       yield { ...finding, id: `live ${finding.id}` };
     }
   } finally {

@@ -4,7 +4,7 @@ import { toRelayError, type ErrorCode } from "../../lib/errors.ts";
 import { offlineCatalogue } from "../../upstream/catalogue.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { print, printJson, say } from "../output.ts";
-import { wire, type Services } from "../services.ts";
+import { openServices, type Services } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
 
@@ -13,8 +13,8 @@ export const models = defineCommand({
   args: citty(OWN, [...BACKEND_SETTINGS, "models"]),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const wiring = await wire(flags.settings, process.env, { judgment: { needs: BACKEND_SETTINGS } });
-    const catalogue = await listOf(wiring);
+    const services = await openServices(flags.settings, process.env, { judgment: { needs: BACKEND_SETTINGS } });
+    const catalogue = await listOf(services);
     const rows = publishedModels(catalogue).map((id) =>
       rowOf(
         id,

@@ -12,7 +12,7 @@ import { EXIT_NOT_FOUND, findCommand, runChild } from "../run/child.ts";
 import { adaptationOf, type Session } from "../run/known.ts";
 import { clientVariables } from "../setup/clients/env.ts";
 import { addressOf, modelsOf } from "../setup/target.ts";
-import { listen, wire, type Services } from "../services.ts";
+import { listen, openServices, type Services } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   demo: { help: "use the built-in backend: no login, no network" },
@@ -67,27 +67,27 @@ async function withRelay(
   backend: Player | undefined,
   act: (session: Session) => Promise<number>,
 ): Promise<number> {
-  const wiring = await wireForRun(flags, backend);
+  const services = await servicesForRun(flags, backend);
   // A dead login is told before the command draws its screen.
-  await wiring.credentials.current();
-  const models = modelsOf(await wiring.upstream.catalogue.current(), wished(flags));
-  const relay = listen(wiring);
+  await services.credentials.current();
+  const models = modelsOf(await services.upstream.catalogue.current(), wished(flags));
+  const relay = listen(services);
   let folder: string | undefined;
   try {
     return await act({
-      ...addressOf(relay.url, wiring.settings.apiKey),
+      ...addressOf(relay.url, services.settings.apiKey),
       ...models,
       folder: () => (folder ??= mkdtempSync(join(tmpdir(), "plansocket-run-"))),
     });
   } finally {
     await relay.stop();
-    await wiring.credentials.settle();
+    await services.credentials.settle();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** Loopback, a free port and a key that only this run knows, whatever the settings say of a relay that stays. */
-function wireForRun({ settings }: ParsedFlags, backend: Player | undefined): Promise<Services> {
+function servicesForRun({ settings }: ParsedFlags, backend: Player | undefined): Promise<Services> {
   const own = {
     host: "127.0.0.1",
     addr: undefined,
@@ -96,9 +96,9 @@ function wireForRun({ settings }: ParsedFlags, backend: Player | undefined): Pro
     ...(settings.port === undefined ? { port: 0 } : {}),
     ...(settings.logLevel === undefined ? { logLevel: "silent" as const } : {}),
   };
-  if (!backend) return wire(settings, process.env, { settings: own });
+  if (!backend) return openServices(settings, process.env, { settings: own });
   const { settings: toPlayer, tokens } = backend.services;
-  return wire(settings, process.env, { settings: { ...own, ...toPlayer }, tokens });
+  return openServices(settings, process.env, { settings: { ...own, ...toPlayer }, tokens });
 }
 
 function wished({ own }: ParsedFlags): string | undefined {

@@ -4,28 +4,28 @@ import { citty, parseFlags } from "../flags.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped } from "../shutdown.ts";
-import { listenOrExplain, wire, type Services } from "../services.ts";
+import { listenOrExplain, openServices, type Services } from "../services.ts";
 
 export const serve = defineCommand({
   meta: { name: "serve", description: "Run the relay in the foreground." },
   args: citty(),
   async run({ rawArgs }) {
-    const wiring = await wire(parseFlags(rawArgs).settings, process.env);
-    const relay = await listenOrExplain(wiring);
-    await wiring.credentials.allowUnsaved();
-    const stopped = runUntilStopped(relay, wiring.log, {
-      reload: reloader(wiring, relay),
-      settle: () => wiring.credentials.settle(),
+    const services = await openServices(parseFlags(rawArgs).settings, process.env);
+    const relay = await listenOrExplain(services);
+    await services.credentials.allowUnsaved();
+    const stopped = runUntilStopped(relay, services.log, {
+      reload: reloader(services, relay),
+      settle: () => services.credentials.settle(),
     });
-    await introduce(wiring, relay.url);
+    await introduce(services, relay.url);
     say('Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.');
     return stopped;
   },
 });
 
 /** What its owner wants to know first: where it is, who may use it, whose plan it spends. */
-async function introduce(wiring: Services, url: string): Promise<void> {
-  const { settings, origins } = wiring;
+async function introduce(services: Services, url: string): Promise<void> {
+  const { settings, origins } = services;
   say(`plansocket listens on ${url}`);
   say(`  base URL  ${url}/v1`);
   say(`  API key   ${settings.apiKey === undefined ? "none asked for (any text will do)" : "required"}`);
@@ -33,12 +33,12 @@ async function introduce(wiring: Services, url: string): Promise<void> {
     say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");
   }
   try {
-    const { kind, email, plan, source } = await wiring.credentials.describe();
+    const { kind, email, plan, source } = await services.credentials.describe();
     const who = kind === "api-key" ? "OpenAI API key" : [email, plan && `plan ${plan}`].filter(Boolean).join(", ");
     say(`  login     ${who || "ChatGPT"} (${source})`);
     if (kind === "api-key") return;
     const { publishedModels } = await import("../../codex/models.ts");
-    const catalogue = await wiring.upstream.catalogue.current();
+    const catalogue = await services.upstream.catalogue.current();
     const note = catalogue.origin === "live" ? "" : ` (${catalogue.origin}: the backend could not be asked)`;
     say(`  models    ${publishedModels(catalogue).join(", ")}${note}`);
   } catch (thrown) {

@@ -14,7 +14,7 @@ import { readText, SetupJournal, type Change } from "../setup/journal.ts";
 import { clientStates } from "../setup/overview.ts";
 import { previewOf } from "../setup/preview.ts";
 import { addressOf, modelsOf, originOf } from "../setup/target.ts";
-import { wire } from "../services.ts";
+import { openServices } from "../services.ts";
 import { NAME } from "../../version.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
@@ -160,7 +160,7 @@ async function targetOf(client: ClientSetup, { settings, own }: ParsedFlags): Pr
 const NO_MODELS = { model: "", smallModel: "", models: [] };
 
 async function accountModels(settings: FlagValues, wanted: string | undefined) {
-  const { upstream } = await wire(settings, process.env);
+  const { upstream } = await openServices(settings, process.env);
   const catalogue = await upstream.catalogue.current();
   if (catalogue.origin !== "live") {
     say(`The backend could not be asked for the account's models; this is the ${catalogue.origin} list.`);

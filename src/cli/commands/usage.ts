@@ -14,7 +14,7 @@ import { PAGE_HINT } from "../../lib/web-page.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { isScreen, print, printJson } from "../output.ts";
 import { moment, span } from "../time.ts";
-import { wire, type Services } from "../services.ts";
+import { openServices, type Services } from "../services.ts";
 
 const WATCH_SECONDS = 60;
 const LEAST_SECONDS = 5;
@@ -33,11 +33,11 @@ export const usage = defineCommand({
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const everyMs = pauseOf(flags.own["every"]);
-    const wiring = await wire(flags.settings, process.env, { judgment: { needs: BACKEND_SETTINGS } });
+    const services = await openServices(flags.settings, process.env, { judgment: { needs: BACKEND_SETTINGS } });
     const isJson = flags.own["json"] === true;
     const isWatching = flags.own["watch"] === true || flags.own["every"] !== undefined;
     for (;;) {
-      const seen = await look(wiring);
+      const seen = await look(services);
       if (isWatching && !isJson && isScreen(process.stdout)) process.stdout.write("\u001b[2J\u001b[H");
       // A watcher reads one object a line.
       if (isJson) printJson(asJson(seen, Date.now()), isWatching);
@@ -53,12 +53,12 @@ interface Seen {
   readonly email: string | undefined;
 }
 
-async function look(wiring: Services): Promise<Seen> {
+async function look(services: Services): Promise<Seen> {
   // A renewal of the login has a limit and words of its own.
-  const { accessToken } = await wiring.credentials.current();
-  const { body, limits } = await askedInTime(wiring);
+  const { accessToken } = await services.credentials.current();
+  const { body, limits } = await askedInTime(services);
   if (!isObject(body)) {
-    const { host } = new URL(wiring.settings.baseUrl);
+    const { host } = new URL(services.settings.baseUrl);
     throw new RelayError("upstream_error", `${host} answered with something other than JSON, such as a web page.`, {
       hint: PAGE_HINT,
     });

@@ -3,7 +3,7 @@ import type { LoginFacts } from "../../auth/keeper.ts";
 import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { print, printJson } from "../output.ts";
 import { moment, span } from "../time.ts";
-import { wire } from "../services.ts";
+import { openServices } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
 
@@ -12,7 +12,7 @@ export const whoami = defineCommand({
   args: citty(OWN, LOGIN_SETTINGS),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const { credentials } = await wire(flags.settings, process.env);
+    const { credentials } = await openServices(flags.settings, process.env);
     const facts = await credentials.describe();
     if (flags.own["json"]) printJson(asJson(facts, Date.now()));
     else for (const [name, value] of rowsOf(facts, Date.now())) print(`${name.padEnd(9)}${value}`);

@@ -23,13 +23,13 @@ import {
 } from "./network.ts";
 
 /** Settings that cannot be used are a finding too. */
-export async function wiredOrFinding(load: () => Promise<Services>): Promise<Services | Finding> {
-  const loaded: { wiring?: Services } = {};
+export async function servicesOrFinding(load: () => Promise<Services>): Promise<Services | Finding> {
+  const loaded: { services?: Services } = {};
   const finding = await check("settings", async () => {
-    loaded.wiring = await load();
-    return settingsCheck(loaded.wiring, undefined);
+    loaded.services = await load();
+    return settingsCheck(loaded.services, undefined);
   });
-  return loaded.wiring ?? finding;
+  return loaded.services ?? finding;
 }
 
 /**
@@ -37,24 +37,24 @@ export async function wiredOrFinding(load: () => Promise<Services>): Promise<Ser
  * once: the whole takes as long as the slowest chain, not as their sum.
  */
 export async function* examine(
-  wiring: Services,
+  services: Services,
   env: Environment,
   unreadProxies: readonly string[],
 ): AsyncGenerator<Finding, void, undefined> {
-  const { settings } = wiring;
+  const { settings } = services;
   const authFile = authFileOf(env, settings);
   const stateDir = stateFolder(env, settings);
-  const port = check("port", () => portCheck(wiring));
-  const gate = check("gate", () => tryGate(wiring));
-  const login = await check("login", () => loginCheck(wiring, authFile));
-  const facts = login.status === "fail" ? undefined : await wiring.credentials.describe();
-  const remote = startRemote(wiring, join(codexHome(env), "models_cache.json"), facts);
+  const port = check("port", () => portCheck(services));
+  const gate = check("gate", () => tryGate(services));
+  const login = await check("login", () => loginCheck(services, authFile));
+  const facts = login.status === "fail" ? undefined : await services.credentials.describe();
+  const remote = startRemote(services, join(codexHome(env), "models_cache.json"), facts);
 
-  yield await check("version", () => versionCheck(wiring.upstreamOptions.clientVersion, env));
-  yield await check("settings", () => settingsCheck(wiring, env));
+  yield await check("version", () => versionCheck(services.upstreamOptions.clientVersion, env));
+  yield await check("settings", () => settingsCheck(services, env));
   yield login;
-  yield await check("storage", () => (facts ? storageCheck(facts, wiring, authFile, stateDir) : skip("no login")));
-  yield await check("proxy", () => proxyCheck(wiring, remote.urls, unreadProxies));
+  yield await check("storage", () => (facts ? storageCheck(facts, services, authFile, stateDir) : skip("no login")));
+  yield await check("proxy", () => proxyCheck(services, remote.urls, unreadProxies));
   yield await check("tls", () => tlsCheck(env));
   if (remote.service) yield await remote.service;
   yield await remote.token;
@@ -65,30 +65,32 @@ export async function* examine(
 }
 
 /** Everything that asks somebody else, under way at once as far as one does not need the other. */
-function startRemote(wiring: Services, cacheFile: string, facts: LoginFacts | undefined) {
-  const { settings } = wiring;
+function startRemote(services: Services, cacheFile: string, facts: LoginFacts | undefined) {
+  const { settings } = services;
   const isApiKey = facts?.kind === "api-key";
   const tokenUrl = settings.tokenUrl ?? `${settings.issuer}/oauth/token`;
   const heard: Heard[] = [];
   const hear = (news: Heard) => heard.push(news);
   const service = isApiKey
     ? undefined
-    : check("sign-in", (signal) => serviceCheck(wiring, tokenUrl, hear, signal), { late: silence(wiring, tokenUrl) });
-  const token = facts ? tokenFinding(wiring, facts, service, heard) : skipped("token", "no login");
-  const backend = token.then((found) => backendFindings(wiring, cacheFile, facts, found, hear));
+    : check("sign-in", (signal) => serviceCheck(services, tokenUrl, hear, signal), {
+        late: silence(services, tokenUrl),
+      });
+  const token = facts ? tokenFinding(services, facts, service, heard) : skipped("token", "no login");
+  const backend = token.then((found) => backendFindings(services, cacheFile, facts, found, hear));
   return { urls: isApiKey ? [settings.openaiBaseUrl] : [tokenUrl, settings.baseUrl], heard, service, token, backend };
 }
 
 /** A token that is good needs no news of the clock; before one is spent the clock is heard. */
 async function tokenFinding(
-  wiring: Services,
+  services: Services,
   facts: LoginFacts,
   service: Promise<Finding> | undefined,
   heard: readonly Heard[],
 ): Promise<Finding> {
   const isEnding = facts.expiresAtMs !== undefined && facts.expiresAtMs - Date.now() < RENEWAL_MARGIN_MS;
   if (isEnding) await service;
-  return check("token", () => tokenCheck(wiring, facts, clockOf(heard)), { limitMs: RENEWAL_MS });
+  return check("token", () => tokenCheck(services, facts, clockOf(heard)), { limitMs: RENEWAL_MS });
 }
 
 /** Wider than the keeper's own, so that the clock is always known when it matters. */
@@ -99,7 +101,7 @@ function clockOf([first]: readonly Heard[]): ClockOff | undefined {
 }
 
 async function backendFindings(
-  wiring: Services,
+  services: Services,
   cacheFile: string,
   facts: LoginFacts | undefined,
   token: Finding,
@@ -108,19 +110,19 @@ async function backendFindings(
   if (!facts || token.status === "fail") {
     return Promise.all(["backend", "models"].map((id) => skipped(id, "needs a login that works")));
   }
-  const { baseUrl, openaiBaseUrl } = wiring.settings;
+  const { baseUrl, openaiBaseUrl } = services.settings;
   if (facts.kind === "api-key") {
-    const late = silence(wiring, openaiBaseUrl);
-    return [await check("backend", (signal) => publicApiCheck(wiring, hear, signal), { late })];
+    const late = silence(services, openaiBaseUrl);
+    return [await check("backend", (signal) => publicApiCheck(services, hear, signal), { late })];
   }
   const found: { models?: Models } = {};
   const keep = (models: Models) => (found.models = models);
   // A 401 there renews the login.
-  const limits = { late: silence(wiring, baseUrl), leewayMs: RENEWAL_MS };
-  const backend = await check("backend", (signal) => backendCheck(wiring, keep, hear, signal), limits);
+  const limits = { late: silence(services, baseUrl), leewayMs: RENEWAL_MS };
+  const backend = await check("backend", (signal) => backendCheck(services, keep, hear, signal), limits);
   const { models } = found;
   const list = await check("models", async () =>
-    models ? modelsCheck(wiring, models) : oldModels(await offlineCatalogue(cacheFile, wiring.settings.models)),
+    models ? modelsCheck(services, models) : oldModels(await offlineCatalogue(cacheFile, services.settings.models)),
   );
   return [backend, list];
 }
@@ -130,20 +132,20 @@ async function skipped(id: string, reason: string): Promise<Finding> {
 }
 
 /** The same relay as `serve` would be, on a port of its own and for this machine only. */
-export function ownRelay(wiring: Services): RunningRelay {
-  return listen(onOwnPort(wiring));
+export function ownRelay(services: Services): RunningRelay {
+  return listen(onOwnPort(services));
 }
 
 /** Without a login: a relay asks for its models as soon as it starts, which may renew the login unseen. */
-async function tryGate(wiring: Services): Promise<Outcome> {
-  const relay = listenWithoutLogin(onOwnPort(wiring));
+async function tryGate(services: Services): Promise<Outcome> {
+  const relay = listenWithoutLogin(onOwnPort(services));
   try {
-    return await gateCheck(relay, wiring);
+    return await gateCheck(relay, services);
   } finally {
     await relay.stop();
   }
 }
 
-function onOwnPort(wiring: Services): Services {
-  return { ...wiring, settings: { ...wiring.settings, addr: undefined, host: "127.0.0.1", port: 0 } };
+function onOwnPort(services: Services): Services {
+  return { ...services, settings: { ...services.settings, addr: undefined, host: "127.0.0.1", port: 0 } };
 }

@@ -15,8 +15,8 @@ const ALARMING_MS = 5 * 60_000;
 const isEnvironment = (facts: LoginFacts) => facts.source === "environment";
 
 /** Whose login it is, and where it lies. Throws what the login's own room says is wrong with it. */
-export async function loginCheck(wiring: Services, authFile: string): Promise<Outcome> {
-  const facts = await wiring.credentials.describe().catch((thrown: unknown) => {
+export async function loginCheck(services: Services, authFile: string): Promise<Outcome> {
+  const facts = await services.credentials.describe().catch((thrown: unknown) => {
     throw pathFault(authFile) ?? thrown;
   });
   const place = isEnvironment(facts) && existsSync(authFile) ? `environment, before ${authFile}` : facts.source;
@@ -60,15 +60,15 @@ function pathFault(authFile: string): RelayError | undefined {
 /** Who else may read the file, and whether a renewed login can be kept. */
 export async function storageCheck(
   facts: LoginFacts,
-  wiring: Services,
+  services: Services,
   authFile: string,
   stateDir: string,
 ): Promise<Outcome> {
-  const fault = await wiring.credentials.savingFault();
+  const fault = await services.credentials.savingFault();
   if (fault) return fail(fault.message, fault.hint ?? "");
   if (isEnvironment(facts)) {
     return facts.canRenew
-      ? keptIn(placeToKeep(wiring, authFile) ?? stateDir)
+      ? keptIn(placeToKeep(services, authFile) ?? stateDir)
       : ok("nothing to keep: the environment brings no refresh token");
   }
   const file = realpathSync(authFile);
@@ -130,13 +130,13 @@ export interface ClockOff {
  * How long the access token is good for. One that has ended, or is about to, is renewed now by the keeper, as the next
  * request would; not when only a wrong clock makes it look so.
  */
-export async function tokenCheck(wiring: Services, facts: LoginFacts, clock: ClockOff | undefined): Promise<Outcome> {
+export async function tokenCheck(services: Services, facts: LoginFacts, clock: ClockOff | undefined): Promise<Outcome> {
   if (facts.kind === "api-key") return ok("an API key does not end");
   if (facts.isPersonalToken) return ok("a personal access token lasts until it is revoked");
   const nowMs = Date.now();
   const { expiresAtMs } = facts;
   // One that does not say when it ends, or is not there at all, is the keeper's to judge.
-  if (expiresAtMs === undefined) return renewed(wiring, facts, nowMs);
+  if (expiresAtMs === undefined) return renewed(services, facts, nowMs);
   if (expiresAtMs - nowMs > EARLY_MS) return unspent(facts, nowMs);
   if (clock && clock.offMs > ALARMING_MS && expiresAtMs - (nowMs - clock.offMs) > EARLY_MS) {
     return fail(
@@ -145,7 +145,7 @@ export async function tokenCheck(wiring: Services, facts: LoginFacts, clock: Clo
       tokenDetail(facts),
     );
   }
-  return renewed(wiring, facts, nowMs);
+  return renewed(services, facts, nowMs);
 }
 
 function unspent(facts: LoginFacts, nowMs: number): Outcome {
@@ -154,16 +154,16 @@ function unspent(facts: LoginFacts, nowMs: number): Outcome {
   return warn(line, "Run `plansocket login` before it ends.", tokenDetail(facts));
 }
 
-async function renewed(wiring: Services, before: LoginFacts, nowMs: number): Promise<Outcome> {
+async function renewed(services: Services, before: LoginFacts, nowMs: number): Promise<Outcome> {
   const endedAgoMs = nowMs - (before.expiresAtMs ?? nowMs);
   try {
-    await wiring.credentials.current();
+    await services.credentials.current();
   } catch (thrown) {
     const { message, hint } = toRelayError(thrown);
     const ended = endedAgoMs > 0 ? `It ended ${span(endedAgoMs)} ago. ` : "";
     return fail(`${ended}${message}`, hint ?? "Run `plansocket login`.", tokenDetail(before));
   }
-  const after = await wiring.credentials.describe();
+  const after = await services.credentials.describe();
   const line = tokenLine(after, nowMs);
   if (after.renewedAtMs !== before.renewedAtMs || after.expiresAtMs !== before.expiresAtMs) {
     const why = endedAgoMs > 0 ? "it had ended and" : "it";

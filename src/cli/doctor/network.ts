@@ -28,23 +28,24 @@ export type Hear = (heard: Heard) => void;
 /** Variables that other programs take a proxy from, and the relay does not. */
 const UNREAD = ["HTTP_PROXY", "http_proxy"];
 
-/** Those of them that are set. To be asked before the settings are wired, which takes them out of the process. */
+/** Those of them that are set. To be asked before services are opened, which takes them out of the process. */
 export function unreadProxyVariables(env: Readonly<Record<string, string | undefined>>): string[] {
   return UNREAD.filter((name) => env[name]);
 }
 
 /** Which way requests leave, and why. `unread` are proxy variables that have no effect here. */
-export function proxyCheck(wiring: Services, urls: readonly string[], unread: readonly string[]): Outcome {
+export function proxyCheck(services: Services, urls: readonly string[], unread: readonly string[]): Outcome {
   const ways = new Map<string, string[]>();
   for (const url of urls) {
     const { host } = new URL(url);
-    const way = wayTo(wiring, url);
+    const way = wayTo(services, url);
     ways.set(way, [...new Set([...(ways.get(way) ?? []), host])]);
   }
   const line = [...ways].map(([way, hosts]) => `${hosts.join(", ")} ${way}`).join("; ");
-  const detail = Object.fromEntries(urls.map((url) => [new URL(url).host, wiring.egress.proxyFor(url) ?? null]));
+  const detail = Object.fromEntries(urls.map((url) => [new URL(url).host, services.egress.proxyFor(url) ?? null]));
   const isOutside = urls.some((url) => !isLoopbackName(new URL(url).hostname));
-  if (wiring.settings.proxy !== undefined || unread.length === 0 || !isOutside) return ok(line, { proxy_for: detail });
+  if (services.settings.proxy !== undefined || unread.length === 0 || !isOutside)
+    return ok(line, { proxy_for: detail });
   return warn(
     `${line}. ${unread.join(" and ")} ${unread.length > 1 ? "are" : "is"} not used.`,
     "If this machine needs a proxy, set HTTPS_PROXY or --proxy.",
@@ -52,10 +53,10 @@ export function proxyCheck(wiring: Services, urls: readonly string[], unread: re
   );
 }
 
-function wayTo(wiring: Services, url: string): string {
-  const proxy = wiring.egress.proxyFor(url);
-  if (proxy !== undefined) return `through ${proxy} (set by ${wiring.origins.proxy})`;
-  if (wiring.settings.proxy === undefined) return "directly";
+function wayTo(services: Services, url: string): string {
+  const proxy = services.egress.proxyFor(url);
+  if (proxy !== undefined) return `through ${proxy} (set by ${services.origins.proxy})`;
+  if (services.settings.proxy === undefined) return "directly";
   return `directly (${isLoopbackName(new URL(url).hostname) ? "loopback" : "NO_PROXY"})`;
 }
 
@@ -74,8 +75,8 @@ export function tlsCheck(env: Readonly<Record<string, string | undefined>>): Out
 }
 
 /** Says that a host kept silent, and which way it was asked. */
-export function silence(wiring: Services, url: string): Outcome {
-  const proxy = wiring.egress.proxyFor(url);
+export function silence(services: Services, url: string): Outcome {
+  const proxy = services.egress.proxyFor(url);
   const { host } = new URL(url);
   return proxy === undefined
     ? noAnswer(`${host} did not answer`)
@@ -83,13 +84,13 @@ export function silence(wiring: Services, url: string): Outcome {
 }
 
 /** The login service can be reached. Nothing is asked of it that counts. */
-export async function serviceCheck(wiring: Services, url: string, hear: Hear, signal: AbortSignal): Promise<Outcome> {
+export async function serviceCheck(services: Services, url: string, hear: Hear, signal: AbortSignal): Promise<Outcome> {
   const { host, origin } = new URL(url);
   let response: Response;
   try {
-    response = await wiring.egress.fetch(`${origin}/`, { redirect: "manual", signal });
+    response = await services.egress.fetch(`${origin}/`, { redirect: "manual", signal });
   } catch (error) {
-    throw unreachable(error, host, wiring.egress.proxyFor(url));
+    throw unreachable(error, host, services.egress.proxyFor(url));
   }
   listen(response, host, hear);
   if (response.headers.get("cf-mitigated") !== null) {
@@ -140,17 +141,17 @@ export type Models = z.infer<typeof ModelList>["models"];
 
 /** The backend can be reached and takes the login. Asks for its models, and hands them to `found`. */
 export async function backendCheck(
-  wiring: Services,
+  services: Services,
   found: (models: Models) => void,
   hear: Hear,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { host } = new URL(wiring.settings.baseUrl);
+  const { host } = new URL(services.settings.baseUrl);
   let response: Response;
   try {
-    response = await wiring.upstream.rawModels(wiring.upstreamOptions.clientVersion, {}, signal);
+    response = await services.upstream.rawModels(services.upstreamOptions.clientVersion, {}, signal);
   } catch (thrown) {
-    const fix = signal.aborted ? undefined : backendFix(wiring, thrown);
+    const fix = signal.aborted ? undefined : backendFix(services, thrown);
     if (fix === undefined) throw thrown;
     return fail(toRelayError(thrown).message, fix);
   }
@@ -184,10 +185,10 @@ function backendFix({ origins }: Services, thrown: unknown): string | undefined 
 }
 
 /** The public API takes the key. */
-export async function publicApiCheck(wiring: Services, hear: Hear, signal: AbortSignal): Promise<Outcome> {
-  const { host } = new URL(wiring.settings.openaiBaseUrl);
+export async function publicApiCheck(services: Services, hear: Hear, signal: AbortSignal): Promise<Outcome> {
+  const { host } = new URL(services.settings.openaiBaseUrl);
   const call = { method: "GET", path: "/models", headers: new Headers(), body: undefined };
-  const response = await wiring.upstream.forward(call, await wiring.credentials.current(), signal);
+  const response = await services.upstream.forward(call, await services.credentials.current(), signal);
   listen(response, host, hear);
   if (response.ok) {
     await response.body?.cancel();
@@ -202,8 +203,8 @@ export async function publicApiCheck(wiring: Services, hear: Hear, signal: Abort
 }
 
 /** What the account has, and what the owner's own list asks for in vain. */
-export function modelsCheck(wiring: Services, models: Models): Outcome {
-  const { upstreamOptions, origins } = wiring;
+export function modelsCheck(services: Services, models: Models): Outcome {
+  const { upstreamOptions, origins } = services;
   const { clientVersion } = upstreamOptions;
   const current = "Set --client-version to that of a current Codex CLI.";
   const published = publishedModels({ origin: "live", models });
@@ -211,7 +212,7 @@ export function modelsCheck(wiring: Services, models: Models): Outcome {
   if (models.length === 0)
     return fail(`The backend has no models for client version ${clientVersion}.`, current, detail);
   const slugs = models.map(({ slug }) => slug);
-  const retired = (wiring.settings.models ?? []).filter((id) => !slugs.includes(id));
+  const retired = (services.settings.models ?? []).filter((id) => !slugs.includes(id));
   if (retired.length > 0) {
     return warn(
       `${origins.models} lists ${retired.join(", ")}, which the account does not have (any more).`,
