@@ -9,11 +9,11 @@ import { readRefusal } from "./refusal.ts";
 import { LinkedAbort } from "./transport/linked-abort.ts";
 
 /** For questions beside the traffic, which must not hold it up. */
-export const ASIDE_TIMEOUT_MS = 5000;
+export const ACCOUNT_TIMEOUT_MS = 5000;
 
 export interface QuestionsOptions {
   readonly credentials: CredentialProvider;
-  readonly line: HttpTransport;
+  readonly http: HttpTransport;
   /** Headers that name the relay. */
   readonly identity: Readonly<Record<string, string>>;
   /** As they are at the time of a question. */
@@ -58,7 +58,7 @@ export class AccountApi {
     const { baseUrl, idleTimeoutMs } = options();
     const headers = userAgent === undefined ? {} : { "user-agent": userAgent };
     const { response, credentials } = await this.#ask(codexEndpointUrl(baseUrl, USAGE), headers, signal);
-    if (!response.ok) throw await readRefusal(response, Math.min(idleTimeoutMs, ASIDE_TIMEOUT_MS), now);
+    if (!response.ok) throw await readRefusal(response, Math.min(idleTimeoutMs, ACCOUNT_TIMEOUT_MS), now);
     return { text: await response.text(), accountId: credentials.accountId };
   }
 
@@ -85,14 +85,14 @@ export class AccountApi {
     request: { readonly method: string; readonly body?: Uint8Array<ArrayBuffer> } = { method: "GET" },
     timeoutMs = this.#about.options().firstByteTimeoutMs,
   ): Promise<{ response: Response; credentials: Credentials }> {
-    const { line, credentials: provider } = this.#about;
+    const { http, credentials: provider } = this.#about;
     let credentials = await provider.current();
     if (credentials.kind === "api-key") {
       throw new RelayError("not_found", "An OpenAI API key has no plan, and so neither its models nor its windows.");
     }
     const ask = () => {
       const init = { ...request, headers: { ...headers, ...credentialHeaders(credentials), accept: "*/*" } };
-      return line.fetch(url, init, new LinkedAbort(signal), timeoutMs);
+      return http.fetch(url, init, new LinkedAbort(signal), timeoutMs);
     };
     let response = await ask();
     for (const attempt of [1, 2] as const) {

@@ -16,7 +16,7 @@ import { CatalogueKeeper } from "./catalogue.ts";
 import { credentialHeaders } from "./credential-headers.ts";
 import { CookieJar } from "./cookie-jar.ts";
 import type { Egress } from "./egress.ts";
-import { errandBody, errandHeaders, errandUrl, readAnswer } from "./endpoint-calls.ts";
+import { endpointCallBody, endpointCallHeaders, endpointCallUrl, readAnswer } from "./endpoint-calls.ts";
 import { EventReader, type EventBatches } from "./sse.ts";
 import { afterFirstOutput } from "./first-output.ts";
 import { HttpTransport } from "./transport/http.ts";
@@ -24,7 +24,7 @@ import { isSocketFault, SocketTransport } from "./transport/websocket.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
 import { Retrier } from "./retry.ts";
-import { ASIDE_TIMEOUT_MS, AccountApi, type PassedRequest } from "./account-api.ts";
+import { ACCOUNT_TIMEOUT_MS, AccountApi, type PassedRequest } from "./account-api.ts";
 import { readRefusal } from "./refusal.ts";
 import { LinkedAbort } from "./transport/linked-abort.ts";
 import { LearnedRejections } from "./learned-rejections.ts";
@@ -72,11 +72,11 @@ export interface UpstreamCounts {
   readonly unknownEvents: Map<string, number>;
 }
 
-/** Types told apart; upstream's inventions beyond are counted as one. */
+/** Most unknown event types counted by name; those beyond share one count. */
 const UNKNOWN_TYPES = 32;
 
-/** Whose errand it is. */
-export interface ErrandCall extends Pick<UpstreamCall, "codexHeaders"> {
+/** The request that an endpoint call belongs to. */
+export interface EndpointCallContext extends Pick<UpstreamCall, "codexHeaders"> {
   /** UUID that stays the same for all requests of one conversation. */
   readonly conversationId: string;
   /** By which a plan's limits are held against it. */
@@ -85,8 +85,8 @@ export interface ErrandCall extends Pick<UpstreamCall, "codexHeaders"> {
   readonly onBytes: (bytes: number) => void;
 }
 
-/** The whole answer to an errand. */
-export interface ErrandReply {
+/** The whole reply to an endpoint call. */
+export interface EndpointCallReply {
   readonly headers: Headers;
   readonly body: JsonObject;
   /** Fields that the backend refused and that were left out on a second try. */
@@ -100,8 +100,8 @@ export class UpstreamClient {
   readonly counts: UpstreamCounts = { retries: 0, ignoredData: 0, unknownEvents: new Map() };
   #options: UpstreamOptions;
   readonly #credentials: CredentialProvider;
-  readonly #line: HttpTransport;
-  readonly #questions: AccountApi;
+  readonly #http: HttpTransport;
+  readonly #account: AccountApi;
   readonly #log: Log;
   readonly #now: () => number;
   readonly #retrier: Retrier;
@@ -125,7 +125,7 @@ export class UpstreamClient {
       originator: this.#options.originator,
     });
     this.#cookies = new CookieJar(() => this.#options.cookies !== "off", this.#now);
-    this.#line = new HttpTransport(dependencies.egress, this.#now, this.#cookies);
+    this.#http = new HttpTransport(dependencies.egress, this.#now, this.#cookies);
     this.#sockets = new SocketTransport({
       connect: (url, signal) => dependencies.egress.connect(url, signal),
       handshakeTimeoutMs: () => Math.min(this.#options.firstByteTimeoutMs, HANDSHAKE_TIMEOUT_MS),
@@ -133,9 +133,9 @@ export class UpstreamClient {
       now: this.#now,
       log: this.#log,
     });
-    this.#questions = new AccountApi({
+    this.#account = new AccountApi({
       credentials: this.#credentials,
-      line: this.#line,
+      http: this.#http,
       identity: this.#identity,
       options: () => this.#options,
       now: this.#now,
@@ -148,7 +148,7 @@ export class UpstreamClient {
       log: this.#log,
     });
     this.limits = new PlanLimitsKeeper({
-      ask: () => this.#questions.usage(AbortSignal.timeout(ASIDE_TIMEOUT_MS)).then(({ text }) => text),
+      ask: () => this.#account.usage(AbortSignal.timeout(ACCOUNT_TIMEOUT_MS)).then(({ text }) => text),
       stopAtPercent: this.#options.stopAtPercent,
       now: this.#now,
       log: this.#log,
@@ -196,20 +196,20 @@ export class UpstreamClient {
   }
 
   /**
-   * Runs one errand, with the same care as a request for a response. `codexHeaders` are those of a Codex client, whose
-   * body goes as it is. Throws RelayError; an abort of `signal` throws `client_closed`.
+   * Makes one endpoint call, with the retries of a request for a response. `codexHeaders` are those of a Codex client,
+   * whose body goes as it is. Throws RelayError; an abort of `signal` throws `client_closed`.
    */
-  async run(errand: EndpointCall, call: ErrandCall, signal: AbortSignal): Promise<ErrandReply> {
+  async run(endpointCall: EndpointCall, call: EndpointCallContext, signal: AbortSignal): Promise<EndpointCallReply> {
     const { model, codexHeaders } = call;
     const dropped = new Set<string>();
     const credentials = await this.#credentials.current();
     await this.limits.admit(model, credentials.accountId);
     return this.#retrier.run(credentials, signal, {
-      attempt: (current) => this.#attemptErrand(errand, call, current, dropped, signal),
+      attempt: (current) => this.#attemptEndpointCall(endpointCall, call, current, dropped, signal),
       adapt: (error) => {
-        const name = refusedField(refusalOf(error), errand.body);
+        const name = refusedField(refusalOf(error), endpointCall.body);
         if (codexHeaders || name === undefined) return false;
-        if (errand.required.includes(name) || dropped.has(name)) return false;
+        if (endpointCall.required.includes(name) || dropped.has(name)) return false;
         dropped.add(name);
         return true;
       },
@@ -232,7 +232,7 @@ export class UpstreamClient {
     const { conversationId } = prepared;
     const { body, headers } = await encoder.encode(url, prepared);
     const linkedAbort = new LinkedAbort(signal);
-    const response = await this.#line.fetch(
+    const response = await this.#http.fetch(
       url,
       {
         method: "POST",
@@ -344,19 +344,19 @@ export class UpstreamClient {
     return headers;
   }
 
-  async #attemptErrand(
-    errand: EndpointCall,
-    { conversationId, codexHeaders, onBytes }: ErrandCall,
+  async #attemptEndpointCall(
+    endpointCall: EndpointCall,
+    { conversationId, codexHeaders, onBytes }: EndpointCallContext,
     credentials: Credentials,
     dropped: ReadonlySet<string>,
     signal: AbortSignal,
-  ): Promise<ErrandReply> {
+  ): Promise<EndpointCallReply> {
     const { idleTimeoutMs, baseUrl } = this.#options;
-    const kept = Object.fromEntries(Object.entries(errand.body).filter(([name]) => !dropped.has(name)));
-    const { body, headers } = await errandBody(kept);
-    const about = { ...errandHeaders(errand, this.#identity, conversationId), ...codexHeaders };
-    const response = await this.#line.fetch(
-      errandUrl(errand, baseUrl),
+    const kept = Object.fromEntries(Object.entries(endpointCall.body).filter(([name]) => !dropped.has(name)));
+    const { body, headers } = await endpointCallBody(kept);
+    const about = { ...endpointCallHeaders(endpointCall, this.#identity, conversationId), ...codexHeaders };
+    const response = await this.#http.fetch(
+      endpointCallUrl(endpointCall, baseUrl),
       { method: "POST", headers: { ...about, ...credentialHeaders(credentials), accept: "*/*", ...headers }, body },
       new LinkedAbort(signal),
       // The headers come with the whole answer: all of the work is done before.
@@ -414,7 +414,7 @@ export class UpstreamClient {
     const headers = new Headers();
     for (const [name, value] of request.headers) if (!NOT_FORWARDED.test(name)) headers.set(name, value);
     headers.set("authorization", `Bearer ${credentials.accessToken}`);
-    return this.#line.fetch(
+    return this.#http.fetch(
       `${this.#options.openaiBaseUrl}${request.path}`,
       { method: request.method, headers, ...(request.body ? { body: request.body } : {}) },
       new LinkedAbort(signal),
@@ -430,30 +430,30 @@ export class UpstreamClient {
 
   /** Passes a request that a Codex client makes to its own provider, under the relay's own login. Throws RelayError. */
   async pass(request: PassedRequest, signal: AbortSignal): Promise<Response> {
-    return this.#questions.pass(request, signal);
+    return this.#account.pass(request, signal);
   }
 
   /** The backend's own model list, for Codex clients that bring their version. */
   async rawModels(clientVersion: string, codexHeaders: Record<string, string>, signal: AbortSignal): Promise<Response> {
-    const response = await this.#questions.models(clientVersion, codexHeaders, signal);
+    const response = await this.#account.models(clientVersion, codexHeaders, signal);
     if (!response.ok) throw await this.#refusal(response);
     return response;
   }
 
   /** The plan's windows, asked now. Throws RelayError; `not_found` for API-key logins, which have none. */
   async usage(signal: AbortSignal): Promise<{ readonly body: unknown; readonly limits: PlanLimits | undefined }> {
-    const { text, accountId } = await this.#questions.usage(signal);
+    const { text, accountId } = await this.#account.usage(signal);
     const body = parseJson(text);
     return { body, limits: this.limits.noticeBody(body, accountId) };
   }
 
   #askModels(etag: string | undefined): Promise<Response> {
     const headers: Record<string, string> = etag === undefined ? {} : { "if-none-match": etag };
-    return this.#questions.models(this.#options.clientVersion, headers, AbortSignal.timeout(ASIDE_TIMEOUT_MS));
+    return this.#account.models(this.#options.clientVersion, headers, AbortSignal.timeout(ACCOUNT_TIMEOUT_MS));
   }
 
   #refusal(response: Response): Promise<RelayError> {
-    return readRefusal(response, Math.min(this.#options.idleTimeoutMs, ASIDE_TIMEOUT_MS), this.#now);
+    return readRefusal(response, Math.min(this.#options.idleTimeoutMs, ACCOUNT_TIMEOUT_MS), this.#now);
   }
 }
 

@@ -9,10 +9,10 @@ import { NAME } from "../version.ts";
 const BESIDE = new Set<Endpoint>(["/transcribe"]);
 
 /**
- * Headers of an errand before credentials and content. `identity` names the relay; `conversation` is a UUID, that of
+ * Headers of an endpoint call before credentials and content. `identity` names the relay; `conversation` is a UUID, that of
  * the conversation or, for images, of this one turn.
  */
-export function errandHeaders(
+export function endpointCallHeaders(
   { endpoint }: EndpointCall,
   identity: Readonly<Record<string, string>>,
   conversation: string,
@@ -22,12 +22,12 @@ export function errandHeaders(
   return { ...identity, ...conversationHeaders(conversation) };
 }
 
-export function errandUrl({ endpoint }: EndpointCall, baseUrl: string): string {
+export function endpointCallUrl({ endpoint }: EndpointCall, baseUrl: string): string {
   return (BESIDE.has(endpoint) ? baseUrl.replace(/\/codex$/, "") : baseUrl) + endpoint;
 }
 
 /** The body anew for each attempt, as a form is spent when it was sent. */
-export async function errandBody(
+export async function endpointCallBody(
   body: Readonly<JsonObject>,
 ): Promise<{ body: string | Uint8Array<ArrayBuffer> | FormData; headers: Record<string, string> }> {
   const entries = Object.entries(body);
