@@ -12,7 +12,7 @@ export const DIALECTS: readonly Dialect[] = [
   {
     name: "responses",
     paths: ["/v1/responses"],
-    asides: ["POST /v1/responses/input_tokens"],
+    extraRoutes: ["POST /v1/responses/input_tokens"],
     isOpenai: true,
     load: once(() => import("./responses/index.ts").then(({ responses }) => responses)),
   },
@@ -25,7 +25,7 @@ export const DIALECTS: readonly Dialect[] = [
   {
     name: "ollama",
     paths: ["/api/chat"],
-    asides: ["GET /api/tags", "GET /api/ps", "GET /api/version", "POST /api/show", "POST /api/pull"],
+    extraRoutes: ["GET /api/tags", "GET /api/ps", "GET /api/version", "POST /api/show", "POST /api/pull"],
     isOpenai: false,
     isSpokenBy: (_headers, path) => path.startsWith("/api/"),
     load: once(() => import("./ollama/index.ts").then(({ ollamaChat }) => ollamaChat)),
@@ -39,7 +39,7 @@ export const DIALECTS: readonly Dialect[] = [
   {
     name: "messages",
     paths: ["/v1/messages"],
-    asides: ["POST /v1/messages/count_tokens"],
+    extraRoutes: ["POST /v1/messages/count_tokens"],
     isOpenai: false,
     isSpokenBy: (headers) => headers.has("anthropic-version"),
     load: once(() => import("./messages/index.ts").then(({ messages }) => messages)),

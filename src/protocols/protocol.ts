@@ -120,7 +120,7 @@ export interface ProtocolEntry {
   /** Full paths, with the `/v1` prefix; the server also answers without it. */
   readonly paths: readonly string[];
   /** Method and path, as in `GET /api/tags`, of what the dialect answers by itself, without the backend. */
-  readonly asides?: readonly ExtraRoute[];
+  readonly extraRoutes?: readonly ExtraRoute[];
   /** One of OpenAI's own: with an API-key login its requests go to the public API as they are. */
   readonly isOpenai: boolean;
   /** True when a request's headers or path name the dialect, for routes that it shares with others or does not have. */
@@ -167,8 +167,8 @@ export interface Protocol extends ErrorFormat {
   readonly streamFormat: "sse" | "ndjson";
   /** Sent while upstream is silent, where the dialect has an event for it; else SSE has its comments. */
   readonly keepAlive?: MadeFrame;
-  /** The reply to a request on one of the dialect's `asides`; `body` is undefined for GET. */
-  answerAside?(aside: string, body: unknown, context: Context): Promise<unknown>;
+  /** The reply to a request on one of the dialect's `extraRoutes`; `body` is undefined for GET. */
+  answerExtraRoute?(extraRoute: string, body: unknown, context: Context): Promise<unknown>;
   /** GET /v1/models in the dialect's own form, where it has one. Throws RelayError. */
   toModelList?(names: ModelNames, asked: ModelListRequest): object;
   /** GET /v1/models/{id}, likewise. Throws `model_not_found`. */

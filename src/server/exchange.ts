@@ -45,9 +45,9 @@ export async function handleExchange(
     const last = asking.last ?? { headers: new Headers(), dropped: [] };
     admitted.record.onBegun(last.dropped, upstreamRequestId(last.headers));
     admitted.record.complete();
-    return replyOf(answer, replyHeaders(protocol, last, exchange, admitted.id), admitted.life);
+    return replyOf(answer, replyHeaders(protocol, last, exchange, admitted.id), admitted.lifetime);
   } finally {
-    if (!admitted.life.isStreaming) admitted.life.end();
+    if (!admitted.lifetime.isStreaming) admitted.lifetime.end();
   }
 }
 
@@ -69,7 +69,7 @@ async function streamed(
   deps: HandleDependencies,
 ): Promise<Response> {
   const reply = await sendUpstream(way.translation, context, admitted, deps);
-  admitted.life.isStreaming = true;
+  admitted.lifetime.isStreaming = true;
   admitted.record.isStream = true;
   const frames = textSource((send) => new ReplyStream(way.stream(send), reply, admitted), SSE);
   return new Response(toBodyStream(frames, { frame: SSE.keepAlive, everyMs: deps.options.keepAliveMs }), {
@@ -77,8 +77,8 @@ async function streamed(
   });
 }
 
-function replyOf(answer: Answer, headers: Readonly<Record<string, string>>, life: RequestLifetime): Response {
-  if ("json" in answer) return wholeReply(answer.json, headers, life);
+function replyOf(answer: Answer, headers: Readonly<Record<string, string>>, lifetime: RequestLifetime): Response {
+  if ("json" in answer) return wholeReply(answer.json, headers, lifetime);
   if ("frames" in answer) {
     const text = answer.frames.map((frame) => SSE.write(frame)).join("");
     return new Response(text, { headers: { "content-type": SSE.contentType, ...headers } });
@@ -110,7 +110,7 @@ class Asking {
         answer = await this.#ask(step.value);
       } catch (thrown) {
         // Whoever has left wants no second attempt either.
-        if (this.#admitted.life.signal.aborted) throw thrown;
+        if (this.#admitted.lifetime.signal.aborted) throw thrown;
         step = dialogue.throw(toRelayError(thrown));
         continue;
       }
@@ -125,12 +125,12 @@ class Asking {
       this.#note(reply);
       return wholeResponse(reply, this.#admitted.share, this.#context.now);
     }
-    const { request, id, life, share } = this.#admitted;
+    const { request, id, lifetime, share } = this.#admitted;
     const codexHeaders = this.#context.isCodexClient ? codexClientHeaders(request.headers) : undefined;
     const { model, conversation = id } = this.#exchange;
     const onBytes = (bytes: number) => share.collect(bytes);
     const call = { conversationId: conversationId(conversation), codexHeaders, model, onBytes };
-    const reply = await this.#deps.upstream.run(step.errand, call, life.signal);
+    const reply = await this.#deps.upstream.run(step.errand, call, lifetime.signal);
     this.#note(reply);
     return reply.body;
   }

@@ -39,13 +39,13 @@ export interface HandleDependencies {
   readonly now: () => number;
 }
 
-/** A request that passed the gate. */
+/** A request that passed the access check. */
 export interface Admitted {
   readonly request: Request;
   readonly caller: Caller;
   /** Hex characters unique to the request. */
   readonly id: string;
-  readonly life: RequestLifetime;
+  readonly lifetime: RequestLifetime;
   readonly record: RequestRecord;
   /** Lifts the limit on silence, which bounds slow senders, once the request is here: models may think for long. */
   readonly waitForever: () => void;
@@ -63,11 +63,11 @@ interface Begun {
 }
 
 /**
- * One request's life: body → dialect → backend → dialect → reply.
+ * Lifetime of one request: body → dialect → backend → dialect → reply.
  * Throws RelayError while the status line is still open; afterwards failures become frames of the dialect.
  */
 export async function handle(protocol: Protocol, admitted: Admitted, deps: HandleDependencies): Promise<Response> {
-  const { life, record } = admitted;
+  const { lifetime, record } = admitted;
   const bytes = await readBody(admitted, deps.options.maxBodyBytes);
   admitted.waitForever();
   const body = await parseBody(bytes);
@@ -77,7 +77,7 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
   const { reply, headers } = await begin(protocol, { body, asked, context }, admitted, deps);
 
   if (asked.isStreaming) {
-    life.isStreaming = true;
+    lifetime.isStreaming = true;
     record.isStream = true;
     const format = frameFormat(protocol);
     const frames = textSource((send) => new ReplyStream(asked.stream(send), reply, admitted), format);
@@ -97,11 +97,11 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
       }
       return false;
     });
-    const whole = wholeReply(answer.toBody(), headers, life);
+    const whole = wholeReply(answer.toBody(), headers, lifetime);
     record.complete();
     return whole;
   } finally {
-    if (!life.isStreaming) life.end();
+    if (!lifetime.isStreaming) lifetime.end();
   }
 }
 
@@ -132,7 +132,7 @@ export async function begin(
 export async function sendUpstream(
   translation: Translation,
   context: Context,
-  { request, life, record }: Admitted,
+  { request, lifetime, record }: Admitted,
   deps: HandleDependencies,
 ): Promise<UpstreamReply> {
   const { body, verbatim, clientPath } = translation;
@@ -145,25 +145,25 @@ export async function sendUpstream(
       ...(clientPath ? { clientPath } : {}),
       observer: record,
     },
-    life.signal,
+    lifetime.signal,
   );
   record.onBegun(reply.dropped, upstreamRequestId(reply.headers));
   return reply;
 }
 
-/** A question that the dialect answers without the backend. Throws RelayError. */
-export async function handleAside(
+/** Answers one of the dialect's extra routes, without the backend. Throws RelayError. */
+export async function handleExtraRoute(
   protocol: Protocol,
-  aside: ExtraRoute,
+  extraRoute: ExtraRoute,
   admitted: Admitted,
   deps: HandleDependencies,
 ): Promise<Response> {
-  const body = aside.startsWith("GET ")
+  const body = extraRoute.startsWith("GET ")
     ? undefined
     : await parseBody(await readBody(admitted, deps.options.maxBodyBytes));
   admitted.waitForever();
   const context = await contextOf(admitted, false, deps);
-  return ownReply(protocol, await protocol.answerAside?.(aside, body, context), admitted.id);
+  return ownReply(protocol, await protocol.answerExtraRoute?.(extraRoute, body, context), admitted.id);
 }
 
 /** What the dialect says without the backend. */

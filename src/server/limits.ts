@@ -17,20 +17,20 @@ export class RequestLimit {
   }
 
   /** Counts a request until `leave`. Throws `relay_busy` when there are as many as there may be. */
-  enter(life: RequestLifetime): void {
+  enter(lifetime: RequestLifetime): void {
     // A socket has one request at a time, and is counted itself.
-    if (!life.isOnSocket) this.check();
-    this.active.add(life);
+    if (!lifetime.isOnSocket) this.check();
+    this.active.add(lifetime);
   }
 
-  leave(life: RequestLifetime): void {
-    this.active.delete(life);
+  leave(lifetime: RequestLifetime): void {
+    this.active.delete(lifetime);
   }
 
   /** Throws `relay_busy` when there are as many requests and sockets as there may be. */
   check(): void {
     let count = this.sockets.size;
-    for (const life of this.active) if (!life.isOnSocket) count += 1;
+    for (const lifetime of this.active) if (!lifetime.isOnSocket) count += 1;
     if (count < this.#maxRequests()) return;
     throw new RelayError("relay_busy", `The relay is already busy with ${count} requests.`, {
       retryAfterMs: 1000,
@@ -40,6 +40,6 @@ export class RequestLimit {
 
   /** Replies that are being streamed. */
   get openStreams(): number {
-    return [...this.active].filter((life) => life.isStreaming).length;
+    return [...this.active].filter((lifetime) => lifetime.isStreaming).length;
   }
 }

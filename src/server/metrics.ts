@@ -54,29 +54,29 @@ export class Metrics {
   }
 
   /** For scripts and `status`. */
-  toJson(moment: MetricsSnapshot): Record<string, unknown> {
+  toJson(snapshot: MetricsSnapshot): Record<string, unknown> {
     const errors = [...this.#errors.values()].reduce((sum, count) => sum + count, 0);
     return {
       version: VERSION,
-      uptime_seconds: uptime(moment),
+      uptime_seconds: uptime(snapshot),
       requests_total: this.#ok + errors,
       requests_ok: this.#ok,
       requests_error: errors,
       errors_by_status: Object.fromEntries(this.#errors),
-      requests_in_flight: moment.requestsInFlight,
-      open_streams: moment.openStreams,
+      requests_in_flight: snapshot.requestsInFlight,
+      open_streams: snapshot.openStreams,
       clients_gone: this.#clientsGone,
       tokens: tokensByModel(this.#tokens.samples()),
-      upstream_retries: moment.upstream.retries,
-      unknown_events: Object.fromEntries(moment.upstream.unknownEvents),
-      ignored_data: moment.upstream.ignoredData,
-      ...(moment.refreshes ? { token_refreshes: { ...moment.refreshes } } : {}),
-      ...(moment.plan ? { plan_windows: planWindows(moment.plan).map(windowAsJson) } : {}),
+      upstream_retries: snapshot.upstream.retries,
+      unknown_events: Object.fromEntries(snapshot.upstream.unknownEvents),
+      ignored_data: snapshot.upstream.ignoredData,
+      ...(snapshot.refreshes ? { token_refreshes: { ...snapshot.refreshes } } : {}),
+      ...(snapshot.plan ? { plan_windows: planWindows(snapshot.plan).map(windowAsJson) } : {}),
     };
   }
 
   /** For Prometheus. */
-  toText(moment: MetricsSnapshot): string {
+  toText(snapshot: MetricsSnapshot): string {
     return [
       buildText(),
       metricText(
@@ -88,17 +88,17 @@ export class Metrics {
       this.#latency.toText("plansocket_request_duration_seconds", "From a request to the end of its reply."),
       this.#firstToken.toText("plansocket_time_to_first_token_seconds", "From a request to the first output."),
       metricText("plansocket_tokens_total", "counter", "Tokens as upstream counts them.", this.#tokens.samples()),
-      metricText("plansocket_requests_in_flight", "gauge", "Requests being answered.", moment.requestsInFlight),
-      metricText("plansocket_open_streams", "gauge", "Streamed replies being sent.", moment.openStreams),
+      metricText("plansocket_requests_in_flight", "gauge", "Requests being answered.", snapshot.requestsInFlight),
+      metricText("plansocket_open_streams", "gauge", "Streamed replies being sent.", snapshot.openStreams),
       metricText(
         "plansocket_clients_gone_total",
         "counter",
         "Requests whose client left before the end.",
         this.#clientsGone,
       ),
-      upstreamText(moment),
-      planText(moment),
-      processText(moment),
+      upstreamText(snapshot),
+      planText(snapshot),
+      processText(snapshot),
     ].join("");
   }
 

@@ -138,13 +138,13 @@ export class RequestRecord implements ReplyObserver {
   }
 
   /** Nothing more will happen. `reason` is why a reply ended that was not whole. Later calls do nothing. */
-  end(life: Pick<RequestLifetime, "hasClientLeft">, reason?: unknown): void {
+  end(lifetime: Pick<RequestLifetime, "hasClientLeft">, reason?: unknown): void {
     if (this.#isReported) return;
     this.#isReported = true;
     this.totalMs = this.#elapsed() - this.#startedAtMs;
     if (this.finish === undefined && this.code === undefined) {
       if (reason instanceof RelayError) this.fail(reason);
-      else if (life.hasClientLeft) this.fail(clientClosed());
+      else if (lifetime.hasClientLeft) this.fail(clientClosed());
     }
     this.#report(this);
   }

@@ -110,7 +110,7 @@ export class Relay {
         credentials: deps.credentials,
         metrics: this.#metrics,
         now: this.#now,
-        moment: (isTrusted) => this.#moment(isTrusted),
+        snapshot: (isTrusted) => this.#snapshot(isTrusted),
       }),
     ];
     this.#patterns = new Set(this.#routes.map(({ path }) => path));
@@ -172,22 +172,22 @@ export class Relay {
       isProbe: isOpen,
     });
     const share = this.#budget.open();
-    const life: RequestLifetime = new RequestLifetime(request.signal, (reason) => {
-      this.limit.leave(life);
-      if (!life.isStreaming) return;
+    const lifetime: RequestLifetime = new RequestLifetime(request.signal, (reason) => {
+      this.limit.leave(lifetime);
+      if (!lifetime.isStreaming) return;
       share.close();
-      record.end(life, reason);
+      record.end(lifetime, reason);
     });
     const waitForever = () => server.timeout(request, 0);
     const upgrade = (data: unknown) => server.upgrade(request, { data: data as ResponsesSocket });
     const ways = { waitForever, upgrade, share };
-    let admitted: Admitted = { request, caller: UNKNOWN_CALLER, id, life, record, ...ways };
+    let admitted: Admitted = { request, caller: UNKNOWN_CALLER, id, lifetime, record, ...ways };
     try {
       const caller = this.#gate.admit(request.headers, isOpen);
       admitted = { ...admitted, caller };
       refuseForms(request, caller);
-      // A socket waits most of its life; its requests are counted one by one.
-      if (!isOpen && !isUpgrade(request)) this.limit.enter(life);
+      // A socket waits most of the time; its requests are counted one by one.
+      if (!isOpen && !isUpgrade(request)) this.limit.enter(lifetime);
       const reply = await handler(admitted);
       if (reply === TAKEN) return reply;
       record.status = reply.status;
@@ -198,11 +198,11 @@ export class Relay {
       record.status = refusal.status;
       return refusal;
     } finally {
-      if (life.isStreaming) share.settle();
+      if (lifetime.isStreaming) share.settle();
       else {
         share.close();
-        this.limit.leave(life);
-        record.end(life);
+        this.limit.leave(lifetime);
+        record.end(lifetime);
       }
     }
   }
@@ -227,7 +227,7 @@ export class Relay {
     });
   }
 
-  #moment(isTrusted: boolean): MetricsSnapshot {
+  #snapshot(isTrusted: boolean): MetricsSnapshot {
     const { upstream, credentials } = this.#deps;
     return {
       startedAtMs: this.instance.startedAtMs,

@@ -10,10 +10,14 @@ import type { Admitted } from "./handle.ts";
 export class ReplyStream {
   readonly #stream: ClientStream;
   readonly #events: UpstreamReply["events"];
-  readonly #admitted: Pick<Admitted, "life" | "record" | "share">;
+  readonly #admitted: Pick<Admitted, "lifetime" | "record" | "share">;
   #isOver = false;
 
-  constructor(stream: ClientStream, { events }: UpstreamReply, admitted: Pick<Admitted, "life" | "record" | "share">) {
+  constructor(
+    stream: ClientStream,
+    { events }: UpstreamReply,
+    admitted: Pick<Admitted, "lifetime" | "record" | "share">,
+  ) {
     this.#stream = stream;
     this.#events = events;
     this.#admitted = admitted;
@@ -24,10 +28,10 @@ export class ReplyStream {
    * status line becomes a frame, never a torn socket: never throws.
    */
   async next(): Promise<boolean> {
-    const { life, record, share } = this.#admitted;
+    const { lifetime, record, share } = this.#admitted;
     if (this.#isOver || this.#stream.isDone) {
       this.#events.cancel();
-      life.end();
+      lifetime.end();
       return false;
     }
     try {
@@ -54,18 +58,18 @@ export class ReplyStream {
 
   /** The client is gone. */
   cancel(): void {
-    this.#admitted.life.leave();
+    this.#admitted.lifetime.leave();
     // An abort wakes nobody who is not reading: without this, what was read ahead stays until upstream's time is over.
     this.#events.cancel();
   }
 
   #fail(thrown: unknown): boolean {
-    const { life, record } = this.#admitted;
-    const { reason } = life.signal as { reason: unknown };
+    const { lifetime, record } = this.#admitted;
+    const { reason } = lifetime.signal as { reason: unknown };
     // A client that has left reads nothing; when the relay stops, the client gets an error.
-    if (life.signal.aborted && !(reason instanceof RelayError)) return false;
+    if (lifetime.signal.aborted && !(reason instanceof RelayError)) return false;
     this.#isOver = true;
-    const error = toRelayError(life.signal.aborted ? reason : thrown);
+    const error = toRelayError(lifetime.signal.aborted ? reason : thrown);
     record.fail(error);
     this.#stream.onFailure(error, record.requestId);
     return true;

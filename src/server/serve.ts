@@ -56,7 +56,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
     },
     async stop() {
       const stopping = new RelayError("relay_stopping", "The relay was stopped.", { retryAfterMs: 1000 });
-      for (const life of relay.limit.active) life.end(stopping);
+      for (const lifetime of relay.limit.active) lifetime.end(stopping);
       deps.upstream.close();
       // Clients that read get an error frame; connections of readers that have stopped are cut.
       await Promise.race([server.stop(), Bun.sleep(LAST_WORDS_MS)]);

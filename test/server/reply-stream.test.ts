@@ -12,7 +12,7 @@ import { delta } from "../support/fake-codex.ts";
 const admittedParts = () => {
   const start = { id: "1", method: "POST", route: "/x", path: "/x", dialect: "x", isProbe: false, keepsText: false };
   return {
-    life: new RequestLifetime(new AbortController().signal, () => {}),
+    lifetime: new RequestLifetime(new AbortController().signal, () => {}),
     record: new RequestRecord(
       start,
       () => 0,
@@ -56,7 +56,7 @@ test("what was read ahead for a client that had stopped reading is let go when i
   expect(await source.next()).toBe("data: frame\n\n");
   source.cancel();
   expect(seen.isLetGo).toBe(true);
-  expect(admitted.life.signal.aborted).toBe(true);
+  expect(admitted.lifetime.signal.aborted).toBe(true);
 });
 
 test("so it is when the answer is over before upstream", async () => {

@@ -27,7 +27,7 @@ export const messages: Protocol = {
   streamFormat: "sse",
   keepAlive: { event: "ping", data: { type: "ping" } },
   ...voice,
-  answerAside: async (_path, body, context) => ({
+  answerExtraRoute: async (_path, body, context) => ({
     input_tokens: await countTokens(toCodex(parseMessagesRequest(body), context).body),
   }),
   toModelList,

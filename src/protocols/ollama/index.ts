@@ -33,7 +33,7 @@ export const ollamaChat: Protocol = {
     return asked(request, chatToCodex(request, context), context, CHAT);
   },
   // eslint-disable-next-line @typescript-eslint/require-await -- other dialects have to wait here
-  answerAside: async (path: string, body: unknown, context: Context): Promise<unknown> => {
+  answerExtraRoute: async (path: string, body: unknown, context: Context): Promise<unknown> => {
     switch (path) {
       case "GET /api/tags":
         return tags(context);

@@ -29,5 +29,5 @@ export const responses = {
   },
   streamFormat: "sse",
   toError: openaiError,
-  answerAside: (_aside, body, context) => countInput(body, context),
+  answerExtraRoute: (_extraRoute, body, context) => countInput(body, context),
 } satisfies Protocol;

@@ -59,7 +59,7 @@ function routeOf(path: string, method: string, handler: Handler): Route {
 /** Passes requests on to one endpoint: the body as it is, the reply with whatever status it has. */
 function passed({ upstream, publicApi, maxBodyBytes }: CodexRoutesOptions, endpoint: CodexEndpoint): Handler {
   return async (admitted) => {
-    const { request, life, record } = admitted;
+    const { request, lifetime, record } = admitted;
     if (await publicApi.isLogin()) throw needsChatgptLogin(pathOf(request.url));
     record.dialect = "codex";
     const body = request.method === "GET" ? undefined : await readBody(admitted, maxBodyBytes());
@@ -74,12 +74,12 @@ function passed({ upstream, publicApi, maxBodyBytes }: CodexRoutesOptions, endpo
         contentType: headers.get("content-type") ?? "application/json",
         body,
       },
-      life.signal,
+      lifetime.signal,
     );
-    life.isStreaming = reply.body !== null;
+    lifetime.isStreaming = reply.body !== null;
     const passedOn = passedHeaders(reply.headers);
     record.requestId = passedOn.get("x-request-id") ?? record.requestId;
-    return new Response(reply.body && untilEnd(reply.body, life), { status: reply.status, headers: passedOn });
+    return new Response(reply.body && untilEnd(reply.body, lifetime), { status: reply.status, headers: passedOn });
   };
 }
 

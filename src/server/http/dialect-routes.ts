@@ -2,7 +2,7 @@ import { RelayError } from "../../lib/errors.ts";
 import { DIALECTS, EXCHANGES } from "../../protocols/index.ts";
 import type { ProtocolEntry } from "../../protocols/protocol.ts";
 import { handleExchange } from "../exchange.ts";
-import { handle, handleAside, type HandleDependencies } from "../handle.ts";
+import { handle, handleExtraRoute, type HandleDependencies } from "../handle.ts";
 import type { PublicApi } from "./public-api.ts";
 import { withAlias, type Handler, type Route } from "./routes.ts";
 
@@ -31,14 +31,14 @@ function conversations({ publicApi, handling, upgrade }: DialectRoutesOptions): 
         ...(dialect.name === "responses" ? { GET: upgrade } : {}),
       },
     }));
-    const asides = (dialect.asides ?? []).flatMap((aside) => {
-      const [method = "", asidePath = ""] = aside.split(" ");
-      const own: Handler = async (admitted) => handleAside(await dialect.load(), aside, admitted, handling());
+    const extraRoutes = (dialect.extraRoutes ?? []).flatMap((extraRoute) => {
+      const [method = "", extraPath = ""] = extraRoute.split(" ");
+      const own: Handler = async (admitted) => handleExtraRoute(await dialect.load(), extraRoute, admitted, handling());
       // What the public API answers too is its to answer.
-      const methods = { [method]: dialect.isOpenai ? orPublicApi(publicApi, dialect, asidePath, own) : own };
-      return withAlias(asidePath).map((path) => ({ path, isOpen: false, dialect, methods }));
+      const methods = { [method]: dialect.isOpenai ? orPublicApi(publicApi, dialect, extraPath, own) : own };
+      return withAlias(extraPath).map((path) => ({ path, isOpen: false, dialect, methods }));
     });
-    return [...routes, ...asides];
+    return [...routes, ...extraRoutes];
   });
 }
 

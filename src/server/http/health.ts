@@ -20,18 +20,18 @@ export interface HealthSources {
   readonly metrics: Metrics;
   readonly now: () => number;
   /** `isTrusted` callers may know how full the plan is. */
-  readonly moment: (isTrusted: boolean) => MetricsSnapshot;
+  readonly snapshot: (isTrusted: boolean) => MetricsSnapshot;
 }
 
 /** Routes for whoever watches over the relay. They need no key and say nothing private. */
-export function openRoutes({ instance, credentials, metrics, now, moment }: HealthSources): Route[] {
+export function openRoutes({ instance, credentials, metrics, now, snapshot }: HealthSources): Route[] {
   const alive = () => health(instance, now());
   const counters: Handler = ({ request, caller }) => {
     const wantsJson = /\bapplication\/json\b/i.test(request.headers.get("accept") ?? "");
-    return wantsJson ? jsonReply(metrics.toJson(moment(caller.isTrusted))) : text(caller.isTrusted);
+    return wantsJson ? jsonReply(metrics.toJson(snapshot(caller.isTrusted))) : text(caller.isTrusted);
   };
   const text = (isTrusted: boolean) =>
-    new Response(metrics.toText(moment(isTrusted)), { headers: { "content-type": PROMETHEUS_TYPE } });
+    new Response(metrics.toText(snapshot(isTrusted)), { headers: { "content-type": PROMETHEUS_TYPE } });
   const routes = {
     "/": (({ request }) => (isForOllama(request) ? new Response("Ollama is running") : alive())) satisfies Handler,
     "/health": alive,

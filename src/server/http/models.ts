@@ -18,9 +18,9 @@ export function modelRoutes(
   });
   const list: Handler = async (admitted) => {
     if (await publicApi.isLogin()) return publicApi.forward(admitted, "/v1/models");
-    const { request, life } = admitted;
+    const { request, lifetime } = admitted;
     const version = parametersOf(request.url).get("client_version") ?? undefined;
-    if (version !== undefined) return backendModels(upstream, version, request, life.signal);
+    if (version !== undefined) return backendModels(upstream, version, request, lifetime.signal);
     const known = await names();
     const dialect = await dialectNamedIn(request);
     const asked = { query: parametersOf(request.url), userAgent: request.headers.get("user-agent") ?? "" };

@@ -19,8 +19,8 @@ export function withCommonHeaders(response: Response, { id, caller }: Admitted):
 
 /** Ends a request whose handler threw; the error as a reply in the dialect's format. */
 export function refusalReply(thrown: unknown, admitted: Admitted, format: ErrorFormat, log: Log): Response {
-  const { request, life, record, id, caller } = admitted;
-  life.end();
+  const { request, lifetime, record, id, caller } = admitted;
+  lifetime.end();
   const error = causeOf(thrown, admitted);
   record.fail(error);
   if (error.code === "internal_error") {
@@ -31,10 +31,10 @@ export function refusalReply(thrown: unknown, admitted: Admitted, format: ErrorF
 }
 
 /** What ended the request: a client that left or the relay's stop come before whatever they made fail. */
-function causeOf(thrown: unknown, { request, life }: Admitted): RelayError {
+function causeOf(thrown: unknown, { request, lifetime }: Admitted): RelayError {
   if (request.signal.aborted)
     return new RelayError("client_closed", "The client closed the request.", { cause: thrown });
-  const { reason } = life.signal as { reason: unknown };
+  const { reason } = lifetime.signal as { reason: unknown };
   const isStop = reason instanceof RelayError && reason.code === "relay_stopping";
   return toRelayError(isStop ? reason : thrown);
 }

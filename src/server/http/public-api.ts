@@ -29,7 +29,7 @@ export class PublicApi {
 
   /** Bytes in, bytes out. */
   async forward(admitted: Admitted, path: string): Promise<Response> {
-    const { request, life, record } = admitted;
+    const { request, lifetime, record } = admitted;
     record.dialect = "public-api";
     const hasBody = request.method !== "GET" && request.method !== "HEAD";
     const body = hasBody ? await readBody(admitted, this.#maxBodyBytes()) : undefined;
@@ -39,31 +39,31 @@ export class PublicApi {
     const reply = await this.#upstream.forward(
       { method, path: path.replace(/^\/v1(?=\/)/, "") + query, headers: asked, body },
       await this.#upstream.credentials(),
-      life.signal,
+      lifetime.signal,
     );
     const headers = passedHeaders(reply.headers);
     record.requestId = headers.get("x-request-id") ?? record.requestId;
-    life.isStreaming = reply.body !== null;
-    return new Response(reply.body && untilEnd(reply.body, life), { status: reply.status, headers });
+    lifetime.isStreaming = reply.body !== null;
+    return new Response(reply.body && untilEnd(reply.body, lifetime), { status: reply.status, headers });
   }
 }
 
-/** The bytes as they are, and the request's life to their end. */
-export function untilEnd(body: ReadableStream<Uint8Array>, life: RequestLifetime): ReadableStream<Uint8Array> {
+/** The bytes as they are, and the request's lifetime until their end. */
+export function untilEnd(body: ReadableStream<Uint8Array>, lifetime: RequestLifetime): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const { done, value } = await reader.read();
         if (!done) return controller.enqueue(value);
-        life.end();
+        lifetime.end();
         controller.close();
       } catch (error) {
-        life.end(truncated(error));
+        lifetime.end(truncated(error));
         // Without a reason: one would be printed into the log, with the code around it.
         controller.error();
       }
     },
-    cancel: () => life.leave(),
+    cancel: () => lifetime.leave(),
   });
 }

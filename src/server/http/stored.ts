@@ -26,7 +26,7 @@ export function storedRoutes(store: ResponseStore, publicApi: PublicApi, now: ()
       const path = pathOf(url);
       if (await publicApi.isLogin()) return publicApi.forward(admitted, path);
       const id = decode(/responses\/([^/]+)/.exec(path)?.[1] ?? "");
-      return wholeReply(answer({ store, id, url, nowMs: now() }), {}, admitted.life);
+      return wholeReply(answer({ store, id, url, nowMs: now() }), {}, admitted.lifetime);
     };
   const routes = {
     "/v1/responses/:id": { GET: stored(oneResponse), DELETE: stored(forgetResponse) },

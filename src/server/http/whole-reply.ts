@@ -11,28 +11,32 @@ const PIECE = 64 * 1024;
  * A JSON value as a reply of status 200. A large object is written piece by piece as its reader takes it: a reader that
  * stops holds one piece and no copy of the whole. The request then lasts until all of it was read.
  */
-export function wholeReply(body: unknown, headers: Readonly<Record<string, string>>, life: RequestLifetime): Response {
+export function wholeReply(
+  body: unknown,
+  headers: Readonly<Record<string, string>>,
+  lifetime: RequestLifetime,
+): Response {
   const isLarge = roughJsonSize(body, LARGE).characters > LARGE;
   if (!isLarge || typeof body !== "object" || body === null) return jsonReply(body, 200, headers);
-  life.isStreaming = true;
-  return new Response(streamOf(jsonPieces(body, PIECE), life), {
+  lifetime.isStreaming = true;
+  return new Response(streamOf(jsonPieces(body, PIECE), lifetime), {
     headers: { "content-type": "application/json", ...headers },
   });
 }
 
-function streamOf(pieces: Iterator<string, void>, life: RequestLifetime): ReadableStream<string> {
+function streamOf(pieces: Iterator<string, void>, lifetime: RequestLifetime): ReadableStream<string> {
   return new ReadableStream<string>(
     {
       async pull(controller) {
         // A socket takes megabytes at once: others have their turn between pieces.
         await turn();
-        if (life.signal.aborted) return controller.error();
+        if (lifetime.signal.aborted) return controller.error();
         const { done, value } = pieces.next();
         if (!done) return controller.enqueue(value);
         controller.close();
-        life.end();
+        lifetime.end();
       },
-      cancel: () => life.leave(),
+      cancel: () => lifetime.leave(),
     },
     { highWaterMark: 0 },
   );

@@ -82,7 +82,7 @@ export class ResponsesSocket {
   readonly #turns: SocketTurns;
   /** Frames that are being read or answered. */
   #frames = 0;
-  #life: RequestLifetime | undefined;
+  #lifetime: RequestLifetime | undefined;
   #isLeaving = false;
   #wake: PromiseWithResolvers<void> | undefined;
   /** Ties the requests of one turn to the same machine upstream. */
@@ -111,7 +111,7 @@ export class ResponsesSocket {
       const body = await readRequestFrame(data);
       share.received(data.length);
       if (socket.readyState !== WebSocket.OPEN) return;
-      if (this.#life) throw invalidFrame("A response is already being created on this connection.");
+      if (this.#lifetime) throw invalidFrame("A response is already being created on this connection.");
       if (this.#deps.now() - this.#openedAtMs >= LIFETIME_MS) throw expired();
       if (body["generate"] === false) this.#warm(socket, body);
       else await this.#create(socket, body, share);
@@ -137,7 +137,7 @@ export class ResponsesSocket {
   }
 
   onClose(): void {
-    this.#life?.end(new RelayError("client_closed", "The client closed the connection."));
+    this.#lifetime?.end(new RelayError("client_closed", "The client closed the connection."));
     this.#wake?.resolve();
     this.#turns.clear();
   }
@@ -145,7 +145,7 @@ export class ResponsesSocket {
   /** The relay stops: at once when idle, else after what is being answered. */
   goAway(socket: Socket): void {
     this.#isLeaving = true;
-    if (!this.#life) socket.close(GOING_AWAY, "the relay is stopping");
+    if (!this.#lifetime) socket.close(GOING_AWAY, "the relay is stopping");
   }
 
   /** What the client sends ahead costs nothing: it is only kept for the request that goes on from it. */
@@ -177,18 +177,18 @@ export class ResponsesSocket {
 
   async #create(socket: Socket, body: JsonObject, share: Share): Promise<void> {
     const { limit } = this.#deps;
-    const life: RequestLifetime = new RequestLifetime(new AbortController().signal, () => limit.leave(life));
-    life.isOnSocket = true;
+    const lifetime: RequestLifetime = new RequestLifetime(new AbortController().signal, () => limit.leave(lifetime));
+    lifetime.isOnSocket = true;
     const id = this.#deps.newId();
     const record = this.#deps.open(id);
     record.isStream = true;
     try {
-      limit.enter(life);
-      this.#life = life;
+      limit.enter(lifetime);
+      this.#lifetime = lifetime;
       const asked = this.#asked(body);
       const post = new Request(this.#upgrade.url, { method: "POST", headers: this.#headersFor(body) });
       const { caller } = this.#upgrade;
-      const admitted = { request: post, caller, id, life, record, waitForever: () => {}, share };
+      const admitted = { request: post, caller, id, lifetime, record, waitForever: () => {}, share };
       const sent = withoutFrameFields(body);
       if (asked.earlier) {
         share.add(asked.earlier.size);
@@ -207,16 +207,16 @@ export class ResponsesSocket {
       if (output) this.#remember(output.id, body, asked, output.items);
       else this.#forgetPrevious(body);
     } catch (thrown) {
-      const { reason } = life.signal as { reason: unknown };
+      const { reason } = lifetime.signal as { reason: unknown };
       // When the relay stops it is not the client that has left.
       const error = toRelayError(reason instanceof RelayError ? reason : thrown);
       record.fail(error);
       this.#forgetPrevious(body);
       throw error;
     } finally {
-      life.end();
-      record.end(life);
-      this.#life = undefined;
+      lifetime.end();
+      record.end(lifetime);
+      this.#lifetime = undefined;
       if (this.#isLeaving) socket.close(GOING_AWAY, "the relay is stopping");
     }
   }
