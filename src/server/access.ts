@@ -3,7 +3,7 @@ import { sha256Hex } from "../lib/hash.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import type { RelayOptions } from "./options.ts";
 
-/** What the gate learned about a caller that may come in. */
+/** What the access check learned about an admitted caller. */
 export interface Caller {
   /** Tells clients with different keys apart; "" when no key is asked for. */
   readonly clientId: string;
@@ -15,15 +15,15 @@ export interface Caller {
   readonly isBrowser: boolean;
 }
 
-type GateOptions = Pick<RelayOptions, "host" | "apiKey" | "allowHosts" | "corsOrigins">;
+type AccessOptions = Pick<RelayOptions, "host" | "apiKey" | "allowHosts" | "corsOrigins">;
 
-/** Decides, before anything else happens, whether a request may come in. Throws RelayError when it may not. */
-export class Gate {
-  readonly #options: GateOptions;
+/** Checks `Host`, `Origin` and the API key of a request before anything else. Throws RelayError when one is refused. */
+export class AccessCheck {
+  readonly #options: AccessOptions;
   /** In bytes of the digest's hex form. */
   readonly #keyDigest: Buffer | undefined;
 
-  constructor(options: GateOptions) {
+  constructor(options: AccessOptions) {
     this.#options = options;
     this.#keyDigest = options.apiKey === undefined ? undefined : digest(options.apiKey);
   }
@@ -120,7 +120,7 @@ export function corsHeaders(caller: Pick<Caller, "origin">): Record<string, stri
   };
 }
 
-/** The answer to a browser's question whether it may ask, for an origin that the gate let in. */
+/** The answer to a browser's question whether it may ask, for an origin that the access check admitted. */
 export function preflightHeaders(caller: Caller, request: Headers, allow: string): Record<string, string> {
   return {
     ...corsHeaders(caller),

@@ -8,7 +8,7 @@ import type { UpstreamClient } from "../upstream/client.ts";
 import { MemoryBudget } from "./budget.ts";
 import { codexRoutes } from "./http/codex-api.ts";
 import { dialectRoutes } from "./http/dialect-routes.ts";
-import { Gate, refuseForms, type Caller } from "./access.ts";
+import { AccessCheck, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
 import { openRoutes, type Instance } from "./http/health.ts";
 import { RequestLifetime } from "./lifetime.ts";
@@ -46,7 +46,7 @@ interface RouteFacts {
   readonly path: string | undefined;
 }
 
-/** Routes, and what all of them have in common: gate, request id, limits, errors. */
+/** Routes, and what all of them have in common: access check, request id, limits, errors. */
 export class Relay {
   readonly log: Log;
   readonly instance: Instance;
@@ -62,7 +62,7 @@ export class Relay {
   readonly #patterns: ReadonlySet<string>;
   #options: RelayOptions;
   #handling: HandleDependencies;
-  #gate: Gate;
+  #access: AccessCheck;
 
   constructor(deps: RelayDependencies) {
     this.#deps = deps;
@@ -70,7 +70,7 @@ export class Relay {
     this.#now = deps.now ?? Date.now;
     this.#elapsed = deps.elapsed ?? (() => performance.now());
     this.#options = deps.options;
-    this.#gate = new Gate(deps.options);
+    this.#access = new AccessCheck(deps.options);
     this.#budget = new MemoryBudget(
       () => LARGEST_BODIES * this.#options.maxBodyBytes,
       () => this.#options.maxBodyBytes,
@@ -118,7 +118,7 @@ export class Relay {
 
   reconfigure(options: RelayOptions): void {
     this.#options = options;
-    this.#gate = new Gate(options);
+    this.#access = new AccessCheck(options);
     this.#handling = { ...this.#handling, options };
   }
 
@@ -153,7 +153,7 @@ export class Relay {
     );
   }
 
-  /** Gate, limits and error rendering around one handler. */
+  /** Access check, limits and error rendering around one handler. */
   async #answer(
     request: Request,
     server: Server<ResponsesSocket>,
@@ -183,7 +183,7 @@ export class Relay {
     const ways = { waitForever, upgrade, share };
     let admitted: Admitted = { request, caller: UNKNOWN_CALLER, id, lifetime, record, ...ways };
     try {
-      const caller = this.#gate.admit(request.headers, isOpen);
+      const caller = this.#access.admit(request.headers, isOpen);
       admitted = { ...admitted, caller };
       refuseForms(request, caller);
       // A socket waits most of the time; its requests are counted one by one.

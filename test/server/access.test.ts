@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { RelayError } from "../../src/lib/errors.ts";
-import { corsHeaders, Gate, preflightHeaders } from "../../src/server/access.ts";
+import { corsHeaders, AccessCheck, preflightHeaders } from "../../src/server/access.ts";
 
 const OPEN = { host: "127.0.0.1", apiKey: undefined, allowHosts: [], corsOrigins: [] };
 
-function codeOf(gate: Gate, headers: Record<string, string>, isOpen = false): string {
+function codeOf(access: AccessCheck, headers: Record<string, string>, isOpen = false): string {
   try {
-    gate.admit(new Headers(headers), isOpen);
+    access.admit(new Headers(headers), isOpen);
     return "in";
   } catch (error) {
     return (error as RelayError).code;
@@ -31,24 +31,24 @@ describe("Host", () => {
     ["127.0.0.1@evil.example", "host_not_allowed"],
     ["a b", "host_not_allowed"],
   ])("%s: %s", (host, expected) => {
-    expect(codeOf(new Gate(OPEN), { host })).toBe(expected);
-    expect(codeOf(new Gate(OPEN), { host }, true)).toBe(expected);
+    expect(codeOf(new AccessCheck(OPEN), { host })).toBe(expected);
+    expect(codeOf(new AccessCheck(OPEN), { host }, true)).toBe(expected);
   });
 
   test("a name that the owner allowed, and the address that was bound by hand, are fine", () => {
-    const gate = new Gate({ ...OPEN, host: "192.168.1.5", allowHosts: ["relay.home", "with-port:99"] });
-    expect(["relay.home:8787", "192.168.1.5:8787", "with-port"].map((host) => codeOf(gate, { host }))).toEqual([
+    const access = new AccessCheck({ ...OPEN, host: "192.168.1.5", allowHosts: ["relay.home", "with-port:99"] });
+    expect(["relay.home:8787", "192.168.1.5:8787", "with-port"].map((host) => codeOf(access, { host }))).toEqual([
       "in",
       "in",
       "in",
     ]);
-    expect(codeOf(gate, { host: "other.home" })).toBe("host_not_allowed");
+    expect(codeOf(access, { host: "other.home" })).toBe("host_not_allowed");
   });
 });
 
 test("an allowed name that is none lets no Host in that is none", () => {
-  const gate = new Gate({ ...OPEN, allowHosts: ["http://relay.home", ""] });
-  expect(["", "a:b:c", "127.0.0.1, page.example"].map((host) => codeOf(gate, { host }))).toEqual([
+  const access = new AccessCheck({ ...OPEN, allowHosts: ["http://relay.home", ""] });
+  expect(["", "a:b:c", "127.0.0.1, page.example"].map((host) => codeOf(access, { host }))).toEqual([
     "host_not_allowed",
     "host_not_allowed",
     "host_not_allowed",
@@ -57,7 +57,7 @@ test("an allowed name that is none lets no Host in that is none", () => {
 
 describe("a web page", () => {
   const host = "127.0.0.1:8787";
-  const gate = new Gate({ ...OPEN, corsOrigins: ["https://app.example"] });
+  const access = new AccessCheck({ ...OPEN, corsOrigins: ["https://app.example"] });
 
   test.each([
     [{ origin: "https://evil.example" }, "origin_not_allowed"],
@@ -78,12 +78,12 @@ describe("a web page", () => {
     [{ "sec-fetch-mode": "cors" }, "in"],
     [{ origin: "https://app.example", "sec-fetch-site": "cross-site" }, "in"],
   ])("%j: %s", (headers, expected) => {
-    expect(codeOf(gate, { host, ...headers })).toBe(expected);
+    expect(codeOf(access, { host, ...headers })).toBe(expected);
   });
 
   test("gets CORS headers for its own origin only when it is allowed", () => {
-    expect(corsHeaders(gate.admit(new Headers({ host }), false))).toEqual({});
-    const caller = gate.admit(new Headers({ host, origin: "https://app.example" }), false);
+    expect(corsHeaders(access.admit(new Headers({ host }), false))).toEqual({});
+    const caller = access.admit(new Headers({ host, origin: "https://app.example" }), false);
     expect(corsHeaders(caller)["access-control-allow-origin"]).toBe("https://app.example");
     const headers = preflightHeaders(
       caller,
@@ -100,7 +100,7 @@ describe("a web page", () => {
 
 describe("the key", () => {
   const host = "localhost";
-  const gate = new Gate({ ...OPEN, apiKey: "right" });
+  const access = new AccessCheck({ ...OPEN, apiKey: "right" });
 
   test.each([
     [{}, "invalid_api_key"],
@@ -117,13 +117,13 @@ describe("the key", () => {
     [{ authorization: "Bearer wrong", "x-api-key": "wrong" }, "invalid_api_key"],
     [{ authorization: "Basic x", "x-api-key": "right" }, "in"],
   ])("%j: %s", (headers, expected) => {
-    expect(codeOf(gate, { host, ...headers })).toBe(expected);
+    expect(codeOf(access, { host, ...headers })).toBe(expected);
   });
 
   test("is not asked for on open routes, and never repeated in the refusal", () => {
-    expect(codeOf(gate, { host }, true)).toBe("in");
+    expect(codeOf(access, { host }, true)).toBe("in");
     try {
-      gate.admit(new Headers({ host, authorization: "Bearer hunter2" }), false);
+      access.admit(new Headers({ host, authorization: "Bearer hunter2" }), false);
     } catch (error) {
       expect(`${(error as RelayError).message} ${(error as RelayError).hint}`).not.toContain("hunter2");
       expect((error as RelayError).headers["www-authenticate"]).toBe("Bearer");
@@ -131,7 +131,7 @@ describe("the key", () => {
   });
 
   test("tells clients apart without being told itself", () => {
-    const { clientId } = gate.admit(new Headers({ host, authorization: "Bearer right" }), false);
+    const { clientId } = access.admit(new Headers({ host, authorization: "Bearer right" }), false);
     expect(clientId).toMatch(/^[0-9a-f]{16}$/);
   });
 });
