@@ -3,6 +3,7 @@ import { unreachable } from "../lib/unreachable.ts";
 import { isJwt } from "./jwt.ts";
 import { errorCode, networkRefusal, type AuthFetch } from "./login-service.ts";
 import type { FreshTokens } from "./sources/source.ts";
+import { errorName } from "../lib/thrown.ts";
 
 export type RefreshReason = "proactive_expiry" | "unauthorized_recovery";
 
@@ -102,7 +103,7 @@ async function post(call: RefreshCall): Promise<Response> {
     const { message, hint } = unreachable(cause, new URL(call.tokenUrl).host, call.proxyFor(call.tokenUrl));
     throw new RefreshFailure(`The login could not be renewed: ${message}`, {
       isPermanent: false,
-      isTimeout: (cause as { name?: unknown }).name === "TimeoutError",
+      isTimeout: errorName(cause) === "TimeoutError",
       ...(hint === undefined ? {} : { hint }),
       cause,
     });

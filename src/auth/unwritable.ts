@@ -1,5 +1,6 @@
 import { RelayError } from "../lib/errors.ts";
 import type { CredentialSource } from "./sources/source.ts";
+import { errorCode } from "../lib/thrown.ts";
 
 const WORDS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
@@ -11,15 +12,15 @@ const WORDS: Readonly<Record<string, string>> = {
 
 /** An error of the file system in a few words, with its code. */
 export function failureWord(error: unknown): string {
-  const { code } = error as { code?: unknown };
-  if (typeof code !== "string") return "unknown error";
+  const code = errorCode(error);
+  if (code === undefined) return "unknown error";
   const words = WORDS[code];
   return words === undefined ? code : `${words}, ${code}`;
 }
 
 /** Why a refresh token is not spent: what it gives could not be saved. `error` is that of the file system. */
 export function unwritable(source: CredentialSource, error: unknown): RelayError {
-  const { code } = error as { code?: unknown };
+  const code = errorCode(error);
   const isFull = code === "ENOSPC" || code === "EDQUOT";
   const repair = isFull
     ? `Free some space in ${source.folder}`

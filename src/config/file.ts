@@ -3,6 +3,7 @@ import { jsonFault } from "../lib/json-fault.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import { didYouMean } from "../lib/nearest.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
+import { errorCode } from "../lib/thrown.ts";
 
 /** One fault of a config file. */
 export interface ConfigProblem {
@@ -46,7 +47,7 @@ function formProblem(json: string, value: unknown): ConfigProblem {
 
 /** An existing file holds what its owner wants, so it is never passed over in silence. */
 function refuseUnreadable(path: string, error: unknown): undefined {
-  const { code } = error as { code?: string };
+  const code = errorCode(error);
   if (code === "ENOENT" || code === "ENOTDIR") return undefined;
   const isFolder = code === "EISDIR";
   throw new RelayError("usage", isFolder ? `${path} is a folder.` : `${path} may not be read (${code ?? "unknown"}).`, {

@@ -7,6 +7,7 @@ import { checkShape, configText, type ConfigProblem } from "./file.ts";
 import { isKubernetesAddress, isInKubernetes } from "./kubernetes.ts";
 import { configFile } from "./paths.ts";
 import { isPath, SETTINGS, environmentNames, type Setting, type SettingName, type Settings } from "./settings.ts";
+import { errorCode } from "../lib/thrown.ts";
 
 /** Where a value came from: `--port`, `PLANSOCKET_PORT`, `config.json (port)` or `default`. */
 type Origins = Readonly<Record<SettingName, string>>;
@@ -130,7 +131,7 @@ function secretIn(variable: string, path: string): string {
   try {
     text = readFileSync(path, "utf8").trim();
   } catch (error) {
-    throw refuse(`cannot be read (${(error as { code?: string }).code ?? "unknown"})`);
+    throw refuse(`cannot be read (${errorCode(error) ?? "unknown"})`);
   }
   if (text === "") throw refuse("is empty");
   return text;

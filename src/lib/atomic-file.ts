@@ -1,6 +1,7 @@
 import { renameSync, statSync } from "node:fs";
 import { open, readdir, readlink, realpath, stat, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { errorCode } from "./thrown.ts";
 
 /** A write takes milliseconds: a temporary file older than this is a killed process's. */
 const LEFTOVER_AGE_MS = 10_000;
@@ -109,7 +110,7 @@ async function setMode(file: FileHandle, mode: number): Promise<void> {
 }
 
 function throwUnless(error: unknown, expected: ReadonlySet<string>): void {
-  if (!expected.has((error as { code?: string }).code ?? "")) throw error;
+  if (!expected.has(errorCode(error) ?? "")) throw error;
 }
 
 /** From the file's beginning. A disk that gets full takes a part first, and refuses only the rest. */

@@ -1,6 +1,7 @@
 import { linkSync, readFileSync, renameSync, unlinkSync } from "node:fs";
 import { open, readFile, stat, unlink, type FileHandle } from "node:fs/promises";
 import { hostname } from "node:os";
+import { errorCode } from "./thrown.ts";
 
 /** A holder usually does one network call; one that is older has died or hangs. */
 const STALE_MS = 60_000;
@@ -42,7 +43,7 @@ async function create(path: string, token: string): Promise<boolean> {
   try {
     file = await open(path, "wx", 0o600);
   } catch (error) {
-    if ((error as { code?: string }).code === "EEXIST") return false;
+    if (errorCode(error) === "EEXIST") return false;
     throw error;
   }
   try {
@@ -102,7 +103,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
+    return errorCode(error) === "EPERM";
   }
 }
 

@@ -1,5 +1,6 @@
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
+import { errorCode } from "./thrown.ts";
 
 /** True when files can be made in the folder, or the folder itself can be. */
 export function isWritable(folder: string): boolean {
@@ -8,6 +9,6 @@ export function isWritable(folder: string): boolean {
     return true;
   } catch (error) {
     const parent = dirname(folder);
-    return (error as { code?: string }).code === "ENOENT" && parent !== folder && isWritable(parent);
+    return errorCode(error) === "ENOENT" && parent !== folder && isWritable(parent);
   }
 }

@@ -1,6 +1,7 @@
 import { open, stat, statfs, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { endOf, syncFile } from "./atomic-file.ts";
+import { errorCode } from "./thrown.ts";
 
 /** Room for what is to be written: a login takes a few thousand bytes and may grow. */
 const SPARE_BYTES = 16 * 1024;
@@ -17,7 +18,7 @@ export async function proveWritable(path: string): Promise<void> {
     await writeTemporary(target, size);
   } catch (error) {
     // A quota does not show in the free space of the file system.
-    if ((error as { code?: string }).code === "EDQUOT") throw error;
+    if (errorCode(error) === "EDQUOT") throw error;
     await proveOverwritable(target, size).catch(() => Promise.reject(error as Error));
     return;
   }
@@ -51,7 +52,7 @@ async function assertReplaceable(target: string): Promise<void> {
   try {
     await (await open(target, "r+")).close();
   } catch (error) {
-    const { code } = error as { code?: string };
+    const code = errorCode(error);
     if (code !== "ENOENT" && code !== "EACCES") throw error;
   }
 }

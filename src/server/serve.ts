@@ -6,6 +6,7 @@ import type { RelayOptions } from "./options.ts";
 import { Relay, type RelayDependencies } from "./relay.ts";
 import { OPENAI_ERRORS, errorReply } from "./http/reply.ts";
 import type { ResponsesSocket } from "./websocket/responses-socket.ts";
+import { errorCode } from "../lib/thrown.ts";
 
 export interface RunningRelay {
   /** As in `http://127.0.0.1:8787`. */
@@ -90,7 +91,7 @@ function listen(options: RelayOptions, relay: Relay): Server<ResponsesSocket> {
       },
     });
   } catch (error) {
-    const isBusy = (error as { code?: unknown }).code === "EADDRINUSE";
+    const isBusy = errorCode(error) === "EADDRINUSE";
     throw new RelayError(
       "start_failed",
       isBusy

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { getCACertificates, rootCertificates } from "node:tls";
+import { errorCode } from "../lib/thrown.ts";
 
 /** Variables that name a PEM file of authorities to trust besides the usual ones; the Codex CLI's own comes first. */
 const AUTHORITY_FILES = ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] as const;
@@ -74,8 +75,8 @@ export class Authorities {
 
 /** True for errors of certificates whose authority is not known. */
 export function isUnknownAuthority(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" && /UNABLE_TO_(GET_ISSUER|VERIFY)|SELF_SIGNED|UNKNOWN_CA|CERT_UNTRUSTED/.test(code);
+  const code = errorCode(error);
+  return code !== undefined && /UNABLE_TO_(GET_ISSUER|VERIFY)|SELF_SIGNED|UNKNOWN_CA|CERT_UNTRUSTED/.test(code);
 }
 
 /** Where Linux distributions keep the whole store in one file; the same places as Go's crypto/x509 reads. */
@@ -125,6 +126,6 @@ function readFolder(path: string): Pick<AuthorityPlace, "certificates" | "fault"
 }
 
 function wordsOf(error: unknown): string {
-  const { code } = error as { code?: unknown };
-  return code === "ENOENT" ? "is not there" : `cannot be read (${typeof code === "string" ? code : "unknown"})`;
+  const code = errorCode(error);
+  return code === "ENOENT" ? "is not there" : `cannot be read (${code ?? "unknown"})`;
 }

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { connectThroughSocks } from "./socks.ts";
+import { errorCode } from "../lib/thrown.ts";
 
 /** Request line and headers; the relay's own are a few thousand bytes. */
 const MAX_HEAD_BYTES = 64 * 1024;
@@ -89,7 +90,7 @@ export class SocksBridge {
 
 /** Statuses that `socksFault` reads. */
 function statusOf(error: unknown): number {
-  const { code } = error as { code?: unknown };
+  const code = errorCode(error);
   if (code === "ERR_SOCKS_AUTH") return 407;
   return code === "ERR_SOCKS" ? 502 : 503;
 }

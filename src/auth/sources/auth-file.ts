@@ -9,6 +9,7 @@ import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/
 import { proveWritable } from "../../lib/write-probe.ts";
 import { takeLock } from "../../lib/lock-file.ts";
 import type { CredentialSource, FreshTokens, Login } from "./source.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 /** Older Codex CLIs truncate the file in place: a reader may meet half of it for a moment. */
 const REREADS = 4;
@@ -216,7 +217,7 @@ export class AuthFile implements CredentialSource {
   }
 
   #unreadable(error: unknown): undefined {
-    const { code } = error as { code?: string };
+    const code = errorCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     if (code === "EISDIR") throw this.#unusable(`${this.name} is a folder.`, "Remove it and run `plansocket login`.");
     if (code === "EACCES" || code === "EPERM") {

@@ -8,6 +8,7 @@ import { validEpochMs } from "../../lib/epoch.ts";
 import { proveWritable } from "../../lib/write-probe.ts";
 import { isPersonalToken } from "../personal-token.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -144,7 +145,7 @@ async function read(path: string): Promise<unknown> {
   try {
     return parseJson(await Bun.file(path).text()) ?? null;
   } catch (error) {
-    const { code } = error as { code?: string };
+    const code = errorCode(error);
     return code === "ENOENT" || code === "ENOTDIR" ? undefined : null;
   }
 }

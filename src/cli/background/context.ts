@@ -10,6 +10,7 @@ import { childEnvironment } from "./launch.ts";
 import { otherVariables, type ExplicitSettings } from "./explicit-settings.ts";
 import { backgroundPaths, type BackgroundPaths } from "./paths.ts";
 import { loadState, makeFolder, savedSettings, type State } from "./state.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 /** What every command on the background relay works with: the settings of now, and the saved state of the last start. */
 export interface BackgroundContext {
@@ -54,8 +55,8 @@ export async function withStateLock<Result>(
     await makeFolder(`${stateDir}/x`);
     release = await takeLock(lockFile, { staleMs });
   } catch (error) {
-    if (isEnding && NO_ROOM.has((error as { code?: string }).code ?? "")) return work(await loadState(stateFile));
-    const isForbidden = (error as { code?: string }).code === "EACCES";
+    if (isEnding && NO_ROOM.has(errorCode(error) ?? "")) return work(await loadState(stateFile));
+    const isForbidden = errorCode(error) === "EACCES";
     const others = isForbidden ? otherUsersFailure(lockFile) : undefined;
     if (others) throw others;
     throw fileFailure(error, { path: lockFile, instead: "or choose another folder with --state-dir" }) ?? error;

@@ -3,6 +3,7 @@ import type { BackgroundPaths } from "./paths.ts";
 import { hasEnded } from "./process.ts";
 import { forgetPid, probe } from "./probe.ts";
 import type { State } from "./state.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 /** Longer than a relay lets running requests finish, so that it usually ends by itself. */
 export const STOP_LIMIT_MS = 40_000;
@@ -50,7 +51,7 @@ function send(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if ((error as { code?: string }).code === "ESRCH") return;
+    if (errorCode(error) === "ESRCH") return;
     throw new RelayError("stop_failed", `The relay (pid ${pid}) belongs to another user.`, {
       hint: "Stop it as that user.",
       cause: error,

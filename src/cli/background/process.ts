@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { errorCode } from "../../lib/thrown.ts";
 
 /** What tells one process from a later one that got the same id. */
 export interface ProcessFacts {
@@ -19,7 +20,7 @@ export function processFacts(pid: number): ProcessFacts | undefined {
     process.kill(pid, 0);
     return { mark: undefined };
   } catch (error) {
-    return (error as { code?: string }).code === "EPERM" ? { mark: undefined } : undefined;
+    return errorCode(error) === "EPERM" ? { mark: undefined } : undefined;
   }
 }
 

@@ -9,6 +9,7 @@ import { signInWithDevice } from "../login/device.ts";
 import { browserCommand, openBrowser } from "../login/open-browser.ts";
 import { loginPlace, lookAt, usesKeyring, whoOf, type LoginPlace } from "../login/place.ts";
 import { print, say } from "../output.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   device: { help: "sign in with a code on any device; needs no browser here" },
@@ -83,7 +84,7 @@ async function save(place: LoginPlace, tokens: IssuedTokens): Promise<string> {
 }
 
 function refuseUnwritable(place: LoginPlace, cause: unknown): never {
-  const code = (cause as { code?: string }).code ?? "unknown error";
+  const code = errorCode(cause) ?? "unknown error";
   throw new RelayError("login_failed", `The login could not be written to ${place.file.name} (${code}).`, {
     cause,
     hint: "Make its folder writable, or choose another place with --auth-file.",

@@ -5,6 +5,7 @@ import { confirm } from "../confirm.ts";
 import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { loginPlace, lookAt, type LoginPlace } from "../login/place.ts";
 import { say } from "../output.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { yes: { help: "do not ask" } };
 
@@ -45,7 +46,7 @@ async function remove(place: LoginPlace): Promise<void> {
   try {
     await place.file.remove();
   } catch (cause) {
-    const code = (cause as { code?: string }).code ?? "unknown error";
+    const code = errorCode(cause) ?? "unknown error";
     throw new RelayError("login_failed", `${place.file.name} could not be removed (${code}).`, {
       cause,
       hint: "Remove it by hand.",

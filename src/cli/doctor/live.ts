@@ -12,6 +12,7 @@ import {
   type Said,
 } from "./answer-text.ts";
 import { check, fail, noAnswer, ok, skip, type Finding, type Outcome } from "./finding.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 /** A relay to try, and how to get in. */
 export interface Target {
@@ -186,7 +187,7 @@ async function call(
     return { status: reply.status, raw: await reply.text() };
   } catch (error) {
     if (signal.aborted) throw error;
-    const isRefused = (error as { code?: string }).code === "ECONNREFUSED";
+    const isRefused = errorCode(error) === "ECONNREFUSED";
     const { message, hint } = unreachable(error, new URL(target.url).host, undefined);
     const fix = isRefused ? "Start it with `plansocket serve`, or check the address after --url." : hint;
     throw new RelayError("upstream_unreachable", message, { hint: fix ?? "", cause: error });

@@ -13,6 +13,7 @@ import { span } from "../time.ts";
 import type { Services } from "../services.ts";
 import { fail, ok, warn, type Outcome } from "./finding.ts";
 import { otherProgramsOnPath } from "./other-programs.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 const PROBE_MS = 2000;
 
@@ -61,7 +62,7 @@ export async function portCheck({ settings }: Services): Promise<Outcome> {
     await probe.stop(true);
     return ok(`${host}:${port} is free`);
   } catch (error) {
-    const { code = "unknown" } = error as { code?: string };
+    const code = errorCode(error) ?? "unknown";
     if (code === "EADDRINUSE") return takenBy(host, port);
     const { message, hint } = await listenFailure({ host, port }, code);
     return fail(message, hint ?? "Check --host and --port.");

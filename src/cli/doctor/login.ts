@@ -6,6 +6,7 @@ import { isWritable } from "../../lib/writable.ts";
 import { moment, span } from "../time.ts";
 import type { Services } from "../services.ts";
 import { fail, ok, warn, type Detail, type Outcome } from "./finding.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 /** The keeper renews this long before the end, whoever asks; until then a check spends nothing. */
 const EARLY_MS = 5 * 60_000;
@@ -49,7 +50,7 @@ function pathFault(authFile: string): RelayError | undefined {
     if (!isLink || statSync(authFile, { throwIfNoEntry: false })) return undefined;
     return fault(`${authFile} is a link that leads nowhere.`, "Remove the link, or run `plansocket login`.");
   } catch (error) {
-    const { code } = error as { code?: string };
+    const code = errorCode(error);
     if (code === "ELOOP") return fault(`${authFile} is a link to itself.`, "Remove it and run `plansocket login`.");
     if (code !== "EACCES" && code !== "EPERM") return undefined;
     const folder = dirname(authFile);

@@ -4,6 +4,7 @@ import type { LoginService } from "../../auth/login-service.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import type { Lines } from "../confirm.ts";
 import { page } from "./page.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 export interface BrowserSignIn {
   readonly service: LoginService;
@@ -155,7 +156,7 @@ function listenOnOneOf(ports: readonly number[], answer: (request: Request) => P
         error: () => page("Not signed in", "Something went wrong; look at the terminal.", 500),
       });
     } catch (error) {
-      if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
+      if (errorCode(error) !== "EADDRINUSE") throw error;
     }
   }
   return undefined;

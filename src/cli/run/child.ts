@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Subprocess } from "bun";
 import type { Environment } from "../../lib/environment.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 /** As shells say it. */
 export const EXIT_NOT_FOUND = 127;
@@ -61,7 +62,7 @@ function spawn(path: string, args: readonly string[], env: Environment) {
   try {
     return Bun.spawn([path, ...args], { env, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
   } catch (cause) {
-    const code = (cause as { code?: string }).code ?? "unknown error";
+    const code = errorCode(cause) ?? "unknown error";
     throw new RelayError("start_failed", `${path} could not be started (${code}).`, {
       cause,
       hint: "Is it a program for this system?",

@@ -7,6 +7,7 @@ import { fileFailure } from "../../lib/file-failure.ts";
 import { sha256Hex } from "../../lib/hash.ts";
 import { parseJson } from "../../lib/json.ts";
 import { withoutOurs } from "./three-way.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 const Entry = z.object({
   path: z.string(),
@@ -232,7 +233,7 @@ async function writing<T>(path: string, act: () => Promise<T>, verb = "written")
   try {
     return await act();
   } catch (cause) {
-    const code = (cause as { code?: string }).code ?? "unknown error";
+    const code = errorCode(cause) ?? "unknown error";
     throw new RelayError("setup_failed", `${path} could not be ${verb} (${code}).`, {
       cause,
       hint: "Look at who may read and write it, and at its folder.",

@@ -2,6 +2,7 @@ import { RelayError } from "../../lib/errors.ts";
 import { isLoopbackName } from "../../lib/host.ts";
 import { unreachable } from "../../lib/unreachable.ts";
 import type { Egress } from "../../upstream/egress.ts";
+import { errorName } from "../../lib/thrown.ts";
 
 /** Release hosts lead from `latest` to a tag and from there to their storage. */
 const MAX_REDIRECTS = 5;
@@ -77,7 +78,7 @@ async function* bodyOf(response: Response, url: string): AsyncGenerator<Uint8Arr
   try {
     yield* response.body ?? [];
   } catch (error) {
-    if ((error as { name?: unknown }).name === "TimeoutError") throw error;
+    if (errorName(error) === "TimeoutError") throw error;
     throw new RelayError("update_failed", `The download from ${new URL(url).host} broke off.`, {
       cause: error,
       hint: "Nothing was changed; try again.",
@@ -101,7 +102,7 @@ function failure(message: string): RelayError {
 function asFailure(error: unknown, url: string, egress: Egress, { timeoutMs }: Limits): RelayError {
   if (error instanceof RelayError) return error;
   const { host } = new URL(url);
-  if ((error as { name?: unknown }).name !== "TimeoutError") return unreachable(error, host, egress.proxyFor(url));
+  if (errorName(error) !== "TimeoutError") return unreachable(error, host, egress.proxyFor(url));
   return new RelayError("update_failed", `${host} took longer than ${timeoutMs / 1000} s.`, {
     hint: "Nothing was changed; try again later.",
   });

@@ -3,6 +3,7 @@ import { writeAtomically } from "../../lib/atomic-file.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { NAME } from "../../version.ts";
 import { notWritable, type Place } from "./place.ts";
+import { errorCode } from "../../lib/thrown.ts";
 
 const PROOF_TIMEOUT_MS = 30_000;
 
@@ -58,7 +59,7 @@ function aside(path: string): string {
 }
 
 function asFailure(error: unknown, place: Place): unknown {
-  const { code } = error as { code?: unknown };
+  const code = errorCode(error);
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") return notWritable(place.path, error);
   if (code === "ENOSPC" || code === "EDQUOT") {
     return new RelayError("update_failed", `There is no room for the new ${NAME} beside ${place.path}.`, {
