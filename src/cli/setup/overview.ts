@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { ClientSetup, Target } from "./client.ts";
 import { CLIENTS } from "./index.ts";
+import { inHome } from "./place.ts";
 
 /** What `setup` without a client shows of one. */
 export interface ClientState {
@@ -28,7 +29,10 @@ function isFound(client: ClientSetup, target: Target): boolean {
   if (client.command !== undefined && Bun.which(client.command, { PATH: target.env["PATH"] ?? "" }) !== null)
     return true;
   try {
-    return client.plan(target).files.some(({ path }) => existsSync(path) || existsSync(dirname(path)));
+    const home = inHome(target);
+    // Every account has a home folder: a file right in it says something only when it is there.
+    const hasFolder = (path: string) => dirname(path) !== home && existsSync(dirname(path));
+    return client.plan(target).files.some(({ path }) => existsSync(path) || hasFolder(path));
   } catch {
     return false;
   }

@@ -1,7 +1,8 @@
 import { extname } from "node:path";
 import { applyPatch, structuredPatch } from "diff";
 import { isObject } from "../../lib/json.ts";
-import { editJson, readJson, removeJson, type JsonFile } from "./formats/json-edit.ts";
+import { editJson, readJson, removeJson, removeJsonItem, replaceJsonItem, type JsonFile } from "./formats/json-edit.ts";
+import { skipBlank } from "./formats/json-text.ts";
 
 /** Lines around a change that may have changed meanwhile. */
 const FUZZ_LINES = 2;
@@ -13,8 +14,8 @@ const FUZZ_LINES = 2;
  */
 export function withoutOurs(path: string, before: string, written: string, current: string): string | undefined {
   if (/^\.json[c5]?$/.test(extname(path))) {
-    const isList = written.trimStart().startsWith("[");
-    if (!isList) return jsonWithoutOurs({ path, isJson5: path.endsWith("5") }, before, written, current);
+    const isList = skipBlankStart(written) === "[";
+    return jsonWithoutOurs({ path, isJson5: path.endsWith("5"), isList }, before, written, current);
   }
   const patch = structuredPatch(path, path, written, before, "", "", { context: FUZZ_LINES });
   const text = applyPatch(current, patch, { fuzzFactor: FUZZ_LINES, autoConvertLineEndings: true });
@@ -26,14 +27,70 @@ function jsonWithoutOurs(file: JsonFile, before: string, written: string, curren
     let text = current;
     for (const { path, old } of changesBetween(readJson(file, before), readJson(file, written))) {
       const value = valueAt(readJson(file, written), path);
+      const now = valueAt(readJson(file, text), path);
+      if (Array.isArray(value) && Array.isArray(now)) {
+        const rest = listWithoutOurs(file, text, path, { old: old?.value, written: value });
+        if (rest === undefined) return undefined;
+        const isEmptied = old === undefined && path.length > 0 && isEmptyList(valueAt(readJson(file, rest), path));
+        text = isEmptied ? removeEmptied(file, rest, path, before) : rest;
+        continue;
+      }
       // What somebody has changed since is theirs.
-      if (!Bun.deepEquals(valueAt(readJson(file, text), path), value)) continue;
+      if (!Bun.deepEquals(now, value)) continue;
       text = old === undefined ? removeEmptied(file, text, path, before) : editJson(file, text, [[path, old.value]]);
     }
     return text;
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The items of a list that setup added are taken out one by one, and one that it replaced comes back in its place.
+ * Undefined where an item of setup's was edited: nobody can say whose it is then.
+ */
+function listWithoutOurs(
+  file: JsonFile,
+  current: string,
+  path: readonly string[],
+  { old, written }: { readonly old: unknown; readonly written: readonly unknown[] },
+): string | undefined {
+  const before: readonly unknown[] = Array.isArray(old) ? old : [];
+  let text = current;
+  for (const [place, ours] of written.entries()) {
+    if (has(before, ours)) continue;
+    const now = valueAt(readJson(file, text), path);
+    const items: readonly unknown[] = Array.isArray(now) ? now : [];
+    const index = items.findIndex((item) => Bun.deepEquals(item, ours));
+    if (index === -1 && items.some((item) => !has(before, item) && isEditOf(item, ours))) return undefined;
+    if (index === -1) continue;
+    // Setup replaces an item where it stands, and adds others behind the last.
+    const isReplaced = place < before.length && !has(written, before[place]);
+    text = isReplaced
+      ? replaceJsonItem(file, text, path, index, before[place])
+      : removeJsonItem(file, text, path, index);
+  }
+  return text;
+}
+
+function has(items: readonly unknown[], wanted: unknown): boolean {
+  return items.some((item) => Bun.deepEquals(item, wanted));
+}
+
+/** True of two objects of which most members are the same. */
+function isEditOf(item: unknown, ours: unknown): boolean {
+  if (!isObject(item) || !isObject(ours)) return false;
+  const members = Object.entries(ours);
+  return members.filter(([key, value]) => Bun.deepEquals(item[key], value)).length * 2 > members.length;
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
+/** The first character that is neither white space nor part of a remark. */
+function skipBlankStart(text: string): string | undefined {
+  return text[skipBlank(text, 0)];
 }
 
 interface Difference {
@@ -43,6 +100,7 @@ interface Difference {
 }
 
 function changesBetween(before: unknown, after: unknown, path: readonly string[] = []): Difference[] {
+  if (Array.isArray(after)) return [{ path, old: Array.isArray(before) ? { value: before } : undefined }];
   if (!isObject(after) || !isObject(before)) return [];
   return Object.entries(after).flatMap(([key, value]): Difference[] => {
     const at = [...path, key];

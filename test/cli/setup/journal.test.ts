@@ -77,6 +77,56 @@ describe("undo takes back only setup's own values from a file that was edited si
   });
 });
 
+describe("undo takes setup's items out of lists that were edited since, one by one", () => {
+  const LISTS = [
+    ["droid", ".factory/settings.json", "customModels"],
+    ["vscode", ".config/Code/User/chatLanguageModels.json", undefined],
+    ["pi", ".pi/agent/models.json", undefined],
+  ] as const;
+  const THEIRS = { model: "theirs", name: "theirs", displayName: "theirs", provider: "openai" };
+
+  /** What the client's file holds, with an entry more in its list. */
+  function withTheirs(root: unknown, list: string | undefined): unknown {
+    if (Array.isArray(root)) return [...(root as unknown[]), THEIRS];
+    const fields = root as Record<string, unknown[]>;
+    return list === undefined
+      ? { ...fields, theirs: THEIRS }
+      : { ...fields, [list]: [...(fields[list] ?? []), THEIRS] };
+  }
+
+  test.each(LISTS)("%s", async (client, file, list) => {
+    await home.setup(client);
+    // On one line, as a client that prints its settings anew may write them.
+    writeFileSync(at(file), JSON.stringify(withTheirs(JSON.parse(read(file)), list)));
+    await home.journal(client).undo(false);
+    expect(read(file)).not.toContain("apiKey");
+    const rest = JSON.parse(read(file)) as unknown;
+    expect(rest).toEqual(withTheirs(Array.isArray(rest) ? [] : {}, list));
+  });
+
+  test("an entry that was there before comes back in its place", async () => {
+    await home.setup("droid");
+    const [first] = (JSON.parse(read(".factory/settings.json")) as { customModels: { displayName: string }[] })
+      .customModels;
+    const mine = { displayName: first?.displayName, model: "mine" };
+    await home.journal("droid").undo(false);
+    home.write({ ".factory/settings.json": JSON.stringify({ customModels: [mine] }) });
+    await home.setup("droid");
+    const now = JSON.parse(read(".factory/settings.json")) as unknown;
+    writeFileSync(at(".factory/settings.json"), JSON.stringify(withTheirs(now, "customModels")));
+    await home.journal("droid").undo(false);
+    expect(JSON.parse(read(".factory/settings.json"))).toEqual({ customModels: [mine, THEIRS] });
+  });
+
+  test("an entry of setup's that its owner has edited is not guessed at", async () => {
+    await home.setup("droid");
+    writeFileSync(at(".factory/settings.json"), read(".factory/settings.json").replaceAll('"openai"', '"other"'));
+    const before = read(".factory/settings.json");
+    expect((await refusal(() => home.journal("droid").undo(false))).message).toContain("Nothing was changed");
+    expect(read(".factory/settings.json")).toBe(before);
+  });
+});
+
 test("where setup's values cannot be told from edits nothing is put back, and the message says where the copy is", async () => {
   home.write({ ".pi/agent/models.json": "{}", [SETTINGS]: '{"theme":"dark"}' });
   await home.setup("claude-code");

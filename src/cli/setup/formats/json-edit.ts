@@ -47,26 +47,44 @@ export function putJsonItem(
   const empty = file.isList === true ? "[]" : "{}";
   const text = before.trim() === "" ? `${empty}${lineEndOf(before)}` : before;
   const root = parse(file, text);
-  const list = path.reduce<JsonNode | undefined>(
-    (node, key) => node?.members.findLast((member) => member.key === key)?.node,
-    root,
-  );
+  const list = nodeAt(root, path);
   if (!list) return setValue(file, text, path, [item]);
   if (list.kind !== "array") throw unreachable(file.path, path.join(".") || "the list");
   const style = styleOf(text, root);
   const known = list.items.find(
     ({ value }) => isObject(value) && Object.entries(id).every(([key, wanted]) => value[key] === wanted),
   );
-  if (known) {
-    if (Bun.deepEquals(known.value, item)) return text;
-    return text.slice(0, known.start) + print(item, indentOfLine(text, known.start), style) + text.slice(known.end);
-  }
+  if (known) return replaceNode(text, known, item, style);
   const last = list.items.at(-1);
   const outer = indentOfLine(text, list.start);
   const inner = last ? indentOfLine(text, last.start) : outer + style.unit;
   const shown = `${style.lineEnd}${inner}${print(item, inner, style)}`;
   if (last) return `${text.slice(0, last.end)},${shown}${text.slice(last.end).replace(/^\s*,/, "")}`;
   return `${text.slice(0, list.end - 1).trimEnd()}${shown}${style.lineEnd}${outer}${text.slice(list.end - 1)}`;
+}
+
+/** Writes a value in the place of one item of the list at `path`. Throws `setup_failed`. */
+export function replaceJsonItem(
+  file: JsonFile,
+  text: string,
+  path: readonly string[],
+  index: number,
+  item: unknown,
+): string {
+  const root = parse(file, text);
+  const node = nodeAt(root, path)?.items[index];
+  return node ? replaceNode(text, node, item, styleOf(text, root)) : text;
+}
+
+/** Takes one item out of the list at `path`, with its comma; nothing where it is missing. Throws `setup_failed`. */
+export function removeJsonItem(file: JsonFile, text: string, path: readonly string[], index: number): string {
+  const list = nodeAt(parse(file, text), path);
+  const item = list?.items[index];
+  if (!list || !item) return text;
+  const [previous, next] = [list.items[index - 1], list.items[index + 1]];
+  if (next) return text.slice(0, item.start) + text.slice(next.start);
+  if (previous) return text.slice(0, previous.end) + text.slice(item.end);
+  return `${text.slice(0, list.start)}[]${text.slice(list.end)}`;
 }
 
 /** Takes the member at `path` out of the text, with its comma; nothing where it is missing. Throws `setup_failed`. */
@@ -90,6 +108,18 @@ export function removeJson(file: JsonFile, text: string, path: readonly string[]
     return node.members.length === 1 ? `${text.slice(0, from)}${rest.trimStart()}` : text.slice(0, from) + rest;
   }
   return text;
+}
+
+function nodeAt(root: JsonNode, path: readonly string[]): JsonNode | undefined {
+  return path.reduce<JsonNode | undefined>(
+    (node, key) => node?.members.findLast((member) => member.key === key)?.node,
+    root,
+  );
+}
+
+function replaceNode(text: string, node: JsonNode, value: unknown, style: Style): string {
+  if (Bun.deepEquals(node.value, value)) return text;
+  return text.slice(0, node.start) + print(value, indentOfLine(text, node.start), style) + text.slice(node.end);
 }
 
 function parse(file: JsonFile, text: string): JsonNode {
