@@ -10,7 +10,7 @@ import type { RequestRecord } from "./record.ts";
 const LATENCY_BOUNDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 const FIRST_TOKEN_BOUNDS = [0.025, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120];
 
-/** Error codes told apart; most are the relay's own closed list, some are upstream's words. */
+/** Limit of error codes counted by name: the relay's own closed list, and codes of upstream. */
 const CODES = 64;
 const TOKEN_KINDS = ["input", "cached", "output", "reasoning"] as const;
 

@@ -22,7 +22,7 @@ export interface BackgroundContext {
 }
 
 /** For commands that only inspect or stop the background relay: only the settings that locate it are validated. */
-export const LOOKING: Judgment = { needs: BACKGROUND_SETTINGS, toleratesFile: true };
+export const INSPECTION: Judgment = { needs: BACKGROUND_SETTINGS, toleratesFile: true };
 
 /** A stop and a start under one lock, both at their longest. */
 const LOCK_STALE_MS = 2 * STOP_LIMIT_MS + 60_000;
@@ -80,6 +80,9 @@ export async function settingsOfRelay(
 }
 
 /** Settings of the last start, or none. */
-export async function givenBefore(context: BackgroundContext, state: State | undefined): Promise<ExplicitSettings> {
+export async function settingsOfLastStart(
+  context: BackgroundContext,
+  state: State | undefined,
+): Promise<ExplicitSettings> {
   return state ? savedSettings(state, context.places) : {};
 }

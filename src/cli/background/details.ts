@@ -7,7 +7,7 @@ import { reachable } from "../relay-at.ts";
 import { asJson as planAsJson, drawing } from "../commands/usage.ts";
 import { openServices, type Services } from "../services.ts";
 import { shownSettings, type ShownSetting } from "../settings-view.ts";
-import { givenBefore, settingsOfRelay, type BackgroundContext } from "./context.ts";
+import { settingsOfLastStart, settingsOfRelay, type BackgroundContext } from "./context.ts";
 import type { ExplicitSettings } from "./explicit-settings.ts";
 import type { Probe } from "./probe.ts";
 import { tilde } from "./messages.ts";
@@ -32,7 +32,7 @@ export async function detailsOf(
   context: BackgroundContext,
   seen: Extract<Probe, { kind: "running" }>,
 ): Promise<Details> {
-  const given = await givenBefore(context, context.state);
+  const given = await settingsOfLastStart(context, context.state);
   const { loaded, env } = await settingsOfRelay(context, given);
   const metrics = metricsAt(seen.url, given.apiKey?.value ?? loaded.settings.apiKey);
   const account = await accountOf(context, env);
@@ -114,7 +114,7 @@ async function planOf(services: Services): Promise<{ plan: unknown; lines: strin
   return { plan: planAsJson({ limits, email: undefined }, now), lines: rows.map((row) => `  ${row}`) };
 }
 
-/** What the relay itself counts. Undefined when it has nothing to tell. */
+/** What the relay itself counts. Undefined when it reports none. */
 async function metricsAt(url: string, apiKey: string | undefined): Promise<unknown> {
   try {
     const reply = await fetch(`${reachable(url)}/metrics`, {

@@ -60,7 +60,7 @@ export async function launch(plan: Plan, env: Readonly<Record<string, string | u
     child?.kill("SIGKILL");
     await child?.exited;
     await rm(places.pidFile, { force: true }).catch(() => {});
-    // What stopped the start may stop this too, and is what has to be told.
+    // The same cause may fail here too; the first error is the one reported.
     await before.restore().catch(() => {});
     throw error instanceof RelayError ? error : unwritable(error, places);
   }

@@ -3,7 +3,7 @@ import { errorCode } from "../../lib/thrown.ts";
 
 /** What tells one process from a later one that got the same id. */
 export interface ProcessFacts {
-  /** When it began, in the system's own words; undefined where that cannot be told (Windows). */
+  /** When it began, in the system's own words; undefined where the system does not say it (Windows). */
   readonly mark: string | undefined;
 }
 

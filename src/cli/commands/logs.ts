@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import { accessSync, constants, existsSync } from "node:fs";
 import { RelayError } from "../../lib/errors.ts";
-import { LOOKING, openBackgroundContext } from "../background/context.ts";
+import { INSPECTION, openBackgroundContext } from "../background/context.ts";
 import { otherUsersFailure } from "../background/other-user.ts";
 import { followLog, lastLines } from "../background/log-file.ts";
 import { readableLine } from "../log-line.ts";
@@ -22,7 +22,7 @@ export const logs = defineCommand({
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const count = countOf(flags.own["lines"]);
-    const { places } = await openBackgroundContext(flags.settings, LOOKING);
+    const { places } = await openBackgroundContext(flags.settings, INSPECTION);
     const others = otherUsersFailure(places.logFile);
     if (others && !isReadable(places.logFile)) throw others;
     if (!existsSync(places.logFile)) {

@@ -2,7 +2,7 @@ import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import {
   withStateLock,
-  givenBefore,
+  settingsOfLastStart,
   openBackgroundContext,
   settingsOfRelay,
   type BackgroundContext,
@@ -33,7 +33,7 @@ export const restart = defineCommand({
     return withStateLock(context, async (state) => {
       // What the environment says now is left aside: another shell must not change what runs.
       const news = givenBy(context.loaded, flags.settings, state ? {} : context.env);
-      const given: ExplicitSettings = { ...(await givenBefore(context, state)), ...news };
+      const given: ExplicitSettings = { ...(await settingsOfLastStart(context, state)), ...news };
       const other = state?.environment ?? otherVariables(context.env);
       const env = loginOf(state, context.env);
       // Everything that can be refused is refused while the old relay still runs.

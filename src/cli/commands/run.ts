@@ -68,7 +68,7 @@ async function withRelay(
   act: (session: Session) => Promise<number>,
 ): Promise<number> {
   const services = await servicesForRun(flags, backend);
-  // A dead login is told before the command draws its screen.
+  // Fails on an invalid login before the command takes over the terminal.
   await services.credentials.current();
   const models = modelsOf(await services.upstream.catalogue.current(), wished(flags));
   const relay = listen(services);

@@ -1,7 +1,12 @@
 import { defineCommand } from "citty";
 import type { FlagValues } from "../../config/load.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { withStateLock, givenBefore, openBackgroundContext, type BackgroundContext } from "../background/context.ts";
+import {
+  withStateLock,
+  settingsOfLastStart,
+  openBackgroundContext,
+  type BackgroundContext,
+} from "../background/context.ts";
 import { givenBy, otherVariables, type ExplicitSettings } from "../background/explicit-settings.ts";
 import { launch } from "../background/launch.ts";
 import { backgroundPaths } from "../background/paths.ts";
@@ -39,7 +44,7 @@ export const start = defineCommand({
             hint: "`plansocket stop` ends it.",
           });
         }
-        if (asksNothingNew(flags.settings, given, await givenBefore(context, state))) return 0;
+        if (asksNothingNew(flags.settings, given, await settingsOfLastStart(context, state))) return 0;
         throw new RelayError("start_failed", "It runs with other settings than these.", {
           hint: "`plansocket restart` with the new flags changes it.",
         });

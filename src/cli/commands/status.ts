@@ -1,8 +1,8 @@
 import { defineCommand } from "citty";
 import {
-  LOOKING,
+  INSPECTION,
   openBackgroundContext,
-  givenBefore,
+  settingsOfLastStart,
   settingsOfRelay,
   type BackgroundContext,
 } from "../background/context.ts";
@@ -28,7 +28,7 @@ export const status = defineCommand({
   args: citty(OWN, BACKGROUND_SETTINGS),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const context = await openBackgroundContext(flags.settings, LOOKING);
+    const context = await openBackgroundContext(flags.settings, INSPECTION);
     const seen = await probe(context.state);
     const isVerbose = flags.own["verbose"] === true;
     const details = isVerbose && seen.kind === "running" ? await detailsOf(context, seen) : undefined;
@@ -75,7 +75,7 @@ async function show(context: BackgroundContext, seen: Probe, details: Details | 
   const isDemo = state?.command === "demo";
   print(`plansocket ${isDemo ? "demo " : ""}runs on ${url} (pid ${pid}), up ${span(relay.uptimeMs)}.`);
   if (!details) {
-    const { env } = await settingsOfRelay(context, await givenBefore(context, state));
+    const { env } = await settingsOfRelay(context, await settingsOfLastStart(context, state));
     for (const line of (await accountOf(context, env)).lines) print(line);
     return;
   }
@@ -95,7 +95,7 @@ async function remarks(context: BackgroundContext): Promise<string[]> {
   if ((await pidIn(places.pidFile)) !== undefined) {
     lines.push(`The one started last (pid ${pid}) ended by itself; \`plansocket logs\` may say why.`);
   }
-  const given: ExplicitSettings = await givenBefore(context, state).catch(() => ({}));
+  const given: ExplicitSettings = await settingsOfLastStart(context, state).catch(() => ({}));
   const { loaded } = await settingsOfRelay(context, given, state?.environment ?? otherVariables(context.env));
   const { host, port } = state ? addressOf(loaded.settings) : addressOf(context.loaded.settings);
   const url = httpUrl(host, port);

@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
-import { LOOKING, withStateLock, openBackgroundContext } from "../background/context.ts";
+import { INSPECTION, withStateLock, openBackgroundContext } from "../background/context.ts";
 import { end, STOP_LIMIT_MS, type End } from "../background/end.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { say } from "../output.ts";
@@ -18,7 +18,7 @@ export const stop = defineCommand({
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const limitMs = limitOf(flags.own["timeout"]);
-    const context = await openBackgroundContext(flags.settings, LOOKING);
+    const context = await openBackgroundContext(flags.settings, INSPECTION);
     const how = await withStateLock(context, (state) => end(state, context.places, limitMs), {
       staleMs: 2 * limitMs + 60_000,
       isEnding: true,

@@ -37,7 +37,7 @@ export const usage = defineCommand({
     const isJson = flags.own["json"] === true;
     const isWatching = flags.own["watch"] === true || flags.own["every"] !== undefined;
     for (;;) {
-      const seen = await look(services);
+      const seen = await readUsage(services);
       if (isWatching && !isJson && isScreen(process.stdout)) process.stdout.write("\u001b[2J\u001b[H");
       // A watcher reads one object a line.
       if (isJson) printJson(asJson(seen, Date.now()), isWatching);
@@ -53,7 +53,7 @@ interface Seen {
   readonly email: string | undefined;
 }
 
-async function look(services: Services): Promise<Seen> {
+async function readUsage(services: Services): Promise<Seen> {
   // A renewal of the login has a limit and words of its own.
   const { accessToken } = await services.credentials.current();
   const { body, limits } = await askedInTime(services);

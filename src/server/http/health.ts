@@ -13,7 +13,7 @@ export interface Instance {
   readonly startedAtMs: number;
 }
 
-/** What the open routes tell about. */
+/** What the routes without a key report. */
 export interface HealthSources {
   readonly instance: Instance;
   readonly credentials: CredentialProvider;

@@ -18,7 +18,7 @@ const BUFFER_BYTES = 1024 * 1024;
 const LARGEST_FRAME_BYTES = 32 * 1024 * 1024;
 /** Of the memory budget, what requests on sockets may take: one frame of the largest size at a time. */
 const FRAMES_PART = 1 / 4;
-/** What frames on their way in may take before sockets are told to come again. */
+/** What frames on their way in may take before sockets are closed with 1013 (try again later). */
 const SLACK_BYTES = 32 * 1024 * 1024;
 
 /** In place of a reply, when a WebSocket has taken the connection: Bun expects undefined then. */
