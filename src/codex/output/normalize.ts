@@ -47,9 +47,14 @@ export class Normalizer {
 
   readonly #stop: AnswerCut | undefined;
   #isOver = false;
+  /** The terminal event has been sent. */
+  #hasEnded = false;
 
   constructor(emit: (event: WireEvent) => void, { keepsText, cut }: NormalizerOptions) {
-    this.#emit = emit;
+    // The client's limit may end the answer in the midst of an event that tells more than that.
+    this.#emit = (event) => {
+      if (!this.#hasEnded) emit(event);
+    };
     this.#keepsText = keepsText;
     this.#stop = cut;
     this.#items = new ItemIndex((index, id, type) => new OpenItem(index, id, type, keepsText));
@@ -244,6 +249,7 @@ export class Normalizer {
     this.#open(item, true);
     for (const { kind, position, text, annotations } of item.wholeParts(whole)) {
       this.#wholePart(item, item.part(kind, position), text, annotations);
+      if (this.#hasEnded) return;
     }
     const isRepeated = item.isDone;
     item.done = whole;
@@ -273,7 +279,7 @@ export class Normalizer {
     if (rest === "") return;
     this.#openPart(item, part);
     const event = { type: PARTS[part.kind].delta, ...at(item, part) };
-    if (!this.#isWithinLimit(event, part, rest)) return;
+    if (this.#hasEnded || !this.#isWithinLimit(event, part, rest)) return;
     part.sent.add(rest);
     this.#emit(made({ ...event, delta: rest }));
   }
@@ -318,7 +324,7 @@ export class Normalizer {
       else this.#cut(item, final);
     });
     const isShort = !isWhole && event.type !== "response.failed";
-    for (const item of this.#items.inOrder) {
+    for (const item of this.#shown) {
       if (isWhole) this.#endUnended(item, "completed");
       // A call that was cut short must not look like one that can be made: it never ends.
       else if (isShort && !isCall(item.announced)) this.#endUnended(item, "incomplete");
@@ -328,6 +334,12 @@ export class Normalizer {
     const status = endStatus(event.type, response.status);
     const whole = { ...this.#created, ...response, status, ...output, ...(usage ? { usage } : {}) };
     this.#emit(this.#keepsText || usage !== response.usage ? WireEvent.of({ ...event, response: whole }) : wire);
+    this.#hasEnded = true;
+  }
+
+  /** What the client's limit kept back has never been. */
+  get #shown(): readonly OpenItem[] {
+    return this.#isOver ? this.#items.inOrder.filter(({ isOpen }) => isOpen) : this.#items.inOrder;
   }
 
   /** What is known of a call that was cut short. */
@@ -344,7 +356,7 @@ export class Normalizer {
   }
 
   #output(isWhole: boolean): OutputItem[] {
-    return this.#items.inOrder.flatMap((item) => {
+    return this.#shown.flatMap((item) => {
       if (item.done) return [item.done];
       if (!isUsable(item)) return [];
       const whole = { ...bare(item.announced), ...item.fixes(bare(item.announced), isWhole) } as OutputItem;

@@ -1,5 +1,5 @@
 import type { CodexRequest, InputItem } from "../wire/schema.ts";
-import { adapt, type Adaptation } from "./adaptation.ts";
+import { adapt, hostedChoice, type Adaptation } from "./adaptation.ts";
 import { acceptableKey, conversationKey } from "./cache-key.ts";
 import { isHostedTool, toLite, type Envelope, type LiteRequest } from "./lite.ts";
 import { pathText, type Path } from "./path.ts";
@@ -118,14 +118,16 @@ function withoutHostedTools(body: CodexRequest, adjusted: string[]): CodexReques
     if (isHostedTool(tool)) adjusted.push(pathText(["tools", index]));
   });
   const kept = tools.filter((tool) => !isHostedTool(tool));
-  return kept.length > 0 ? { ...rest, tools: kept } : { ...rest, tool_choice: "auto" };
+  const isChoiceLost = kept.length === 0 || hostedChoice(body) !== undefined;
+  return { ...rest, ...(kept.length > 0 ? { tools: kept } : {}), ...(isChoiceLost ? { tool_choice: "auto" } : {}) };
 }
 
 /** For each item that is sent, where it stands in what was written: some were left out, and some are changed copies. */
 function originsOf(written: readonly InputItem[], sent: readonly InputItem[]): number[] {
   let next = 0;
   return sent.map((item) => {
-    const found = written.findIndex((one, index) => index >= next && (one === item || one.type === item.type));
+    const same = written.indexOf(item, next);
+    const found = same < 0 ? written.findIndex(({ type }, index) => index >= next && type === item.type) : same;
     next = found < 0 ? next : found + 1;
     return next - 1;
   });

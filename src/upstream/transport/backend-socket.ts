@@ -93,7 +93,8 @@ export class BackendSocket {
   }
 
   get isOpen(): boolean {
-    return this.#isOpen;
+    // One that is closing takes nothing any more, though its end has not come yet.
+    return this.#isOpen && this.#socket.readyState === WebSocket.OPEN;
   }
 
   get isBusy(): boolean {

@@ -3,7 +3,7 @@ import { objectsOf, responseOf } from "../../codex/wire/lenient.ts";
 import type { WireEvent } from "../../codex/wire/event.ts";
 import type { OutputItem } from "../../codex/wire/schema.ts";
 import { toRelayError, type RelayError } from "../../lib/errors.ts";
-import type { JsonObject } from "../../lib/json.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
 import { roughJsonSize } from "../../lib/large-json.ts";
 import type { Log } from "../../lib/log.ts";
 import type { EventBatches } from "../sse.ts";
@@ -258,7 +258,7 @@ class OutputOf {
   readonly #items = new Map<number, OutputItem>();
 
   notice({ type, event }: WireEvent): void {
-    if (type !== "response.output_item.done" || event.type !== type) return;
+    if (type !== "response.output_item.done" || event.type !== type || !isObject(event.item)) return;
     this.#items.set(event.output_index ?? this.#items.size, event.item);
   }
 

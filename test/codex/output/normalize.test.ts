@@ -1,11 +1,19 @@
 import { describe, expect, test } from "bun:test";
 import { Normalizer } from "../../../src/codex/output/normalize.ts";
+import { OutputLimit } from "../../../src/codex/output/output-limit.ts";
 import { WireEvent } from "../../../src/codex/wire/event.ts";
 import { isObject, type JsonObject } from "../../../src/lib/json.ts";
 
-function regular(events: readonly object[]): { sent: WireEvent[]; output: JsonObject[] } {
+function regular(events: readonly object[], maxTokens?: number): { sent: WireEvent[]; output: JsonObject[] } {
   const sent: WireEvent[] = [];
-  const normalizer = new Normalizer((event) => sent.push(event), { keepsText: true });
+  const normalizer = new Normalizer((event) => sent.push(event), {
+    keepsText: true,
+    // A letter is a token.
+    cut:
+      maxTokens === undefined
+        ? undefined
+        : { limit: new OutputLimit(maxTokens, (text) => text.length), inputTokens: 1 },
+  });
   for (const event of events) {
     const wire = WireEvent.from(JSON.stringify(event));
     if (wire) normalizer.onEvent(wire);
@@ -155,4 +163,31 @@ test("an end without a response ends what began", () => {
   const { sent, output } = regular([created, ...REGULAR.slice(1, 4), { type: "response.completed" }]);
   expect(sent.at(-1)?.event).toMatchObject({ response: { id: "resp_1", status: "completed" } });
   expect(output).toEqual([message("Hi")]);
+});
+
+describe("a client's limit of tokens ends an answer once, whatever tells its text", () => {
+  const url = { type: "url_citation", url: "https://a.example", title: "A", start_index: 0, end_index: 1 };
+  const cited = { ...message(""), content: [{ ...part("abcdefgh"), annotations: [url] }] };
+  const twice = { ...message(""), content: [part("abcdefgh"), part("second")] };
+  const told = { type: "response.output_text.done", ...at, text: "abcdefgh" };
+  const partDone = { type: "response.content_part.done", ...at, part: cited.content[0] };
+
+  test.each([
+    ["deltas", [{ type: "response.output_text.delta", ...at, delta: "abcdefgh" }, done(message("abcdefgh"))]],
+    ["the end of a text", [told, done(message("abcdefgh"))]],
+    ["the end of a part with a citation", [partDone, done(cited)]],
+    ["the end of an item", [done(message("abcdefgh"))]],
+    ["the end of an item with a citation", [done(cited)]],
+    ["the end of an item of two parts", [done(twice)]],
+    ["the last event alone", []],
+  ])("%s", (_name, events) => {
+    for (const last of [message("abcdefgh"), cited, twice]) {
+      const { sent, output } = regular([created, ...events, completed([last, message("more", "msg_1")])], 3);
+      const ends = sent.flatMap(({ type }, index) => (/completed|incomplete$/.test(type) ? [[type, index]] : []));
+      expect(ends).toEqual([["response.incomplete", sent.length - 1]]);
+      expect(output).toMatchObject([{ status: "incomplete", content: [{ text: "abc" }] }]);
+      const text = sent.map(({ event }) => ("delta" in event ? event.delta : "")).join("");
+      expect(text).toBe("abc");
+    }
+  });
 });

@@ -315,3 +315,23 @@ test("a reader that stops holds the backend back", async () => {
   expect(sent.bytes).toBeLessThan(64 * 1024 * 1024);
   reply?.events.cancel();
 });
+
+test.each([null, undefined, 7, "text"])(
+  "an item that is none (%p) ends in no history, and harms nothing",
+  async (item) => {
+    const { seen, url } = backend((_frame, peer) =>
+      send(
+        peer,
+        { type: "response.created", response: { id: "resp_1" } },
+        { type: "response.output_item.done", output_index: 0, item },
+        { type: "response.completed", response: { id: "resp_1", status: "completed", output: [] } },
+      ),
+    );
+    const { made } = transport();
+    const first = await made.send(call(url, [user("hi")]), never);
+    expect((await typesOf(first?.events)).at(-1)).toBe("response.completed");
+    const second = await made.send(call(url, [user("hi"), said("Hello."), user("bye")]), never);
+    await typesOf(second?.events);
+    expect(seen.frames.length).toBe(2);
+  },
+);
