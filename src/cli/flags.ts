@@ -127,9 +127,14 @@ export const BACKGROUND_SETTINGS: readonly SettingName[] = ["stateDir", "stateFi
 
 /**
  * A command's own flags and the settings that matter to it (all when `names` is left out) in citty's form, for help.
- * Other settings are taken as well: one config file or alias serves every command.
+ * Other settings are taken as well: one config file or alias serves every command. `usual` has the defaults that are
+ * other ones in this command.
  */
-export function citty(own: Readonly<Record<string, OwnFlag>> = {}, names?: readonly SettingName[]): ArgsDef {
+export function citty(
+  own: Readonly<Record<string, OwnFlag>> = {},
+  names?: readonly SettingName[],
+  usual: Readonly<Partial<Record<SettingName, string>>> = {},
+): ArgsDef {
   const args: ArgsDef = {};
   for (const [name, flag] of Object.entries(own)) {
     args[name] = {
@@ -145,8 +150,8 @@ export function citty(own: Readonly<Record<string, OwnFlag>> = {}, names?: reado
     if (flag === undefined) continue;
     const name = flag.slice(2);
     const alias = aliases.map((other) => other.replace(/^-+/, ""));
-    const usual = defaultText(setting);
-    const description = usual === "" ? setting.help : `${setting.help} (default: ${usual})`;
+    const shown = usual[key] ?? defaultText(setting);
+    const description = shown === "" ? setting.help : `${setting.help} (default: ${shown})`;
     args[name] =
       setting.value === undefined
         ? { type: "boolean", description, alias }

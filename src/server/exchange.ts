@@ -4,7 +4,7 @@ import { failureOf, truncated } from "../codex/wire/failure.ts";
 import { codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/wire/headers.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/json.ts";
-import { toBodyStream } from "../lib/stream.ts";
+import { toBodyStream } from "../lib/body-stream.ts";
 import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exchange.ts";
 import type { Context } from "../protocols/protocol.ts";
 import type { UpstreamReply } from "../upstream/client.ts";

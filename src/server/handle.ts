@@ -5,7 +5,7 @@ import { RelayError } from "../lib/errors.ts";
 import type { JsonSize } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";
 import { countTokensNow } from "../lib/tokens.ts";
-import { toBodyStream } from "../lib/stream.ts";
+import { toBodyStream } from "../lib/body-stream.ts";
 import {
   JsonLines,
   type Context,

@@ -1,6 +1,6 @@
 import type { WireEvent } from "../codex/wire/event.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
-import type { FrameSource } from "../lib/stream.ts";
+import type { FrameSource } from "../lib/body-stream.ts";
 import type { ClientStream, Send } from "../protocols/protocol.ts";
 import type { UpstreamReply } from "../upstream/client.ts";
 import type { FrameFormat } from "./http/frames.ts";

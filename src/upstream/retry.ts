@@ -1,7 +1,7 @@
 import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { retryWaitMs } from "./retry-wait.ts";
+import { retryPauseMs } from "./retry-pause.ts";
 
 export interface RetrierOptions {
   readonly credentials: CredentialProvider;
@@ -49,7 +49,7 @@ export class Retrier {
           continue;
         }
         if (retried.adapt(error)) continue;
-        const waitMs = retried.isRepeatable(error) ? retryWaitMs(error, retries, this.#random()) : undefined;
+        const waitMs = retried.isRepeatable(error) ? retryPauseMs(error, retries, this.#random()) : undefined;
         if (waitMs === undefined) throw error;
         retries += 1;
         counts.retries += 1;

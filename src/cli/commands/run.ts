@@ -24,7 +24,10 @@ export const run = defineCommand({
     name: "run",
     description: "Run a command with a relay of its own, on a free port and with a key for this run: run -- COMMAND …",
   },
-  args: citty(OWN, ["port", "models", "instructions", "reasoning", "strict", ...BACKEND_SETTINGS]),
+  args: citty(OWN, ["port", "models", "instructions", "reasoning", "strict", ...BACKEND_SETTINGS], {
+    port: "a free one",
+    logLevel: "silent",
+  }),
   async run({ rawArgs }) {
     const { flags, command, args } = split(rawArgs);
     // Taken before the relay takes proxy variables over: the command keeps those of its caller.

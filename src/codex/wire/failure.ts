@@ -1,7 +1,7 @@
 import { RelayError, type ErrorCode, type RelayErrorOptions } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
 import { AUTHORIZATION_HEADER, clientHeaders, upstreamRequestId } from "./headers.ts";
-import { fullWindowMs, retryAfterMs, waitInText } from "./failure-wait.ts";
+import { fullWindowMs, retryAfterMs, waitInText } from "./retry-after.ts";
 import type { CodexEvent } from "./schema.ts";
 import { responseOf } from "./lenient.ts";
 import type { WireEvent } from "./event.ts";

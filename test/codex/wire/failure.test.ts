@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { eventFailure, httpFailure } from "../../../src/codex/wire/failure.ts";
-import { retryWaitMs } from "../../../src/upstream/retry-wait.ts";
+import { retryPauseMs } from "../../../src/upstream/retry-pause.ts";
 import type { CodexEvent } from "../../../src/codex/wire/schema.ts";
 
 const NOW = 1_700_000_000_000;
@@ -222,7 +222,7 @@ describe("a failure inside a stream", () => {
   ])("%s is what it is, whatever its message says (contract 0.8)", (code, status, shouldRetry) => {
     const error = eventFailure(failed({ code, message: "The model is at capacity." }), NOW);
     expect([error.status, error.wireCode, error.shouldRetry]).toEqual([status, code, shouldRetry]);
-    const isRepeated = retryWaitMs(error, 0, 0) !== undefined;
+    const isRepeated = retryPauseMs(error, 0, 0) !== undefined;
     expect(isRepeated).toBe(code === "slow_down");
   });
 

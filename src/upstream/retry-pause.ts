@@ -14,7 +14,7 @@ const REPEATED = new Set<ErrorCode>(["overloaded", "upstream_error", "upstream_u
  * long it lasts. A plain 429 is not repeated, as the Codex CLI does not either.
  * `attempt` counts from 0; `random` is in [0, 1) and spreads clients by ±10 %.
  */
-export function retryWaitMs(error: RelayError, attempt: number, random: number): number | undefined {
+export function retryPauseMs(error: RelayError, attempt: number, random: number): number | undefined {
   if (attempt >= MAX_RETRIES || error.shouldRetry === false) return undefined;
   if (!REPEATED.has(error.code)) return undefined;
   const isOverload = error.code === "overloaded" || error.wireCode === "slow_down";
