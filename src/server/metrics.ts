@@ -82,7 +82,7 @@ export class Metrics {
       metricText(
         "plansocket_requests_total",
         "counter",
-        "Requests that have ended, by what the client was told.",
+        "Requests that have ended, by the status that the client got.",
         this.#requests.samples(),
       ),
       this.#latency.toText("plansocket_request_duration_seconds", "From a request to the end of its reply."),

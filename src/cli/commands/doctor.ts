@@ -19,7 +19,7 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
 };
 
 export const doctor = defineCommand({
-  meta: { name: "doctor", description: "Check login, network, backend and port, and say how to mend what is wrong." },
+  meta: { name: "doctor", description: "Check login, network, backend and port, and say how to fix what is wrong." },
   args: citty(OWN),
   async run({ rawArgs }) {
     const { settings, own } = parseFlags(rawArgs, OWN);
