@@ -3,7 +3,7 @@ import type { JsonObject } from "../lib/json.ts";
 import type { ClientStream, Context, ErrorFormat, MadeFrame, ProtocolEntry, Send, Translation } from "./protocol.ts";
 
 /** One step of a dialogue with the backend: one of its other endpoints, or a whole response. */
-export type Step = { readonly errand: EndpointCall } | { readonly translation: Translation };
+export type Step = { readonly endpointCall: EndpointCall } | { readonly translation: Translation };
 
 /** What the client gets: JSON, a text of another type, or a stream of which every event is known at once. */
 export type Answer =

@@ -27,7 +27,7 @@ export const DIALECTS: readonly Dialect[] = [
     paths: ["/api/chat"],
     extraRoutes: ["GET /api/tags", "GET /api/ps", "GET /api/version", "POST /api/show", "POST /api/pull"],
     isOpenai: false,
-    isSpokenBy: (_headers, path) => path.startsWith("/api/"),
+    recognizes: (_headers, path) => path.startsWith("/api/"),
     load: once(() => import("./ollama/index.ts").then(({ ollamaChat }) => ollamaChat)),
   },
   {
@@ -41,7 +41,7 @@ export const DIALECTS: readonly Dialect[] = [
     paths: ["/v1/messages"],
     extraRoutes: ["POST /v1/messages/count_tokens"],
     isOpenai: false,
-    isSpokenBy: (headers) => headers.has("anthropic-version"),
+    recognizes: (headers) => headers.has("anthropic-version"),
     load: once(() => import("./messages/index.ts").then(({ messages }) => messages)),
   },
 ];

@@ -124,7 +124,7 @@ export interface ProtocolEntry {
   /** One of OpenAI's own: with an API-key login its requests go to the public API as they are. */
   readonly isOpenai: boolean;
   /** True when a request's headers or path name the dialect, for routes that it shares with others or does not have. */
-  isSpokenBy?(headers: Headers, path: string): boolean;
+  recognizes?(headers: Headers, path: string): boolean;
   load(): Promise<ErrorFormat>;
 }
 

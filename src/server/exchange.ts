@@ -130,7 +130,7 @@ class Asking {
     const { model, conversation = id } = this.#exchange;
     const onBytes = (bytes: number) => share.collect(bytes);
     const call = { conversationId: conversationId(conversation), codexHeaders, model, onBytes };
-    const reply = await this.#deps.upstream.run(step.errand, call, lifetime.signal);
+    const reply = await this.#deps.upstream.run(step.endpointCall, call, lifetime.signal);
     this.#note(reply);
     return reply.body;
   }

@@ -85,7 +85,7 @@ test("telemetry of a Codex client is taken and sent nowhere", async () => {
 });
 
 test("compaction falls back to a response for Codex clients too when the endpoint is gone", async () => {
-  demo.backend.scriptErrands({ kind: "http", status: 404, body: { detail: "Not Found" } });
+  demo.backend.scriptEndpoints({ kind: "http", status: 404, body: { detail: "Not Found" } });
   const body = {
     model: "gpt-5.5",
     instructions: "You help.",

@@ -30,7 +30,7 @@ test("--originator changes the name on every call, in both places", async () => 
 
 test("transcription says that its endpoint checks TLS handshakes, and what to use instead (contract 0.18)", async () => {
   demo = startDemoRelay();
-  demo.backend.scriptErrands(FAULTS.cloudflare.script());
+  demo.backend.scriptEndpoints(FAULTS.cloudflare.script());
   const file = await toFile(new Uint8Array(64), "a.wav", { type: "audio/wav" });
   const asked = client().audio.transcriptions.create({ file, model: "whisper-1" });
   const error: unknown = await asked.then(

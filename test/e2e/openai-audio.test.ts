@@ -67,7 +67,7 @@ test("the backend gets the file and the prompt, and of headers only the barest",
 
 test("a form is sent whole again after an overload", async () => {
   const overloaded = { error: { code: "server_is_overloaded", message: "busy" } };
-  demo.backend.scriptErrands({ kind: "http", status: 503, body: overloaded });
+  demo.backend.scriptEndpoints({ kind: "http", status: 503, body: overloaded });
   expect((await openai.audio.transcriptions.create({ file: await sound(), model: "whisper-1" })).text).toBe(SAID);
 });
 
@@ -80,7 +80,7 @@ test("what cannot be had is refused, with the reason", async () => {
   const file = await sound();
   const subtitles = openai.audio.transcriptions.create({ file, model: "whisper-1", response_format: "vtt" });
   expect(await thrownBy(subtitles)).toMatchObject({ status: 400, param: "response_format", code: "unsupported_value" });
-  demo.backend.scriptErrands({ kind: "http", status: 404, body: { detail: "Not Found" } });
+  demo.backend.scriptEndpoints({ kind: "http", status: 404, body: { detail: "Not Found" } });
   const unheard = openai.audio.transcriptions.create({ file, model: "whisper-1" });
   expect(await thrownBy(unheard)).toMatchObject({ status: 501, code: "not_implemented" });
   const translated = openai.audio.translations.create({ file, model: "whisper-1" });

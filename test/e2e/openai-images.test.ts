@@ -49,14 +49,14 @@ describe("images.generate", () => {
   });
 
   test("draws with the hosted tool where that endpoint is not there", async () => {
-    demo.backend.scriptErrands(NOT_THERE);
+    demo.backend.scriptEndpoints(NOT_THERE);
     const image = await openai.images.generate({ prompt: "a red fox", n: 2, size: "1024x1536" });
     expect(image.data?.map(({ b64_json: base64 }) => base64)).toEqual([TINY_PNG, TINY_PNG]);
     expect(image.size).toBe("1024x1536");
   });
 
   test("leaves out what the backend refuses, and says so", async () => {
-    demo.backend.scriptErrands({ kind: "http", status: 400, body: { detail: "Unsupported parameter: moderation" } });
+    demo.backend.scriptEndpoints({ kind: "http", status: 400, body: { detail: "Unsupported parameter: moderation" } });
     const { response } = await openai.images.generate({ prompt: "a red fox", moderation: "low" }).withResponse();
     expect(response.headers.get("x-plansocket-adjusted")).toBe("moderation");
     expect(lastTo("/backend-api/codex/images/generations")?.body).toEqual({
@@ -68,7 +68,7 @@ describe("images.generate", () => {
   test("asks again after an overload, not after a limit", async () => {
     const before = demo.backend.requests.length;
     const overloaded = { error: { code: "server_is_overloaded", message: "busy" } };
-    demo.backend.scriptErrands({ kind: "http", status: 503, body: overloaded });
+    demo.backend.scriptEndpoints({ kind: "http", status: 503, body: overloaded });
     expect((await openai.images.generate({ prompt: "a red fox" })).data).toHaveLength(1);
     expect(demo.backend.requests.length - before).toBe(2);
     const limited = await thrownBy(openai.images.generate({ prompt: "a fox, fault:usage_limit" }));
@@ -130,7 +130,7 @@ describe("images.edit", () => {
   });
 
   test("with a mask, through the hosted tool", async () => {
-    demo.backend.scriptErrands(NOT_THERE);
+    demo.backend.scriptEndpoints(NOT_THERE);
     const image = await openai.images.edit({ image: await png(), mask: await png(), prompt: "in winter" });
     expect(image.data?.[0]?.b64_json).toBe(TINY_PNG);
     expect(lastTo("/backend-api/codex/responses")?.body).toMatchObject({

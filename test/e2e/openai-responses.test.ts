@@ -48,7 +48,7 @@ describe.each(["gpt-5.5", "gpt-6-sol"])("responses.compact with %s", (model) => 
   });
 
   test("by a response, where that endpoint is gone", async () => {
-    demo.backend.scriptErrands(NOT_THERE);
+    demo.backend.scriptEndpoints(NOT_THERE);
     const compacted = await openai.responses.compact({ model, input: [...input] });
     expect(compacted.output.map(({ type }) => type)).toEqual(["compaction"]);
     expect(compacted.usage.total_tokens).toBeGreaterThan(0);
@@ -76,7 +76,7 @@ test("a Codex client's compaction passes as it is", async () => {
   expect(asked?.body).toEqual(body);
   expect(asked?.headers["session-id"]).toBe("s-1");
   // Where the endpoint is gone, the item of a response stands for its answer (contract 0.15).
-  demo.backend.scriptErrands(NOT_THERE);
+  demo.backend.scriptEndpoints(NOT_THERE);
   const fallback = await post(`${demo.v1}/responses/compact`, body, headers);
   expect([fallback.status, await fallback.json()]).toMatchObject([200, { output: [{ type: "compaction" }] }]);
 });

@@ -77,7 +77,7 @@ export interface StandIn {
   /** The same for refreshes at the token endpoint. */
   scriptToken(...steps: TokenScript[]): void;
   /** The same for the endpoints of images, transcripts and compaction, in the order in which they are asked. */
-  scriptErrands(...steps: Script[]): void;
+  scriptEndpoints(...steps: Script[]): void;
   /** The same for GET /models. */
   scriptModels(...steps: Script[]): void;
   /** Replies that are being streamed right now. */
@@ -261,7 +261,7 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
     revokeRefreshToken: (token) => vault.setRefreshState(token, "revoked"),
     script: (...steps) => api.script(steps),
     scriptToken: (...steps) => auth.script(steps),
-    scriptErrands: (...steps) => api.scriptErrands(steps),
+    scriptEndpoints: (...steps) => api.scriptEndpoints(steps),
     scriptModels: (...steps) => api.scriptModels(steps),
     openStreams: () => streams.size,
     openSockets: () => sockets.size,

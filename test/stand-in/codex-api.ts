@@ -49,7 +49,7 @@ export class CodexApi {
   readonly #options: CodexApiOptions;
   readonly #scripts = new ScriptQueue<Script>();
   readonly #modelScripts = new ScriptQueue<Script>();
-  readonly #errandScripts = new ScriptQueue<Script>();
+  readonly #endpointScripts = new ScriptQueue<Script>();
   readonly #cache = new PromptCache();
   readonly #turns = new TurnStates();
   #hasSetCookies = false;
@@ -69,8 +69,8 @@ export class CodexApi {
     this.#modelScripts.push(steps);
   }
 
-  scriptErrands(steps: readonly Script[]): void {
-    this.#errandScripts.push(steps);
+  scriptEndpoints(steps: readonly Script[]): void {
+    this.#endpointScripts.push(steps);
   }
 
   /** What a handshake for a socket is refused with; undefined lets it in. */
@@ -120,14 +120,14 @@ export class CodexApi {
       case "GET /wham/accounts/check":
         return Response.json(accountsReply(account, secureOrigin(call.request)));
       default:
-        return CLIENT_ROUTE.test(route) ? Response.json(echoOf(call)) : this.#errand(route, call);
+        return CLIENT_ROUTE.test(route) ? Response.json(echoOf(call)) : this.#endpointCall(route, call);
     }
   }
 
   /** The endpoints that answer with one JSON object. */
-  async #errand(route: string, call: ApiCall): Promise<Response> {
+  async #endpointCall(route: string, call: ApiCall): Promise<Response> {
     const prompt = isObject(call.body) ? asText(call.body["prompt"]) : "";
-    const script = this.#errandScripts.next() ?? this.#faultIn(prompt);
+    const script = this.#endpointScripts.next() ?? this.#faultIn(prompt);
     if (script?.kind === "http") return sendHttp(script, this.#requestId());
     if (route === "POST /codex/responses/compact") return this.#compact(call);
     return route === "POST /transcribe" ? this.#transcribe(call) : this.#images(call);

@@ -17,7 +17,7 @@ export interface BackgroundContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly loaded: Loaded;
   readonly judgment: Judgment | undefined;
-  readonly places: BackgroundPaths;
+  readonly paths: BackgroundPaths;
   readonly state: State | undefined;
 }
 
@@ -36,7 +36,7 @@ export async function openBackgroundContext(flags: FlagValues, judgment?: Judgme
   takeOverProxyEnvironment(process.env);
   const { stateFile } = backgroundPaths(loaded, env);
   const state = await loadState(stateFile);
-  return { env, loaded, judgment, places: backgroundPaths(loaded, env, state), state };
+  return { env, loaded, judgment, paths: backgroundPaths(loaded, env, state), state };
 }
 
 /** Error codes of a disk on which no lock can be written. Stopping goes on without a lock: no other command can take it. */
@@ -48,7 +48,7 @@ export async function withStateLock<Result>(
   work: (state: State | undefined) => Promise<Result>,
   { staleMs = LOCK_STALE_MS, isEnding = false }: { staleMs?: number; isEnding?: boolean } = {},
 ): Promise<Result> {
-  const { lockFile, stateDir, stateFile } = context.places;
+  const { lockFile, stateDir, stateFile } = context.paths;
   let release: () => Promise<void>;
   try {
     await makeFolder(lockFile);
@@ -74,8 +74,8 @@ export async function settingsOfRelay(
   given: ExplicitSettings,
   other: Readonly<Record<string, string>> = context.state?.environment ?? otherVariables(context.env),
 ): Promise<{ loaded: Loaded; env: Record<string, string> }> {
-  const { places } = context;
-  const env = childEnvironment({ given, other, places, maxRequests: 0 }, context.env);
+  const { paths } = context;
+  const env = childEnvironment({ given, other, paths, maxRequests: 0 }, context.env);
   return { loaded: await loadSettings({}, env, context.judgment), env };
 }
 
@@ -84,5 +84,5 @@ export async function settingsOfLastStart(
   context: BackgroundContext,
   state: State | undefined,
 ): Promise<ExplicitSettings> {
-  return state ? savedSettings(state, context.places) : {};
+  return state ? savedSettings(state, context.paths) : {};
 }

@@ -19,10 +19,10 @@ export type End = "was not running" | "finished" | "cut" | "killed";
  * Ends the process of the last start and no other: one signal lets requests finish, a second one after `limitMs` cuts
  * them, and what is left after that is killed. Throws `stop_failed` when it may not be touched.
  */
-export async function end(state: State | undefined, places: BackgroundPaths, limitMs: number): Promise<End> {
+export async function end(state: State | undefined, paths: BackgroundPaths, limitMs: number): Promise<End> {
   const seen = await probe(state);
   if (seen.kind === "stopped") {
-    await forgetPid(places);
+    await forgetPid(paths);
     return "was not running";
   }
   const { pid } = seen;
@@ -38,7 +38,7 @@ export async function end(state: State | undefined, places: BackgroundPaths, lim
     send(pid, step.signal);
     // The mark is looked at in every round: a number that changed hands ends the wait, and no signal follows.
     if (await hasEnded(pid, mark, step.limitMs)) {
-      await forgetPid(places);
+      await forgetPid(paths);
       return step.end;
     }
   }

@@ -22,7 +22,7 @@ export interface Plan {
   readonly given: ExplicitSettings;
   /** Variables besides settings, as `otherVariables` takes them. */
   readonly other: Readonly<Record<string, string>>;
-  readonly places: BackgroundPaths;
+  readonly paths: BackgroundPaths;
   readonly maxRequests: number;
 }
 
@@ -41,28 +41,28 @@ const TAIL_LINES = 12;
  * reason from its log; then nothing is left running and the state of the last start is as it was.
  */
 export async function launch(plan: Plan, env: Readonly<Record<string, string | undefined>>): Promise<Started> {
-  const { places } = plan;
-  const before = await remember(places);
+  const { paths } = plan;
+  const before = await remember(paths);
   const instance = crypto.randomUUID().replaceAll("-", "");
   let child: Bun.Subprocess | undefined;
   try {
-    assertOwnFolder(places.stateDir);
-    for (const path of [places.stateFile, places.secretFile, places.logFile, places.pidFile]) refuseLink(path);
-    await saveState(places.stateFile, await stateOf(plan, instance, env));
-    await makeFolder(places.logFile);
-    await makeFolder(places.pidFile);
-    rotateIfLarge(places.logFile);
-    const logStart = statSync(places.logFile, { throwIfNoEntry: false })?.size ?? 0;
+    assertOwnFolder(paths.stateDir);
+    for (const path of [paths.stateFile, paths.secretFile, paths.logFile, paths.pidFile]) refuseLink(path);
+    await saveState(paths.stateFile, await stateOf(plan, instance, env));
+    await makeFolder(paths.logFile);
+    await makeFolder(paths.pidFile);
+    rotateIfLarge(paths.logFile);
+    const logStart = statSync(paths.logFile, { throwIfNoEntry: false })?.size ?? 0;
     child = spawn(plan, instance, env);
-    writePrivate(places.pidFile, `${child.pid}\n`);
-    return await answering(child, instance, places, logStart);
+    writePrivate(paths.pidFile, `${child.pid}\n`);
+    return await answering(child, instance, paths, logStart);
   } catch (error) {
     child?.kill("SIGKILL");
     await child?.exited;
-    await rm(places.pidFile, { force: true }).catch(() => {});
+    await rm(paths.pidFile, { force: true }).catch(() => {});
     // The same cause may fail here too; the first error is the one reported.
     await before.restore().catch(() => {});
-    throw error instanceof RelayError ? error : unwritable(error, places);
+    throw error instanceof RelayError ? error : unwritable(error, paths);
   }
 }
 
@@ -77,28 +77,28 @@ function unwritable(error: unknown, { stateDir }: BackgroundPaths): RelayError {
 
 /** The environment of a relay that is set up by `given` and nothing else; the process list does not show it. */
 export function childEnvironment(
-  plan: Pick<Plan, "given" | "other" | "places" | "maxRequests">,
+  plan: Pick<Plan, "given" | "other" | "paths" | "maxRequests">,
   env: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const { places } = plan;
+  const { paths } = plan;
   return {
     ...neutral(env),
     ...plan.other,
     ...fetchLimit(plan.maxRequests),
     ...variablesOf(plan.given),
-    PLANSOCKET_STATE_DIR: places.stateDir,
-    PLANSOCKET_STATE_FILE: places.stateFile,
-    PLANSOCKET_PID_FILE: places.pidFile,
-    PLANSOCKET_LOG_FILE: places.logFile,
+    PLANSOCKET_STATE_DIR: paths.stateDir,
+    PLANSOCKET_STATE_FILE: paths.stateFile,
+    PLANSOCKET_PID_FILE: paths.pidFile,
+    PLANSOCKET_LOG_FILE: paths.logFile,
   };
 }
 
 function spawn(plan: Plan, instance: string, env: Readonly<Record<string, string | undefined>>): Bun.Subprocess {
-  const log = openPrivate(plan.places.logFile, "append");
+  const log = openPrivate(plan.paths.logFile, "append");
   try {
     const child = Bun.spawn([...selfCommand(), plan.command], {
       // A folder that it started in could otherwise not be removed or unmounted.
-      cwd: plan.places.stateDir,
+      cwd: plan.paths.stateDir,
       env: { ...childEnvironment(plan, env), [BACKGROUND_VARIABLE]: instance },
       stdio: ["ignore", log, log],
       detached: true,
@@ -114,33 +114,33 @@ function spawn(plan: Plan, instance: string, env: Readonly<Record<string, string
 async function answering(
   child: Bun.Subprocess,
   instance: string,
-  places: BackgroundPaths,
+  paths: BackgroundPaths,
   logStart: number,
 ): Promise<Started> {
   const deadline = performance.now() + START_LIMIT_MS;
   while (performance.now() < deadline) {
     if (child.exitCode !== null || child.signalCode !== null) {
-      throw whyEnded(child, await textAfter(places.logFile, logStart), places);
+      throw whyEnded(child, await textAfter(paths.logFile, logStart), paths);
     }
-    const state = await loadState(places.stateFile);
+    const state = await loadState(paths.stateFile);
     if (state?.instance === instance && state.url !== undefined) {
       if ((await relayAt(state.url))?.instance === instance) return { pid: child.pid, url: state.url };
     }
     await Bun.sleep(POLL_MS);
   }
   throw new RelayError("start_failed", `The relay did not answer within ${START_LIMIT_MS / 1000} seconds.`, {
-    hint: `Its log may say why: ${places.logFile}.`,
+    hint: `Its log may say why: ${paths.logFile}.`,
   });
 }
 
 /** The relay's own last words, in the form in which `serve` would have said them. */
-function whyEnded(child: Bun.Subprocess, text: string, places: BackgroundPaths): RelayError {
+function whyEnded(child: Bun.Subprocess, text: string, paths: BackgroundPaths): RelayError {
   const [, message, hint] = /^plansocket: (.+)\n(?: {2}(.+)\n)?/m.exec(text) ?? [];
   if (message !== undefined) return new RelayError("start_failed", message, hint === undefined ? {} : { hint });
   const how = child.signalCode === null ? `exit code ${child.exitCode}` : `signal ${child.signalCode}`;
   const tail = text.trimEnd().split("\n").slice(-TAIL_LINES).join("\n  ");
   return new RelayError("start_failed", `The relay ended right after its start (${how}).`, {
-    hint: tail === "" ? "`plansocket serve` runs it where you can see it." : `${tail}\n  The log is ${places.logFile}.`,
+    hint: tail === "" ? "`plansocket serve` runs it where you can see it." : `${tail}\n  The log is ${paths.logFile}.`,
   });
 }
 
@@ -152,27 +152,27 @@ async function stateOf(
   return {
     command: plan.command,
     instance,
-    pid_file: plan.places.pidFile,
-    log_file: plan.places.logFile,
-    ...(await keepSettings(plan.given, plan.places)),
+    pid_file: plan.paths.pidFile,
+    log_file: plan.paths.logFile,
+    ...(await keepSettings(plan.given, plan.paths)),
     environment: { ...plan.other },
     login_variables: plan.command === "demo" ? [] : loginVariables(env),
   };
 }
 
 /** A start that fails must not cost the settings that worked. */
-async function remember(places: BackgroundPaths): Promise<{ restore: () => Promise<void> }> {
-  const state = await loadState(places.stateFile);
-  const given = state && (await savedSettings(state, places).catch(() => undefined));
+async function remember(paths: BackgroundPaths): Promise<{ restore: () => Promise<void> }> {
+  const state = await loadState(paths.stateFile);
+  const given = state && (await savedSettings(state, paths).catch(() => undefined));
   return {
     async restore() {
       if (!state || !given) {
-        await rm(places.stateFile, { force: true });
-        await rm(places.secretFile, { force: true });
+        await rm(paths.stateFile, { force: true });
+        await rm(paths.secretFile, { force: true });
         return;
       }
-      await keepSettings(given, places);
-      await saveState(places.stateFile, state);
+      await keepSettings(given, paths);
+      await saveState(paths.stateFile, state);
     },
   };
 }

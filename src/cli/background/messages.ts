@@ -6,14 +6,14 @@ import type { Started } from "./launch.ts";
 import type { BackgroundPaths } from "./paths.ts";
 
 /** What its owner wants to know of a relay that has just gone to the background. */
-export function introduce(started: Started, { settings, origins }: Loaded, places: BackgroundPaths): void {
+export function introduce(started: Started, { settings, origins }: Loaded, paths: BackgroundPaths): void {
   say(`plansocket runs in the background on ${started.url} (pid ${started.pid})`);
   say(`  base URL  ${reachable(started.url)}/v1`);
   say(`  API key   ${settings.apiKey === undefined ? "none asked for (any text will do)" : "required"}`);
   if (origins.apiKey === "--api-key") {
     say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");
   }
-  say(`  log       ${tilde(places.logFile)}`);
+  say(`  log       ${tilde(paths.logFile)}`);
   say('Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.');
   say("`plansocket status` shows it, `plansocket logs -f` follows it, `plansocket stop` ends it.");
 }

@@ -13,7 +13,7 @@ export interface BackgroundPaths {
   readonly lockFile: string;
 }
 
-/** Where they are by the settings. `kept` are the places of the last start: they hold unless the settings say others. */
+/** Where they are by the settings. `kept` are the paths of the last start: they hold unless the settings say others. */
 export function backgroundPaths(
   { settings, origins }: Loaded,
   env: Readonly<Record<string, string | undefined>>,

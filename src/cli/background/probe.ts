@@ -33,6 +33,6 @@ export async function pidIn(path: string): Promise<number | undefined> {
 }
 
 /** Takes the pid file of a process that is gone away. */
-export async function forgetPid(places: Pick<BackgroundPaths, "pidFile">): Promise<void> {
-  await rm(places.pidFile, { force: true });
+export async function forgetPid(paths: Pick<BackgroundPaths, "pidFile">): Promise<void> {
+  await rm(paths.pidFile, { force: true });
 }

@@ -49,18 +49,18 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 /** Settings of the last start, secrets included. Throws `start_failed` when a secret is gone: without its key the relay would be open. */
-export async function savedSettings(state: State, places: BackgroundPaths): Promise<ExplicitSettings> {
+export async function savedSettings(state: State, paths: BackgroundPaths): Promise<ExplicitSettings> {
   const texts = z
     .record(z.string(), z.string())
     .catch({})
-    .parse(parseJson(await readFile(places.secretFile, "utf8").catch(() => "")));
+    .parse(parseJson(await readFile(paths.secretFile, "utf8").catch(() => "")));
   const given: Partial<Record<SettingName, { value: string; origin: string }>> = {};
   for (const [name, place] of Object.entries(state.settings)) if (isSetting(name)) given[name] = place;
   for (const [name, origin] of Object.entries(state.secrets)) {
     const value = texts[name];
     if (!isSetting(name)) continue;
     if (value === undefined) {
-      throw new RelayError("start_failed", `The value of ${origin} is missing in ${places.secretFile}.`, {
+      throw new RelayError("start_failed", `The value of ${origin} is missing in ${paths.secretFile}.`, {
         hint: `Give it again: \`plansocket start ${SETTINGS[name].flags[0] ?? ""} …\`.`,
       });
     }
@@ -72,12 +72,12 @@ export async function savedSettings(state: State, places: BackgroundPaths): Prom
 /** The two halves of settings for the state file; the secret one is written to its own file. */
 export async function keepSettings(
   given: ExplicitSettings,
-  places: BackgroundPaths,
+  paths: BackgroundPaths,
 ): Promise<Pick<State, "settings" | "secrets">> {
   const { open, secret } = splitSecrets(given);
   const texts = Object.fromEntries(Object.entries(secret).map(([name, { value }]) => [name, value]));
-  if (Object.keys(texts).length === 0) await rm(places.secretFile, { force: true });
-  else await writeAtomically(places.secretFile, `${JSON.stringify(texts, undefined, 2)}\n`, 0o600);
+  if (Object.keys(texts).length === 0) await rm(paths.secretFile, { force: true });
+  else await writeAtomically(paths.secretFile, `${JSON.stringify(texts, undefined, 2)}\n`, 0o600);
   return {
     settings: open,
     secrets: Object.fromEntries(Object.entries(secret).map(([name, { origin }]) => [name, origin])),

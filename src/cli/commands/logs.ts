@@ -22,21 +22,21 @@ export const logs = defineCommand({
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const count = countOf(flags.own["lines"]);
-    const { places } = await openBackgroundContext(flags.settings, INSPECTION);
-    const others = otherUsersFailure(places.logFile);
-    if (others && !isReadable(places.logFile)) throw others;
-    if (!existsSync(places.logFile)) {
-      throw new RelayError("nothing_there", `There is no log at ${places.logFile}.`, {
+    const { paths } = await openBackgroundContext(flags.settings, INSPECTION);
+    const others = otherUsersFailure(paths.logFile);
+    if (others && !isReadable(paths.logFile)) throw others;
+    if (!existsSync(paths.logFile)) {
+      throw new RelayError("nothing_there", `There is no log at ${paths.logFile}.`, {
         hint: "`plansocket start` begins one.",
       });
     }
     const write = flags.own["json"] === true ? writeRaw : lineWriter();
-    const { text, cursor } = await lastLines(places.logFile, count);
+    const { text, cursor } = await lastLines(paths.logFile, count);
     write(text);
     if (flags.own["follow"] !== true) return 0;
     const over = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => over.abort());
-    await followLog(places.logFile, cursor, write, over.signal);
+    await followLog(paths.logFile, cursor, write, over.signal);
     return 0;
   },
 });

@@ -44,16 +44,16 @@ export const restart = defineCommand({
       await stopFirst(context, state);
       await assertFree(address);
       const { maxRequests } = loaded.settings;
-      const { places } = context;
+      const { paths } = context;
       const command = state?.command ?? "serve";
-      introduce(await launch({ command, given, other, places, maxRequests }, env), loaded, places);
+      introduce(await launch({ command, given, other, paths, maxRequests }, env), loaded, paths);
       return 0;
     });
   },
 });
 
 async function stopFirst(context: BackgroundContext, state: State | undefined): Promise<void> {
-  const how = await end(state, context.places, STOP_LIMIT_MS);
+  const how = await end(state, context.paths, STOP_LIMIT_MS);
   if (how === "cut" || how === "killed")
     say(`Requests were still running after ${STOP_LIMIT_MS / 1000} s; they were cut.`);
 }

@@ -57,12 +57,12 @@ export const start = defineCommand({
 async function begin(context: BackgroundContext, command: State["command"], given: ExplicitSettings): Promise<number> {
   const { loaded, env } = context;
   // A relay that ends in order takes its pid file with it.
-  const left = await pidIn(context.places.pidFile);
+  const left = await pidIn(context.paths.pidFile);
   if (left !== undefined) say(`The relay before this one (pid ${left}) had ended by itself.`);
   await assertFree(addressOf(loaded.settings));
-  const places = backgroundPaths(loaded, env);
+  const paths = backgroundPaths(loaded, env);
   const { maxRequests } = loaded.settings;
-  introduce(await launch({ command, given, other: otherVariables(env), places, maxRequests }, env), loaded, places);
+  introduce(await launch({ command, given, other: otherVariables(env), paths, maxRequests }, env), loaded, paths);
   return 0;
 }
 

@@ -39,7 +39,7 @@ export const status = defineCommand({
 });
 
 /** For scripts; moments in ISO 8601. */
-function asJson({ state, places }: BackgroundContext, seen: Probe, details: Details | undefined) {
+function asJson({ state, paths }: BackgroundContext, seen: Probe, details: Details | undefined) {
   return {
     running: seen.kind === "running",
     state: seen.kind,
@@ -49,9 +49,9 @@ function asJson({ state, places }: BackgroundContext, seen: Probe, details: Deta
     uptime_seconds: seen.kind === "running" ? Math.floor(seen.relay.uptimeMs / 1000) : null,
     started_at: seen.kind === "stopped" ? null : (state?.started_at ?? null),
     command: state?.command ?? null,
-    pid_file: places.pidFile,
-    log_file: places.logFile,
-    state_file: places.stateFile,
+    pid_file: paths.pidFile,
+    log_file: paths.logFile,
+    state_file: paths.stateFile,
     ...(details
       ? { settings: details.settings, login: details.login, plan: details.plan, metrics: details.metrics }
       : {}),
@@ -59,7 +59,7 @@ function asJson({ state, places }: BackgroundContext, seen: Probe, details: Deta
 }
 
 async function show(context: BackgroundContext, seen: Probe, details: Details | undefined): Promise<void> {
-  const { places, state } = context;
+  const { paths, state } = context;
   if (seen.kind === "silent") {
     print(`plansocket does not answer (pid ${seen.pid}): it finishes its last requests, or hangs.`);
     say("`plansocket logs` may say more; `plansocket stop` ends it.");
@@ -80,19 +80,19 @@ async function show(context: BackgroundContext, seen: Probe, details: Details | 
     return;
   }
   print(`  version   ${relay.version}`);
-  print(`  log       ${tilde(places.logFile)}`);
-  print(`  state     ${tilde(places.stateFile)}`);
-  print(`  pid file  ${tilde(places.pidFile)}`);
+  print(`  log       ${tilde(paths.logFile)}`);
+  print(`  state     ${tilde(paths.stateFile)}`);
+  print(`  pid file  ${tilde(paths.pidFile)}`);
   for (const line of details.lines) print(line);
 }
 
 /** Why it may not run, and who else answers in its place. */
 async function remarks(context: BackgroundContext): Promise<string[]> {
-  const { state, places } = context;
+  const { state, paths } = context;
   const lines: string[] = [];
-  const pid = state?.pid ?? (await pidIn(places.pidFile));
+  const pid = state?.pid ?? (await pidIn(paths.pidFile));
   // A relay that ended in order takes its pid file with it.
-  if ((await pidIn(places.pidFile)) !== undefined) {
+  if ((await pidIn(paths.pidFile)) !== undefined) {
     lines.push(`The one started last (pid ${pid}) ended by itself; \`plansocket logs\` may say why.`);
   }
   const given: ExplicitSettings = await settingsOfLastStart(context, state).catch(() => ({}));

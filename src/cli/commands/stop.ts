@@ -19,7 +19,7 @@ export const stop = defineCommand({
     const flags = parseFlags(rawArgs, OWN);
     const limitMs = limitOf(flags.own["timeout"]);
     const context = await openBackgroundContext(flags.settings, INSPECTION);
-    const how = await withStateLock(context, (state) => end(state, context.places, limitMs), {
+    const how = await withStateLock(context, (state) => end(state, context.paths, limitMs), {
       staleMs: 2 * limitMs + 60_000,
       isEnding: true,
     });

@@ -101,7 +101,7 @@ async function write({ path, content, mode }: ServiceFile): Promise<void> {
 
 /** The task starts what the last `start` would have, so this is written down as one. */
 async function saveAsStart(context: BackgroundContext, given: ExplicitSettings): Promise<void> {
-  const { places, env } = context;
+  const { paths, env } = context;
   await withStateLock(context, async (state) => {
     const seen = await probe(state);
     if (seen.kind !== "stopped") {
@@ -109,12 +109,12 @@ async function saveAsStart(context: BackgroundContext, given: ExplicitSettings):
         hint: "Run `plansocket stop` first.",
       });
     }
-    await saveState(places.stateFile, {
+    await saveState(paths.stateFile, {
       command: "serve",
       instance: "",
-      pid_file: places.pidFile,
-      log_file: places.logFile,
-      ...(await keepSettings(given, places)),
+      pid_file: paths.pidFile,
+      log_file: paths.logFile,
+      ...(await keepSettings(given, paths)),
       environment: otherVariables(env),
       login_variables: [],
     });

@@ -16,9 +16,9 @@ import { SANDBOX_PROBE, systemd } from "./systemd.ts";
 import { scheduledTask } from "./task.ts";
 
 /** What starts programs on this system. */
-export function managerHere({ env, places }: BackgroundContext): ServiceManager {
+export function managerHere({ env, paths }: BackgroundContext): ServiceManager {
   const home = env["HOME"] || homedir();
-  if (process.platform === "win32") return scheduledTask(places.stateDir, userInfo().username);
+  if (process.platform === "win32") return scheduledTask(paths.stateDir, userInfo().username);
   if (process.platform === "darwin") return launchd(home, process.getuid?.() ?? 0);
   // The relay's own folder lies in the folder for configuration, beside systemd's.
   return systemd(dirname(dirname(configFile(env))), hasSandbox());

@@ -35,7 +35,7 @@ export function envFilePath(env: Environment): string {
 }
 
 export function servicePlan(loaded: Loaded, given: ExplicitSettings, instance: string, env: Environment): ServicePlan {
-  const places = backgroundPaths(loaded, env);
+  const paths = backgroundPaths(loaded, env);
   const authFile = authFileOf(env, loaded.settings);
   return {
     command: stableCommand(env),
@@ -44,14 +44,14 @@ export function servicePlan(loaded: Loaded, given: ExplicitSettings, instance: s
       ...otherVariables(env),
       ...fetchLimit(loaded.settings.maxRequests),
       ...variablesOf(given),
-      PLANSOCKET_STATE_DIR: places.stateDir,
+      PLANSOCKET_STATE_DIR: paths.stateDir,
       // /health shows it, so that install and status know this service from another relay on its port.
       [BACKGROUND_VARIABLE]: instance,
     },
-    stateDir: places.stateDir,
-    stateFile: places.stateFile,
-    logFile: places.logFile,
-    writableFolders: [...new Set([places.stateDir, dirname(authFile), dirname(target(authFile))])],
+    stateDir: paths.stateDir,
+    stateFile: paths.stateFile,
+    logFile: paths.logFile,
+    writableFolders: [...new Set([paths.stateDir, dirname(authFile), dirname(target(authFile))])],
   };
 }
 

@@ -44,7 +44,7 @@ export async function showService(context: BackgroundContext, isJson: boolean): 
     print(`  ${manager.name}  ${tilde(manager.file)}`);
   } else {
     print(`The plansocket service does not answer on ${url}.`);
-    say(`Its log may say why: \`${manager.logHint(context.places)}\`.`);
+    say(`Its log may say why: \`${manager.logHint(context.paths)}\`.`);
   }
   return relay ? 0 : 1;
 }

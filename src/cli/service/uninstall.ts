@@ -25,7 +25,7 @@ export async function uninstall(context: BackgroundContext, isDryRun: boolean): 
   const isAsked = isHere && !missing;
   if (isAsked) await runSteps(manager.uninstall);
   if (manager.keepsState === true)
-    await withStateLock(context, (state) => end(state, context.places, STOP_LIMIT_MS), { isEnding: true });
+    await withStateLock(context, (state) => end(state, context.paths, STOP_LIMIT_MS), { isEnding: true });
   for (const path of [...files, ...(manager.links ?? [])]) await rm(path, { force: true });
   if (isAsked) await runSteps(manager.afterRemoval);
   say(`The plansocket service is removed: ${files.map(tilde).join(", ")}.`);

@@ -22,7 +22,7 @@ export interface EndpointCall {
   readonly endpoint: Endpoint;
   /** JSON, or the fields of a form where one of them is an Upload. */
   readonly body: Readonly<JsonObject>;
-  /** Fields without which the answer would be another one: when the backend refuses one of them, the errand fails. */
+  /** Fields without which the answer would be another one: when the backend refuses one of them, the call fails. */
   readonly required: readonly string[];
 }
 

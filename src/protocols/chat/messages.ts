@@ -6,7 +6,7 @@ import { assistantParts, inputParts, textOnly, toolOutput } from "./content.ts";
 import { wireCallId, wireToolName } from "../../codex/request/tools/wire-names.ts";
 import type { ChatMessage } from "./schema.ts";
 import { missing, unknownValue, wrongType } from "../refuse.ts";
-import { spokenBy } from "../speaker.ts";
+import { withSpeaker } from "../speaker.ts";
 import { textOf } from "../../codex/wire/lenient.ts";
 
 export interface Conversation {
@@ -109,7 +109,7 @@ class ItemTranslator {
         this.#developer(textOnly(message["content"], `${path}.content`));
         break;
       case "user":
-        this.#message("user", spokenBy(message["name"], inputParts(message["content"], `${path}.content`)));
+        this.#message("user", withSpeaker(message["name"], inputParts(message["content"], `${path}.content`)));
         break;
       case "assistant":
         this.#message("assistant", assistantParts(message["content"], message["refusal"], `${path}.content`));

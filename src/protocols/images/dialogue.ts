@@ -16,7 +16,7 @@ export function* draw(request: ImageRequest, context: Context): Dialogue {
     return { json: yield* atEndpoint(request, context) };
   } catch (thrown) {
     const error = toRelayError(thrown);
-    const isFieldRefused = refusedField(refusalOf(error), toErrand(request, request.count).body) !== undefined;
+    const isFieldRefused = refusedField(refusalOf(error), toEndpointCall(request, request.count).body) !== undefined;
     if (!isEndpointRefused(error) && !isFieldRefused) throw error;
   }
   return { json: yield* withTool(request, context) };
@@ -27,7 +27,7 @@ function* atEndpoint(request: ImageRequest, context: Context): Generator<Step, J
   const answers: JsonObject[] = [];
   const data: JsonObject[] = [];
   while (data.length < request.count && answers.length < request.count) {
-    const answer = yield { errand: toErrand(request, request.count - data.length) };
+    const answer = yield { endpointCall: toEndpointCall(request, request.count - data.length) };
     answers.push(answer);
     data.push(...objectsIn(answer, "data").filter((image) => nonEmptyString(image["b64_json"])));
     if (data.length === 0) {
@@ -44,7 +44,7 @@ function* atEndpoint(request: ImageRequest, context: Context): Generator<Step, J
   };
 }
 
-function toErrand(request: ImageRequest, count: number): EndpointCall {
+function toEndpointCall(request: ImageRequest, count: number): EndpointCall {
   const { prompt, options, mask, isEdit } = request;
   const images = request.images.map((url) => ({ image_url: url }));
   return {

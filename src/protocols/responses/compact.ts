@@ -34,7 +34,7 @@ function* ask(request: ResponsesRequest, context: Context): Dialogue {
   const { chatFields: _notSent, ...written } = request;
   const body = { ...written, ...namedModel(request, context) };
   try {
-    return { json: yield { errand: { endpoint: "/responses/compact", body, required: Object.keys(body) } } };
+    return { json: yield { endpointCall: { endpoint: "/responses/compact", body, required: Object.keys(body) } } };
   } catch (thrown) {
     refuseOther(thrown);
   }
@@ -64,7 +64,7 @@ function translated(request: ResponsesRequest, context: Context): Exchange {
 function* shorten(body: CodexRequest, context: Context): Dialogue {
   const { include: _include, store: _store, stream: _stream, ...sent } = body;
   try {
-    const answer = yield { errand: { endpoint: "/responses/compact", body: sent, required: ["model", "input"] } };
+    const answer = yield { endpointCall: { endpoint: "/responses/compact", body: sent, required: ["model", "input"] } };
     return { json: compaction(answer, objectsIn(answer, "output"), context) };
   } catch (thrown) {
     refuseOther(thrown);

@@ -2,7 +2,7 @@ import { fileDataUrl, USUAL_FILE_NAME } from "../../codex/request/file-data.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
-import { spokenBy } from "../speaker.ts";
+import { withSpeaker } from "../speaker.ts";
 import { isGiven } from "../unread-fields.ts";
 
 /** Items that the backend refuses under ids that it did not give; those of other items name something that it keeps. */
@@ -45,7 +45,7 @@ export function portableItem(item: InputItem, path: string): InputItem[] {
   const role = item["role"] === "system" ? "developer" : item["role"];
   const { name, ...message } = said;
   const content = contentOf(item["content"], role, `${path}.content`);
-  const told = role === "user" && Array.isArray(content) ? spokenBy(name, content.filter(isObject)) : content;
+  const told = role === "user" && Array.isArray(content) ? withSpeaker(name, content.filter(isObject)) : content;
   return [{ ...message, type: item.type ?? "message", role, content: told }];
 }
 

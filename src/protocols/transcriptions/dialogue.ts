@@ -11,7 +11,7 @@ export function* transcribe(request: TranscriptionRequest): Dialogue {
   const body = { file, ...(prompt === undefined ? {} : { prompt }) };
   let answer: JsonObject;
   try {
-    answer = yield { errand: { endpoint: "/transcribe", body, required: ["file"] } };
+    answer = yield { endpointCall: { endpoint: "/transcribe", body, required: ["file"] } };
   } catch (thrown) {
     const error = toRelayError(thrown);
     if (error.code === "upstream_challenge") throw challenged(error);

@@ -71,5 +71,5 @@ export function decode(text: string): string {
 /** The dialect that a request's headers or path name, if they name one. */
 export async function dialectNamedIn({ headers, url }: Request): Promise<Protocol | undefined> {
   const path = pathOf(url);
-  return DIALECTS.find((dialect) => dialect.isSpokenBy?.(headers, path))?.load();
+  return DIALECTS.find((dialect) => dialect.recognizes?.(headers, path))?.load();
 }

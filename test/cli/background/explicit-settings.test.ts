@@ -75,34 +75,34 @@ test("the state file holds no secret, and is missed when a secret is gone", asyn
   const folder = mkdtempSync(join(tmpdir(), "plansocket-state-"));
   try {
     const loaded = await loadSettings({ stateDir: folder }, { HOME });
-    const places = backgroundPaths(loaded, { HOME });
+    const paths = backgroundPaths(loaded, { HOME });
     const all = await given({ apiKey: "hunter2", port: "9" });
     const state: State = {
       command: "serve",
       instance: "i",
-      pid_file: places.pidFile,
-      log_file: places.logFile,
-      ...(await keepSettings(all, places)),
+      pid_file: paths.pidFile,
+      log_file: paths.logFile,
+      ...(await keepSettings(all, paths)),
       environment: {},
       login_variables: [],
     };
-    await saveState(places.stateFile, state);
-    expect(readFileSync(places.stateFile, "utf8")).not.toContain("hunter2");
-    expect([places.stateFile, places.secretFile].map((path) => statSync(path).mode & 0o777)).toEqual([0o600, 0o600]);
-    expect(await loadState(places.stateFile)).toEqual(state);
-    expect(await savedSettings(state, places)).toEqual(all);
-    rmSync(places.secretFile);
-    await expect(savedSettings(state, places)).rejects.toThrow("The value of --api-key is missing");
+    await saveState(paths.stateFile, state);
+    expect(readFileSync(paths.stateFile, "utf8")).not.toContain("hunter2");
+    expect([paths.stateFile, paths.secretFile].map((path) => statSync(path).mode & 0o777)).toEqual([0o600, 0o600]);
+    expect(await loadState(paths.stateFile)).toEqual(state);
+    expect(await savedSettings(state, paths)).toEqual(all);
+    rmSync(paths.secretFile);
+    await expect(savedSettings(state, paths)).rejects.toThrow("The value of --api-key is missing");
     // Without secrets there is no file for them.
-    await keepSettings(all, places);
-    await keepSettings(await given({ port: "9" }), places);
-    expect(statSync(places.secretFile, { throwIfNoEntry: false })).toBeUndefined();
+    await keepSettings(all, paths);
+    await keepSettings(await given({ port: "9" }), paths);
+    expect(statSync(paths.secretFile, { throwIfNoEntry: false })).toBeUndefined();
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 });
 
-test("places are absolute, and those of the last start hold until others are asked for", async () => {
+test("paths are absolute, and those of the last start hold until others are asked for", async () => {
   const at = async (flags: FlagValues, kept = {}) =>
     backgroundPaths(await loadSettings(flags, { HOME }), { HOME }, kept);
   expect(await at({})).toEqual({
