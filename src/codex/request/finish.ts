@@ -61,7 +61,7 @@ export function finishRequest(written: CodexRequest, finish: Finish): FinishedRe
   }
   // Positions of items that were left out are not theirs any more.
   const origins = body.input.length === written.input.length ? undefined : originsOf(written.input, body.input);
-  const toWrittenPath = (path: Path) => at(path, (index) => origins?.[index] ?? index);
+  const toWrittenPath = (path: Path) => at(path, "input", (index) => origins?.[index] ?? index);
   if (finish.envelope === "full") {
     return {
       wire: growingLast(body),
@@ -76,6 +76,7 @@ export function finishRequest(written: CodexRequest, finish: Finish): FinishedRe
   const inLite = withoutHostedTools(body, adjusted);
   const { body: wire, added, changed } = toLite(inLite, cacheKey);
   const hasTools = (inLite.tools ?? []).length > 0;
+  const toolOrigins = (body.tools ?? []).flatMap((tool, index) => (isHostedTool(tool) ? [] : [index]));
   return {
     wire: growingLast(wire),
     body: inLite,
@@ -83,7 +84,7 @@ export function finishRequest(written: CodexRequest, finish: Finish): FinishedRe
     cacheKey,
     adjusted: [...adjusted, ...changed],
     toBodyPath: (path) => fromLite(path, added, hasTools),
-    toWrittenPath,
+    toWrittenPath: (path) => at(toWrittenPath(path), "tools", (index) => toolOrigins[index] ?? index),
   };
 }
 
@@ -133,8 +134,9 @@ function originsOf(written: readonly InputItem[], sent: readonly InputItem[]): n
   });
 }
 
-function at([list, index, ...rest]: Path, place: (index: number) => number): Path {
-  if (list !== "input" || typeof index !== "number") {
+/** A path with another position in the list that it names, if that is the one. */
+function at([list, index, ...rest]: Path, name: "input" | "tools", place: (index: number) => number): Path {
+  if (list !== name || typeof index !== "number") {
     return [list, index, ...rest].filter((key) => key !== undefined);
   }
   return [list, place(index), ...rest];

@@ -43,3 +43,9 @@ test.each([
   expect([lite.tools, lite.tool_choice]).toEqual([tools, sent]);
   expect(adjusted).toContain("tools[0]");
 });
+
+test("in lite a refusal names the tool as the client numbered it, before hosted ones were dropped", () => {
+  const { toBodyPath, toWrittenPath } = finishRequest(body, { envelope: "lite", clientId: "" });
+  const path = toWrittenPath(toBodyPath(["input", 0, "tools", 0, "parameters"]));
+  expect(path).toEqual(["tools", 1, "parameters"]);
+});
