@@ -1,13 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { getCACertificates, rootCertificates } from "node:tls";
+import { RelayError } from "../lib/errors.ts";
 import { errorCode } from "../lib/thrown.ts";
 
 /** Variables that name a PEM file of authorities to trust besides the usual ones; the Codex CLI's own comes first. */
 const AUTHORITY_FILES = ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] as const;
 const AUTHORITY_FOLDER = "SSL_CERT_DIR";
-/** Variables that Bun's fetch does not read by itself. */
-const NOT_READ_BY_BUN = ["CODEX_CA_CERTIFICATE", AUTHORITY_FOLDER] as const;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -33,16 +32,14 @@ export function authorityPlaces(env: Environment): AuthorityPlace[] {
   return places;
 }
 
-/** Authorities of TLS connections: the usual ones, those of the environment, and the system's once they are needed. */
+/** Authorities of TLS connections: the usual ones, and once they are needed those of the environment and the system. */
 export class Authorities {
-  readonly #places: readonly AuthorityPlace[];
+  readonly #env: Environment;
+  #places: readonly AuthorityPlace[] = [];
   #trusted: string[] | undefined;
-  #hasSystem = false;
 
   constructor(env: Environment) {
-    const isUnread = NOT_READ_BY_BUN.some((name) => env[name]);
-    this.#places = authorityPlaces(env);
-    if (isUnread) this.#trusted = this.#withPlaces([...rootCertificates]);
+    this.#env = env;
   }
 
   /** For `tls.ca`; undefined while the runtime's own reading is enough. */
@@ -51,31 +48,29 @@ export class Authorities {
   }
 
   /**
-   * After a certificate that nobody knows: adds the system's store, where administrators put a company's authority.
-   * False when that was done before. Only then, as reading the store takes tens of milliseconds.
+   * After a certificate that nobody knows: adds those that the environment names and the system's store, where
+   * administrators put a company's authority. False when that was done before. Only then: reading them takes tens of
+   * milliseconds, and a list costs every request 0.1 ms and more of CPU in Bun's fetch.
    */
-  addSystem(): boolean {
-    if (this.#hasSystem) return false;
-    this.#hasSystem = true;
-    this.#trusted = this.#withPlaces([...rootCertificates, ...systemCertificates()]);
+  widen(): boolean {
+    if (this.#trusted) return false;
+    this.#places = authorityPlaces(this.#env);
+    const named = this.#places.flatMap(({ certificates }) => certificates);
+    this.#trusted = [...rootCertificates, ...systemCertificates(), ...named];
     return true;
   }
 
-  /** Variables that name nothing useful, for the error of a connection; undefined when all are good. */
+  /** Variables that were found to name nothing useful, for the error of a connection. */
   get fault(): string | undefined {
     const faults = this.#places.filter(({ fault }) => fault !== undefined);
     if (faults.length === 0) return undefined;
     return faults.map(({ variable, path, fault }) => `${variable}: ${path} ${fault}.`).join(" ");
   }
-
-  #withPlaces(certificates: string[]): string[] {
-    return [...certificates, ...this.#places.flatMap((place) => place.certificates)];
-  }
 }
 
-/** True for errors of certificates whose authority is not known. */
+/** True for errors of certificates whose authority is not known, also as the cause of a RelayError. */
 export function isUnknownAuthority(error: unknown): boolean {
-  const code = errorCode(error);
+  const code = errorCode(error instanceof RelayError ? error.cause : error);
   return code !== undefined && /UNABLE_TO_(GET_ISSUER|VERIFY)|SELF_SIGNED|UNKNOWN_CA|CERT_UNTRUSTED/.test(code);
 }
 

@@ -59,20 +59,15 @@ class ProxiedEgress implements Egress {
 
   readonly fetch: Fetch = async (url, init) => {
     try {
-      return await this.#send(url, init);
+      return await this.#trusting((ca) => this.#send(url, init, ca));
     } catch (error) {
-      if (!isUnknownAuthority(error)) throw socksFault(error);
-      // Nothing was sent: the handshake comes before the request.
-      if (this.#authorities.addSystem()) return await this.fetch(url, init);
-      const { fault } = this.#authorities;
-      throw fault === undefined ? error : Object.assign(error as Error, { authorityFault: fault });
+      throw isUnknownAuthority(error) ? error : socksFault(error);
     }
   };
 
   readonly connect = async (url: string, signal: AbortSignal): Promise<Duplex> => {
     const { openTunnel } = await import("./tunnel.ts");
-    const { trusted } = this.#authorities;
-    return openTunnel(url, this.#proxyOf(url), signal, trusted === undefined ? {} : { ca: trusted });
+    return this.#trusting((ca) => openTunnel(url, this.#proxyOf(url), signal, ca === undefined ? {} : { ca }));
   };
 
   readonly proxyFor = (url: string): string | undefined => {
@@ -80,9 +75,22 @@ class ProxiedEgress implements Egress {
     return proxy === undefined ? undefined : withoutCredentials(proxy);
   };
 
-  async #send(url: string, init: RequestInit | undefined): Promise<Response> {
-    const proxy = await this.#proxyForFetch(url);
+  /** Runs `act` with the authorities that are trusted, and once more with all of them where those are not enough. */
+  async #trusting<T>(act: (ca: string[] | undefined) => Promise<T>): Promise<T> {
     const { trusted } = this.#authorities;
+    try {
+      return await act(trusted);
+    } catch (error) {
+      if (!isUnknownAuthority(error)) throw error;
+      // Nothing was sent: the handshake comes before the request. Another request may have widened them meanwhile.
+      if (this.#authorities.widen() || this.#authorities.trusted !== trusted) return await this.#trusting(act);
+      const { fault } = this.#authorities;
+      throw fault === undefined ? error : Object.assign(error as Error, { authorityFault: fault });
+    }
+  }
+
+  async #send(url: string, init: RequestInit | undefined, ca: string[] | undefined): Promise<Response> {
+    const proxy = await this.#proxyForFetch(url);
     // `timeout: false` lifts Bun's own idle limit (about five minutes): the relay keeps its own timers. Redirects are
     // not followed: they would take tokens and prompts to another place.
     const options = {
@@ -90,7 +98,7 @@ class ProxiedEgress implements Egress {
       ...init,
       timeout: false,
       ...(proxy === undefined ? {} : { proxy }),
-      ...(trusted === undefined ? {} : { tls: { ca: trusted, ...tlsOf(init) } }),
+      ...(ca === undefined ? {} : { tls: { ca, ...tlsOf(init) } }),
     };
     return fetch(url, options as RequestInit);
   }
