@@ -1,12 +1,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { getCACertificates, rootCertificates } from "node:tls";
 import { RelayError } from "../lib/errors.ts";
 import { errorCode } from "../lib/thrown.ts";
 
 /** Variables that name a PEM file of authorities to trust besides the usual ones; the Codex CLI's own comes first. */
 const AUTHORITY_FILES = ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] as const;
 const AUTHORITY_FOLDER = "SSL_CERT_DIR";
+
+/** Not imported: few connections need it, and an idle relay is a megabyte smaller without it and `node:net`. */
+const tls = () => process.getBuiltinModule("node:tls");
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -56,7 +58,7 @@ export class Authorities {
     if (this.#trusted) return false;
     this.#places = authorityPlaces(this.#env);
     const named = this.#places.flatMap(({ certificates }) => certificates);
-    this.#trusted = [...rootCertificates, ...systemCertificates(), ...named];
+    this.#trusted = [...tls().rootCertificates, ...systemCertificates(), ...named];
     return true;
   }
 
@@ -92,7 +94,7 @@ function systemCertificates(): readonly string[] {
 
 function runtimeCertificates(): readonly string[] {
   try {
-    return getCACertificates("system");
+    return tls().getCACertificates("system");
   } catch {
     return [];
   }

@@ -53,7 +53,7 @@ class ProxiedEgress implements Egress {
 
   constructor({ proxy, noProxy, authorities }: EgressOptions) {
     this.#proxy = proxy;
-    this.#isExempt = noProxyMatcher(noProxy);
+    this.#isExempt = proxy === undefined ? () => true : noProxyMatcher(noProxy);
     this.#authorities = authorities ?? new Authorities({});
   }
 

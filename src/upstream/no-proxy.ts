@@ -1,5 +1,3 @@
-import { BlockList, isIP } from "node:net";
-
 /**
  * True for hosts that NO_PROXY exempts. Entries are separated by commas or blanks: `*`, names (which cover their
  * subdomains, with or without a leading `.` or `*.`), addresses and blocks of them (`10.0.0.0/8`, `fd00::/8`), each but
@@ -22,14 +20,18 @@ export function noProxyMatcher(list: string): (hostname: string, port: string) =
 
 type Matcher = (host: string, port: string) => boolean;
 
+/** Not imported: only owners of proxies need it, and an idle relay is a megabyte smaller without it and `node:tls`. */
+const net = () => process.getBuiltinModule("node:net");
+
 function matcherOf(entry: string): Matcher {
   if (entry === "*") return () => true;
   const block = /^\[?([^[\]/]+)\]?\/(\d{1,3})$/.exec(entry);
   if (block?.[1] !== undefined) return blockMatcher(block[1], Number(block[2]));
   const { name, port } = splitPort(entry);
   const isPort = (of: string) => port === undefined || port === of;
-  if (isIP(name) !== 0) {
-    const isAddress = blockMatcher(name, isIP(name) === 4 ? 32 : 128);
+  const version = net().isIP(name);
+  if (version !== 0) {
+    const isAddress = blockMatcher(name, version === 4 ? 32 : 128);
     return (host, of) => isPort(of) && isAddress(host, of);
   }
   const suffix = name.replace(/^\*?\./, "").replace(/\.$/, "");
@@ -40,12 +42,13 @@ function matcherOf(entry: string): Matcher {
 function splitPort(entry: string): { readonly name: string; readonly port: string | undefined } {
   const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(entry);
   if (bracketed) return { name: bracketed[1] ?? "", port: bracketed[2] };
-  if (isIP(entry) === 6) return { name: entry, port: undefined };
+  if (net().isIP(entry) === 6) return { name: entry, port: undefined };
   const [, name = entry, port] = /^(.*?)(?::(\d+))?$/.exec(entry) ?? [];
   return { name, port };
 }
 
 function blockMatcher(address: string, bits: number): Matcher {
+  const { BlockList, isIP } = net();
   const version = isIP(address);
   if (version === 0 || bits > (version === 4 ? 32 : 128)) return () => false;
   const addresses = new BlockList();

@@ -1,4 +1,3 @@
-import { lookup } from "node:dns/promises";
 import type { Socket } from "node:net";
 
 const TIMEOUT_MS = 30_000;
@@ -15,7 +14,7 @@ export function isSocks(proxy: string): boolean {
  */
 export async function connectThroughSocks(proxy: string, host: string, port: number): Promise<Socket> {
   const { hostname, port: proxyPort, protocol, username, password } = new URL(proxy);
-  const { SocksClient } = await import("socks");
+  const [{ SocksClient }, { lookup }] = await Promise.all([import("socks"), import("node:dns/promises")]);
   const destination = protocol === "socks5:" ? (await lookup(host)).address : host;
   const login = username === "" ? {} : { userId: decodeURIComponent(username), password: decodeURIComponent(password) };
   try {
