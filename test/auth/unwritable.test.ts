@@ -45,9 +45,9 @@ afterEach(async () => {
 const record = (message: string, fields?: object) => void lines.push(message + JSON.stringify(fields ?? {}));
 const log: Log = { debug() {}, info: record, warn: record, error: record };
 
-function keeper(): CredentialKeeper {
+function keeper(env: Record<string, string> = {}): CredentialKeeper {
   return openCredentials({
-    env: {},
+    env,
     authFile: file,
     stateDir: join(home, "state"),
     tokenUrl: server.url,
@@ -268,16 +268,7 @@ describe.skipIf(!canMount())("on real file systems (needs root on Linux)", () =>
     mkdirSync(join(home, "state"));
     bindToItself(home);
     remount(home, "ro");
-    const held = openCredentials({
-      env: { OPENAI_REFRESH_TOKEN: "rt_0" },
-      authFile: file,
-      stateDir: join(home, "state"),
-      tokenUrl: server.url,
-      clientId: "app",
-      fetch,
-      log,
-    });
-    expect(await failure(held.current())).toMatchObject({
+    expect(await failure(keeper({ OPENAI_REFRESH_TOKEN: "rt_0" }).current())).toMatchObject({
       code: "login_unwritable",
       hint: expect.stringContaining("--state-dir"),
     });

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { CommandHome, type RunningCommand } from "../support/cli.ts";
 import { jwt } from "../support/token-server.ts";
+import { approveDevice, USER_CODE } from "../support/device-login.ts";
 
 let backend: StandIn;
 let home: CommandHome;
@@ -32,8 +33,8 @@ function writeLogin(content: object | string): string {
 const revocations = () => backend.requests.filter((request) => request.path === "/oauth/revoke");
 
 async function approve(command: RunningCommand): Promise<void> {
-  const [code] = await command.says(/DEMO-[A-Z0-9]{5}/);
-  await fetch(`${backend.issuer}/codex/device`, { method: "POST", body: new URLSearchParams({ user_code: code }) });
+  const [code] = await command.says(USER_CODE);
+  await approveDevice(backend.issuer, code);
 }
 
 /** No token that the stand-in ever made may be on a screen. */

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startStandIn, type StandIn } from "../stand-in/backend.ts";
+import { approveDevice, loginByDevice, USER_CODE } from "../support/device-login.ts";
 import { CommandHome } from "../support/cli.ts";
 import { certificate, type Certificate } from "../support/certificate.ts";
 import { startDetour, type Detour } from "../support/detour.ts";
@@ -49,14 +50,6 @@ describe.skipIf(!codex || !Bun.which("openssl"))("with the real Codex CLI", () =
   }
 
   const through = () => ({ proxy: detour.url, tls: { rejectUnauthorized: false } });
-
-  /** What the owner does on the page of the device sign-in. */
-  const approve = (code: string) =>
-    fetch(`${backend.origin}/codex/device`, {
-      method: "POST",
-      body: new URLSearchParams({ user_code: code }),
-      tls: { rejectUnauthorized: false },
-    });
 
   /** What the owner's browser does with the link. */
   async function browse(link: string): Promise<Response> {
@@ -112,10 +105,7 @@ describe.skipIf(!codex || !Bun.which("openssl"))("with the real Codex CLI", () =
   test(
     "it takes the file of our device sign-in, and goes on with it after we have renewed it",
     async () => {
-      const login = home.start(["login", "--device"], trust());
-      const [code] = await login.says(/DEMO-[A-Z0-9]{5}/);
-      await approve(code);
-      expect((await login.ended).code).toBe(0);
+      await loginByDevice(home, backend.origin, trust());
       await expectCodexWorks();
       const before = accessToken();
       backend.expireAccessTokens();
@@ -142,7 +132,7 @@ describe.skipIf(!codex || !Bun.which("openssl"))("with the real Codex CLI", () =
     "we take the file of its device sign-in, and it goes on after we have renewed it",
     async () => {
       const login = cli(["login", "--device-auth"]);
-      await approve(await reads(login.stdout, /DEMO-[A-Z0-9]{5}/));
+      await approveDevice(backend.origin, await reads(login.stdout, USER_CODE));
       expect(await login.exited).toBe(0);
       await expectRelayWorks();
       const before = file();

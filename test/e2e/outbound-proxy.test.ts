@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { CommandHome } from "../support/cli.ts";
 import { certificate } from "../support/certificate.ts";
+import { expectAnswer, loginByDevice, spoilAccessToken } from "../support/device-login.ts";
 import { canRunProxy, startProxy, withHosts, type Proxy } from "../support/tinyproxy.ts";
 
 const LOGIN = "login.relay.test";
@@ -46,30 +47,13 @@ describe.skipIf(!canRunProxy())("with a real outbound proxy", () => {
   /** Login, renewal, models, traffic, usage and logout; whom the proxy was asked for at each step. */
   async function everything(env: Readonly<Record<string, string>>) {
     proxy.tunnels();
-    const login = home.start(["login", "--device"], env);
-    const [code] = await login.says(/DEMO-[A-Z0-9]{5}/);
-    await fetch(`${backend.origin}/codex/device`, {
-      method: "POST",
-      body: new URLSearchParams({ user_code: code }),
-      tls: { rejectUnauthorized: false },
-    });
-    expect((await login.ended).code).toBe(0);
+    await loginByDevice(home, backend.origin, env);
     const duringLogin = proxy.tunnels();
 
     // Due for renewal: the relay has to go to the login service before it can send.
     backend.expireAccessTokens();
-    const file = JSON.parse(readFileSync(authFile(), "utf8")) as { tokens: Record<string, string> };
-    file.tokens["access_token"] = "opaque";
-    writeFileSync(authFile(), JSON.stringify(file));
-    const serve = home.start(["serve", "--port", "0"], env);
-    const [, url] = await serve.says(/listens on (\S+)/);
-    const reply = await fetch(`${url}/v1/chat/completions`, {
-      method: "POST",
-      body: JSON.stringify({ model: "gpt-5.5", messages: [{ role: "user", content: "hello" }] }),
-    });
-    expect([reply.status, await reply.text()]).toEqual([200, expect.stringContaining('"finish_reason":"stop"')]);
-    serve.kill("SIGTERM");
-    await serve.ended;
+    spoilAccessToken(authFile());
+    await expectAnswer(home, [], env);
     const duringTraffic = proxy.tunnels();
 
     expect((await home.run(["usage"], env)).code).toBe(0);

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { certificate, type Certificate } from "../support/certificate.ts";
 import { CommandHome } from "../support/cli.ts";
+import { expectAnswer, loginByDevice, spoilAccessToken } from "../support/device-login.ts";
 import { canRunSocks, startSocks, type SocksServer } from "../support/microsocks.ts";
 
 const LOGIN = "login.relay.test";
@@ -43,30 +44,13 @@ describe.skipIf(!canRunSocks())("with a real SOCKS server", () => {
 
   test("login, renewal, traffic on both transports, doctor and logout go through ALL_PROXY=socks5h://", async () => {
     const env = { ALL_PROXY: `socks5h://${socks.authority}` };
-    const login = home.start(["login", "--device"], env);
-    const [code] = await login.says(/DEMO-[A-Z0-9]{5}/);
-    await fetch(`${backend.origin}/codex/device`, {
-      method: "POST",
-      body: new URLSearchParams({ user_code: code }),
-      tls: { rejectUnauthorized: false },
-    });
-    expect((await login.ended).code).toBe(0);
+    await loginByDevice(home, backend.origin, env);
     expect(only(socks.connections())).toEqual([`${LOGIN}:${port}`]);
 
     backend.expireAccessTokens();
     const authFile = join(home.path, ".codex/auth.json");
-    const file = JSON.parse(readFileSync(authFile, "utf8")) as { tokens: Record<string, string> };
-    file.tokens["access_token"] = "opaque";
-    writeFileSync(authFile, JSON.stringify(file));
-    for (const transport of ["http", "websocket"]) {
-      const serve = home.start(["serve", "--port", "0", "--transport", transport], env);
-      const [, url] = await serve.says(/listens on (\S+)/);
-      const body = JSON.stringify({ model: "gpt-5.5", messages: [{ role: "user", content: "hello" }] });
-      const reply = await fetch(`${url}/v1/chat/completions`, { method: "POST", body });
-      expect([reply.status, await reply.text()]).toEqual([200, expect.stringContaining('"finish_reason":"stop"')]);
-      serve.kill("SIGTERM");
-      await serve.ended;
-    }
+    spoilAccessToken(authFile);
+    for (const transport of ["http", "websocket"]) await expectAnswer(home, ["--transport", transport], env);
     expect(only(socks.connections())).toEqual([`${BACKEND}:${port}`, `${LOGIN}:${port}`]);
 
     const doctor = await home.run(["doctor"], env);
