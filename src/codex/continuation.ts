@@ -35,13 +35,34 @@ interface Step {
   readonly length: number;
 }
 
+/** A body and its digests, made when first needed and once: they are compared before it is sent, and kept after. */
+export class DigestedBody {
+  readonly input: readonly InputItem[];
+  readonly #body: FinishedBody;
+  #settings: string | undefined;
+  #steps: readonly Step[] | undefined;
+
+  constructor(body: FinishedBody) {
+    this.#body = body;
+    this.input = body.input;
+  }
+
+  get settings(): string {
+    return (this.#settings ??= settingsDigest(this.#body));
+  }
+
+  get steps(): readonly Step[] {
+    return (this.#steps ??= stepsOf(this.input));
+  }
+}
+
 /**
  * The rest of `body` that the backend does not have, or undefined where it is not proven that the backend has the
  * beginning: then the whole body has to go out.
  */
-export function continuationOf(history: SocketHistory, body: FinishedBody): Continuation | undefined {
-  if (settingsDigest(body) !== history.settings) return undefined;
-  const steps = stepsOf(body.input);
+export function continuationOf(history: SocketHistory, body: DigestedBody): Continuation | undefined {
+  if (body.settings !== history.settings) return undefined;
+  const { steps } = body;
   // A request that adds nothing asks for the same answer again.
   if (steps.length <= history.steps.length) return undefined;
   let length = 0;
@@ -54,12 +75,12 @@ export function continuationOf(history: SocketHistory, body: FinishedBody): Cont
 }
 
 /** What the backend has after `output` was its whole, uncut answer to `body`. */
-export function historyAfter(body: FinishedBody, responseId: string, output: readonly OutputItem[]): SocketHistory {
-  return {
-    responseId,
-    settings: settingsDigest(body),
-    steps: stepsOf([...body.input, ...(output as readonly InputItem[])]),
-  };
+export function historyAfter(body: DigestedBody, responseId: string, output: readonly OutputItem[]): SocketHistory {
+  const { input, settings, steps } = body;
+  // Items of the assistant at the end of the input make one run with the output.
+  const end = input.length - (steps.at(-1)?.length ?? 0);
+  const rest = stepsOf([...input.slice(end), ...(output as readonly InputItem[])]);
+  return { responseId, settings, steps: [...steps.slice(0, -1), ...rest] };
 }
 
 function settingsDigest(body: FinishedBody): string {

@@ -90,10 +90,8 @@ export class RequestRecord implements ReplyObserver {
 
   /** What the client sent, and what it becomes on its way to the backend. */
   onTranslated(body: unknown, { body: sent, dropped, changed }: Translation): void {
-    this.modelAsked = isObject(body) && typeof body["model"] === "string" ? body["model"] : undefined;
-    this.model = sent.model;
+    this.onExchange(body, { model: sent.model, dropped, changed });
     this.effort = sent.reasoning?.effort;
-    this.adjusted = [...dropped, ...changed];
     if (!this.start.keepsText) return;
     this.#asked = sent;
     this.#answer = new ResponseAssembler();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { continuationOf, historyAfter, type FinishedBody } from "../../src/codex/continuation.ts";
+import { continuationOf, DigestedBody, historyAfter, type FinishedBody } from "../../src/codex/continuation.ts";
 import type { InputItem, OutputItem } from "../../src/codex/wire/schema.ts";
 
 const user = (text: string): InputItem => ({
@@ -47,10 +47,18 @@ const body = (input: InputItem[], over: object = {}): FinishedBody => ({
 
 /** What goes out for `next` after `output` answered `first`. */
 function rest(first: InputItem[], output: OutputItem[], next: InputItem[], over: object = {}) {
-  return continuationOf(historyAfter(body(first), "resp_1", output), body(next, over));
+  const history = historyAfter(new DigestedBody(body(first)), "resp_1", output);
+  return continuationOf(history, new DigestedBody(body(next, over)));
 }
 
 describe("a request goes on from the last answer with its new items alone", () => {
+  test("after a text that went on from one of the assistant's, and after one that nothing came before", () => {
+    const bye = { previous_response_id: "resp_1", input: [user("bye")] };
+    const begun = [user("hi"), assistant("Hel")];
+    expect(rest(begun, [said("lo.")], [...begun, assistant("lo."), user("bye")])).toEqual(bye);
+    expect(rest([], [said("Hello.")], [assistant("Hello."), user("bye")])).toEqual(bye);
+  });
+
   test("after a text", () => {
     expect(rest([user("hi")], [said("Hello.")], [user("hi"), assistant("Hello."), user("bye")])).toEqual({
       previous_response_id: "resp_1",

@@ -1,4 +1,4 @@
-import { continuationOf, historyAfter, type FinishedBody } from "../../codex/continuation.ts";
+import { continuationOf, DigestedBody, historyAfter, type FinishedBody } from "../../codex/continuation.ts";
 import { objectsOf, responseOf } from "../../codex/wire/lenient.ts";
 import type { WireEvent } from "../../codex/wire/event.ts";
 import type { OutputItem } from "../../codex/wire/schema.ts";
@@ -191,7 +191,8 @@ export class SocketTransport {
 
   #start(socket: BackendSocket, call: SocketCall, signal: AbortSignal): Omit<SocketReplyStart, "isNew"> {
     const { body, frameHeaders, reply } = call;
-    const continuation = socket.history && continuationOf(socket.history, body);
+    const digested = new DigestedBody(body);
+    const continuation = socket.history && continuationOf(socket.history, digested);
     const metadata = frameMetadata(body, frameHeaders);
     const frame: JsonObject = { type: "response.create", ...body, ...metadata, ...continuation };
     const output = new OutputOf();
@@ -204,7 +205,7 @@ export class SocketTransport {
       },
       onTerminal: (event) => {
         const done = output.complete(event);
-        if (done) socket.history = historyAfter(body, done.id, done.output);
+        if (done) socket.history = historyAfter(digested, done.id, done.output);
         reply.onTerminal?.(event);
         // Frames that have come stay readable.
         if (this.#isClosing) queueMicrotask(() => socket.close());
