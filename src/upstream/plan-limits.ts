@@ -8,19 +8,24 @@ import {
   reserveOf,
   SPEND_METER,
   windowName,
+  windowsOf,
   type PlanLimits,
   type PlanMeter,
   type PlanWindow,
 } from "../codex/plan-limits.ts";
 import type { Credentials } from "../auth/credentials.ts";
+import { paceOf } from "../codex/pace.ts";
 import { RelayError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
+import { moment } from "../lib/time.ts";
 
 /** What replies said is believed for this long; then the usage endpoint is asked before the next refusal or pass. */
 const FRESH_MS = 10 * 60_000;
 /** After a question that failed. */
 const RETRY_MS = 60_000;
+/** Told in the log once each time that a window passes them on its way up. */
+const WARN_AT_PERCENT = [95, 80] as const;
 /** As in `business`, `self_serve_business_…`, `enterprise_cbp_…`, `ent26`. */
 const HAS_SPENDING_LIMIT = /business|enterprise|^ent\d/i;
 
@@ -43,6 +48,8 @@ export class PlanLimitsKeeper {
   /** Whose plan was asked about last, with or without an answer. */
   #askedFor: string | undefined;
   #asking: Promise<void> | undefined;
+  /** By meter and kind of window: the highest of `WARN_AT_PERCENT` that was told of it. */
+  readonly #warned = new Map<string, number>();
 
   constructor(options: PlanLimitsOptions) {
     this.#options = options;
@@ -74,8 +81,21 @@ export class PlanLimitsKeeper {
     if (!news) return;
     // Another login has another plan.
     this.#known = mergeLimits(this.#accountId === accountId ? this.#known : undefined, news);
+    if (this.#accountId !== accountId) this.#warned.clear();
     this.#accountId = accountId;
     this.#askAgainAtMs = this.#options.now() + FRESH_MS;
+    this.#warnOfFilling(news);
+  }
+
+  /** By level rather than by the window's end, which the backend words in whole seconds that differ from reply to reply. */
+  #warnOfFilling(news: PlanLimits): void {
+    const nowMs = this.#options.now();
+    for (const { meter, kind, window } of windowsOf(news)) {
+      const key = `${meter.id} ${kind}`;
+      const level = WARN_AT_PERCENT.find((percent) => window.usedPercent >= percent) ?? 0;
+      if (level > (this.#warned.get(key) ?? 0)) this.#options.log.warn(fillingText(meter, window, nowMs));
+      this.#warned.set(key, level);
+    }
   }
 
   /** Holds the owner's limit against what is known, asking first when that is too old. Throws `quota_exceeded`. */
@@ -152,6 +172,23 @@ export class PlanLimitsKeeper {
   }
 }
 
+/** As in `week limit of the plan`. */
+function limitName(meter: PlanMeter, window: PlanWindow): string {
+  if (meter.id === SPEND_METER) return "spending limit of the workspace";
+  const length = window.windowMinutes === undefined ? "" : `${windowName(window.windowMinutes)} `;
+  return `${length}limit of ${meter.name ?? "the plan"}`;
+}
+
+function fillingText(meter: PlanMeter, window: PlanWindow, nowMs: number): string {
+  const fullAtMs = window.usedPercent >= 100 ? undefined : paceOf(window, nowMs)?.fullAtMs;
+  const facts = [
+    `is ${Math.round(window.usedPercent)} % used`,
+    ...(fullAtMs === undefined ? [] : [`at this rate full ${moment(fullAtMs, nowMs)}`]),
+    ...(window.resetsAtMs === undefined ? [] : [`resets ${moment(window.resetsAtMs, nowMs)}`]),
+  ];
+  return `The ${limitName(meter, window)} ${facts.join("; ")}. \`plansocket usage\` shows more.`;
+}
+
 /** Shaped like the backend's own refusal, so that clients which know that one show its reset time. */
 function stopped(
   plan: string | undefined,
@@ -162,10 +199,7 @@ function stopped(
 ): RelayError {
   const waitMs = window.resetsAtMs === undefined ? undefined : window.resetsAtMs - nowMs;
   const resets = window.resetsAtMs === undefined ? "" : ` It resets at ${new Date(window.resetsAtMs).toISOString()}.`;
-  const whose = meter.name === undefined ? "of the plan" : `of ${meter.name}`;
-  const length = window.windowMinutes === undefined ? "" : `${windowName(window.windowMinutes)} `;
-  const limit = meter.id === SPEND_METER ? "spending limit of the workspace" : `${length}limit ${whose}`;
-  const message = `The ${limit} is ${window.usedPercent} % used, and this relay stops at ${stopAtPercent} %.${resets}`;
+  const message = `The ${limitName(meter, window)} is ${window.usedPercent} % used, and this relay stops at ${stopAtPercent} %.${resets}`;
   const body = {
     error: {
       type: "usage_limit_reached",

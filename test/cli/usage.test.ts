@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { asJson, drawing } from "../../src/cli/commands/usage.ts";
-import { moment, span } from "../../src/cli/time.ts";
+import { moment, span } from "../../src/lib/time.ts";
 import type { PlanLimits } from "../../src/codex/plan-limits.ts";
 import { demoHome } from "../support/demo-home.ts";
 
@@ -38,6 +38,20 @@ test("windows are drawn as bars with their reset", () => {
     "credits: 12.5",
     "A limit is reached: requests are refused until it resets.",
   ]);
+});
+
+test("a window that does not last at its pace says when it is full", () => {
+  // 300 minutes, of which 100 are over with 50 % used: full in 100 more.
+  const meters = [
+    { id: "codex", name: undefined, primary: window(50, 300, 12_000_000), secondary: undefined, isReached: false },
+  ];
+  const [, row, pace] = drawing({ limits: { ...LIMITS, meters }, email: "dev@example.com" }, NOW).split("\n");
+  expect(row).toContain("50 % used");
+  expect(pace?.trim()).toBe(`at this rate full ${moment(NOW + 6_000_000, NOW)}, 1 h 40 min before it resets`);
+  expect(asJson({ limits: { ...LIMITS, meters }, email: undefined }, NOW).windows[0]).toMatchObject({
+    full_at: new Date(NOW + 6_000_000).toISOString(),
+    percent_at_reset: 150,
+  });
 });
 
 test("for scripts every number has its unit in its name", () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { RelayError } from "../../src/lib/errors.ts";
 import { SILENT_LOG } from "../../src/lib/log.ts";
+import { moment } from "../../src/lib/time.ts";
 import { PlanLimitsKeeper } from "../../src/upstream/plan-limits.ts";
 
 const START = 1_795_217_431_000;
@@ -47,6 +48,37 @@ describe("without a limit of the owner's", () => {
     await limits.admit("gpt-5.5", "acc");
     expect(asked).toEqual([]);
     expect(limits.current()?.meters[0]?.primary?.usedPercent).toBe(100);
+  });
+});
+
+describe("a window that fills is told in the log", () => {
+  /** What was told after each of these percentages. */
+  function told(...percents: number[]): string[][] {
+    const lines: string[] = [];
+    const limits = new PlanLimitsKeeper({
+      stopAtPercent: undefined,
+      now: () => START,
+      log: { ...SILENT_LOG, warn: (message) => lines.push(message) },
+      ask: () => Promise.reject(new Error("nobody asks")),
+    });
+    return percents.map((percent) => {
+      limits.noticeBody(JSON.parse(used(percent)), "acc");
+      return lines.splice(0);
+    });
+  }
+
+  test("once at 80 and once at 95 percent, with its pace and its reset", () => {
+    const lines = told(79.9, 80, 85, 95, 99, 100);
+    expect(lines.map(({ length }) => length)).toEqual([0, 1, 0, 1, 0, 0]);
+    // Four of five hours are over.
+    expect(lines[1]?.[0]).toBe(
+      `The 5 hours limit of the plan is 80 % used; at this rate full ${moment(START + 3_600_000, START)}; ` +
+        `resets ${moment(START + 3_600_000, START)}. \`plansocket usage\` shows more.`,
+    );
+  });
+
+  test("again after it has reset, and only once when it jumps", () => {
+    expect(told(99, 3, 81).map(({ length }) => length)).toEqual([1, 0, 1]);
   });
 });
 

@@ -15,7 +15,7 @@ import { print, printJson, say } from "../output.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
 import { httpUrl } from "../../lib/url.ts";
-import { span } from "../time.ts";
+import { span } from "../../lib/time.ts";
 import { addressOf } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {

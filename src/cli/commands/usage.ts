@@ -8,12 +8,13 @@ import {
   type PlanLimits,
   type PlanWindow,
 } from "../../codex/plan-limits.ts";
+import { paceOf } from "../../codex/pace.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString } from "../../lib/json.ts";
 import { PAGE_HINT } from "../../lib/web-page.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { isScreen, print, printJson } from "../output.ts";
-import { moment, span } from "../time.ts";
+import { moment, span } from "../../lib/time.ts";
 import { openServices, type Services } from "../services.ts";
 
 const WATCH_SECONDS = 60;
@@ -95,15 +96,17 @@ export function drawing({ limits, email }: Seen, nowMs: number): string {
     name: nameOf(named),
     bar: bar(named.window.usedPercent),
     used: `${percent(named.window)} %`,
+    pace: paceText(named.window, nowMs),
     rest: [amountOf(named), resetsIn(named.window, nowMs)].filter(Boolean).join(", "),
   }));
   const nameWidth = Math.max(0, ...rows.map((row) => row.name.length));
   const usedWidth = Math.max(0, ...rows.map((row) => row.used.length));
   return [
     ...(whose === "" ? [] : [whose]),
-    ...rows.map((row) =>
+    ...rows.flatMap((row) => [
       `${row.name.padEnd(nameWidth)}  ${row.bar}  ${row.used.padStart(usedWidth)} used  ${row.rest}`.trimEnd(),
-    ),
+      ...(row.pace === "" ? [] : [`${" ".repeat(nameWidth)}  ${row.pace}`]),
+    ]),
     ...creditsLine(limits),
     ...resetsLine(limits),
     ...reserveLine(limits),
@@ -128,6 +131,7 @@ export function asJson({ limits, email }: Seen, nowMs: number) {
       resets_at: window.resetsAtMs === undefined ? null : new Date(window.resetsAtMs).toISOString(),
       resets_in_seconds:
         window.resetsAtMs === undefined ? null : Math.max(0, Math.round((window.resetsAtMs - nowMs) / 1000)),
+      ...paceJson(window, nowMs),
     })),
     credits: limits.credits
       ? {
@@ -171,6 +175,21 @@ function resetsIn({ resetsAtMs }: PlanWindow, nowMs: number): string {
   if (resetsAtMs === undefined) return "";
   if (resetsAtMs <= nowMs) return "has reset since";
   return `resets ${moment(resetsAtMs, nowMs)} (in ${span(resetsAtMs - nowMs)})`;
+}
+
+/** For a window that does not last at its pace, as in `at this rate full Thu 26 Nov 14:00, 2 d 3 h before it resets`. */
+function paceText(window: PlanWindow, nowMs: number): string {
+  const fullAtMs = window.usedPercent >= 100 ? undefined : paceOf(window, nowMs)?.fullAtMs;
+  if (fullAtMs === undefined || window.resetsAtMs === undefined) return "";
+  return `at this rate full ${moment(fullAtMs, nowMs)}, ${span(window.resetsAtMs - fullAtMs)} before it resets`;
+}
+
+function paceJson(window: PlanWindow, nowMs: number) {
+  const pace = paceOf(window, nowMs);
+  return {
+    full_at: pace?.fullAtMs === undefined ? null : new Date(pace.fullAtMs).toISOString(),
+    percent_at_reset: pace === undefined ? null : Math.round(pace.percentAtReset * 10) / 10,
+  };
 }
 
 function creditsLine({ credits }: PlanLimits): string[] {

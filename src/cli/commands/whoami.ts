@@ -2,7 +2,7 @@ import { defineCommand } from "citty";
 import type { LoginFacts } from "../../auth/keeper.ts";
 import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { print, printJson } from "../output.ts";
-import { moment, span } from "../time.ts";
+import { moment, span } from "../../lib/time.ts";
 import { openServices } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };

@@ -9,7 +9,7 @@ import { COMMIT, VERSION } from "../../version.ts";
 import { listenFailure } from "../listen-failure.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
-import { span } from "../time.ts";
+import { span } from "../../lib/time.ts";
 import type { Services } from "../services.ts";
 import { fail, ok, warn, type Outcome } from "./finding.ts";
 import { otherProgramsOnPath } from "./other-programs.ts";

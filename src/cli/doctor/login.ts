@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { LoginFacts } from "../../auth/keeper.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isWritable } from "../../lib/writable.ts";
-import { moment, span } from "../time.ts";
+import { moment, span } from "../../lib/time.ts";
 import type { Services } from "../services.ts";
 import { fail, ok, warn, type Detail, type Outcome } from "./finding.ts";
 import { errorCode } from "../../lib/thrown.ts";

@@ -8,7 +8,7 @@ import { isLoopbackName } from "../../lib/host.ts";
 import { parseJson } from "../../lib/json.ts";
 import { unreachable } from "../../lib/unreachable.ts";
 import { authorityPlaces } from "../../upstream/authorities.ts";
-import { span } from "../time.ts";
+import { span } from "../../lib/time.ts";
 import type { Services } from "../services.ts";
 import { fail, noAnswer, ok, skip, warn, type Outcome } from "./finding.ts";
 

@@ -2,7 +2,7 @@ import type { IssuedTokens } from "../../auth/code-exchange.ts";
 import { awaitDevice, requestDeviceCode } from "../../auth/device-login.ts";
 import type { LoginService } from "../../auth/login-service.ts";
 import { say } from "../output.ts";
-import { span } from "../time.ts";
+import { span } from "../../lib/time.ts";
 
 /** Shows a code to type on any device and waits until that was done. Throws RelayError. */
 export async function signInWithDevice(service: LoginService): Promise<IssuedTokens> {

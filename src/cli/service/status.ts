@@ -3,7 +3,7 @@ import type { BackgroundContext } from "../background/context.ts";
 import { probe } from "../background/probe.ts";
 import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
-import { span } from "../time.ts";
+import { span } from "../../lib/time.ts";
 import { relayAt } from "../relay-at.ts";
 import { installed, managerHere, missingSession, pidOf, savedVariables, urlOf, type Installed } from "./installed.ts";
 
