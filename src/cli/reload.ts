@@ -2,7 +2,7 @@ import { SETTINGS, type SettingName } from "../config/settings.ts";
 import { toRelayError } from "../lib/errors.ts";
 import type { RunningRelay } from "../server/serve.ts";
 import { warnOfText } from "./log.ts";
-import { liveUpstreamOptions, relayOptions, secretsOf, type Services } from "./services.ts";
+import { checkFallback, liveUpstreamOptions, relayOptions, secretsOf, type Services } from "./services.ts";
 
 /** Reads the settings again and takes over what may change. Whatever is wrong with them is told, and changes nothing. */
 export function reloader(services: Services, relay: Pick<RunningRelay, "reconfigure">): () => void {
@@ -13,6 +13,7 @@ export function reloader(services: Services, relay: Pick<RunningRelay, "reconfig
     try {
       const { reload } = await import("../config/reload.ts");
       const next = reload(settings, await services.reread());
+      checkFallback(next.settings);
       // First, because it may refuse: off loopback the key cannot go.
       relay.reconfigure(relayOptions(next.settings));
       upstream.reconfigure(liveUpstreamOptions(next.settings));

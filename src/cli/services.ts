@@ -12,7 +12,7 @@ import type { RelayOptions } from "../server/options.ts";
 import { startRelay, type RunningRelay } from "../server/serve.ts";
 import { UpstreamClient } from "../upstream/client.ts";
 import { openEgress, type Egress } from "../upstream/egress.ts";
-import type { LiveUpstreamOptions, UpstreamOptions } from "../upstream/options.ts";
+import type { FallbackChoice, LiveUpstreamOptions, UpstreamOptions } from "../upstream/options.ts";
 import { BACKGROUND_VARIABLE } from "./background/explicit-settings.ts";
 import { mostRequests } from "./fetch-limit.ts";
 import { listenFailure } from "./listen-failure.ts";
@@ -110,12 +110,28 @@ export function liveUpstreamOptions(settings: Settings): LiveUpstreamOptions {
     idleTimeoutMs: settings.idleTimeout * 1000,
     models: settings.models,
     stopAtPercent: settings.stopAt,
+    fallback: fallbackOf(settings),
   };
+}
+
+function fallbackOf({ fallback, fallbackApiKey: apiKey }: Settings): FallbackChoice | undefined {
+  if (fallback === "off") return undefined;
+  if (fallback === "reserve") return { kind: "reserve" };
+  if (fallback !== "api-key") return { kind: "model", model: fallback };
+  return apiKey === undefined ? undefined : { kind: "api-key", apiKey };
+}
+
+/** For commands that serve: refuses a fallback without the key that pays for it. Throws `usage`. */
+export function checkFallback({ fallback, fallbackApiKey }: Settings): void {
+  if (fallback !== "api-key" || fallbackApiKey !== undefined) return;
+  throw new RelayError("usage", "--fallback api-key needs the key that pays.", {
+    hint: "Set PLANSOCKET_FALLBACK_API_KEY, or PLANSOCKET_FALLBACK_API_KEY_FILE, to an API key of the public API.",
+  });
 }
 
 /** What no log line may hold. */
 export function secretsOf(settings: Settings): (string | undefined)[] {
-  return [settings.apiKey, settings.proxy];
+  return [settings.apiKey, settings.proxy, settings.fallbackApiKey];
 }
 
 /** The same, and where it cannot listen the failure names who holds the port. */
@@ -128,8 +144,9 @@ export async function listenOrExplain(services: Services): Promise<RunningRelay>
   }
 }
 
-/** Starts listening. Throws `start_failed`. */
+/** Starts listening. Throws `start_failed`, and `usage` for settings that do not go together. */
 export function listen({ settings, upstream, credentials, log }: Services): RunningRelay {
+  checkFallback(settings);
   warnOfText(log);
   const instanceId = process.env[BACKGROUND_VARIABLE];
   return startRelay({ options: relayOptions(settings), upstream, credentials, log, instanceId });

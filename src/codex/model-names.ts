@@ -1,5 +1,6 @@
 import { RelayError } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
+import { RESERVE_MODEL } from "./plan-limits.ts";
 import { findModel, publishedModels, type ModelCatalogue, type ModelInfo } from "./models.ts";
 
 /** What names are resolved against. */
@@ -44,6 +45,8 @@ export function resolveModel(names: ModelNames, requested: string, options: Reso
   const alias = aliasOf(requested.toLowerCase(), names) ?? aliasOf(name.toLowerCase(), names);
   const found = alias === undefined ? known(names, requested, name, options) : aliased(names, name, alias);
   if (found) return found;
+  // No list has it, and accounts that may use it do so by this name.
+  if (name.toLowerCase() === RESERVE_MODEL) return guessed(RESERVE_MODEL);
   if (names.models.origin !== "live" && options.mustExist !== true) return guessed(name);
   throw notFound(names.models, requested);
 }

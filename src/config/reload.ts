@@ -16,6 +16,8 @@ export const RELOADABLE: readonly SettingName[] = [
   "lite",
   "maxBodyMib",
   "stopAt",
+  "fallback",
+  "fallbackApiKey",
   "firstByteTimeout",
   "idleTimeout",
   "keepAlive",

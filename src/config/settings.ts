@@ -178,6 +178,13 @@ const aliases = list.transform((parts, context) => {
 /** What a header's product token takes, with spaces, as some Codex programs have them. */
 const originator = text.regex(/^[\w.-]+(?: [\w.-]+)*$/, "must be a name of letters, digits, '_', '-' and '.'");
 
+/** A word of ours in any case, or a model's id. */
+const fallback = text
+  .refine((value) => !/\s/.test(value), "must be off, reserve, api-key or a model's name")
+  .transform((value) =>
+    /^(off|none|reserve|api-key)$/i.test(value) ? value.toLowerCase().replace("none", "off") : value,
+  );
+
 const addr = text.transform((value, context) => {
   const match = /^(\[[^\]]+\]|[^:]*):(\d{1,5})$/.exec(value);
   if (!match) context.addIssue({ code: "custom", message: "must be like HOST:PORT" });
@@ -464,6 +471,27 @@ export const SETTINGS = {
     example: "90",
     help: "refuse requests once this much of a plan window is used, until it resets",
   },
+  fallback: {
+    key: "fallback",
+    flags: ["--fallback"],
+    env: ["PLANSOCKET_FALLBACK"],
+    schema: fallback,
+    default: "off",
+    value: "CHOICE",
+    example: "reserve",
+    help: "past a limit of the plan: off, reserve (Luna Reserve), another MODEL of the plan, or api-key (costs money)",
+  },
+  fallbackApiKey: {
+    key: "fallback_api_key",
+    flags: [],
+    env: ["PLANSOCKET_FALLBACK_API_KEY"],
+    schema: text,
+    default: undefined,
+    value: "KEY",
+    isSecret: true,
+    example: "sk-…",
+    help: "API key of the public API that pays with --fallback api-key",
+  },
   firstByteTimeout: {
     key: "first_byte_timeout",
     flags: ["--first-byte-timeout"],
@@ -634,6 +662,7 @@ type Optional =
   | "logFile"
   | "stateFile"
   | "stopAt"
+  | "fallbackApiKey"
   | "releasesUrl"
   | "tokenUrl"
   | "authApiUrl"

@@ -115,7 +115,7 @@ export function corsHeaders(caller: Pick<Caller, "origin">): Record<string, stri
   return {
     "access-control-allow-origin": caller.origin,
     "access-control-expose-headers":
-      "x-request-id, request-id, x-plansocket-adjusted, x-plansocket-model, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests",
+      "x-request-id, request-id, x-plansocket-adjusted, x-plansocket-fallback, x-plansocket-model, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests",
     vary: "Origin",
   };
 }

@@ -89,7 +89,7 @@ function replyOf(answer: Answer, headers: Readonly<Record<string, string>>, life
 /** Puts a dialogue's questions to the backend. */
 class Asking {
   /** Of the last answer, with what was dropped on the way to all of them. */
-  last: { readonly headers: Headers; readonly dropped: readonly string[] } | undefined;
+  last: Pick<UpstreamReply, "headers" | "dropped" | "fallback"> | undefined;
   readonly #exchange: Exchange;
   readonly #context: Context;
   readonly #admitted: Admitted;
@@ -135,8 +135,8 @@ class Asking {
     return reply.body;
   }
 
-  #note({ headers, dropped }: Pick<UpstreamReply, "headers" | "dropped">): void {
-    this.last = { headers, dropped: [...(this.last?.dropped ?? []), ...dropped] };
+  #note({ headers, dropped, fallback }: Pick<UpstreamReply, "headers" | "dropped" | "fallback">): void {
+    this.last = { headers, dropped: [...(this.last?.dropped ?? []), ...dropped], fallback };
   }
 }
 

@@ -148,6 +148,7 @@ export async function sendUpstream(
     lifetime.signal,
   );
   record.onBegun(reply.dropped, upstreamRequestId(reply.headers));
+  if (reply.fallback) record.onFallback(reply.fallback);
   return reply;
 }
 
@@ -217,7 +218,7 @@ export function refuseDropped(translation: Pick<Translation, "dropped">): void {
 /** Headers beside the body: the request id, the plan's limits, and the fields that were adjusted. */
 export function replyHeaders(
   protocol: ErrorFormat,
-  reply: Pick<UpstreamReply, "headers" | "dropped">,
+  reply: Pick<UpstreamReply, "headers" | "dropped" | "fallback">,
   translation: Pick<Translation, "dropped" | "changed" | "headers">,
   id: string,
 ): Record<string, string> {
@@ -228,6 +229,9 @@ export function replyHeaders(
     ...requestIdHeaders(protocol, requestId),
     ...clientHeaders(reply.headers),
     ...translation.headers,
+    ...(reply.fallback
+      ? { "x-plansocket-fallback": reply.fallback.name, "x-plansocket-model": reply.fallback.model }
+      : {}),
     ...(adjusted.length > 0 ? { "x-plansocket-adjusted": headerText(adjusted) } : {}),
   };
 }

@@ -63,6 +63,8 @@ export class RequestRecord implements ReplyObserver {
   model: string | undefined;
   effort: string | undefined;
   adjusted: readonly string[] = [];
+  /** What answered past a limit of the plan: `reserve`, `api-key` or a model. */
+  fallback: string | undefined;
   tokens: Tokens | undefined;
   /** Why the answer ended: `stop`, `tool_calls`, `length` …; undefined when it did not. */
   finish: string | undefined;
@@ -109,6 +111,12 @@ export class RequestRecord implements ReplyObserver {
     this.status = 200;
     this.adjusted = [...new Set([...this.adjusted, ...dropped])];
     this.requestId = upstreamId ?? this.requestId;
+  }
+
+  /** Something else than was asked for answers, past a limit of the plan. */
+  onFallback({ name, model }: { readonly name: string; readonly model: string }): void {
+    this.fallback = name;
+    this.model = model;
   }
 
   onNotable(event: WireEvent): void {

@@ -40,6 +40,7 @@ function requestFields(record: RequestRecord): LogFields {
     tokens_out: tokens?.output,
     tokens_reasoning: tokens?.reasoning,
     adjusted: adjustedIn(record),
+    fallback: record.fallback?.slice(0, LONGEST_NAME),
     finish: record.finish,
     client_gone: record.hasClientLeft ? true : undefined,
     request_id: record.requestId.slice(0, LONGEST_NAME),

@@ -3,7 +3,7 @@ import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
 import { isEndpointRefused, type EndpointCall } from "../codex/wire/endpoint-call.ts";
 import { refusalOf, refusedField } from "../codex/request/refusals.ts";
 import { withAuthorizationText } from "../codex/wire/failure.ts";
-import { conversationHeaders, frameHeaders, identityHeaders } from "../codex/wire/headers.ts";
+import { conversationHeaders, frameHeaders, identityHeaders, modelHeaders } from "../codex/wire/headers.ts";
 import { headersFromLimits, type PlanLimits } from "../codex/plan-limits.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
 import { isKnownEvent } from "../codex/wire/event-types.ts";
@@ -17,6 +17,7 @@ import { credentialHeaders } from "./credential-headers.ts";
 import { CookieJar } from "./cookie-jar.ts";
 import type { Egress } from "./egress.ts";
 import { endpointCallBody, endpointCallHeaders, endpointCallUrl, readAnswer } from "./endpoint-calls.ts";
+import { failedDetour, Fallback, keyRefused } from "./fallback.ts";
 import { EventReader, type EventBatches } from "./sse.ts";
 import { afterFirstOutput } from "./first-output.ts";
 import { HttpTransport } from "./transport/http.ts";
@@ -51,6 +52,8 @@ export interface UpstreamReply {
   readonly events: EventBatches;
   /** Paths of what was not sent as the dialect wrote it. */
   readonly dropped: readonly string[];
+  /** Who answers in place of the plan or of the model that was asked for, past a limit of the plan. */
+  readonly fallback?: { readonly name: string; readonly model: string } | undefined;
 }
 
 export interface UpstreamDependencies {
@@ -110,6 +113,9 @@ export class UpstreamClient {
   readonly #turnStates = new TurnStates();
   readonly #identity: Record<string, string>;
   readonly #learned: LearnedRejections;
+  /** What the public API has taught, which is not what the plan's backend has. */
+  readonly #learnedOfPublicApi: LearnedRejections;
+  readonly #fallback: Fallback;
 
   constructor(dependencies: UpstreamDependencies) {
     this.#options = dependencies.options;
@@ -117,6 +123,8 @@ export class UpstreamClient {
     this.#log = dependencies.log;
     this.#now = dependencies.now ?? Date.now;
     this.#learned = new LearnedRejections(this.#now);
+    this.#learnedOfPublicApi = new LearnedRejections(this.#now);
+    this.#fallback = new Fallback(this.#options.fallback, this.#log, this.#now);
     this.#retrier = new Retrier({ ...dependencies, counts: this.counts });
     this.#identity = identityHeaders({
       clientVersion: this.#options.clientVersion,
@@ -157,9 +165,11 @@ export class UpstreamClient {
 
   /** From now on these hold; replies under way keep what they began with. */
   reconfigure(options: LiveUpstreamOptions): void {
-    this.#options = { ...this.#options, ...options };
+    const before = this.#options;
+    this.#options = { ...before, ...options };
     this.catalogue.publish(options.models);
     this.limits.stopAt(options.stopAtPercent);
+    if (!Bun.deepEquals(before.fallback, options.fallback)) this.#fallback.choose(options.fallback);
   }
 
   /** Ends the connections that are kept for later; replies under way go on to their end. */
@@ -169,9 +179,38 @@ export class UpstreamClient {
 
   /**
    * Sends one request and returns once the reply has begun. Retries, refreshes and learns only before that, so the
-   * client has seen nothing twice. Throws RelayError; an abort of `signal` throws `client_closed`.
+   * client has seen nothing twice. Past a limit of the plan the owner's fallback answers, where there is one. Throws
+   * RelayError; an abort of `signal` throws `client_closed`.
    */
   async send(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
+    const { model } = call.body;
+    const refused = this.#fallback.standingRefusal(model);
+    if (refused) return this.#sendPast(refused, call, signal);
+    try {
+      return await this.#sendToPlan(call, signal);
+    } catch (thrown) {
+      if (signal.aborted || !this.#fallback.notice(model, thrown)) throw thrown;
+      return this.#sendPast(thrown, call, signal);
+    }
+  }
+
+  /** The same to the fallback. Throws `refused` where there is none any more. */
+  async #sendPast(refused: RelayError, call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
+    const detour = this.#fallback.detourOf(call.body.model);
+    if (!detour) throw refused;
+    const { model = call.body.model } = detour;
+    const instead = { ...call, body: { ...call.body, model } };
+    try {
+      const reply = await (detour.apiKey === undefined
+        ? this.#sendToPlan(instead, signal)
+        : this.#sendToPublicApi(instead, detour.apiKey, signal));
+      return { ...reply, fallback: { name: detour.name, model } };
+    } catch (thrown) {
+      throw failedDetour(detour, refused, thrown);
+    }
+  }
+
+  async #sendToPlan(call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
     const encoder = new RequestEncoder(call, {
       learned: this.#learned,
       options: this.#options,
@@ -193,6 +232,53 @@ export class UpstreamClient {
     } catch (thrown) {
       throw thrown instanceof RelayError ? encoder.inClientTerms(this.limits.explained(thrown)) : thrown;
     }
+  }
+
+  /** Asks the public API, which speaks the same language, for an answer that `apiKey` pays for. */
+  async #sendToPublicApi(call: UpstreamCall, apiKey: string, signal: AbortSignal): Promise<UpstreamReply> {
+    const encoder = new RequestEncoder(call, {
+      learned: this.#learnedOfPublicApi,
+      options: { lite: { default: "off", models: {} } },
+      catalogue: this.catalogue,
+      log: this.#log,
+    });
+    const credentials = apiKeyCredentials(apiKey);
+    try {
+      const reply = await this.#retrier.run(credentials, signal, {
+        attempt: () => this.#attemptPublicApi(call, credentials, encoder, signal),
+        adapt: (error) => encoder.adapt(error),
+        isRepeatable: () => !call.codexHeaders,
+      });
+      encoder.succeeded();
+      return reply;
+    } catch (thrown) {
+      throw thrown instanceof RelayError ? encoder.inClientTerms(thrown) : thrown;
+    }
+  }
+
+  async #attemptPublicApi(
+    call: UpstreamCall,
+    credentials: Credentials,
+    encoder: RequestEncoder,
+    signal: AbortSignal,
+  ): Promise<UpstreamReply> {
+    const url = `${this.#options.openaiBaseUrl}/responses`;
+    const { body, headers } = await encoder.encode(url, encoder.prepare());
+    const linkedAbort = new LinkedAbort(signal);
+    const more = { accept: "text/event-stream", "content-type": "application/json", ...headers };
+    const response = await this.#http.fetch(
+      url,
+      { method: "POST", headers: { ...credentialHeaders(credentials), ...more }, body },
+      linkedAbort,
+      this.#options.firstByteTimeoutMs,
+    );
+    if (!response.ok) {
+      const error = await this.#refusal(response);
+      throw error.code === "upstream_unauthorized" ? keyRefused(error) : error;
+    }
+    const events = this.#events(response, (event) => call.observer?.onNotable(event), call.observer, linkedAbort);
+    const begun = call.codexHeaders ? events : await this.#begun(response, events);
+    return { headers: response.headers, events: begun, dropped: encoder.adjusted };
   }
 
   /**
@@ -225,9 +311,10 @@ export class UpstreamClient {
   ): Promise<UpstreamReply> {
     const url = `${this.#options.baseUrl}${this.#options.responsesPath}`;
     const prepared = encoder.prepare();
-    const overSocket = call.codexHeaders
-      ? undefined
-      : await this.#attemptOverSocket(url, call, credentials, prepared, signal);
+    const ofModel = modelHeaders(call.body.model);
+    // A socket's headers were sent with its handshake.
+    const isHttpOnly = call.codexHeaders !== undefined || Object.keys(ofModel).length > 0;
+    const overSocket = isHttpOnly ? undefined : await this.#attemptOverSocket(url, call, credentials, prepared, signal);
     if (overSocket) return { ...overSocket, dropped: encoder.adjusted };
     const { conversationId } = prepared;
     const { body, headers } = await encoder.encode(url, prepared);
@@ -241,6 +328,7 @@ export class UpstreamClient {
           ...conversationHeaders(conversationId),
           ...(call.codexHeaders ?? this.#turnStates.headersFor(conversationId, prepared.wire)),
           ...credentialHeaders(credentials),
+          ...ofModel,
           accept: "text/event-stream",
           "content-type": "application/json",
           ...headers,
@@ -254,7 +342,8 @@ export class UpstreamClient {
     this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
     if (!call.codexHeaders) this.#turnStates.notice(conversationId, response.headers);
-    const events = this.#events(response, credentials.accountId, call.observer, linkedAbort);
+    const onNotable = (event: WireEvent) => this.#notice(event, credentials.accountId, call.observer);
+    const events = this.#events(response, onNotable, call.observer, linkedAbort);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await this.#begun(response, events);
     return { headers: response.headers, events: begun, dropped: encoder.adjusted };
@@ -370,7 +459,7 @@ export class UpstreamClient {
 
   #events(
     response: Response,
-    accountId: string | undefined,
+    onNotable: (event: WireEvent) => void,
     observer: ReplyObserver | undefined,
     linkedAbort: LinkedAbort,
   ): EventBatches {
@@ -383,7 +472,7 @@ export class UpstreamClient {
     return new EventReader(response.body, {
       idleTimeoutMs: this.#options.idleTimeoutMs,
       onIgnored: () => (this.counts.ignoredData += 1),
-      onNotable: (event) => this.#notice(event, accountId, observer),
+      onNotable,
       ...(observer ? { onBatch: (batch: readonly WireEvent[]) => observer.onBatch(batch) } : {}),
       // The request is over before its reply's last bytes are in.
       onEnd: () => linkedAbort.release(),
@@ -465,6 +554,19 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** Of a handshake's reply, what holds for every reply over the socket. */
 const OF_SOCKET = /^(x-codex-turn-state|x-models-etag|x-reasoning-included|openai-model)$/;
+
+function apiKeyCredentials(apiKey: string): Credentials {
+  return {
+    kind: "api-key",
+    accessToken: apiKey,
+    accountId: undefined,
+    expiresAtMs: undefined,
+    isFedramp: false,
+    email: undefined,
+    plan: undefined,
+    source: "PLANSOCKET_FALLBACK_API_KEY",
+  };
+}
 
 /** The connection's fault rather than the backend's answer. */
 function isConnectionFault({ code }: RelayError): boolean {

@@ -7,6 +7,12 @@ interface LiteChoice {
   readonly models: Readonly<Record<string, "on" | "off">>;
 }
 
+/** What is done past a limit of the plan: Luna Reserve, another model of the plan, or the public API for a key's money. */
+export type FallbackChoice =
+  | { readonly kind: "reserve" }
+  | { readonly kind: "model"; readonly model: string }
+  | { readonly kind: "api-key"; readonly apiKey: string };
+
 /** How to reach upstream. Plain values; `config` fills them in. */
 export interface UpstreamOptions {
   /** Without a trailing slash: https://chatgpt.com/backend-api/codex */
@@ -35,10 +41,12 @@ export interface UpstreamOptions {
   readonly models: readonly string[] | undefined;
   /** Refuse requests once the plan is used to this percentage; undefined leaves that to the backend. */
   readonly stopAtPercent?: number | undefined;
+  /** Undefined lets the limit's error stand. */
+  readonly fallback?: FallbackChoice | undefined;
 }
 
 /** What may change while the relay runs. */
 export type LiveUpstreamOptions = Pick<
   UpstreamOptions,
-  "lite" | "transport" | "firstByteTimeoutMs" | "idleTimeoutMs" | "models" | "stopAtPercent"
+  "lite" | "transport" | "firstByteTimeoutMs" | "idleTimeoutMs" | "models" | "stopAtPercent" | "fallback"
 >;

@@ -172,3 +172,13 @@ test.each([
   expect(ended.err).toContain(message);
   expect(ended.err).toContain(hint);
 });
+
+test("serve refuses a fallback to an API key that nobody has set, and other commands do not mind", async () => {
+  const { code, err } = await demo.home.run(["serve", "--port", "0", "--fallback", "api-key"]);
+  expect([code, err]).toEqual([
+    2,
+    "plansocket: --fallback api-key needs the key that pays.\n" +
+      "  Set PLANSOCKET_FALLBACK_API_KEY, or PLANSOCKET_FALLBACK_API_KEY_FILE, to an API key of the public API.\n",
+  ]);
+  expect((await demo.home.run(["usage", "--json"], { PLANSOCKET_FALLBACK: "api-key" })).code).toBe(0);
+});

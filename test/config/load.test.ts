@@ -51,6 +51,8 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   maxBodyMib: ["1", 1],
   maxRequests: ["5", 5],
   stopAt: ["90%", 90],
+  fallback: ["Reserve", "reserve"],
+  fallbackApiKey: ["sk-1", "sk-1"],
   firstByteTimeout: ["2", 2],
   idleTimeout: ["0.5", 0.5],
   keepAlive: ["3", 3],

@@ -168,7 +168,7 @@ export class CodexApi {
     const checked = body as JsonObject;
     const stray = this.#turns.refuse(request.headers, checked);
     if (stray) return this.#refuse(url, stray);
-    const script = this.#scripts.next() ?? this.#faultOf(checked) ?? { kind: "answer" };
+    const script = this.#scripts.next() ?? this.#limitOf(checked) ?? this.#faultOf(checked) ?? { kind: "answer" };
     if (script.kind === "http") return sendHttp(script, this.#requestId());
     const headers = {
       // Accounts without windows have a spending limit, of which headers say nothing.
@@ -184,6 +184,13 @@ export class CodexApi {
     const { now, nextId } = this.#options;
     const events = answerEvents(checked, { cache: this.#cache, nowMs: now(), nextId });
     return call.send(script.rewrite ? script.rewrite(events) : events, shape, headers);
+  }
+
+  /** The plan's limit, where it is reached. */
+  #limitOf(body: JsonObject): Script | undefined {
+    const { openModels } = this.#options.views();
+    const isOpen = openModels === "all" || openModels.includes(asText(body["model"]));
+    return isOpen ? undefined : FAULTS.usage_limit.script(this.#options.now());
   }
 
   #faultOf(body: JsonObject): Script | undefined {

@@ -1,4 +1,5 @@
 import { LITE_HEADER } from "../../src/codex/request/lite.ts";
+import { RESERVE_MODEL } from "../../src/codex/plan-limits.ts";
 import { findModel, type ModelCatalogue, type ModelInfo } from "../../src/codex/models.ts";
 import { isObject, type JsonObject } from "../../src/lib/json.ts";
 import { isOlder } from "../../src/lib/version-order.ts";
@@ -54,7 +55,7 @@ export function findRefusal(
   if (!Array.isArray(body["input"])) return refuse("Input must be a list");
 
   const slug = asText(body["model"]);
-  const model = findModel(catalogue, slug);
+  const model = slug === RESERVE_MODEL ? reserveModel(headers, catalogue) : findModel(catalogue, slug);
   if (!model) return refuse(`The '${slug}' model is not supported when using Codex with a ChatGPT account.`);
   const isLite = headers.get(LITE_HEADER) === "true";
   return (
@@ -75,6 +76,12 @@ export function findRefusal(
     refuseTier(body["service_tier"], model) ??
     refuseSmallFields(body)
   );
+}
+
+/** A model that no list has. It answers requests that say by a header that they mean it. */
+function reserveModel(headers: Headers, { models }: ModelCatalogue): ModelInfo | undefined {
+  const luna = models.find(({ slug }) => slug.endsWith("-luna"));
+  return headers.get("x-openai-codex-luna-reserve") === "1" && luna ? { ...luna, slug: RESERVE_MODEL } : undefined;
 }
 
 function isPresent(body: JsonObject, path: string): boolean {

@@ -19,6 +19,8 @@ export interface Views {
   readonly replayedReasoning: "accepted" | "refused";
   /** Fields that this account's backend refuses though others take them, as in `text.verbosity` (contract 0.17). */
   readonly refusedFields: readonly string[];
+  /** Models that answer; all others have reached the plan's limit. */
+  readonly openModels: "all" | readonly string[];
   /** Which of the wordings of a refusal is used; 0 is the one seen most. */
   readonly wording: number;
 }
@@ -32,5 +34,6 @@ export const USUAL_VIEWS: Views = {
   schemas: "current",
   replayedReasoning: "accepted",
   refusedFields: [],
+  openModels: "all",
   wording: 0,
 };

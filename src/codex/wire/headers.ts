@@ -1,4 +1,5 @@
 import { isObject } from "../../lib/json.ts";
+import { RESERVE_MODEL } from "../plan-limits.ts";
 
 /** Facts that name the relay to the backend. */
 export interface ClientIdentity {
@@ -40,6 +41,14 @@ export function conversationHeaders(conversationId: string): Record<string, stri
     "x-client-request-id": conversationId,
   };
 }
+
+/** Headers that requests for some models need: Luna Reserve answers only those that say that they mean it. */
+export function modelHeaders(model: string): Readonly<Record<string, string>> {
+  return model === RESERVE_MODEL ? RESERVE_HEADERS : NO_HEADERS;
+}
+
+const RESERVE_HEADERS = { "x-openai-codex-luna-reserve": "1" };
+const NO_HEADERS = {};
 
 /** What a Codex client sent about its conversation, to be passed on as it is. */
 export function codexClientHeaders(headers: Headers): Record<string, string> {
