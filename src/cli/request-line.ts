@@ -35,7 +35,14 @@ function tokens(fields: LogFields): string | undefined {
   if (fields["tokens_in"] === undefined) return undefined;
   const part = (name: string, word: string) => (fields[name] ? ` (${grouped(fields[name])} ${word})` : "");
   const whole = (name: string) => grouped(fields[name]);
-  return `${whole("tokens_in")} in${part("tokens_cached", "cached")}, ${whole("tokens_out")} out${part("tokens_reasoning", "reasoning")}`;
+  return `${whole("tokens_in")} in${cached(fields)}, ${whole("tokens_out")} out${part("tokens_reasoning", "reasoning")}`;
+}
+
+/** How much of the input the prompt cache had, and where the request left what the last one had put there. */
+function cached({ tokens_in: all, tokens_cached: count, prefix_changed: part }: LogFields): string {
+  const share = count ? `${Math.floor((100 * Number(count)) / Number(all))} % cached` : undefined;
+  const words = [share, part === undefined ? undefined : `changed at ${String(part)}`].filter(Boolean);
+  return words.length === 0 ? "" : ` (${words.join(", ")})`;
 }
 
 /** 1204 as 1,204. Not by Intl, whose tables cost megabytes. */

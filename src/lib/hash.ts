@@ -2,3 +2,8 @@
 export function sha256Hex(text: string): string {
   return new Bun.CryptoHasher("sha256").update(text).digest("hex");
 }
+
+/** A number of 32 bits that tells texts apart well enough for counting and for hints; never for trust. */
+export function hash32(text: string): number {
+  return Bun.hash.xxHash32(text);
+}

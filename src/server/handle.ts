@@ -149,6 +149,7 @@ export async function sendUpstream(
   );
   record.onBegun(reply.dropped, upstreamRequestId(reply.headers));
   if (reply.fallback) record.onFallback(reply.fallback);
+  record.prefixDeparture = reply.prefixDeparture;
   return reply;
 }
 

@@ -65,6 +65,8 @@ export class RequestRecord implements ReplyObserver {
   adjusted: readonly string[] = [];
   /** What answered past a limit of the plan: `reserve`, `api-key` or a model. */
   fallback: string | undefined;
+  /** The part of the request at which the prompt cache of the conversation's last one ends: `tools`, `input[12]`. */
+  prefixDeparture: string | undefined;
   tokens: Tokens | undefined;
   /** Why the answer ended: `stop`, `tool_calls`, `length` …; undefined when it did not. */
   finish: string | undefined;

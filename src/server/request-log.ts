@@ -39,6 +39,7 @@ function requestFields(record: RequestRecord): LogFields {
     tokens_cached: tokens?.cached,
     tokens_out: tokens?.output,
     tokens_reasoning: tokens?.reasoning,
+    prefix_changed: record.prefixDeparture,
     adjusted: adjustedIn(record),
     fallback: record.fallback?.slice(0, LONGEST_NAME),
     finish: record.finish,

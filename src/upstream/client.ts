@@ -22,6 +22,7 @@ import { EventReader, type EventBatches } from "./sse.ts";
 import { afterFirstOutput } from "./first-output.ts";
 import { HttpTransport } from "./transport/http.ts";
 import { isSocketFault, SocketTransport } from "./transport/websocket.ts";
+import { PrefixWatch } from "./prefix-watch.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
 import { Retrier } from "./retry.ts";
@@ -54,6 +55,8 @@ export interface UpstreamReply {
   readonly dropped: readonly string[];
   /** Who answers in place of the plan or of the model that was asked for, past a limit of the plan. */
   readonly fallback?: { readonly name: string; readonly model: string } | undefined;
+  /** Where the request departs from the conversation's last one, so that the prompt cache ends there; see PrefixWatch. */
+  readonly prefixDeparture?: string | undefined;
 }
 
 export interface UpstreamDependencies {
@@ -116,6 +119,7 @@ export class UpstreamClient {
   /** What the public API has taught, which is not what the plan's backend has. */
   readonly #learnedOfPublicApi: LearnedRejections;
   readonly #fallback: Fallback;
+  readonly #prefixes = new PrefixWatch();
 
   constructor(dependencies: UpstreamDependencies) {
     this.#options = dependencies.options;
@@ -228,7 +232,10 @@ export class UpstreamClient {
         isRepeatable: () => !call.codexHeaders,
       });
       encoder.succeeded();
-      return { ...reply, headers: withHeaders(reply.headers, this.limits.spendingHeaders(credentials.accountId)) };
+      const { body, envelope } = encoder.sent;
+      const prefixDeparture = this.#prefixes.notice(encoder.conversationId, body, envelope);
+      const headers = withHeaders(reply.headers, this.limits.spendingHeaders(credentials.accountId));
+      return { ...reply, headers, prefixDeparture };
     } catch (thrown) {
       throw thrown instanceof RelayError ? encoder.inClientTerms(this.limits.explained(thrown)) : thrown;
     }

@@ -58,6 +58,7 @@ export class RequestEncoder {
   /** Whether the last attempt was packed. */
   #isPacked = false;
   #finished: FinishedRequest | undefined;
+  #conversationId = "";
   /** Refusals of tools that something was learnt from. */
   #toolRefusals = 0;
 
@@ -77,10 +78,11 @@ export class RequestEncoder {
     if (!codexHeaders) this.#finished = this.#finish();
     this.#isPacked = false;
     const key = this.#finished?.cacheKey ?? written.prompt_cache_key ?? conversationKey(written, clientId);
+    this.#conversationId = conversationId(key);
     return {
       wire: this.#finished?.wire ?? written,
       headers: this.#finished?.envelope === "lite" ? { [LITE_HEADER]: "true" } : {},
-      conversationId: conversationId(key),
+      conversationId: this.#conversationId,
     };
   }
 
@@ -89,6 +91,19 @@ export class RequestEncoder {
     const { body, headers } = await this.#options.learned.packing.pack(url, await writeJson(wire));
     this.#isPacked = headers["content-encoding"] !== undefined;
     return { body, headers: { ...about, ...headers } };
+  }
+
+  /** What the last attempt sent, before it was packed into its envelope: what its prefix is compared by. */
+  get sent(): { readonly body: CodexRequest; readonly envelope: Envelope | "verbatim" } {
+    const finished = this.#finished;
+    return finished
+      ? { body: finished.body, envelope: finished.envelope }
+      : { body: this.#written.body, envelope: "verbatim" };
+  }
+
+  /** Conversation of the last attempt; "" before the first. */
+  get conversationId(): string {
+    return this.#conversationId;
   }
 
   /** Changes the request so that the same refusal cannot come again. False when nothing can be changed. */

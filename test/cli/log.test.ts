@@ -40,11 +40,17 @@ const REQUEST = {
 
 test("a request is one line for people", () => {
   expect(requestLine(REQUEST)).toBe(
-    "POST /v1/chat/completions 200 · gpt-5.5-high → gpt-5.5 high · 1.8 s (first 210 ms) streamed · 1,204 in (1,024 cached), 56 out · stop · abc",
+    "POST /v1/chat/completions 200 · gpt-5.5-high → gpt-5.5 high · 1.8 s (first 210 ms) streamed · 1,204 in (85 % cached), 56 out · stop · abc",
   );
   expect(
     requestLine({ method: "GET", route: "/x", status: 404, total_ms: 0.4, client_gone: true, adjusted: "a,b" }),
   ).toBe("GET /x 404 · 0.4 ms · client left · adjusted a,b");
+  expect(requestLine({ ...REQUEST, prefix_changed: "tools", tokens_cached: 0 })).toContain(
+    " · 1,204 in (changed at tools), 56 out · ",
+  );
+  expect(requestLine({ ...REQUEST, prefix_changed: "input[4]", fallback: "reserve" })).toContain(
+    " · 1,204 in (85 % cached, changed at input[4]), 56 out · stop · fallback reserve · ",
+  );
 });
 
 test("and one object for machines", async () => {

@@ -90,6 +90,34 @@ describe("a request's line", () => {
     });
   });
 
+  test("names the part at which a turn leaves what the last one put into the prompt cache", async () => {
+    const turn = (role: string, content: string) => ({ role, content });
+    const [ask, reply, more] = [turn("user", "a"), turn("assistant", "b"), turn("user", "c")];
+    const tool = { type: "function", function: { name: "f", parameters: { type: "object", properties: {} } } };
+    const turns = [
+      { messages: [ask] },
+      { messages: [ask, reply, more] },
+      { messages: [ask, turn("assistant", "edited"), more] },
+      { messages: [ask, turn("assistant", "edited"), more], tools: [tool] },
+      { messages: [turn("system", "s"), ask, turn("assistant", "edited"), more], tools: [tool] },
+      { messages: [turn("system", "s"), ask], tools: [tool] },
+    ];
+    const { v1, log } = setUp(turns.map(() => answer));
+    for (const over of turns) {
+      const body = chatBody({ prompt_cache_key: "conversation", ...over });
+      await (await post(`${v1}/chat/completions`, body)).text();
+    }
+    await eventually(() => log.requests().length === turns.length);
+    expect(log.requests().map((fields) => fields["prefix_changed"])).toEqual([
+      undefined,
+      undefined,
+      "input[1]",
+      "tools",
+      "instructions",
+      undefined,
+    ]);
+  });
+
   test("names the route by its pattern, with the prefix that was left out", async () => {
     const { relay, log } = setUp([says("hi")]);
     await fetch(`${relay.url}/responses/resp_nobody`);
