@@ -7,12 +7,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   auth: ["lib"],
   codex: ["lib"],
+  keys: ["codex", "lib"],
   upstream: ["codex", "auth", "lib"],
   protocols: ["codex", "lib"],
   demo: ["codex", "lib"],
   config: ["lib"],
-  server: ["protocols", "codex", "upstream", "auth", "lib"],
-  cli: ["config", "server", "demo", "protocols", "upstream", "codex", "auth", "lib"],
+  server: ["protocols", "codex", "upstream", "keys", "auth", "lib"],
+  cli: ["config", "server", "demo", "protocols", "upstream", "keys", "codex", "auth", "lib"],
 };
 
 /** Files at the top of src: the entry, and facts about the build that anyone may read. */

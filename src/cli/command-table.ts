@@ -99,6 +99,17 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     ],
     load: () => import("./commands/run.ts").then((module) => module.run),
   },
+  keys: {
+    group: "connect",
+    about: "give each client a key of its own, with limits",
+    operands: "add NAME|list|revoke NAME",
+    words: ["add", "list", "revoke"],
+    examples: [
+      ["keys add ci --models gpt-5.5 --tokens-per-day 2000000", "make a key with limits and print it, this once"],
+      ["keys revoke ci", "end it, in relays that run too"],
+    ],
+    load: () => import("./commands/keys.ts").then((module) => module.keys),
+  },
   ask: {
     group: "connect",
     about: "ask one question and print the answer",

@@ -6,6 +6,8 @@ import { effectiveClientVersion } from "../config/client-version.ts";
 import { loadSettings, type FlagValues, type Judgment, type Loaded } from "../config/load.ts";
 import { authFile, codexHome, stateFolder } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
+import { KeyFile, keysPath } from "../keys/key-file.ts";
+import { KeyRing } from "../keys/key-ring.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { RelayOptions } from "../server/options.ts";
@@ -135,21 +137,30 @@ export function secretsOf(settings: Settings): (string | undefined)[] {
 }
 
 /** The same, and where it cannot listen the failure names who holds the port. */
-export async function listenOrExplain(services: Services): Promise<RunningRelay> {
+export async function listenOrExplain(services: Services, keys: KeyRing): Promise<RunningRelay> {
   try {
-    return listen(services);
+    return listen(services, { keys });
   } catch (error) {
     const { code } = ((error as Error).cause ?? {}) as { code?: unknown };
     throw typeof code === "string" ? await listenFailure(addressOf(services.settings), code, error) : error;
   }
 }
 
+/** The clients' keys of these settings; relays that serve one command alone have none. */
+export function openKeys({ settings, log }: Pick<Services, "settings" | "log">): KeyRing {
+  return new KeyRing(new KeyFile(keysPath(stateFolder(process.env, settings))), log);
+}
+
 /** Starts listening. Throws `start_failed`, and `usage` for settings that do not go together. */
-export function listen({ settings, upstream, credentials, log }: Services): RunningRelay {
+export function listen(
+  { settings, upstream, credentials, log }: Services,
+  { keys, apiKeyName }: { keys?: KeyRing; apiKeyName?: string } = {},
+): RunningRelay {
   checkFallback(settings);
   warnOfText(log);
   const instanceId = process.env[BACKGROUND_VARIABLE];
-  return startRelay({ options: relayOptions(settings), upstream, credentials, log, instanceId });
+  const options = { ...relayOptions(settings), ...(apiKeyName === undefined ? {} : { apiKeyName }) };
+  return startRelay({ options, upstream, credentials, log, instanceId, ...(keys ? { keys } : {}) });
 }
 
 /** Where the settings say to listen. */

@@ -54,6 +54,10 @@ const KINDS = {
     type: "invalid_request_error",
     wireCode: "invalid_api_key",
   },
+  /** The relay's own list of keys is broken: nobody's key is wrong. */
+  keys_unreadable: { status: 503, type: "server_error", wireCode: "keys_unreadable" },
+  model_not_allowed: { status: 403, type: "permission_error", wireCode: "model_not_allowed" },
+  key_limit_reached: { status: 429, type: "rate_limit_error", wireCode: "key_limit_reached" },
   host_not_allowed: {
     status: 403,
     type: "permission_error",
@@ -135,6 +139,7 @@ const KINDS = {
   nothing_there: { status: 500, type: "server_error", wireCode: null },
   login_failed: { status: 500, type: "server_error", wireCode: null },
   setup_failed: { status: 500, type: "server_error", wireCode: null },
+  keys_failed: { status: 500, type: "server_error", wireCode: null },
   update_failed: { status: 500, type: "server_error", wireCode: null },
 } as const satisfies Record<string, Kind>;
 

@@ -1,8 +1,18 @@
-import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { RelayError } from "./errors.ts";
 
 // Windows has no O_NOFOLLOW; undefined counts as 0 where flags are joined.
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 
 /**
  * Opens a file for this user alone: mode 0600 whatever the umask and whatever it was. Follows no link, which in a folder
@@ -26,6 +36,24 @@ export function writePrivate(path: string, text: string): void {
   const file = openPrivate(path, "replace");
   try {
     writeFileSync(file, text);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * The text and the mode of a file that this user owns; undefined where there is none. Follows no link. Throws
+ * `start_failed` for a link, a file of somebody else or one of more than `mostBytes`, and the error of the file system.
+ */
+export function readOwn(path: string, mostBytes: number): { text: string; mode: number } | undefined {
+  if (!lstatSync(path, { throwIfNoEntry: false })) return undefined;
+  refuseLink(path);
+  const file = openSync(path, O_RDONLY | O_NOFOLLOW);
+  try {
+    const { uid, size, mode } = fstatSync(file);
+    if (isOthers(uid)) throw notOurs(path);
+    if (size > mostBytes) throw new RelayError("start_failed", `${path} is larger than any such file.`);
+    return { text: readFileSync(file, "utf8"), mode: mode & 0o777 };
   } finally {
     closeSync(file);
   }

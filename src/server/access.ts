@@ -1,12 +1,24 @@
-import { RelayError } from "../lib/errors.ts";
-import { sha256Hex } from "../lib/hash.ts";
+import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isLoopbackName } from "../lib/host.ts";
+import { idOfDigest, keyDigest, stateOf, type KeyLimits } from "../keys/key.ts";
+import { OWNER } from "../keys/key-file.ts";
+import type { KeyRing } from "../keys/key-ring.ts";
 import type { RelayOptions } from "./options.ts";
+
+/** The key that a caller came in with. */
+export interface CallerKey {
+  /** Tells clients with different keys apart: the beginning of the key's digest. */
+  readonly id: string;
+  /** For logs and counters; that of the relay's own key is `owner` unless the relay was given another. */
+  readonly name: string;
+  /** Absent for the relay's own key, which has none and cannot be revoked. */
+  readonly limits?: KeyLimits;
+}
 
 /** What the access check learned about an admitted caller. */
 export interface Caller {
-  /** Tells clients with different keys apart; "" when no key is asked for. */
-  readonly clientId: string;
+  /** Undefined when no key is asked for. */
+  readonly key: CallerKey | undefined;
   /** The caller has the key, or none is asked for. Always true where a key is needed to come in. */
   readonly isTrusted: boolean;
   /** Set when the caller is a web page on an allowed origin. */
@@ -15,27 +27,40 @@ export interface Caller {
   readonly isBrowser: boolean;
 }
 
-type AccessOptions = Pick<RelayOptions, "host" | "apiKey" | "allowHosts" | "corsOrigins">;
+type AccessOptions = Pick<RelayOptions, "host" | "apiKey" | "apiKeyName" | "allowHosts" | "corsOrigins">;
 
 /** Checks `Host`, `Origin` and the API key of a request before anything else. Throws RelayError when one is refused. */
 export class AccessCheck {
   readonly #options: AccessOptions;
-  /** In bytes of the digest's hex form. */
-  readonly #keyDigest: Buffer | undefined;
+  readonly #ring: KeyRing | undefined;
+  readonly #now: () => number;
+  /** The relay's own key, and its digest. */
+  readonly #own: { readonly key: CallerKey; readonly digest: Buffer } | undefined;
 
-  constructor(options: AccessOptions) {
+  /** `ring` has the clients' keys beside the relay's own. */
+  constructor(options: AccessOptions, ring?: KeyRing, now: () => number = Date.now) {
     this.#options = options;
-    this.#keyDigest = options.apiKey === undefined ? undefined : digest(options.apiKey);
+    this.#ring = ring;
+    this.#now = now;
+    const { apiKey, apiKeyName: name = OWNER } = options;
+    if (apiKey === undefined) return;
+    const digest = keyDigest(apiKey);
+    this.#own = { digest, key: { id: idOfDigest(digest), name } };
   }
 
   /** `isOpen` routes (health) need no key; `Host` and `Origin` are checked on every route. */
   admit(headers: Headers, isOpen: boolean): Caller {
     this.#checkHost(headers.get("host"));
     const origin = this.#checkOrigin(headers);
-    const clientId = isOpen ? "" : this.#checkKey(headers);
-    const isTrusted = !isOpen || this.#isKeyGiven(headers);
+    const isKeyNeeded = this.#own !== undefined || this.#ring?.isInUse === true;
+    const key = isKeyNeeded ? this.#keyOf(headers, isOpen) : undefined;
     const site = headers.get("sec-fetch-site");
-    return { clientId, isTrusted, origin, isBrowser: origin !== undefined || (site !== null && site !== "none") };
+    return {
+      key,
+      isTrusted: !isKeyNeeded || key !== undefined,
+      origin,
+      isBrowser: origin !== undefined || (site !== null && site !== "none"),
+    };
   }
 
   /**
@@ -68,27 +93,56 @@ export class AccessCheck {
     return origin;
   }
 
-  #isKeyGiven(headers: Headers): boolean {
-    if (!this.#keyDigest) return true;
-    const expected = this.#keyDigest;
-    // Digests have one length, so that comparing them reveals nothing about the key's.
-    return keysIn(headers).some((key) => crypto.timingSafeEqual(digest(key), expected));
+  /** The key in a request's headers. Throws `invalid_api_key` and `keys_unreadable`, unless the route is open. */
+  #keyOf(headers: Headers, isOpen: boolean): CallerKey | undefined {
+    const given = keysIn(headers).map((text) => this.#lookUp(text));
+    const key = given.find((result) => result !== undefined && !(result instanceof RelayError));
+    if (key !== undefined || isOpen) return key as CallerKey | undefined;
+    throw given.find((result) => result instanceof RelayError) ?? this.#wrongKey(given.length);
   }
 
-  #checkKey(headers: Headers): string {
-    if (!this.#keyDigest) return "";
-    if (this.#isKeyGiven(headers)) return this.#keyDigest.toString().slice(0, 16);
-    throw new RelayError(
+  /**
+   * The key that a text is, or why it is none any more; undefined for any other text. A refusal has made every
+   * comparison that there is: digests have one length, and none is left out for a name, a place or a state.
+   */
+  #lookUp(text: string): CallerKey | RelayError | undefined {
+    const digest = keyDigest(text);
+    if (this.#own && crypto.timingSafeEqual(digest, this.#own.digest)) return this.#own.key;
+    try {
+      const found = this.#ring?.find(digest);
+      const state = found && stateOf(found, this.#now());
+      return found && state !== undefined && state !== "usable" ? endedKey(found.name, state) : found;
+    } catch (thrown) {
+      return toRelayError(thrown);
+    }
+  }
+
+  #wrongKey(given: number): RelayError {
+    return new RelayError(
       "invalid_api_key",
-      keysIn(headers).length === 0
-        ? "This relay asks for an API key, and the request has none."
-        : "Incorrect API key provided.",
+      given === 0 ? "This relay asks for an API key, and the request has none." : "Incorrect API key provided.",
       {
-        hint: "Send the relay's own key (its --api-key) as 'Authorization: Bearer KEY'.",
+        hint:
+          this.#ring?.isInUse === true
+            ? "Send a key that `plansocket keys add NAME` made as 'Authorization: Bearer KEY'."
+            : "Send the relay's own key (its --api-key) as 'Authorization: Bearer KEY'.",
         headers: { "www-authenticate": "Bearer" },
       },
     );
   }
+}
+
+/** Refusal of a key that was good once. */
+function endedKey(name: string, state: "revoked" | "expired"): RelayError {
+  return new RelayError(
+    "invalid_api_key",
+    `The API key '${name}' ${state === "revoked" ? "was revoked" : "has expired"}.`,
+    {
+      shouldRetry: false,
+      hint: `\`plansocket keys add ${name}\` makes a new one.`,
+      headers: { "www-authenticate": "Bearer" },
+    },
+  );
 }
 
 /**
@@ -132,10 +186,6 @@ export function preflightHeaders(caller: Caller, request: Headers, allow: string
       ? { "access-control-allow-private-network": "true" }
       : {}),
   };
-}
-
-function digest(key: string): Buffer {
-  return Buffer.from(sha256Hex(key));
 }
 
 /** A Host value without its port, lower-cased; brackets of an IPv6 address go too. */

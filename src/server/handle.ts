@@ -194,7 +194,7 @@ export async function contextOf(admitted: Admitted, isCodex: boolean, deps: Hand
     memory: deps.memory.within(reserve),
     responses: deps.responses,
     reserve,
-    clientId: admitted.caller.clientId,
+    clientId: admitted.caller.key?.id ?? "",
     countTokens: countTokensNow,
     isCodexClient: isCodex,
   };

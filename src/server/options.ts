@@ -2,11 +2,13 @@ import type { ReasoningMode } from "../protocols/protocol.ts";
 
 /** Settings of the listening side. Plain values; `config` fills them in. */
 export interface RelayOptions {
-  /** Address to bind. Off loopback an `apiKey` is required. */
+  /** Address to bind. Off loopback an `apiKey` or a client's key is required. */
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
   readonly apiKey: string | undefined;
+  /** What logs and counters call `apiKey`; `owner` when left out. */
+  readonly apiKeyName?: string;
   /** Host names (no port) that `Host` may carry besides the loopback ones; `*` allows all. */
   readonly allowHosts: readonly string[];
   /** Web origins that may call from a browser, as `https://app.example`; `*` allows all. */

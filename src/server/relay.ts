@@ -2,6 +2,7 @@ import type { Server } from "bun";
 import type { CredentialProvider } from "../auth/credentials.ts";
 import { ReasoningStore } from "../codex/reasoning-store.ts";
 import { ResponseStore } from "../codex/response-store.ts";
+import type { KeyRing } from "../keys/key-ring.ts";
 import type { Log } from "../lib/log.ts";
 import type { ProtocolEntry } from "../protocols/protocol.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
@@ -31,6 +32,8 @@ export interface RelayDependencies {
   readonly options: RelayOptions;
   readonly upstream: UpstreamClient;
   readonly credentials: CredentialProvider;
+  /** The clients' keys; none when left out. */
+  readonly keys?: KeyRing;
   readonly log: Log;
   /** What /health shows as `instance`, when whoever starts this process has to recognise it; else random. */
   readonly instanceId?: string | undefined;
@@ -70,7 +73,7 @@ export class Relay {
     this.#now = deps.now ?? Date.now;
     this.#elapsed = deps.elapsed ?? (() => performance.now());
     this.#options = deps.options;
-    this.#access = new AccessCheck(deps.options);
+    this.#access = new AccessCheck(deps.options, deps.keys, this.#now);
     this.#budget = new MemoryBudget(
       () => LARGEST_BODIES * this.#options.maxBodyBytes,
       () => this.#options.maxBodyBytes,
@@ -118,7 +121,7 @@ export class Relay {
 
   reconfigure(options: RelayOptions): void {
     this.#options = options;
-    this.#access = new AccessCheck(options);
+    this.#access = new AccessCheck(options, this.#deps.keys, this.#now);
     this.#handling = { ...this.#handling, options };
   }
 
@@ -244,7 +247,7 @@ export class Relay {
 /** The memory budget of all requests together, in bodies of the largest size: three of them, in three copies, and the rest. */
 const LARGEST_BODIES = 10;
 
-const UNKNOWN_CALLER: Caller = { clientId: "", isTrusted: false, origin: undefined, isBrowser: false };
+const UNKNOWN_CALLER: Caller = { key: undefined, isTrusted: false, origin: undefined, isBrowser: false };
 
 function newId(): string {
   return crypto.randomUUID().replaceAll("-", "");

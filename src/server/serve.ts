@@ -31,7 +31,7 @@ const LAST_WORDS_MS = 250;
 /** Listens. Throws `start_failed` when it cannot, or must not: off loopback only with a key. */
 export function startRelay(deps: RelayDependencies): RunningRelay {
   const { options } = deps;
-  assertGuarded(options);
+  assertGuarded(options, deps.keys?.hasUsable === true);
   const relay = new Relay(deps);
   const server = listen(options, relay);
   // A login may be missing or the network down; the list is asked for again with the first request.
@@ -43,7 +43,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
     instanceId: relay.instance.id,
     activeRequests: () => relay.limit.active.size,
     reconfigure(next) {
-      assertGuarded(next);
+      assertGuarded(next, deps.keys?.isInUse === true);
       relay.reconfigure(next);
     },
     async drain(timeoutMs) {
@@ -67,10 +67,10 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
 }
 
 /** Off loopback others could spend the plan. */
-function assertGuarded(options: RelayOptions): void {
-  if (isLoopbackName(options.host) || options.apiKey !== undefined) return;
+function assertGuarded(options: RelayOptions, hasKeys: boolean): void {
+  if (isLoopbackName(options.host) || options.apiKey !== undefined || hasKeys) return;
   throw new RelayError("start_failed", `Listening on ${options.host} needs an API key: others could spend your plan.`, {
-    hint: "Set --api-key (or PLANSOCKET_API_KEY), or listen on 127.0.0.1.",
+    hint: "Set --api-key (or PLANSOCKET_API_KEY), make a key with `plansocket keys add NAME`, or listen on 127.0.0.1.",
   });
 }
 

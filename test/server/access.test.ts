@@ -131,7 +131,8 @@ describe("the key", () => {
   });
 
   test("tells clients apart without being told itself", () => {
-    const { clientId } = access.admit(new Headers({ host, authorization: "Bearer right" }), false);
-    expect(clientId).toMatch(/^[0-9a-f]{16}$/);
+    const { key } = access.admit(new Headers({ host, authorization: "Bearer right" }), false);
+    expect(key?.id).toMatch(/^[0-9a-f]{16}$/);
+    expect(key?.name).toBe("owner");
   });
 });

@@ -1,4 +1,5 @@
 import type { CredentialProvider, Credentials } from "../../src/auth/credentials.ts";
+import type { KeyRing } from "../../src/keys/key-ring.ts";
 import { SILENT_LOG, type Log } from "../../src/lib/log.ts";
 import type { RelayOptions } from "../../src/server/options.ts";
 import { startRelay, type RunningRelay } from "../../src/server/serve.ts";
@@ -21,6 +22,8 @@ export interface TestRelayOptions {
   readonly now?: () => number;
   readonly elapsed?: () => number;
   readonly log?: Log;
+  /** The clients' keys. */
+  readonly keys?: KeyRing;
 }
 
 /** A relay on a free port, in this process. Retries do not wait. */
@@ -70,6 +73,7 @@ export function startTestRelay(options: TestRelayOptions): TestRelay {
     log: options.log ?? SILENT_LOG,
     now,
     ...(options.elapsed ? { elapsed: options.elapsed } : {}),
+    ...(options.keys ? { keys: options.keys } : {}),
   });
   return Object.assign(relay, { upstream, [Symbol.asyncDispose]: () => relay.stop() });
 }

@@ -1,5 +1,9 @@
+import { existsSync } from "node:fs";
 import type { Loaded } from "../../config/load.ts";
+import { stateFolder } from "../../config/paths.ts";
+import { keysPath } from "../../keys/key-file.ts";
 import { homeFolder } from "../../lib/home.ts";
+import { keyNeed } from "../keys/key-need.ts";
 import { reachable } from "../relay-at.ts";
 import { say } from "../output.ts";
 import type { Started } from "./launch.ts";
@@ -9,7 +13,7 @@ import type { BackgroundPaths } from "./paths.ts";
 export function introduce(started: Started, { settings, origins }: Loaded, paths: BackgroundPaths): void {
   say(`plansocket runs in the background on ${started.url} (pid ${started.pid})`);
   say(`  base URL  ${reachable(started.url)}/v1`);
-  say(`  API key   ${settings.apiKey === undefined ? "none asked for (any text will do)" : "required"}`);
+  say(`  API key   ${keyNeed(settings.apiKey, existsSync(keysPath(stateFolder(process.env, settings))))}`);
   if (origins.apiKey === "--api-key") {
     say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");
   }

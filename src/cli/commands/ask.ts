@@ -1,7 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { defineCommand } from "citty";
 import { loadSettings, type Judgment } from "../../config/load.ts";
+import { stateFolder } from "../../config/paths.ts";
 import type { SettingName } from "../../config/settings.ts";
+import { keysPath } from "../../keys/key-file.ts";
 import { printableText } from "../../lib/printable.ts";
 import { callableHost, httpUrl } from "../../lib/url.ts";
 import { answerTo, firstModel, type Answer, type Endpoint } from "../ask/answer.ts";
@@ -62,7 +65,9 @@ async function withRelay(flags: ParsedFlags, act: Act): Promise<number> {
   const { settings } = await loadSettings(flags.settings, process.env, JUDGMENT);
   const { host, port } = addressOf(settings);
   const url = httpUrl(callableHost(host), port);
-  if (port !== 0 && (await relayAt(url))) {
+  // Without a key of its own it cannot come in where clients have theirs.
+  const isShutOut = settings.apiKey === undefined && existsSync(keysPath(stateFolder(process.env, settings)));
+  if (port !== 0 && !isShutOut && (await relayAt(url))) {
     const endpoint = { url, apiKey: settings.apiKey };
     return act(endpoint, () => firstModel(endpoint));
   }

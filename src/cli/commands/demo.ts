@@ -5,10 +5,11 @@ import { PLAYED_FAULTS } from "../../demo/faults.ts";
 import { startPlayer } from "../../demo/player.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { keyNeed } from "../keys/key-need.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped } from "../shutdown.ts";
-import { listenOrExplain, openServices } from "../services.ts";
+import { listenOrExplain, openKeys, openServices } from "../services.ts";
 
 /** About the pace of a real model. */
 const PACE_MS = 15;
@@ -40,12 +41,13 @@ export const demo = defineCommand({
     const backend = startPlayer({ port: portOf(flags.own["backend-port"]), paceMs: PACE_MS });
     try {
       const services = await openServices(flags.settings, process.env, { ...backend.services, judgment: JUDGMENT });
-      const relay = await listenOrExplain(services);
+      const keys = openKeys(services);
+      const relay = await listenOrExplain(services, keys);
       const stopped = runUntilStopped(relay, services.log, {
         reload: reloader(services, relay),
         settle: () => services.credentials.settle(),
       });
-      introduce(relay.url, backend.origin);
+      introduce(relay.url, backend.origin, keyNeed(services.settings.apiKey, keys.isInUse));
       return await stopped;
     } finally {
       await backend.stop();
@@ -53,10 +55,10 @@ export const demo = defineCommand({
   },
 });
 
-function introduce(url: string, backend: string): void {
+function introduce(url: string, backend: string, need: string): void {
   say(`plansocket demo listens on ${url}: no login is used and nothing leaves this machine`);
   say(`  base URL  ${url}/v1`);
-  say("  API key   any text");
+  say(`  API key   ${need}`);
   say(`  backend   ${backend} (built in; its answers are made up)`);
   say("");
   say("Try it:");

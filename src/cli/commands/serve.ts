@@ -1,34 +1,37 @@
 import { defineCommand } from "citty";
+import type { KeyRing } from "../../keys/key-ring.ts";
 import { toRelayError } from "../../lib/errors.ts";
 import { citty, parseFlags } from "../flags.ts";
+import { keyNeed } from "../keys/key-need.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped } from "../shutdown.ts";
-import { listenOrExplain, openServices, type Services } from "../services.ts";
+import { listenOrExplain, openKeys, openServices, type Services } from "../services.ts";
 
 export const serve = defineCommand({
   meta: { name: "serve", description: "Run the relay in the foreground." },
   args: citty(),
   async run({ rawArgs }) {
     const services = await openServices(parseFlags(rawArgs).settings, process.env);
-    const relay = await listenOrExplain(services);
+    const keys = openKeys(services);
+    const relay = await listenOrExplain(services, keys);
     await services.credentials.allowUnsaved();
     const stopped = runUntilStopped(relay, services.log, {
       reload: reloader(services, relay),
       settle: () => services.credentials.settle(),
     });
-    await introduce(services, relay.url);
+    await introduce(services, keys, relay.url);
     say('Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.');
     return stopped;
   },
 });
 
 /** What its owner wants to know first: where it is, who may use it, whose plan it spends. */
-async function introduce(services: Services, url: string): Promise<void> {
+async function introduce(services: Services, keys: KeyRing, url: string): Promise<void> {
   const { settings, origins } = services;
   say(`plansocket listens on ${url}`);
   say(`  base URL  ${url}/v1`);
-  say(`  API key   ${settings.apiKey === undefined ? "none asked for (any text will do)" : "required"}`);
+  say(`  API key   ${keyNeed(settings.apiKey, keys.isInUse)}`);
   if (origins.apiKey === "--api-key") {
     say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");
   }
