@@ -34,16 +34,21 @@ export class ReasoningStore implements ReasoningMemory {
     }
   }
 
-  /** The store for one request: what is recalled is counted before it is taken in. `reserve` may throw. */
-  within(reserve: (size: JsonSize) => void): ReasoningMemory {
+  /**
+   * The store for one request of a client, which sees what that client's answers held: what is recalled is counted before
+   * it is taken in. `reserve` may throw.
+   */
+  within(clientId: string, reserve: (size: JsonSize) => void): ReasoningMemory {
+    // A client's id holds no line break, so no call of one client is one of another.
+    const own = (callId: string) => `${clientId}\n${callId}`;
     return {
-      remember: (callId, items) => this.remember(callId, items),
+      remember: (callId, items) => this.remember(own(callId), items),
       recall: (callId) => {
-        const size = this.#items.get(callId)?.size;
+        const size = this.#items.get(own(callId))?.size;
         if (size) reserve(size);
-        return this.recall(callId);
+        return this.recall(own(callId));
       },
-      forget: (callId) => this.forget(callId),
+      forget: (callId) => this.forget(own(callId)),
     };
   }
 

@@ -25,7 +25,23 @@ export interface Stored<T> {
   readonly value: T;
 }
 
+/** Finished responses as one client keeps and finds them. */
+export interface ResponseMemory {
+  /** Keeps a turn. Does nothing when the one that it goes on from is not known any more, or no request could hold it. */
+  remember(turn: StoredTurn, nowMs: number): void;
+  /** Every item of the conversation up to and with a response, oldest first; undefined when it is not known. */
+  conversation(id: string, nowMs: number): Stored<() => InputItem[]> | undefined;
+  get(id: string, nowMs: number): StoredTurn | undefined;
+  /** An item of any stored turn, by its own id. */
+  item(itemId: string, nowMs: number): Stored<InputItem> | undefined;
+  /** False when it was not known. */
+  forget(id: string): boolean;
+}
+
 interface Node {
+  /** Its place in the store. */
+  readonly key: string;
+  readonly clientId: string;
   readonly turn: StoredTurn;
   readonly parent: Node | undefined;
   /** Of what the turn added. */
@@ -47,18 +63,30 @@ interface ItemEntry extends Stored<InputItem> {
 /**
  * Responses for `previous_response_id`, item references and GET, none of which the backend has: it stores nothing.
  * Memory only, bounded by count, size and age, least recently used first. A turn keeps only what it added, so that a
- * long conversation is held once and not once a turn. Items are found by their ids in one look-up.
+ * long conversation is held once and not once a turn. Items are found by their ids in one look-up. Clients share the room,
+ * never what is in it: every id belongs to the client that it was remembered for, `""` where clients have no keys.
  */
-export class ResponseStore {
+export class ResponseStore implements ResponseMemory {
   readonly #nodes = new Map<string, Node>();
   /** The newest item of each id. */
   readonly #items = new Map<string, ItemEntry>();
   #weight = 0;
 
-  /** Keeps a turn. Does nothing when the one that it goes on from is not known any more, or no request could hold it. */
-  remember(turn: StoredTurn, nowMs: number): void {
-    const parent = turn.previousId === undefined ? undefined : this.#find(turn.previousId, nowMs);
-    if (turn.previousId !== undefined && !parent) return;
+  /** The part of the store that one client sees. */
+  ofClient(clientId: string): ResponseMemory {
+    return {
+      remember: (turn, nowMs) => this.remember(turn, nowMs, clientId),
+      conversation: (id, nowMs) => this.conversation(id, nowMs, clientId),
+      get: (id, nowMs) => this.get(id, nowMs, clientId),
+      item: (itemId, nowMs) => this.item(itemId, nowMs, clientId),
+      forget: (id) => this.forget(id, clientId),
+    };
+  }
+
+  remember(turn: StoredTurn, nowMs: number, clientId = ""): void {
+    const { previousId } = turn;
+    const parent = previousId === undefined ? undefined : this.#find(keyOf(clientId, previousId), nowMs);
+    if (previousId !== undefined && !parent) return;
     const items = [...turn.input, ...turn.output].map((value) => ({ value, size: roughJsonSize(value) }));
     const size = items.reduce((sum, item) => added(sum, item.size), NOTHING);
     const weight = size.characters + roughJsonSize(turn.response, MAX_CHARACTERS).characters;
@@ -66,50 +94,50 @@ export class ResponseStore {
     if (weight > MAX_CHARACTERS || whole.values > MOST_VALUES) return;
     // Before the rest: upstream may repeat an id, and then the parent itself makes room.
     if (parent) parent.children += 1;
-    this.forget(turn.id);
-    const node: Node = { turn, parent, size, whole, weight, usedAtMs: nowMs, children: 0, isKnown: true };
-    this.#nodes.set(turn.id, node);
+    this.forget(turn.id, clientId);
+    const key = keyOf(clientId, turn.id);
+    const own = { key, clientId, turn, parent, size, whole, weight };
+    const node: Node = { ...own, usedAtMs: nowMs, children: 0, isKnown: true };
+    this.#nodes.set(key, node);
     this.#weight += weight;
     for (const { value, size: itemSize } of items) {
-      if (typeof value["id"] === "string") this.#items.set(value["id"], { value, size: itemSize, node });
+      const { id } = value;
+      if (typeof id === "string") this.#items.set(keyOf(clientId, id), { value, size: itemSize, node });
     }
     this.#shrink(nowMs);
   }
 
-  /** Every item of the conversation up to and with a response, oldest first; undefined when it is not known. */
-  conversation(id: string, nowMs: number): Stored<() => InputItem[]> | undefined {
-    const node = this.#find(id, nowMs);
+  conversation(id: string, nowMs: number, clientId = ""): Stored<() => InputItem[]> | undefined {
+    const node = this.#find(keyOf(clientId, id), nowMs);
     return node && { size: node.whole, value: () => itemsUpTo(node) };
   }
 
-  get(id: string, nowMs: number): StoredTurn | undefined {
-    return this.#find(id, nowMs)?.turn;
+  get(id: string, nowMs: number, clientId = ""): StoredTurn | undefined {
+    return this.#find(keyOf(clientId, id), nowMs)?.turn;
   }
 
-  /** An item of any stored turn, by its own id. */
-  item(itemId: string, nowMs: number): Stored<InputItem> | undefined {
-    const found = this.#items.get(itemId);
-    return found && this.#find(found.node.turn.id, nowMs) ? found : undefined;
+  item(itemId: string, nowMs: number, clientId = ""): Stored<InputItem> | undefined {
+    const found = this.#items.get(keyOf(clientId, itemId));
+    return found && this.#find(found.node.key, nowMs) ? found : undefined;
   }
 
-  /** False when it was not known. */
-  forget(id: string): boolean {
-    const node = this.#nodes.get(id);
+  forget(id: string, clientId = ""): boolean {
+    const node = this.#nodes.get(keyOf(clientId, id));
     if (!node) return false;
     this.#drop(node);
     return true;
   }
 
-  #find(id: string, nowMs: number): Node | undefined {
-    const node = this.#nodes.get(id);
+  #find(key: string, nowMs: number): Node | undefined {
+    const node = this.#nodes.get(key);
     if (!node) return undefined;
     if (nowMs - node.usedAtMs > MAX_AGE_MS) {
       this.#drop(node);
       return undefined;
     }
     node.usedAtMs = nowMs;
-    this.#nodes.delete(id);
-    this.#nodes.set(id, node);
+    this.#nodes.delete(key);
+    this.#nodes.set(key, node);
     return node;
   }
 
@@ -123,10 +151,12 @@ export class ResponseStore {
 
   /** From now on nobody can refer to the turn or its items. */
   #drop(node: Node): void {
-    const { id, input, output } = node.turn;
-    this.#nodes.delete(id);
-    for (const item of [...input, ...output]) {
-      if (typeof item["id"] === "string" && this.#items.get(item["id"])?.node === node) this.#items.delete(item["id"]);
+    const { key, clientId, turn } = node;
+    this.#nodes.delete(key);
+    for (const { id } of [...turn.input, ...turn.output]) {
+      if (typeof id !== "string") continue;
+      const itemKey = keyOf(clientId, id);
+      if (this.#items.get(itemKey)?.node === node) this.#items.delete(itemKey);
     }
     node.isKnown = false;
     this.#release(node);
@@ -140,6 +170,11 @@ export class ResponseStore {
     node.parent.children -= 1;
     this.#release(node.parent);
   }
+}
+
+/** A client's id holds no line break, so no id of one client is an id of another. */
+function keyOf(clientId: string, id: string): string {
+  return `${clientId}\n${id}`;
 }
 
 const NOTHING: JsonSize = { characters: 0, values: 0 };

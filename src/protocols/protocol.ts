@@ -2,7 +2,7 @@ import type { CodexRequest } from "../codex/wire/schema.ts";
 import type { ModelNames } from "../codex/model-names.ts";
 import type { ModelCatalogue } from "../codex/models.ts";
 import type { ReasoningMemory } from "../codex/reasoning-store.ts";
-import type { ResponseStore } from "../codex/response-store.ts";
+import type { ResponseMemory } from "../codex/response-store.ts";
 import type { CountTokens } from "../codex/output/output-limit.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
 import type { RelayError } from "../lib/errors.ts";
@@ -26,8 +26,8 @@ export interface Context {
   /** Model names of other vendors, or families of them, and the models that the owner gave them. */
   readonly modelAliases: Readonly<Record<string, string>>;
   readonly memory: ReasoningMemory;
-  /** Finished responses that their clients may refer to. */
-  readonly responses: ResponseStore;
+  /** Finished responses of this client, which it may refer to. */
+  readonly responses: ResponseMemory;
   /** Counts what the request refers to, before it is taken in. Throws `request_too_large` and `relay_busy`. */
   reserve(size: JsonSize): void;
   /** Tells clients with different keys apart in derived cache keys; "" without a key. Never the key itself. */

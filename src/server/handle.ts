@@ -182,6 +182,7 @@ function ownReply(protocol: Protocol, body: unknown, id: string): Response {
 /** What a dialect may know while it translates this request. */
 export async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDependencies): Promise<Context> {
   const now = deps.now();
+  const clientId = admitted.caller.key?.id ?? "";
   const reserve = (size: JsonSize) => admitted.share.add(size);
   return {
     id: admitted.id,
@@ -191,10 +192,10 @@ export async function contextOf(admitted: Admitted, isCodex: boolean, deps: Hand
     defaultInstructions: deps.options.instructions,
     models: await deps.upstream.catalogue.current(),
     modelAliases: deps.options.modelAliases,
-    memory: deps.memory.within(reserve),
-    responses: deps.responses,
+    memory: deps.memory.within(clientId, reserve),
+    responses: deps.responses.ofClient(clientId),
     reserve,
-    clientId: admitted.caller.key?.id ?? "",
+    clientId,
     countTokens: countTokensNow,
     isCodexClient: isCodex,
   };

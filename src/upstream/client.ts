@@ -233,7 +233,7 @@ export class UpstreamClient {
       });
       encoder.succeeded();
       const { body, envelope } = encoder.sent;
-      const prefixDeparture = this.#prefixes.notice(encoder.conversationId, body, envelope);
+      const prefixDeparture = this.#prefixes.notice(encoder.ownConversation, body, envelope);
       const headers = withHeaders(reply.headers, this.limits.spendingHeaders(credentials.accountId));
       return { ...reply, headers, prefixDeparture };
     } catch (thrown) {
@@ -323,7 +323,7 @@ export class UpstreamClient {
     const isHttpOnly = call.codexHeaders !== undefined || Object.keys(ofModel).length > 0;
     const overSocket = isHttpOnly ? undefined : await this.#attemptOverSocket(url, call, credentials, prepared, signal);
     if (overSocket) return { ...overSocket, dropped: encoder.adjusted };
-    const { conversationId } = prepared;
+    const { conversationId, ownConversation } = prepared;
     const { body, headers } = await encoder.encode(url, prepared);
     const linkedAbort = new LinkedAbort(signal);
     const response = await this.#http.fetch(
@@ -333,7 +333,7 @@ export class UpstreamClient {
         headers: {
           ...this.#identity,
           ...conversationHeaders(conversationId),
-          ...(call.codexHeaders ?? this.#turnStates.headersFor(conversationId, prepared.wire)),
+          ...(call.codexHeaders ?? this.#turnStates.headersFor(ownConversation, prepared.wire)),
           ...credentialHeaders(credentials),
           ...ofModel,
           accept: "text/event-stream",
@@ -348,7 +348,7 @@ export class UpstreamClient {
     this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
     this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
-    if (!call.codexHeaders) this.#turnStates.notice(conversationId, response.headers);
+    if (!call.codexHeaders) this.#turnStates.notice(ownConversation, response.headers);
     const onNotable = (event: WireEvent) => this.#notice(event, credentials.accountId, call.observer);
     const events = this.#events(response, onNotable, call.observer, linkedAbort);
     // A Codex client reads failures out of the stream itself.
@@ -372,7 +372,7 @@ export class UpstreamClient {
     url: string,
     call: UpstreamCall,
     credentials: Credentials,
-    { wire, headers, conversationId }: PreparedRequest,
+    { wire, headers, conversationId, ownConversation }: PreparedRequest,
     signal: AbortSignal,
   ): Promise<Omit<UpstreamReply, "dropped"> | undefined> {
     const { accountId } = credentials;
@@ -391,7 +391,7 @@ export class UpstreamClient {
           },
           frameHeaders: headers,
           body: { ...wire },
-          conversationId,
+          conversationId: ownConversation,
           login: accountId ?? "",
           reply: {
             handsOnErrors: false,
@@ -423,7 +423,7 @@ export class UpstreamClient {
         const isMisplaced = started.isContinued && /\binput\b/.test(`${error.param ?? ""} ${error.message}`);
         const isAnew = isSocketFault(error) || (isMisplaced && error.code === "upstream_rejected");
         if (signal.aborted || !(isDead || isAnew)) throw thrown;
-        this.#sockets.forget(conversationId);
+        this.#sockets.forget(ownConversation);
         if (isDead) return undefined;
       }
     }

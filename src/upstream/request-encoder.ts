@@ -38,6 +38,8 @@ export interface PreparedRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** UUID that stays the same for all requests of one conversation. */
   readonly conversationId: string;
+  /** The same for what the relay keeps of the conversation: two clients may give theirs the same name. */
+  readonly ownConversation: string;
 }
 
 /** The same as an HTTP body. */
@@ -58,7 +60,7 @@ export class RequestEncoder {
   /** Whether the last attempt was packed. */
   #isPacked = false;
   #finished: FinishedRequest | undefined;
-  #conversationId = "";
+  #ownConversation = "";
   /** Refusals of tools that something was learnt from. */
   #toolRefusals = 0;
 
@@ -78,11 +80,13 @@ export class RequestEncoder {
     if (!codexHeaders) this.#finished = this.#finish();
     this.#isPacked = false;
     const key = this.#finished?.cacheKey ?? written.prompt_cache_key ?? conversationKey(written, clientId);
-    this.#conversationId = conversationId(key);
+    const id = conversationId(key);
+    this.#ownConversation = clientId === "" ? id : `${clientId} ${id}`;
     return {
       wire: this.#finished?.wire ?? written,
       headers: this.#finished?.envelope === "lite" ? { [LITE_HEADER]: "true" } : {},
-      conversationId: this.#conversationId,
+      conversationId: id,
+      ownConversation: this.#ownConversation,
     };
   }
 
@@ -101,9 +105,9 @@ export class RequestEncoder {
       : { body: this.#written.body, envelope: "verbatim" };
   }
 
-  /** Conversation of the last attempt; "" before the first. */
-  get conversationId(): string {
-    return this.#conversationId;
+  /** `ownConversation` of the last attempt; "" before the first. */
+  get ownConversation(): string {
+    return this.#ownConversation;
   }
 
   /** Changes the request so that the same refusal cannot come again. False when nothing can be changed. */

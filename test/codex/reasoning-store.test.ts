@@ -33,9 +33,9 @@ test("size is bounded as well as number", () => {
 
 test("a request counts what it recalls, each time, before it takes it in", () => {
   const memory = new ReasoningStore();
-  memory.remember("call_1", [item("x".repeat(1000))]);
+  memory.within("one", () => {}).remember("call_1", [item("x".repeat(1000))]);
   let room = 2500;
-  const request = memory.within(({ characters }) => {
+  const request = memory.within("one", ({ characters }) => {
     room -= characters;
     if (room < 0) throw new Error("no room");
   });
@@ -43,4 +43,13 @@ test("a request counts what it recalls, each time, before it takes it in", () =>
   expect(request.recall("call_2")).toHaveLength(0);
   expect(request.recall("call_1")).toHaveLength(1);
   expect(() => request.recall("call_1")).toThrow("no room");
+});
+
+test("a client recalls and forgets its own calls only", () => {
+  const memory = new ReasoningStore();
+  const [one, other] = ["one", "other"].map((client) => memory.within(client, () => {}));
+  one?.remember("call_1", [item("x")]);
+  other?.forget("call_1");
+  expect([other?.recall("call_1"), memory.within("", () => {}).recall("one\ncall_1")]).toEqual([[], []]);
+  expect(one?.recall("call_1")).toHaveLength(1);
 });

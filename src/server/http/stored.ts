@@ -1,4 +1,4 @@
-import type { ResponseStore, StoredTurn } from "../../codex/response-store.ts";
+import type { ResponseMemory, ResponseStore, StoredTurn } from "../../codex/response-store.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { PublicApi } from "./public-api.ts";
@@ -7,7 +7,8 @@ import { decode, parametersOf, pathOf, withAlias, type Handler, type Route } fro
 
 /** A question about one response that the relay may remember. */
 interface StoredQuery {
-  readonly store: ResponseStore;
+  /** Of the client that asks. */
+  readonly store: ResponseMemory;
   readonly id: string;
   /** Of the request, for its query. */
   readonly url: string;
@@ -26,7 +27,8 @@ export function storedRoutes(store: ResponseStore, publicApi: PublicApi, now: ()
       const path = pathOf(url);
       if (await publicApi.isLogin()) return publicApi.forward(admitted, path);
       const id = decode(/responses\/([^/]+)/.exec(path)?.[1] ?? "");
-      return wholeReply(answer({ store, id, url, nowMs: now() }), {}, admitted.lifetime);
+      const own = store.ofClient(admitted.caller.key?.id ?? "");
+      return wholeReply(answer({ store: own, id, url, nowMs: now() }), {}, admitted.lifetime);
     };
   const routes = {
     "/v1/responses/:id": { GET: stored(oneResponse), DELETE: stored(forgetResponse) },

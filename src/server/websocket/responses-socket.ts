@@ -271,7 +271,8 @@ export class ResponsesSocket {
 
   /** A conversation in the relay's own memory, where other connections leave theirs; Codex clients have none there. */
   #stored(id: string): Stored<() => InputItem[]> | undefined {
-    return this.#isCodex ? undefined : this.#deps.handling.responses.conversation(id, this.#deps.now());
+    if (this.#isCodex) return undefined;
+    return this.#deps.handling.responses.conversation(id, this.#deps.now(), this.#upgrade.caller.key?.id);
   }
 
   /** What the request adds, and to what. Throws `previous_response_not_found`. */
