@@ -133,7 +133,7 @@ export class AccessCheck {
 }
 
 /** Refusal of a key that was good once. */
-function endedKey(name: string, state: "revoked" | "expired"): RelayError {
+export function endedKey(name: string, state: "revoked" | "expired"): RelayError {
   return new RelayError(
     "invalid_api_key",
     `The API key '${name}' ${state === "revoked" ? "was revoked" : "has expired"}.`,

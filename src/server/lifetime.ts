@@ -1,3 +1,5 @@
+import type { CallerKey } from "./access.ts";
+
 /** How long one request lasts: until its reply is whole, its stream ends, the client leaves or the relay stops. */
 export class RequestLifetime {
   /** A streamed reply outlives its handler. */
@@ -6,6 +8,8 @@ export class RequestLifetime {
   isOnSocket = false;
   /** The client hung up before it had everything. */
   hasClientLeft = false;
+  /** What the client came in with; undefined before the access check, and where no key is asked for. */
+  key: CallerKey | undefined;
   readonly #controller = new AbortController();
   readonly #atEnd: (reason: unknown) => void;
 

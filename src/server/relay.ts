@@ -12,6 +12,7 @@ import { dialectRoutes } from "./http/dialect-routes.ts";
 import { AccessCheck, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
 import { openRoutes, type Instance } from "./http/health.ts";
+import { KeyWatch } from "./key-watch.ts";
 import { RequestLifetime } from "./lifetime.ts";
 import { RequestLimit } from "./limits.ts";
 import { Metrics, type MetricsSnapshot } from "./metrics.ts";
@@ -56,6 +57,7 @@ export class Relay {
   readonly limit = new RequestLimit(() => this.#options.maxRequests);
   readonly sockets: Sockets;
   readonly #deps: RelayDependencies;
+  readonly #keyWatch: KeyWatch | undefined;
   readonly #metrics = new Metrics();
   readonly #budget: MemoryBudget;
   readonly #publicApi: PublicApi;
@@ -78,6 +80,9 @@ export class Relay {
       () => LARGEST_BODIES * this.#options.maxBodyBytes,
       () => this.#options.maxBodyBytes,
     );
+    const requests = () => this.limit.active;
+    const sockets = () => this.sockets.watched();
+    this.#keyWatch = deps.keys && new KeyWatch({ ring: deps.keys, requests, sockets });
     this.#publicApi = new PublicApi(deps.upstream, () => this.#options.maxBodyBytes);
     this.#handling = {
       options: deps.options,
@@ -94,6 +99,7 @@ export class Relay {
       limit: this.limit,
       budget: this.#budget,
       record: (start) => this.#record(start),
+      onOpen: (key) => this.#keyWatch?.opened(key),
     });
     this.#routes = [
       ...dialectRoutes({
@@ -188,9 +194,13 @@ export class Relay {
     try {
       const caller = this.#access.admit(request.headers, isOpen);
       admitted = { ...admitted, caller };
+      lifetime.key = caller.key;
       refuseForms(request, caller);
       // A socket waits most of the time; its requests are counted one by one.
-      if (!isOpen && !isUpgrade(request)) this.limit.enter(lifetime);
+      if (!isOpen && !isUpgrade(request)) {
+        this.limit.enter(lifetime);
+        this.#keyWatch?.opened(caller.key);
+      }
       const reply = await handler(admitted);
       if (reply === TAKEN) return reply;
       record.status = reply.status;
@@ -213,6 +223,7 @@ export class Relay {
   #socketDependencies(): Omit<SocketDependencies, "open" | "turns" | "budget"> {
     return {
       handling: this.#handling,
+      keys: this.#deps.keys,
       limit: this.limit,
       newId,
       now: this.#now,

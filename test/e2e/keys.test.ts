@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import OpenAI from "openai";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
 import { bearer, TestKeys } from "../support/keys.ts";
-import { post } from "../support/relay.ts";
+import { created, delta, fakeCodex, sseThenSilence, type FakeCodex } from "../support/fake-codex.ts";
+import { eventually, post, startTestRelay } from "../support/relay.ts";
 
 const model = "gpt-5.5";
 
@@ -109,4 +110,92 @@ test("reasoning behind a tool call comes back to the key that it was for", async
   };
   expect(await sent(theirs)).not.toContain("reasoning");
   expect(await sent(mine)).toContain("reasoning");
+});
+
+describe("a key that is revoked", () => {
+  let backend: FakeCodex;
+  let cancelled = 0;
+  const start = (answer: () => Response) => {
+    cancelled = 0;
+    backend = fakeCodex(answer);
+    const relay = startTestRelay({ baseUrl: backend.baseUrl, keys: keys.ring });
+    demo = {
+      relay,
+      v1: `${relay.url}/v1`,
+      stop: () => relay.stop().then(() => backend.stop()),
+    } as unknown as DemoRelay;
+    return relay;
+  };
+  const goesOn = () => sseThenSilence([created, delta("Hel")], () => (cancelled += 1));
+  const messages = [{ role: "user", content: "hi" }];
+
+  test.each([
+    [
+      "/v1/chat/completions",
+      { messages },
+      /"error":\{"message":"The API key 'laptop' was revoked\..*"code":"invalid_api_key"/,
+    ],
+    ["/v1/responses", { input: "hi" }, /"type":"error".*'laptop' was revoked/],
+    [
+      "/v1/messages",
+      { messages, max_tokens: 100 },
+      /event: error\ndata: .*"authentication_error".*'laptop' was revoked/,
+    ],
+    ["/api/chat", { messages }, /\{"error":"The API key 'laptop' was revoked/],
+    ["/v1/completions", { prompt: "hi" }, /'laptop' was revoked/],
+  ])("ends its streams in the form of %s", async (path, body, form) => {
+    const relay = start(goesOn);
+    const key = await keys.add("laptop");
+    const reply = await post(`${relay.url}${path}`, { model, stream: true, ...body }, bearer(key));
+    expect(reply.status).toBe(200);
+    const text = reply.text();
+    await keys.file.revoke("laptop");
+    expect(await text).toMatch(form);
+    await eventually(() => cancelled === 1 && relay.activeRequests() === 0);
+  });
+
+  test("refuses a request that was waiting for its first output", async () => {
+    const asked = Promise.withResolvers<void>();
+    const relay = start(() => (asked.resolve(), sseThenSilence([])));
+    const key = await keys.add("laptop");
+    const reply = post(`${relay.url}/v1/chat/completions`, { model, messages }, bearer(key));
+    await asked.promise;
+    await keys.file.revoke("laptop");
+    expect((await reply).status).toBe(401);
+    expect(await (await reply).json()).toMatchObject({ error: { code: "invalid_api_key" } });
+  });
+
+  test("and others' streams go on", async () => {
+    const relay = start(goesOn);
+    const [key, other] = [await keys.add("laptop"), await keys.add("other")];
+    const ask = (text: string) => post(`${relay.url}/v1/responses`, { model, input: "hi", stream: true }, bearer(text));
+    const [ends, stays] = [await ask(key), await ask(other)];
+    await keys.file.revoke("laptop");
+    await ends.text();
+    expect(relay.activeRequests()).toBe(1);
+    await stays.body?.cancel();
+  });
+
+  test.each(["while it answers", "while it waits"])("closes its sockets %s", async (when) => {
+    const relay = start(goesOn);
+    const key = await keys.add("laptop");
+    const socket = new WebSocket(`${relay.url.replace("http", "ws")}/v1/responses`, {
+      headers: bearer(key),
+    } as unknown as string[]);
+    const said: string[] = [];
+    const closed = Promise.withResolvers<number>();
+    const opened = Promise.withResolvers<void>();
+    socket.addEventListener("open", () => opened.resolve());
+    socket.addEventListener("message", ({ data }) => said.push(String(data)));
+    socket.addEventListener("close", ({ code }) => closed.resolve(code));
+    await opened.promise;
+    if (when === "while it answers") {
+      socket.send(JSON.stringify({ type: "response.create", model, input: "hi" }));
+      await eventually(() => said.some((text) => text.includes("Hel")));
+    }
+    await keys.file.revoke("laptop");
+    expect(await closed.promise).toBe(1008);
+    expect(said.at(-1)).toMatch(/"type":"error".*'laptop' was revoked/);
+    expect(JSON.parse(said.at(-1) ?? "")).toMatchObject({ status: 401 });
+  });
 });

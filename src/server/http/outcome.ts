@@ -30,11 +30,10 @@ export function refusalReply(thrown: unknown, admitted: Admitted, format: ErrorF
   return errorReply(error, format, headers, isCodexClient(request.headers));
 }
 
-/** What ended the request: a client that left or the relay's stop come before whatever they made fail. */
+/** What ended the request: a client that left, the relay's stop or a key's end come before whatever they made fail. */
 function causeOf(thrown: unknown, { request, lifetime }: Admitted): RelayError {
   if (request.signal.aborted)
     return new RelayError("client_closed", "The client closed the request.", { cause: thrown });
   const { reason } = lifetime.signal as { reason: unknown };
-  const isStop = reason instanceof RelayError && reason.code === "relay_stopping";
-  return toRelayError(isStop ? reason : thrown);
+  return toRelayError(reason instanceof RelayError ? reason : thrown);
 }

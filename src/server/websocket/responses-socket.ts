@@ -8,7 +8,9 @@ import { isObject, parseJson, type JsonObject } from "../../lib/json.ts";
 import { errorEvent } from "../../protocols/responses-frames.ts";
 import { WireEvent } from "../../codex/wire/event.ts";
 import type { Frame } from "../../protocols/protocol.ts";
-import type { Caller } from "../access.ts";
+import type { KeyRing } from "../../keys/key-ring.ts";
+import type { Caller, CallerKey } from "../access.ts";
+import { endOfKey } from "../key-watch.ts";
 import { jsonOf } from "../http/frames.ts";
 import { begin, contextOf, type HandleDependencies } from "../handle.ts";
 import { outOfMemory, type MemoryBudget, type Share } from "../budget.ts";
@@ -30,6 +32,7 @@ import { SocketTurns } from "./socket-turns.ts";
 /** What a socket needs of the relay around it. */
 export interface SocketDependencies {
   readonly handling: HandleDependencies;
+  readonly keys: KeyRing | undefined;
   readonly limit: RequestLimit;
   readonly budget: MemoryBudget;
   /** What sockets remember, all of them together. */
@@ -68,6 +71,7 @@ const FRAME_COPIES = 2;
 const GOODBYE_MS = 10_000;
 const GOING_AWAY = 1001;
 const TRY_AGAIN = 1013;
+const POLICY_VIOLATION = 1008;
 
 /**
  * The Responses API over one WebSocket: `response.create` frames in, the reply's events out, one request at a time.
@@ -84,6 +88,7 @@ export class ResponsesSocket {
   #frames = 0;
   #lifetime: RequestLifetime | undefined;
   #isLeaving = false;
+  #isShutOut = false;
   #wake: PromiseWithResolvers<void> | undefined;
   /** Ties the requests of one turn to the same machine upstream. */
   #turn: { readonly id: unknown; readonly state: string } | undefined;
@@ -101,6 +106,11 @@ export class ResponsesSocket {
     return this.#frames > 0;
   }
 
+  /** What the client came in with. */
+  get key(): CallerKey | undefined {
+    return this.#upgrade.caller.key;
+  }
+
   /** One frame of the client's. Never throws: errors are sent as frames. */
   async onMessage(socket: Socket, data: string | Buffer): Promise<void> {
     const share = this.#deps.budget.open();
@@ -113,6 +123,8 @@ export class ResponsesSocket {
       if (socket.readyState !== WebSocket.OPEN) return;
       if (this.#lifetime) throw invalidFrame("A response is already being created on this connection.");
       if (this.#deps.now() - this.#openedAtMs >= LIFETIME_MS) throw expired();
+      const ended = this.key && endOfKey(this.#deps.keys, this.key);
+      if (ended) return this.shutOut(socket, ended);
       if (body["generate"] === false) this.#warm(socket, body);
       else await this.#create(socket, body, share);
     } catch (thrown) {
@@ -121,7 +133,24 @@ export class ResponsesSocket {
     } finally {
       this.#frames -= 1;
       share.close();
+      // What was being answered has said why.
+      if (this.#isShutOut) socket.close(POLICY_VIOLATION, "the key is good no more");
     }
+  }
+
+  /** The key is good no more: says so, in the place of what is being answered, and closes. */
+  shutOut(socket: Socket, error: RelayError): void {
+    if (this.#isShutOut) return;
+    this.#isShutOut = true;
+    // A client that reads nothing does not keep it open.
+    setTimeout(() => socket.terminate(), GOODBYE_MS).unref();
+    if (this.#lifetime) {
+      this.#lifetime.end(error);
+      this.#wake?.resolve();
+      return;
+    }
+    this.#fail(socket, error);
+    socket.close(POLICY_VIOLATION, "the key is good no more");
   }
 
   /** Sends the client away for a moment, in the middle of a frame if need be. */
@@ -179,6 +208,7 @@ export class ResponsesSocket {
     const { limit } = this.#deps;
     const lifetime: RequestLifetime = new RequestLifetime(new AbortController().signal, () => limit.leave(lifetime));
     lifetime.isOnSocket = true;
+    lifetime.key = this.key;
     const id = this.#deps.newId();
     const record = this.#deps.open(id);
     record.isStream = true;

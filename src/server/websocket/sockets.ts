@@ -1,7 +1,9 @@
 import type { ServerWebSocket, WebSocketHandler } from "bun";
 import { ResponseStore } from "../../codex/response-store.ts";
 import { RelayError } from "../../lib/errors.ts";
+import type { CallerKey } from "../access.ts";
 import type { Admitted } from "../handle.ts";
+import type { WatchedSocket } from "../key-watch.ts";
 import type { MemoryBudget } from "../budget.ts";
 import type { RequestLimit } from "../limits.ts";
 import type { PublicApi } from "../http/public-api.ts";
@@ -36,6 +38,8 @@ export interface SocketsOptions {
   readonly limit: RequestLimit;
   readonly budget: MemoryBudget;
   readonly record: (start: Omit<RecordStart, "keepsText">) => RequestRecord;
+  /** Called with the key that a socket came with. */
+  readonly onOpen: (key: CallerKey | undefined) => void;
 }
 
 /** The WebSocket transport of Responses: how sockets begin, what Bun calls for them, and how they end. */
@@ -92,6 +96,7 @@ export class Sockets {
         this.#open.add(socket);
         this.#options.limit.sockets.add(socket);
         this.#guard.update();
+        this.#options.onOpen(socket.data.key);
       },
       message: (socket, data) => socket.data.onMessage(socket, data),
       drain: (socket) => socket.data.onDrain(),
@@ -102,6 +107,13 @@ export class Sockets {
         socket.data.onClose();
       },
     };
+  }
+
+  /** Open sockets, for whoever ends those of a key. */
+  *watched(): Generator<WatchedSocket> {
+    for (const socket of this.#open) {
+      yield { key: socket.data.key, shutOut: (error) => socket.data.shutOut(socket, error) };
+    }
   }
 
   #turnAway(spared: number): void {
