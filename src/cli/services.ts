@@ -8,6 +8,8 @@ import { authFile, codexHome, stateFolder } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { KeyFile, keysPath } from "../keys/key-file.ts";
 import { KeyRing } from "../keys/key-ring.ts";
+import { LocalBudgets } from "../keys/local-budgets.ts";
+import { UsageFile, usagePath } from "../keys/usage-file.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { RelayOptions } from "../server/options.ts";
@@ -137,7 +139,7 @@ export function secretsOf(settings: Settings): (string | undefined)[] {
 }
 
 /** The same, and where it cannot listen the failure names who holds the port. */
-export async function listenOrExplain(services: Services, keys: KeyRing): Promise<RunningRelay> {
+export async function listenOrExplain(services: Services, keys: ClientKeys): Promise<RunningRelay> {
   try {
     return listen(services, { keys });
   } catch (error) {
@@ -146,21 +148,30 @@ export async function listenOrExplain(services: Services, keys: KeyRing): Promis
   }
 }
 
+/** The clients' keys, and what they have used. */
+export interface ClientKeys {
+  readonly ring: KeyRing;
+  readonly budgets: LocalBudgets;
+}
+
 /** The clients' keys of these settings; relays that serve one command alone have none. */
-export function openKeys({ settings, log }: Pick<Services, "settings" | "log">): KeyRing {
-  return new KeyRing(new KeyFile(keysPath(stateFolder(process.env, settings))), log);
+export function openKeys({ settings, log }: Pick<Services, "settings" | "log">): ClientKeys {
+  const folder = stateFolder(process.env, settings);
+  const ring = new KeyRing(new KeyFile(keysPath(folder)), log);
+  return { ring, budgets: new LocalBudgets({ file: new UsageFile(usagePath(folder)), log }) };
 }
 
 /** Starts listening. Throws `start_failed`, and `usage` for settings that do not go together. */
 export function listen(
   { settings, upstream, credentials, log }: Services,
-  { keys, apiKeyName }: { keys?: KeyRing; apiKeyName?: string } = {},
+  { keys, apiKeyName }: { keys?: ClientKeys; apiKeyName?: string } = {},
 ): RunningRelay {
   checkFallback(settings);
   warnOfText(log);
   const instanceId = process.env[BACKGROUND_VARIABLE];
   const options = { ...relayOptions(settings), ...(apiKeyName === undefined ? {} : { apiKeyName }) };
-  return startRelay({ options, upstream, credentials, log, instanceId, ...(keys ? { keys } : {}) });
+  const kept = keys ? { keys: keys.ring, budgets: keys.budgets } : {};
+  return startRelay({ options, upstream, credentials, log, instanceId, ...kept });
 }
 
 /** Where the settings say to listen. */

@@ -20,6 +20,7 @@ import {
   type Admitted,
   type HandleDependencies,
 } from "./handle.ts";
+import { holdBudget, refuseModel, roughTokens } from "./key-limits.ts";
 import { streamHeaders } from "./http/reply.ts";
 import { wholeReply } from "./http/whole-reply.ts";
 import type { RequestLifetime } from "./lifetime.ts";
@@ -38,6 +39,10 @@ export async function handleExchange(
   const exchange = protocol.read(body, context);
   admitted.record.onExchange(body, exchange);
   if (deps.options.strict) refuseDropped(exchange);
+  refuseModel(admitted.caller.key, exchange.model, context);
+  await holdBudget(admitted, deps, () =>
+    roughTokens("translation" in exchange.way ? exchange.way.translation.body : body),
+  );
   if ("translation" in exchange.way) return streamed(protocol, exchange, exchange.way, context, admitted, deps);
   const asking = new Asking(exchange, context, admitted, deps);
   try {

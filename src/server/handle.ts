@@ -1,6 +1,7 @@
 import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/wire/headers.ts";
 import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
+import type { KeyBudgets } from "../keys/budgets.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { JsonSize } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";
@@ -20,6 +21,7 @@ import { readBatches } from "../upstream/sse.ts";
 import { parseBody, readBody } from "./http/body.ts";
 import type { Caller } from "./access.ts";
 import type { Share } from "./budget.ts";
+import { holdBudget, modelsFor, refuseModel, roughTokens } from "./key-limits.ts";
 import { frameFormat } from "./http/frames.ts";
 import type { RequestLifetime } from "./lifetime.ts";
 import type { RelayOptions } from "./options.ts";
@@ -33,6 +35,8 @@ import { ReplyStream, sizeOf, textSource } from "./reply-stream.ts";
 export interface HandleDependencies {
   readonly options: RelayOptions;
   readonly upstream: UpstreamClient;
+  /** Of the clients' keys; undefined while they have none. */
+  readonly budgets: () => KeyBudgets | undefined;
   readonly memory: ReasoningStore;
   readonly responses: ResponseStore;
   readonly log: Log;
@@ -122,6 +126,8 @@ export async function begin(
   const { translation } = asked;
   admitted.record.onTranslated(body, translation);
   if (deps.options.strict) refuseDropped(translation);
+  refuseModel(admitted.caller.key, translation.body.model, context);
+  await holdBudget(admitted, deps, () => roughTokens(translation.body));
   const sent = await sendUpstream(translation, context, admitted, deps);
   const { maxOutputTokens: limit } = asked;
   const reply = limit === undefined ? sent : { ...sent, events: new LimitedBatches(sent.events, limit) };
@@ -182,6 +188,7 @@ function ownReply(protocol: Protocol, body: unknown, id: string): Response {
 /** What a dialect may know while it translates this request. */
 export async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDependencies): Promise<Context> {
   const now = deps.now();
+  const { modelAliases } = deps.options;
   const clientId = admitted.caller.key?.id ?? "";
   const reserve = (size: JsonSize) => admitted.share.add(size);
   return {
@@ -190,8 +197,8 @@ export async function contextOf(admitted: Admitted, isCodex: boolean, deps: Hand
     elapsedMs: () => deps.now() - now,
     reasoning: deps.options.reasoning,
     defaultInstructions: deps.options.instructions,
-    models: await deps.upstream.catalogue.current(),
-    modelAliases: deps.options.modelAliases,
+    models: modelsFor(admitted.caller.key, { models: await deps.upstream.catalogue.current(), modelAliases }),
+    modelAliases,
     memory: deps.memory.within(clientId, reserve),
     responses: deps.responses.ofClient(clientId),
     reserve,

@@ -4,6 +4,8 @@ import type { Usage } from "../codex/wire/schema.ts";
 import { isCall, responseOf, shortReason } from "../codex/wire/lenient.ts";
 import { WireEvent } from "../codex/wire/event.ts";
 import { isTerminal } from "../codex/wire/event-types.ts";
+import type { PlanLimits } from "../codex/plan-limits.ts";
+import type { Reservation, Spent } from "../keys/budgets.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject } from "../lib/json.ts";
 import type { Exchange } from "../protocols/exchange.ts";
@@ -56,6 +58,8 @@ export class RequestRecord implements ReplyObserver {
   /** What the client sees as `x-request-id`. */
   requestId: string;
   dialect: string | undefined;
+  /** Name of the key that the client came in with. */
+  key: string | undefined;
   isProbe: boolean;
   status = 0;
   isStream = false;
@@ -80,6 +84,11 @@ export class RequestRecord implements ReplyObserver {
   #asked: Translation["body"] | undefined;
   #answer: ResponseAssembler | undefined;
   #hasCalls = false;
+  /** Tokens of the request as far as they can be told beforehand; 0 where nobody counts them. */
+  inputEstimate = 0;
+  /** About one for each token of the answer. */
+  #answerEvents = 0;
+  #reservation: Reservation | undefined;
 
   /** `elapsed` counts milliseconds and never goes back. */
   constructor(start: RecordStart, elapsed: () => number, report: (record: RequestRecord) => void) {
@@ -121,12 +130,24 @@ export class RequestRecord implements ReplyObserver {
     this.model = model;
   }
 
+  /** Room that is held for the request until it is over, which it may be by now. */
+  hold(reservation: Reservation): void {
+    if (this.#isReported) reservation.settle(NOTHING, undefined);
+    else this.#reservation = reservation;
+  }
+
+  /** Gives back the room that was held, less what was used. */
+  settle(plan: PlanLimits | undefined): void {
+    this.#reservation?.settle(this.#spent(), plan);
+  }
+
   onNotable(event: WireEvent): void {
     if (event.type === "response.output_item.done") this.#noticeItem(event);
     else if (isTerminal(event.type)) this.#noticeEnd(event);
   }
 
   onBatch(batch: readonly WireEvent[]): void {
+    this.#answerEvents += batch.length;
     if (this.firstTokenMs === undefined && batch.some(isToken)) this.firstTokenMs = this.#elapsed() - this.#startedAtMs;
     if (this.#answer) for (const event of batch) this.#answer.onEvent(event);
   }
@@ -166,6 +187,13 @@ export class RequestRecord implements ReplyObserver {
     return { asked: this.#asked, answered: this.#answer.toResponse()?.output ?? [] };
   }
 
+  /** As upstream counted, else by estimate where an answer had begun: a client that leaves has used the plan all the same. */
+  #spent(): Spent {
+    if (this.tokens) return this.tokens;
+    if (this.firstTokenMs === undefined) return NOTHING;
+    return { input: this.inputEstimate, cached: 0, output: this.#answerEvents };
+  }
+
   #noticeItem({ event }: WireEvent): void {
     if (event.type === "response.output_item.done" && isObject(event.item) && isCall(event.item)) this.#hasCalls = true;
   }
@@ -182,6 +210,8 @@ export class RequestRecord implements ReplyObserver {
     this.finish = shortReason(wire.type, response) ?? (this.#hasCalls ? "tool_calls" : "stop");
   }
 }
+
+const NOTHING: Spent = { input: 0, cached: 0, output: 0 };
 
 function clientClosed(): RelayError {
   return new RelayError("client_closed", "The client closed the connection.");

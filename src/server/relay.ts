@@ -2,6 +2,7 @@ import type { Server } from "bun";
 import type { CredentialProvider } from "../auth/credentials.ts";
 import { ReasoningStore } from "../codex/reasoning-store.ts";
 import { ResponseStore } from "../codex/response-store.ts";
+import type { KeyBudgets } from "../keys/budgets.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Log } from "../lib/log.ts";
 import type { ProtocolEntry } from "../protocols/protocol.ts";
@@ -35,6 +36,8 @@ export interface RelayDependencies {
   readonly credentials: CredentialProvider;
   /** The clients' keys; none when left out. */
   readonly keys?: KeyRing;
+  /** What those keys have used; nobody counts when left out. */
+  readonly budgets?: KeyBudgets;
   readonly log: Log;
   /** What /health shows as `instance`, when whoever starts this process has to recognise it; else random. */
   readonly instanceId?: string | undefined;
@@ -83,15 +86,16 @@ export class Relay {
     const requests = () => this.limit.active;
     const sockets = () => this.sockets.watched();
     this.#keyWatch = deps.keys && new KeyWatch({ ring: deps.keys, requests, sockets });
-    this.#publicApi = new PublicApi(deps.upstream, () => this.#options.maxBodyBytes);
     this.#handling = {
       options: deps.options,
       upstream: deps.upstream,
+      budgets: () => (deps.keys?.isInUse === true ? deps.budgets : undefined),
       memory: new ReasoningStore(),
       responses: new ResponseStore(),
       log: deps.log,
       now: this.#now,
     };
+    this.#publicApi = new PublicApi(this.#handling, () => this.#options.maxBodyBytes);
     this.instance = { id: deps.instanceId ?? newId(), startedAtMs: this.#now() };
     this.sockets = new Sockets({
       publicApi: this.#publicApi,
@@ -110,6 +114,7 @@ export class Relay {
       ...modelRoutes(deps.upstream, this.#publicApi, () => this.#options.modelAliases),
       ...storedRoutes(this.#handling.responses, this.#publicApi, this.#now),
       ...codexRoutes({
+        limits: this.#handling,
         upstream: deps.upstream,
         publicApi: this.#publicApi,
         maxBodyBytes: () => this.#options.maxBodyBytes,
@@ -195,6 +200,7 @@ export class Relay {
       const caller = this.#access.admit(request.headers, isOpen);
       admitted = { ...admitted, caller };
       lifetime.key = caller.key;
+      record.key = caller.key?.name;
       refuseForms(request, caller);
       // A socket waits most of the time; its requests are counted one by one.
       if (!isOpen && !isUpgrade(request)) {
@@ -236,6 +242,7 @@ export class Relay {
     const prefixed = this.#patterns.has(`/v1${route}`) ? `/v1${route}` : route;
     const full = { ...start, route: prefixed, keepsText: this.log.isDebug === true };
     return new RequestRecord(full, this.#elapsed, (record) => {
+      record.settle(this.#deps.upstream.limits.current());
       logRequest(record, this.log);
       if (!record.isProbe) this.#metrics.count(record, this.#deps.upstream.catalogue.known);
     });

@@ -29,6 +29,7 @@ function requestFields(record: RequestRecord): LogFields {
     status: record.status,
     code: record.code?.slice(0, LONGEST_NAME),
     dialect: record.dialect,
+    key: record.key,
     model_asked: record.modelAsked?.slice(0, LONGEST_NAME),
     model: record.model?.slice(0, LONGEST_NAME),
     effort: record.effort?.slice(0, LONGEST_NAME),

@@ -53,6 +53,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       const isDrained = await Promise.race([server.stop().then(() => true), limit.promise]);
       clearTimeout(timer);
       deps.upstream.close();
+      await deps.budgets?.close();
       return isDrained;
     },
     async stop() {
@@ -62,6 +63,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       // Clients that read get an error frame; connections of readers that have stopped are cut.
       await Promise.race([server.stop(), Bun.sleep(LAST_WORDS_MS)]);
       await server.stop(true);
+      await deps.budgets?.close();
     },
   };
 }

@@ -34,7 +34,9 @@ test("add shows a key once, list never, revoke ends it", async () => {
   const listed = await home.run(["keys", "list"]);
   expect(listed.out).toMatch(/^NAME +STATE +CREATED/);
   expect(listed.out).toMatch(/\nlaptop +revoked .*gpt-5\.5, gpt-6-sol only\n/);
-  expect(listed.out).toMatch(/\nci +usable .*2,000,000 tokens a day; 20 % of each window; 2 at once\n/);
+  expect(listed.out).toMatch(
+    /\nci +usable .*never +0 req, 0 tokens +2,000,000 tokens a day; 20 % of each window; 2 at once\n/,
+  );
   const json = (await home.run(["keys", "list", "--json"])).out;
   expect((JSON.parse(json) as { name: string; state: string }[]).map(({ name, state }) => [name, state])).toEqual([
     ["laptop", "revoked"],
@@ -118,6 +120,27 @@ describe("a relay that runs", () => {
       broken.kill();
       await broken.ended;
     }
+  });
+
+  test("keeps what keys used over a kill, once a second has passed", async () => {
+    const key = (await home.run(["keys", "add", "ci", "--tokens-per-day", "1"])).out.trim();
+    const listed = async () =>
+      JSON.parse((await home.run(["keys", "list", "--json"])).out) as { today: { requests: number; tokens: number } }[];
+    const relay = home.start(["demo", "--port", "0"]);
+    const [, url = ""] = await relay.says(/listens on (http:\S+):/);
+    const reply = await post(`${url}/v1/chat/completions`, chatBody(), bearer(key));
+    expect(reply.status).toBe(200);
+    await reply.text();
+    const deadline = performance.now() + 10_000;
+    while ((await listed())[0]?.today.requests !== 1 && performance.now() < deadline);
+    relay.kill("SIGKILL");
+    await relay.ended;
+    expect((await listed())[0]?.today.tokens).toBeGreaterThan(1);
+    const again = home.start(["demo", "--port", "0"]);
+    const [, next = ""] = await again.says(/listens on (http:\S+):/);
+    expect((await post(`${next}/v1/chat/completions`, chatBody(), bearer(key))).status).toBe(429);
+    again.kill();
+    await again.ended;
   });
 
   test("off loopback is guarded by a key of a client too", async () => {

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { KeyFile, keysPath } from "../../src/keys/key-file.ts";
 import { KeyRing } from "../../src/keys/key-ring.ts";
 import { keyDigest, newKeyText, type KeyLimits } from "../../src/keys/key.ts";
+import { LocalBudgets } from "../../src/keys/local-budgets.ts";
+import { UsageFile, usagePath } from "../../src/keys/usage-file.ts";
 import { SILENT_LOG, type Log } from "../../src/lib/log.ts";
 
 /** Keys in a folder of their own. */
@@ -11,10 +13,17 @@ export class TestKeys {
   readonly folder = mkdtempSync(join(tmpdir(), "plansocket-keys-"));
   readonly file: KeyFile;
   readonly ring: KeyRing;
+  readonly budgets: LocalBudgets;
 
   constructor({ log = SILENT_LOG, now = Date.now }: { log?: Log; now?: () => number } = {}) {
     this.file = new KeyFile(keysPath(this.folder), now);
     this.ring = new KeyRing(this.file, log, now);
+    this.budgets = new LocalBudgets({ file: new UsageFile(usagePath(this.folder)), log, now });
+  }
+
+  /** What a relay takes. */
+  get forRelay() {
+    return { keys: this.ring, budgets: this.budgets };
   }
 
   /** A new key's text. */

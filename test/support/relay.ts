@@ -1,4 +1,5 @@
 import type { CredentialProvider, Credentials } from "../../src/auth/credentials.ts";
+import type { KeyBudgets } from "../../src/keys/budgets.ts";
 import type { KeyRing } from "../../src/keys/key-ring.ts";
 import { SILENT_LOG, type Log } from "../../src/lib/log.ts";
 import type { RelayOptions } from "../../src/server/options.ts";
@@ -24,6 +25,8 @@ export interface TestRelayOptions {
   readonly log?: Log;
   /** The clients' keys. */
   readonly keys?: KeyRing;
+  /** What they have used. */
+  readonly budgets?: KeyBudgets;
 }
 
 /** A relay on a free port, in this process. Retries do not wait. */
@@ -74,6 +77,7 @@ export function startTestRelay(options: TestRelayOptions): TestRelay {
     now,
     ...(options.elapsed ? { elapsed: options.elapsed } : {}),
     ...(options.keys ? { keys: options.keys } : {}),
+    ...(options.budgets ? { budgets: options.budgets } : {}),
   });
   return Object.assign(relay, { upstream, [Symbol.asyncDispose]: () => relay.stop() });
 }

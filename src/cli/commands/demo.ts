@@ -47,7 +47,7 @@ export const demo = defineCommand({
         reload: reloader(services, relay),
         settle: () => services.credentials.settle(),
       });
-      introduce(relay.url, backend.origin, keyNeed(services.settings.apiKey, keys.isInUse));
+      introduce(relay.url, backend.origin, keyNeed(services.settings.apiKey, keys.ring.isInUse));
       return await stopped;
     } finally {
       await backend.stop();

@@ -3,6 +3,7 @@ import { loadSettings } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
 import type { SettingName } from "../../config/settings.ts";
 import { KeyFile, keysPath } from "../../keys/key-file.ts";
+import { UsageFile, usagePath } from "../../keys/usage-file.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { nearest } from "../../lib/nearest.ts";
 import { citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
@@ -41,7 +42,7 @@ export const keys = defineCommand({
     warnOf(loaded.warnings);
     const folder = stateFolder(process.env, loaded.settings);
     const file = new KeyFile(keysPath(folder));
-    if (verb === "list") return listKeys(file, isJson);
+    if (verb === "list") return listKeys(file, new UsageFile(usagePath(folder)), isJson);
     const name = nameIn(verb, flags.operands);
     return verb === "add" ? addKey(file, name, flags.own) : revokeKey(file, name);
   },

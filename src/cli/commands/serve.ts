@@ -1,12 +1,11 @@
 import { defineCommand } from "citty";
-import type { KeyRing } from "../../keys/key-ring.ts";
 import { toRelayError } from "../../lib/errors.ts";
 import { citty, parseFlags } from "../flags.ts";
 import { keyNeed } from "../keys/key-need.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped } from "../shutdown.ts";
-import { listenOrExplain, openKeys, openServices, type Services } from "../services.ts";
+import { listenOrExplain, openKeys, openServices, type ClientKeys, type Services } from "../services.ts";
 
 export const serve = defineCommand({
   meta: { name: "serve", description: "Run the relay in the foreground." },
@@ -27,11 +26,11 @@ export const serve = defineCommand({
 });
 
 /** What its owner wants to know first: where it is, who may use it, whose plan it spends. */
-async function introduce(services: Services, keys: KeyRing, url: string): Promise<void> {
+async function introduce(services: Services, { ring }: ClientKeys, url: string): Promise<void> {
   const { settings, origins } = services;
   say(`plansocket listens on ${url}`);
   say(`  base URL  ${url}/v1`);
-  say(`  API key   ${keyNeed(settings.apiKey, keys.isInUse)}`);
+  say(`  API key   ${keyNeed(settings.apiKey, ring.isInUse)}`);
   if (origins.apiKey === "--api-key") {
     say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");
   }

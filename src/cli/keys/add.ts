@@ -15,7 +15,7 @@ export const LIMIT_FLAGS: Readonly<Record<string, OwnFlag>> = {
   },
   "share-of-window": {
     value: "PERCENT",
-    help: "with add: this much of each window of the plan, then 429 until it resets; an estimate, see below",
+    help: "with add: this much of each window of the plan, then 429 until it resets. An estimate: what a window grows by goes to the keys that were used meanwhile, by their tokens (cached ones count a tenth)",
   },
   "requests-at-once": { value: "N", help: "with add: requests in flight; more get 429" },
   expires: { value: "TIME", help: "with add: after this long, as in 12h, 30d or 8w, or on a day, as in 2027-01-31" },

@@ -2,6 +2,7 @@ import { codexClientHeaders } from "../../codex/wire/headers.ts";
 import type { CodexEndpoint } from "../../codex/wire/codex-endpoint.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { UpstreamClient } from "../../upstream/client.ts";
+import { holdBudget, type LimitDependencies } from "../key-limits.ts";
 import { readBody } from "./body.ts";
 import { untilEnd, type PublicApi } from "./public-api.ts";
 import { passedHeaders } from "./reply.ts";
@@ -32,6 +33,7 @@ const ACCOUNT_PATHS = ["/usage", "/accounts/check", "/profiles/me", "/settings/u
 const TELEMETRY_PATHS = ["/backend-api/codex/analytics-events/events", "/codex/analytics-events/events"];
 
 export interface CodexRoutesOptions {
+  readonly limits: LimitDependencies;
   readonly upstream: UpstreamClient;
   readonly publicApi: PublicApi;
   readonly maxBodyBytes: () => number;
@@ -57,13 +59,15 @@ function routeOf(path: string, method: string, handler: Handler): Route {
 }
 
 /** Passes requests on to one endpoint: the body as it is, the reply with whatever status it has. */
-function passed({ upstream, publicApi, maxBodyBytes }: CodexRoutesOptions, endpoint: CodexEndpoint): Handler {
+function passed(options: CodexRoutesOptions, endpoint: CodexEndpoint): Handler {
+  const { upstream, publicApi, maxBodyBytes } = options;
   return async (admitted) => {
     const { request, lifetime, record } = admitted;
     if (await publicApi.isLogin()) throw needsChatgptLogin(pathOf(request.url));
     record.dialect = "codex";
     const body = request.method === "GET" ? undefined : await readBody(admitted, maxBodyBytes());
     admitted.waitForever();
+    await holdBudget(admitted, options.limits, () => 0);
     const { url, headers } = request;
     const reply = await upstream.pass(
       {

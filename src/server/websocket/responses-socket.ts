@@ -212,6 +212,7 @@ export class ResponsesSocket {
     const id = this.#deps.newId();
     const record = this.#deps.open(id);
     record.isStream = true;
+    record.key = this.key?.name;
     try {
       limit.enter(lifetime);
       this.#lifetime = lifetime;

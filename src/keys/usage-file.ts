@@ -1,0 +1,102 @@
+import { mkdir, rename } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { writeAtomically } from "../lib/atomic-file.ts";
+import { parseJson } from "../lib/json.ts";
+import { takeLock } from "../lib/lock-file.ts";
+import { readOwn, refuseLink } from "../lib/private-file.ts";
+import { NO_USAGE, type UsageState } from "./usage-state.ts";
+
+const PRIVATE = 0o600;
+/** 512 keys with three windows take a fifth of it. */
+const MOST_BYTES = 1024 * 1024;
+
+const amount = z.number().nonnegative();
+const amounts = z.record(z.string(), amount);
+const State = z.object({
+  version: z.literal(1),
+  keys: z.record(
+    z.string(),
+    z.object({ day: z.string(), tokens: amount, requests: amount, last_used_at_ms: z.number() }),
+  ),
+  windows: z.record(
+    z.string(),
+    z.object({
+      used_percent: z.number(),
+      resets_at_ms: z.number().optional(),
+      filled_by: amounts,
+      pending: amounts,
+      percent_per_weight: amount,
+    }),
+  ),
+});
+
+/** Where the counts of the keys of a state folder are. */
+export function usagePath(stateFolder: string): string {
+  return join(stateFolder, "key-usage.json");
+}
+
+/** What keys have used, in the state folder: small enough to be written as a whole, and one writer at a time. */
+export class UsageFile {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Undefined where there is none that can be read. Throws the error of the file system. */
+  read(): UsageState | undefined {
+    const parsed = State.safeParse(parseJson(readOwn(this.path, MOST_BYTES)?.text ?? ""));
+    return parsed.success ? fromFile(parsed.data) : undefined;
+  }
+
+  /**
+   * Changes what the file says now, which may be another relay's words, and returns what it says then. One that cannot
+   * be read is set aside. Throws the error of the file system.
+   */
+  async update(change: (state: UsageState) => UsageState): Promise<UsageState> {
+    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+    const unlock = await takeLock(`${this.path}.lock`);
+    try {
+      const before = this.read();
+      if (!before) await rename(this.path, `${this.path}.broken`).catch(() => {});
+      const after = change(before ?? NO_USAGE);
+      refuseLink(this.path);
+      await writeAtomically(this.path, `${JSON.stringify(toFile(after))}\n`, PRIVATE);
+      return after;
+    } finally {
+      await unlock();
+    }
+  }
+}
+
+function fromFile({ keys, windows }: z.infer<typeof State>): UsageState {
+  return {
+    keys: mapped(keys, ({ last_used_at_ms: lastUsedAtMs, ...counts }) => ({ ...counts, lastUsedAtMs })),
+    windows: mapped(windows, (window) => ({
+      usedPercent: window.used_percent,
+      resetsAtMs: window.resets_at_ms,
+      filledBy: window.filled_by,
+      pending: window.pending,
+      percentPerWeight: window.percent_per_weight,
+    })),
+  };
+}
+
+function toFile({ keys, windows }: UsageState): z.infer<typeof State> {
+  return {
+    version: 1,
+    keys: mapped(keys, ({ lastUsedAtMs, ...counts }) => ({ ...counts, last_used_at_ms: lastUsedAtMs })),
+    windows: mapped(windows, (window) => ({
+      used_percent: window.usedPercent,
+      ...(window.resetsAtMs === undefined ? {} : { resets_at_ms: window.resetsAtMs }),
+      filled_by: { ...window.filledBy },
+      pending: { ...window.pending },
+      percent_per_weight: window.percentPerWeight,
+    })),
+  };
+}
+
+function mapped<From, To>(values: Readonly<Record<string, From>>, map: (value: From) => To): Record<string, To> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));
+}
