@@ -16,6 +16,7 @@ describe("a healthy machine", () => {
     expect(checks.map(({ id, status }) => `${id} ${status}`)).toEqual([
       "version ok",
       "settings ok",
+      "keys ok",
       "login ok",
       "storage ok",
       "proxy ok",
@@ -39,7 +40,7 @@ describe("a healthy machine", () => {
     expect([code, err]).toEqual([0, ""]);
     expect(out).toMatch(/✓ login +dev@example\.com, plan pro \(~\/\.codex\/auth\.json\)\n/);
     expect(out).toMatch(/✓ models +11 models \(gpt-6\.2-sol, /);
-    expect(out).toEndWith("\n13 ok, 0 warnings, 0 failed\n");
+    expect(out).toEndWith("\n14 ok, 0 warnings, 0 failed\n");
     expect(out).not.toContain("\u001b");
   });
 

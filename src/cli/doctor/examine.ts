@@ -4,8 +4,9 @@ import type { LoginFacts } from "../../auth/keeper.ts";
 import { authFile as authFileOf, codexHome, stateFolder } from "../../config/paths.ts";
 import { offlineCatalogue } from "../../upstream/catalogue.ts";
 import type { RunningRelay } from "../../server/serve.ts";
-import { listen, listenWithoutLogin, type Services } from "../services.ts";
+import { listen, listenWithoutLogin, openKeys, type Services } from "../services.ts";
 import { check, RENEWAL_MS, skip, type Finding, type Outcome } from "./finding.ts";
+import { keysCheck } from "./keys.ts";
 import { gateCheck, portCheck, settingsCheck, versionCheck } from "./local.ts";
 import { loginCheck, storageCheck, tokenCheck, type ClockOff } from "./login.ts";
 import {
@@ -44,7 +45,7 @@ export async function* examine(
   const { settings } = services;
   const authFile = authFileOf(env, settings);
   const stateDir = stateFolder(env, settings);
-  const port = check("port", () => portCheck(services));
+  const port = check("port", () => portCheck(services, openKeys(services).ring.hasUsable));
   const gate = check("gate", () => tryGate(services));
   const login = await check("login", () => loginCheck(services, authFile));
   const facts = login.status === "fail" ? undefined : await services.credentials.describe();
@@ -52,6 +53,7 @@ export async function* examine(
 
   yield await check("version", () => versionCheck(services.upstreamOptions.clientVersion, env));
   yield await check("settings", () => settingsCheck(services, env));
+  yield await check("keys", () => keysCheck(stateDir));
   yield login;
   yield await check("storage", () => (facts ? storageCheck(facts, services, authFile, stateDir) : skip("no login")));
   yield await check("proxy", () => proxyCheck(services, remote.urls, unreadProxies));

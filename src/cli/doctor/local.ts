@@ -47,13 +47,13 @@ export function settingsCheck({ origins, warnings }: Services, env: Environment 
 }
 
 /** Where `serve` would listen: free, or taken by whom. */
-export async function portCheck({ settings }: Services): Promise<Outcome> {
+export async function portCheck({ settings }: Services, hasKeys: boolean): Promise<Outcome> {
   const host = settings.addr?.host || settings.host;
   const port = settings.addr?.port ?? settings.port;
-  if (!isLoopbackName(host) && settings.apiKey === undefined) {
+  if (!isLoopbackName(host) && settings.apiKey === undefined && !hasKeys) {
     return fail(
       `${host} is not loopback and no API key is set: serve would refuse.`,
-      "Set --api-key, or leave --host.",
+      "Set --api-key, make a key with `plansocket keys add NAME`, or leave --host.",
     );
   }
   if (port === 0) return ok("any free port");
