@@ -9,6 +9,7 @@ export function requestLine(fields: LogFields): string {
     [tokens(fields)],
     [fields["finish"], fields["client_gone"] === true ? "client left" : undefined],
     [fields["adjusted"] === undefined ? undefined : `adjusted ${String(fields["adjusted"])}`],
+    [fields["key"] === undefined ? undefined : `key ${String(fields["key"])}`],
     [fields["fallback"] === undefined ? undefined : `fallback ${String(fields["fallback"])}`],
     [fields["request_id"]],
   ]

@@ -12,6 +12,8 @@ const FIRST_TOKEN_BOUNDS = [0.025, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60, 1
 
 /** Limit of error codes counted by name: the relay's own closed list, and codes of upstream. */
 const CODES = 64;
+/** Limit of keys counted by name: more than a relay may have at once, for those that come and go. */
+const KEYS = 512;
 const TOKEN_KINDS = ["input", "cached", "output", "reasoning"] as const;
 
 /** What the relay around the counters knows at the moment of a scrape. */
@@ -22,6 +24,8 @@ export interface MetricsSnapshot {
   readonly openStreams: number;
   readonly upstream: Readonly<UpstreamCounts>;
   readonly refreshes: Readonly<RefreshCounts> | undefined;
+  /** Whether the caller may know the names of keys. */
+  readonly isTrusted: boolean;
   /** Left out for callers who may not know how full the plan is. */
   readonly plan: PlanLimits | undefined;
 }
@@ -30,6 +34,9 @@ export interface MetricsSnapshot {
 export class Metrics {
   readonly #requests = new Counter("route", "dialect", "status", "code");
   readonly #tokens = new Counter("model", "kind");
+  readonly #keyRequests = new Counter("key", "status");
+  readonly #keyTokens = new Counter("key", "kind");
+  readonly #keys = new Set<string>();
   readonly #latency = new Histogram(LATENCY_BOUNDS, "dialect");
   readonly #firstToken = new Histogram(FIRST_TOKEN_BOUNDS, "dialect");
   readonly #errors = new Map<string, number>();
@@ -48,6 +55,11 @@ export class Metrics {
     this.#latency.observe(record.totalMs / 1000, dialect);
     if (record.firstTokenMs !== undefined) this.#firstToken.observe(record.firstTokenMs / 1000, dialect);
     const { tokens } = record;
+    const key = this.#keyOf(record.key);
+    if (key !== undefined) {
+      this.#keyRequests.add(1, key, String(failed ?? record.status));
+      for (const kind of TOKEN_KINDS) if (tokens && tokens[kind] > 0) this.#keyTokens.add(tokens[kind], key, kind);
+    }
     if (!tokens) return;
     const model = knownModel(record.model, catalogue);
     for (const kind of TOKEN_KINDS) if (tokens[kind] > 0) this.#tokens.add(tokens[kind], model, kind);
@@ -66,7 +78,13 @@ export class Metrics {
       requests_in_flight: snapshot.requestsInFlight,
       open_streams: snapshot.openStreams,
       clients_gone: this.#clientsGone,
-      tokens: tokensByModel(this.#tokens.samples()),
+      tokens: grouped(this.#tokens.samples(), "model", "kind"),
+      ...(snapshot.isTrusted && this.#keys.size > 0
+        ? {
+            requests_by_key: grouped(this.#keyRequests.samples(), "key", "status"),
+            tokens_by_key: grouped(this.#keyTokens.samples(), "key", "kind"),
+          }
+        : {}),
       upstream_retries: snapshot.upstream.retries,
       unknown_events: Object.fromEntries(snapshot.upstream.unknownEvents),
       ignored_data: snapshot.upstream.ignoredData,
@@ -88,6 +106,7 @@ export class Metrics {
       this.#latency.toText("plansocket_request_duration_seconds", "From a request to the end of its reply."),
       this.#firstToken.toText("plansocket_time_to_first_token_seconds", "From a request to the first output."),
       metricText("plansocket_tokens_total", "counter", "Tokens as upstream counts them.", this.#tokens.samples()),
+      snapshot.isTrusted ? this.#keyText() : "",
       metricText("plansocket_requests_in_flight", "gauge", "Requests being answered.", snapshot.requestsInFlight),
       metricText("plansocket_open_streams", "gauge", "Streamed replies being sent.", snapshot.openStreams),
       metricText(
@@ -100,6 +119,23 @@ export class Metrics {
       planText(snapshot),
       processText(snapshot),
     ].join("");
+  }
+
+  /** By key: apart from the rest, because what needs no key to be read names none. */
+  #keyText(): string {
+    const requests = "Requests by the name of their key, and by the status with which they ended.";
+    const tokens = "Tokens by the name of the key that they were spent with.";
+    return [
+      metricText("plansocket_key_requests_total", "counter", requests, this.#keyRequests.samples()),
+      metricText("plansocket_key_tokens_total", "counter", tokens, this.#keyTokens.samples()),
+    ].join("");
+  }
+
+  #keyOf(name: string | undefined): string | undefined {
+    if (name === undefined || this.#keys.has(name)) return name;
+    if (this.#keys.size >= KEYS) return "other";
+    this.#keys.add(name);
+    return name;
   }
 
   #codeOf(code: string | undefined): string {
@@ -170,12 +206,11 @@ function uptime({ nowMs, startedAtMs }: MetricsSnapshot): number {
   return Math.floor((nowMs - startedAtMs) / 1000);
 }
 
-function tokensByModel(samples: readonly Sample[]): Record<string, Record<string, number>> {
-  const models: Record<string, Record<string, number>> = {};
-  for (const { labels = {}, value } of samples) {
-    (models[labels["model"] ?? "other"] ??= {})[labels["kind"] ?? ""] = value;
-  }
-  return models;
+/** Values by one label, then by another. */
+function grouped(samples: readonly Sample[], outer: string, inner: string): Record<string, Record<string, number>> {
+  const groups: Record<string, Record<string, number>> = {};
+  for (const { labels = {}, value } of samples) (groups[labels[outer] ?? "other"] ??= {})[labels[inner] ?? ""] = value;
+  return groups;
 }
 
 interface LabelledWindow {

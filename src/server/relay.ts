@@ -257,6 +257,7 @@ export class Relay {
       openStreams: this.limit.openStreams,
       upstream: upstream.counts,
       refreshes: credentials.refreshes,
+      isTrusted,
       plan: isTrusted ? upstream.limits.current() : undefined,
     };
   }

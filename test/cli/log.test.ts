@@ -45,6 +45,7 @@ test("a request is one line for people", () => {
   expect(
     requestLine({ method: "GET", route: "/x", status: 404, total_ms: 0.4, client_gone: true, adjusted: "a,b" }),
   ).toBe("GET /x 404 · 0.4 ms · client left · adjusted a,b");
+  expect(requestLine({ ...REQUEST, key: "laptop" })).toContain(" · stop · key laptop · abc");
   expect(requestLine({ ...REQUEST, prefix_changed: "tools", tokens_cached: 0 })).toContain(
     " · 1,204 in (changed at tools), 56 out · ",
   );

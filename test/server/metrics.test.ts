@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import type { CredentialProvider } from "../../src/auth/credentials.ts";
 import { metricText } from "../../src/server/prometheus.ts";
+import { bearer, TestKeys } from "../support/keys.ts";
 import { completed, created, delta, failed, fakeCodex, refuses, sse, sseThenSilence } from "../support/fake-codex.ts";
 import {
   chatBody,
@@ -289,3 +290,29 @@ const EVENT_STREAM = { headers: { "content-type": "text/event-stream" } };
 function frames(events: object[]): string {
   return events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("");
 }
+
+test("keys are counted by name, for those who have one", async () => {
+  const keys = new TestKeys();
+  try {
+    const { v1, relay, json, text } = setUp([answer], keys.forRelay);
+    const laptop = bearer(await keys.add("laptop", { models: ["gpt-5.5"] }));
+    for (const model of ["gpt-5.5", "gpt-5.5", "gpt-5.6-sol"]) {
+      await (await post(`${v1}/chat/completions`, chatBody({ model }), laptop)).text();
+    }
+    expect((await post(`${v1}/chat/completions`, chatBody(), bearer("plsk_wrong"))).status).toBe(401);
+    await eventually(() => relay.activeRequests() === 0);
+    const seen = await text(laptop);
+    expect(values(seen, "plansocket_key_requests_total")).toEqual({
+      'key="laptop",status="200"': 2,
+      'key="laptop",status="404"': 1,
+    });
+    expect(values(seen, "plansocket_key_tokens_total")).toMatchObject({ 'key="laptop",kind="input"': 200 });
+    expect(await json(laptop)).toMatchObject({
+      requests_by_key: { laptop: { "200": 2, "404": 1 } },
+      tokens_by_key: { laptop: { input: 200, cached: 128, output: 14, reasoning: 6 } },
+    });
+    expect((await text()) + JSON.stringify(await json())).not.toContain("laptop");
+  } finally {
+    keys.remove();
+  }
+});

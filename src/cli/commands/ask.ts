@@ -81,7 +81,7 @@ async function withRelay(flags: ParsedFlags, act: Act): Promise<number> {
   });
   // A login that does not work is reported as that, before any request.
   await services.credentials.current();
-  const relay = listen(services);
+  const relay = listen(services, { apiKeyName: "ask" });
   try {
     const firstChoice = async () => modelsOf(await services.upstream.catalogue.current(), undefined).model;
     return await act({ url: relay.url, apiKey }, firstChoice);

@@ -74,7 +74,7 @@ async function withRelay(
   // Fails on an invalid login before the command takes over the terminal.
   await services.credentials.current();
   const models = modelsOf(await services.upstream.catalogue.current(), wished(flags));
-  const relay = listen(services);
+  const relay = listen(services, { apiKeyName: "run" });
   let folder: string | undefined;
   try {
     return await act({
