@@ -12,7 +12,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   protocols: ["codex", "lib"],
   demo: ["codex", "lib"],
   config: ["lib"],
-  server: ["protocols", "codex", "upstream", "keys", "auth", "lib"],
+  page: [],
+  server: ["page", "protocols", "codex", "upstream", "keys", "auth", "lib"],
   cli: ["config", "server", "demo", "protocols", "upstream", "keys", "codex", "auth", "lib"],
 };
 

@@ -120,6 +120,15 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     ],
     load: () => import("./commands/ask.ts").then((module) => module.ask),
   },
+  open: {
+    group: "look",
+    about: "show the status page in the browser",
+    examples: [
+      ["open", "the relay on 127.0.0.1:8787, signed in where it asks for a key"],
+      ["open --print", "only print the address, for a browser elsewhere"],
+    ],
+    load: () => import("./commands/open.ts").then((module) => module.open),
+  },
   status: {
     group: "look",
     about: "show whether a relay runs, whose login it uses and how full the plan is",

@@ -8,6 +8,7 @@ import { authFile, codexHome, stateFolder } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { KeyFile, keysPath } from "../keys/key-file.ts";
 import { KeyRing } from "../keys/key-ring.ts";
+import { takeOpenCode } from "../keys/open-code.ts";
 import { LocalBudgets } from "../keys/local-budgets.ts";
 import { UsageFile, usagePath } from "../keys/usage-file.ts";
 import { RelayError } from "../lib/errors.ts";
@@ -170,8 +171,11 @@ export function listen(
   warnOfText(log);
   const instanceId = process.env[BACKGROUND_VARIABLE];
   const options = { ...relayOptions(settings), ...(apiKeyName === undefined ? {} : { apiKeyName }) };
-  const kept = keys ? { keys: keys.ring, budgets: keys.budgets } : {};
-  return startRelay({ options, upstream, credentials, log, instanceId, ...kept });
+  const folder = stateFolder(process.env, settings);
+  const ofOwner = keys
+    ? { keys: keys.ring, budgets: keys.budgets, takeOpenCode: (code: string) => takeOpenCode(folder, code) }
+    : {};
+  return startRelay({ options, upstream, credentials, log, instanceId, ...ofOwner });
 }
 
 /** Where the settings say to listen. */

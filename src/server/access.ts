@@ -48,11 +48,21 @@ export class AccessCheck {
     this.#own = { digest, key: { id: idOfDigest(digest), name } };
   }
 
+  /** True where requests must bring a key. */
+  get isKeyNeeded(): boolean {
+    return this.#own !== undefined || this.#ring?.isInUse === true;
+  }
+
+  /** True for the text of the relay's own key. */
+  isOwnKey(text: string): boolean {
+    return this.#own !== undefined && crypto.timingSafeEqual(keyDigest(text), this.#own.digest);
+  }
+
   /** `isOpen` routes (health) need no key; `Host` and `Origin` are checked on every route. */
   admit(headers: Headers, isOpen: boolean): Caller {
     this.#checkHost(headers.get("host"));
     const origin = this.#checkOrigin(headers);
-    const isKeyNeeded = this.#own !== undefined || this.#ring?.isInUse === true;
+    const { isKeyNeeded } = this;
     const key = isKeyNeeded ? this.#keyOf(headers, isOpen) : undefined;
     const site = headers.get("sec-fetch-site");
     return {

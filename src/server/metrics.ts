@@ -65,13 +65,19 @@ export class Metrics {
     for (const kind of TOKEN_KINDS) if (tokens[kind] > 0) this.#tokens.add(tokens[kind], model, kind);
   }
 
+  /** Requests that have ended. */
+  get totals(): { readonly requests: number; readonly errors: number } {
+    const errors = [...this.#errors.values()].reduce((sum, count) => sum + count, 0);
+    return { requests: this.#ok + errors, errors };
+  }
+
   /** For scripts and `status`. */
   toJson(snapshot: MetricsSnapshot): Record<string, unknown> {
-    const errors = [...this.#errors.values()].reduce((sum, count) => sum + count, 0);
+    const { requests, errors } = this.totals;
     return {
       version: VERSION,
       uptime_seconds: uptime(snapshot),
-      requests_total: this.#ok + errors,
+      requests_total: requests,
       requests_ok: this.#ok,
       requests_error: errors,
       errors_by_status: Object.fromEntries(this.#errors),

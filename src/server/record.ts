@@ -22,6 +22,8 @@ export interface RecordStart {
   /** As the client wrote it. */
   readonly path: string;
   readonly dialect: string | undefined;
+  /** The client's own product name from its user agent; "" when it has none. */
+  readonly client: string;
   /** Health checks, scrapes, preflights: neither counted nor logged like somebody's request. */
   readonly isProbe: boolean;
   /** Gathers what was asked and answered, for the debug log alone. */
@@ -76,6 +78,8 @@ export class RequestRecord implements ReplyObserver {
   finish: string | undefined;
   /** The error's code, also of one that came after a good status. */
   code: string | undefined;
+  /** Of an error: what to do next, in the relay's words. */
+  fix: string | undefined;
   /** The error's own status, which the client saw unless output had begun. */
   errorStatus: number | undefined;
   hasClientLeft = false;
@@ -162,6 +166,7 @@ export class RequestRecord implements ReplyObserver {
     if (this.status === 0) this.status = error.status;
     this.code = error.wireCode ?? error.code;
     this.errorStatus = error.status;
+    this.fix = error.hint;
     this.finish = undefined;
     if (error.code === "client_closed") this.hasClientLeft = true;
   }
@@ -203,6 +208,7 @@ export class RequestRecord implements ReplyObserver {
     this.finish = undefined;
     this.code = undefined;
     this.errorStatus = undefined;
+    this.fix = undefined;
     const failure = failureOf(wire, 0);
     if (failure) return this.fail(failure);
     const response = responseOf(wire.event);

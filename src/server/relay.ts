@@ -4,7 +4,9 @@ import { ReasoningStore } from "../codex/reasoning-store.ts";
 import { ResponseStore } from "../codex/response-store.ts";
 import type { KeyBudgets } from "../keys/budgets.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
+import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { productName } from "../lib/product-name.ts";
 import type { ProtocolEntry } from "../protocols/protocol.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
 import { MemoryBudget } from "./budget.ts";
@@ -12,13 +14,17 @@ import { codexRoutes } from "./http/codex-api.ts";
 import { dialectRoutes } from "./http/dialect-routes.ts";
 import { AccessCheck, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
-import { openRoutes, type Instance } from "./http/health.ts";
+import { openRoutes, rootReply, type Instance } from "./http/health.ts";
 import { KeyWatch } from "./key-watch.ts";
 import { RequestLifetime } from "./lifetime.ts";
 import { RequestLimit } from "./limits.ts";
 import { Metrics, type MetricsSnapshot } from "./metrics.ts";
 import { modelRoutes } from "./http/models.ts";
 import type { RelayOptions } from "./options.ts";
+import { RequestFeed } from "./page/feed.ts";
+import { pageRoutes } from "./page/routes.ts";
+import { PageSessions } from "./page/sessions.ts";
+import { StateReader } from "./page/state.ts";
 import { PublicApi } from "./http/public-api.ts";
 import { RequestRecord, type RecordStart } from "./record.ts";
 import { refusalReply, withCommonHeaders } from "./http/outcome.ts";
@@ -39,6 +45,8 @@ export interface RelayDependencies {
   /** What those keys have used; nobody counts when left out. */
   readonly budgets?: KeyBudgets;
   readonly log: Log;
+  /** Takes a code that `plansocket open` left for this relay; true for a good one. Absent where nobody leaves any. */
+  readonly takeOpenCode?: ((code: string) => boolean) | undefined;
   /** What /health shows as `instance`, when whoever starts this process has to recognise it; else random. */
   readonly instanceId?: string | undefined;
   readonly now?: () => number;
@@ -59,6 +67,9 @@ export class Relay {
   readonly instance: Instance;
   readonly limit = new RequestLimit(() => this.#options.maxRequests);
   readonly sockets: Sockets;
+  /** What the status page is told as it happens. */
+  readonly feed = new RequestFeed();
+  readonly #sessions: PageSessions;
   readonly #deps: RelayDependencies;
   readonly #keyWatch: KeyWatch | undefined;
   readonly #metrics = new Metrics();
@@ -105,12 +116,14 @@ export class Relay {
       record: (start) => this.#record(start),
       onOpen: (key) => this.#keyWatch?.opened(key),
     });
+    this.#sessions = new PageSessions(this.#now);
+    const conversations = dialectRoutes({
+      publicApi: this.#publicApi,
+      handling: () => this.#handling,
+      upgrade: (admitted) => this.sockets.upgrade(admitted),
+    });
     this.#routes = [
-      ...dialectRoutes({
-        publicApi: this.#publicApi,
-        handling: () => this.#handling,
-        upgrade: (admitted) => this.sockets.upgrade(admitted),
-      }),
+      ...conversations,
       ...modelRoutes(deps.upstream, this.#publicApi, () => this.#options.modelAliases),
       ...storedRoutes(this.#handling.responses, this.#publicApi, this.#now),
       ...codexRoutes({
@@ -126,11 +139,13 @@ export class Relay {
         now: this.#now,
         snapshot: (isTrusted) => this.#snapshot(isTrusted),
       }),
+      ...this.#pageRoutes(conversations),
     ];
     this.#patterns = new Set(this.#routes.map(({ path }) => path));
   }
 
   reconfigure(options: RelayOptions): void {
+    if (options.apiKey !== this.#options.apiKey) this.#sessions.clear();
     this.#options = options;
     this.#access = new AccessCheck(options, this.#deps.keys, this.#now);
     this.#handling = { ...this.#handling, options };
@@ -183,6 +198,7 @@ export class Relay {
       path: pathOf(url),
       route: route.path,
       dialect: dialect?.name,
+      client: productName(request.headers.get("user-agent")),
       isProbe: isOpen,
     });
     const share = this.#budget.open();
@@ -236,6 +252,39 @@ export class Relay {
     };
   }
 
+  /** The status page, which asks its questions as any client of the Responses API does. */
+  #pageRoutes(conversations: readonly Route[]): Route[] {
+    const responses = conversations.find(({ path }) => path === "/v1/responses")?.methods["POST"];
+    return pageRoutes({
+      sessions: this.#sessions,
+      feed: this.feed,
+      state: new StateReader({
+        upstream: this.#deps.upstream,
+        credentials: this.#deps.credentials,
+        startedAtMs: this.instance.startedAtMs,
+        now: this.#now,
+        isKeyRequired: () => this.#access.isKeyNeeded,
+        counts: () => ({
+          ...this.#metrics.totals,
+          inFlight: this.limit.active.size,
+          openStreams: this.limit.openStreams,
+        }),
+      }),
+      isOwnKey: (key) => this.#access.isOwnKey(key),
+      hasOwnKey: () => this.#options.apiKey !== undefined,
+      takeCode: this.#deps.takeOpenCode,
+      keepAliveMs: () => this.#options.keepAliveMs,
+      alive: (admitted) => rootReply(admitted, this.instance, this.#now()),
+      ask: (admitted) => {
+        // Counted, limited and logged like anybody's.
+        admitted.record.isProbe = false;
+        this.limit.enter(admitted.lifetime);
+        if (!responses) throw new RelayError("not_found", "There is no Responses API.");
+        return responses(admitted);
+      },
+    });
+  }
+
   /** A request's own page in the log and the counters. */
   #record(start: Omit<RecordStart, "keepsText">): RequestRecord {
     const { route } = start;
@@ -244,7 +293,9 @@ export class Relay {
     return new RequestRecord(full, this.#elapsed, (record) => {
       record.settle(this.#deps.upstream.limits.current());
       logRequest(record, this.log);
-      if (!record.isProbe) this.#metrics.count(record, this.#deps.upstream.catalogue.known);
+      if (record.isProbe) return;
+      this.#metrics.count(record, this.#deps.upstream.catalogue.known);
+      this.feed.add(record, this.#now());
     });
   }
 

@@ -7,6 +7,7 @@ const LONGEST_TEXT = 64 * 1024;
 const LONGEST_NAME = 100;
 const LONGEST_PATH = 200;
 const LONGEST_LIST = 500;
+const MOST_NAMES = 100;
 
 /** One line for a request that has ended; at `debug` also what was asked and answered. */
 export function logRequest(record: RequestRecord, log: Log): void {
@@ -41,7 +42,7 @@ function requestFields(record: RequestRecord): LogFields {
     tokens_out: tokens?.output,
     tokens_reasoning: tokens?.reasoning,
     prefix_changed: record.prefixDeparture,
-    adjusted: adjustedIn(record),
+    adjusted: adjustedText(record),
     fallback: record.fallback?.slice(0, LONGEST_NAME),
     finish: record.finish,
     client_gone: record.hasClientLeft ? true : undefined,
@@ -50,9 +51,14 @@ function requestFields(record: RequestRecord): LogFields {
 }
 
 /** Of tools only which: what the properties of their schemas are called is their client's business. */
-function adjustedIn({ adjusted }: RequestRecord): string | undefined {
-  const names = adjusted.map((name) => name.replace(/(?<=\.parameters)\..*$/s, ""));
-  return names.length > 0 ? [...new Set(names)].toSorted().join(",").slice(0, LONGEST_LIST) : undefined;
+export function adjustedNames({ adjusted }: Pick<RequestRecord, "adjusted">): string[] {
+  const names = adjusted.map((name) => name.replace(/(?<=\.parameters)\..*$/s, "").slice(0, LONGEST_LIST));
+  return [...new Set(names)].toSorted().slice(0, MOST_NAMES);
+}
+
+function adjustedText(record: RequestRecord): string | undefined {
+  const names = adjustedNames(record);
+  return names.length > 0 ? names.join(",").slice(0, LONGEST_LIST) : undefined;
 }
 
 /** As JSON, without what nobody can read in a log: pictures, files and encrypted reasoning. */

@@ -48,6 +48,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
     },
     async drain(timeoutMs) {
       relay.sockets.goAway();
+      relay.feed.close();
       const limit = Promise.withResolvers<false>();
       const timer = setTimeout(() => limit.resolve(false), timeoutMs);
       const isDrained = await Promise.race([server.stop().then(() => true), limit.promise]);
@@ -59,6 +60,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
     async stop() {
       const stopping = new RelayError("relay_stopping", "The relay was stopped.", { retryAfterMs: 1000 });
       for (const lifetime of relay.limit.active) lifetime.end(stopping);
+      relay.feed.close();
       deps.upstream.close();
       // Clients that read get an error frame; connections of readers that have stopped are cut.
       await Promise.race([server.stop(), Bun.sleep(LAST_WORDS_MS)]);

@@ -272,7 +272,7 @@ describe("a start that fails", () => {
       expect(code).toBe(1);
       expect(err).toBe(
         "plansocket: Listening on 0.0.0.0 needs an API key: others could spend your plan.\n" +
-          "  Set --api-key (or PLANSOCKET_API_KEY), or listen on 127.0.0.1.\n",
+          "  Set --api-key (or PLANSOCKET_API_KEY), make a key with `plansocket keys add NAME`, or listen on 127.0.0.1.\n",
       );
       expect(readdirSync(stateDir).toSorted()).toEqual(["plansocket.log"]);
       expect(await run(["start", "--prot", "9"])).toMatchObject({ code: 2 });

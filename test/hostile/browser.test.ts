@@ -60,13 +60,20 @@ const socket = (url) => new Promise((resolve) => {
       }
     }
     for (const path of ["/v1/models", "/health", "/ready", "/metrics", "/api/tags", "/"]) await tryRead(mode + " " + path, target + path, { mode });
+    for (const path of ["/page/state", "/page/live", "/page/app.js"]) await tryRead(mode + " " + path, target + path, { mode, credentials: "include" });
+    for (const path of ["/page/try", "/page/code", "/page/session"]) {
+      for (const type of ["text/plain", "application/json"]) {
+        const ask = JSON.stringify({ model: "gpt-5.5", input: "spend", key: "guess" });
+        await tryRead(mode + " " + path + " " + type, target + path, { method: "POST", mode, body: ask, credentials: "include", headers: { "content-type": type } });
+      }
+    }
     await tryRead(mode + " blob", chat, { method: "POST", mode, body: new Blob([body]) });
     await tryRead(mode + " responses", target + "/v1/responses", { method: "POST", mode, body: JSON.stringify({ model: "gpt-5.5", input: "spend" }) });
     await tryRead(mode + " keepalive", chat, { method: "POST", mode, body, keepalive: true });
     await tryRead(mode + " no referrer", chat, { method: "POST", mode, body, referrerPolicy: "no-referrer" });
     await tryRead(mode + " put", chat, { method: "PUT", mode, body });
   }
-  // Two beacons and an EventSource are not counted by anything else.
+  // Two beacons and two EventSources are not counted by anything else.
   navigator.sendBeacon(chat, body);
   navigator.sendBeacon(chat, new Blob([body], { type: "application/json" }));
   for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]) await form(chat, type, "post");
@@ -74,10 +81,14 @@ const socket = (url) => new Promise((resolve) => {
   await element("img", "src", target + "/v1/models");
   await element("script", "src", target + "/v1/models");
   await element("iframe", "src", target + "/v1/models");
+  await element("iframe", "src", target + "/");
+  await element("script", "src", target + "/page/app.js");
+  await form(target + "/page/try", "text/plain", "post");
   await element("link", "href", target + "/v1/models");
   await socket(target.replace("http", "ws") + "/v1/responses");
   await new Promise((resolve) => { const source = new EventSource(target + "/v1/models"); source.onmessage = () => readable.push("eventsource"); setTimeout(() => (source.close(), resolve()), 500); });
-  await fetch("/report", { method: "POST", body: JSON.stringify({ readable, tried: tried + 3 }) });
+  await new Promise((resolve) => { const source = new EventSource(target + "/page/live", { withCredentials: true }); source.addEventListener("requests", () => readable.push("page live")); setTimeout(() => (source.close(), resolve()), 500); });
+  await fetch("/report", { method: "POST", body: JSON.stringify({ readable, tried: tried + 4 }) });
 })();
 `;
 

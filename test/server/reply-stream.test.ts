@@ -10,7 +10,16 @@ import { ReplyStream, textSource } from "../../src/server/reply-stream.ts";
 import { delta } from "../support/fake-codex.ts";
 
 const admittedParts = () => {
-  const start = { id: "1", method: "POST", route: "/x", path: "/x", dialect: "x", isProbe: false, keepsText: false };
+  const start = {
+    id: "1",
+    method: "POST",
+    route: "/x",
+    path: "/x",
+    dialect: "x",
+    client: "",
+    isProbe: false,
+    keepsText: false,
+  };
   return {
     lifetime: new RequestLifetime(new AbortController().signal, () => {}),
     record: new RequestRecord(

@@ -13,6 +13,7 @@ import type { BackgroundPaths } from "./paths.ts";
 export function introduce(started: Started, { settings, origins }: Loaded, paths: BackgroundPaths): void {
   say(`plansocket runs in the background on ${started.url} (pid ${started.pid})`);
   say(`  base URL  ${reachable(started.url)}/v1`);
+  say(`  page      ${reachable(started.url)}/ (\`plansocket open\` shows it)`);
   say(`  API key   ${keyNeed(settings.apiKey, existsSync(keysPath(stateFolder(process.env, settings))))}`);
   if (origins.apiKey === "--api-key") {
     say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");

@@ -58,6 +58,7 @@ export const demo = defineCommand({
 function introduce(url: string, backend: string, need: string): void {
   say(`plansocket demo listens on ${url}: no login is used and nothing leaves this machine`);
   say(`  base URL  ${url}/v1`);
+  say(`  page      ${url}/`);
   say(`  API key   ${need}`);
   say(`  backend   ${backend} (built in; its answers are made up)`);
   say("");

@@ -30,6 +30,7 @@ async function introduce(services: Services, { ring }: ClientKeys, url: string):
   const { settings, origins } = services;
   say(`plansocket listens on ${url}`);
   say(`  base URL  ${url}/v1`);
+  say(`  page      ${url}/ (\`plansocket open\` shows it)`);
   say(`  API key   ${keyNeed(settings.apiKey, ring.isInUse)}`);
   if (origins.apiKey === "--api-key") {
     say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");

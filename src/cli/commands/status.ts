@@ -13,7 +13,7 @@ import { tilde } from "../background/messages.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { print, printJson, say } from "../output.ts";
 import { portOwner } from "../port-owner.ts";
-import { relayAt } from "../relay-at.ts";
+import { reachable, relayAt } from "../relay-at.ts";
 import { httpUrl } from "../../lib/url.ts";
 import { span } from "../../lib/time.ts";
 import { addressOf } from "../services.ts";
@@ -74,6 +74,7 @@ async function show(context: BackgroundContext, seen: Probe, details: Details | 
   const { url, pid, relay } = seen;
   const isDemo = state?.command === "demo";
   print(`plansocket ${isDemo ? "demo " : ""}runs on ${url} (pid ${pid}), up ${span(relay.uptimeMs)}.`);
+  print(`  page      ${reachable(url)}/ (\`plansocket open\` shows it)`);
   if (!details) {
     const { env } = await settingsOfRelay(context, await settingsOfLastStart(context, state));
     for (const line of (await accountOf(context, env)).lines) print(line);

@@ -1,6 +1,7 @@
 import type { CredentialProvider } from "../../auth/credentials.ts";
 import { toRelayError } from "../../lib/errors.ts";
 import { VERSION } from "../../version.ts";
+import type { Admitted } from "../handle.ts";
 import type { Metrics, MetricsSnapshot } from "../metrics.ts";
 import { PROMETHEUS_TYPE } from "../prometheus.ts";
 import { jsonReply } from "./reply.ts";
@@ -33,7 +34,6 @@ export function openRoutes({ instance, credentials, metrics, now, snapshot }: He
   const text = (isTrusted: boolean) =>
     new Response(metrics.toText(snapshot(isTrusted)), { headers: { "content-type": PROMETHEUS_TYPE } });
   const routes = {
-    "/": (({ request }) => (isForOllama(request) ? new Response("Ollama is running") : alive())) satisfies Handler,
     "/health": alive,
     "/healthz": alive,
     "/ready": () => ready(credentials),
@@ -41,6 +41,11 @@ export function openRoutes({ instance, credentials, metrics, now, snapshot }: He
     "/metrics/prometheus": (({ caller }) => text(caller.isTrusted)) satisfies Handler,
   };
   return Object.entries(routes).map(([path, handler]) => ({ path, isOpen: true, methods: { GET: handler } }));
+}
+
+/** GET / for programs: the same, or what Ollama's clients look for. */
+export function rootReply({ request }: Admitted, instance: Instance, nowMs: number): Response {
+  return isForOllama(request) ? new Response("Ollama is running") : health(instance, nowMs);
 }
 
 /** Ollama's own clients ask at the root whether it runs, and read these words. */
