@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { defineCommand, type ArgsDef } from "citty";
 import { loadSettings, type FlagValues, type Judgment } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
+import { KeyFile, keysPath } from "../../keys/key-file.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { didYouMean } from "../../lib/nearest.ts";
@@ -12,6 +13,7 @@ import type { ClientSetup, Plan, Target } from "../setup/client.ts";
 import { CLIENTS } from "../setup/index.ts";
 import { readText, SetupJournal, type Change } from "../setup/journal.ts";
 import { clientStates } from "../setup/overview.ts";
+import { areKeysInUse, keepOwnKey, ownKeyFor, revokeOwnKeys, type OwnKey } from "../setup/own-key.ts";
 import { previewOf } from "../setup/preview.ts";
 import { addressOf, modelsOf, originOf } from "../setup/target.ts";
 import { openServices } from "../services.ts";
@@ -40,8 +42,9 @@ export const setup = defineCommand({
     if (!named) return overview(parseFlags(rawArgs, OWN));
     const { name, client, rest } = named;
     const flags = parseFlags(rest, OWN);
-    const journal = await journalOf(flags, name);
-    return flags.own["undo"] ? undo(journal, flags) : write(name, client, journal, flags);
+    const stateDir = await stateDirOf(flags);
+    const state = { journal: new SetupJournal(stateDir, name), keys: new KeyFile(keysPath(stateDir)) };
+    return flags.own["undo"] ? undo(name, state, flags) : write(name, client, state, flags);
   },
 });
 
@@ -115,16 +118,22 @@ function takesNext(word: string | undefined): boolean {
   return word === "--shell" || word === "--model" || word === "--models";
 }
 
-async function journalOf({ settings, own }: ParsedFlags, name: string): Promise<SetupJournal> {
+/** What setup keeps in the state folder. */
+interface State {
+  readonly journal: SetupJournal;
+  readonly keys: KeyFile;
+}
+
+async function stateDirOf({ settings, own }: ParsedFlags): Promise<string> {
   // Undo must work when the settings do not.
   const judgment: Judgment = { needs: ["stateDir"], toleratesFile: own["undo"] === true };
   const loaded = await loadSettings(settings, process.env, judgment);
   warnOf(loaded.warnings);
-  return new SetupJournal(stateFolder(process.env, loaded.settings), name);
+  return stateFolder(process.env, loaded.settings);
 }
 
-async function write(name: string, client: ClientSetup, journal: SetupJournal, flags: ParsedFlags): Promise<number> {
-  const target = await targetOf(client, flags);
+async function write(name: string, client: ClientSetup, { journal, keys }: State, flags: ParsedFlags): Promise<number> {
+  const { target, ownKey } = await withOwnKey(name, client, keys, flags);
   const plan = client.plan(target);
   if (plan.instructions !== undefined) print(plan.instructions);
   const changes = await changesOf(plan);
@@ -135,14 +144,46 @@ async function write(name: string, client: ClientSetup, journal: SetupJournal, f
       say("Nothing was changed.");
       return 1;
     }
-    await journal.apply(changes);
-    if (target.hasKey) await warnOfReaders(changes);
+    if (ownKey) await keepOwnKey(name, keys, ownKey);
+    try {
+      await journal.apply(changes);
+    } catch (error) {
+      // Files already written are in the journal; the key would be nobody's.
+      if (ownKey?.isNew === true) await keys.revoke(ownKey.name);
+      throw error;
+    }
+    if (target.hasKey && target.key !== PLACEHOLDER) await warnOfReaders(changes);
     say(`${client.title} is set up for ${target.origin}.`);
+    if (ownKey) say(`It has a key of its own, '${ownKey.name}': \`plansocket keys list\` shows what it uses.`);
     say(`Copies of files as they were: ${journal.folder}. To go back: plansocket setup ${name} --undo`);
   } else if (plan.files.length > 0) say(`${client.title} is set up already; nothing changes.`);
   for (const line of plan.next) say(line);
   return 0;
 }
+
+/** What the client is told of the relay; where clients have keys, with a key of its own. */
+async function withOwnKey(
+  name: string,
+  client: ClientSetup,
+  keys: KeyFile,
+  flags: ParsedFlags,
+): Promise<{ target: Target; ownKey?: OwnKey }> {
+  const target = await targetOf(client, flags);
+  // Whoever names a key means that one.
+  if (flags.settings.apiKey !== undefined || !areKeysInUse(keys)) return { target };
+  const texts = await Promise.all(client.plan(target).files.map(({ path }) => readText(path)));
+  const present = texts.filter((text) => text !== undefined);
+  const ownKey = ownKeyFor(name, keys, present);
+  const told = { ...target, key: ownKey.text, hasKey: true };
+  const isWritten = client.plan(told).files.some(({ edit }, at) => edit(texts[at] ?? "").includes(ownKey.text));
+  if (isWritten) return { target: told, ownKey };
+  if (target.hasKey) return { target };
+  say(`The relay asks for a key: \`plansocket keys add ${name}\` makes one for ${client.title}.`);
+  return { target: { ...target, key: PLACEHOLDER, hasKey: true } };
+}
+
+/** Stands where a key is missing. */
+const PLACEHOLDER = "YOUR_KEY";
 
 async function targetOf(client: ClientSetup, { settings, own }: ParsedFlags): Promise<Target> {
   const text = (flag: string) => (typeof own[flag] === "string" ? own[flag] : undefined);
@@ -189,7 +230,8 @@ async function warnOfReaders(changes: readonly Change[]): Promise<void> {
   }
 }
 
-async function undo(journal: SetupJournal, flags: ParsedFlags): Promise<number> {
+async function undo(name: string, { journal, keys }: State, flags: ParsedFlags): Promise<number> {
   for (const line of await journal.undo(flags.own["force"] === true)) say(line);
+  await revokeOwnKeys(name, keys);
   return 0;
 }

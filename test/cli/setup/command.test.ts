@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { demoHome } from "../../support/demo-home.ts";
@@ -166,4 +166,76 @@ test.each([
   expect(code).toBe(0);
   expect(out).toContain(text);
   expect(existsSync(at(".local"))).toBe(false);
+});
+
+describe("where clients have keys, a client gets one of its own", () => {
+  const KEY = /plsk_[\w-]{43}/;
+  const settings = () => readFileSync(at(".claude/settings.json"), "utf8");
+  const keys = async () => {
+    const listed = JSON.parse((await demo.home.run(["keys", "list", "--json"])).out) as Record<string, string | null>[];
+    return Object.fromEntries(
+      listed.map(({ name, state, made_for: madeFor }) => [name, `${state}, for ${madeFor ?? "nobody"}`]),
+    );
+  };
+
+  test("which stays the same, and ends with --undo", async () => {
+    await demo.home.run(["keys", "add", "laptop"]);
+    const dry = await demo.home.run(["setup", "claude-code", "--dry-run"]);
+    expect([dry.code, KEY.test(dry.out), await keys()]).toEqual([0, false, { laptop: "usable, for nobody" }]);
+
+    const done = await demo.home.run(["setup", "claude-code", "--yes"]);
+    expect([done.code, KEY.test(done.out + done.err)]).toEqual([0, false]);
+    expect(done.err).toContain("a key of its own, 'claude-code'");
+    const [key] = KEY.exec(settings()) ?? [];
+    expect(key).toBeDefined();
+    expect(await keys()).toEqual({ laptop: "usable, for nobody", "claude-code": "usable, for claude-code" });
+
+    const again = await demo.home.run(["setup", "claude-code", "--model", "gpt-5.5", "--yes"]);
+    expect(again.code).toBe(0);
+    expect(settings()).toContain(key ?? "none");
+    expect((await demo.home.run(["setup", "claude-code", "--model", "gpt-5.5"])).err).toContain("set up already");
+
+    const undone = await demo.home.run(["setup", "claude-code", "--undo"]);
+    expect(undone.err).toContain("The key 'claude-code' is revoked.");
+    expect(await keys()).toMatchObject({ "claude-code": "revoked, for claude-code" });
+
+    await demo.home.run(["setup", "claude-code", "--yes"]);
+    expect(settings()).not.toContain(key ?? "none");
+    expect(await keys()).toMatchObject({ "claude-code": "usable, for claude-code" });
+  });
+
+  test("beside one of that name that was made by hand, and not where a key is named", async () => {
+    await demo.home.run(["keys", "add", "claude-code"]);
+    const named = await demo.home.run(["setup", "claude-code", "--yes", "--api-key", "relay-secret"]);
+    expect(named.err).not.toContain("key of its own");
+    expect(settings()).toContain("relay-secret");
+    await demo.home.run(["setup", "claude-code", "--yes"]);
+    expect(settings()).not.toContain("relay-secret");
+    expect(await keys()).toEqual({
+      "claude-code": "usable, for nobody",
+      "claude-code-2": "usable, for claude-code",
+    });
+    await demo.home.run(["setup", "claude-code", "--undo"]);
+    expect(await keys()).toMatchObject({ "claude-code": "usable, for nobody" });
+  });
+
+  test("unless none of its files holds one: then it is said how", async () => {
+    await demo.home.run(["keys", "add", "laptop"]);
+    const printed = await demo.home.run(["setup", "cursor"]);
+    expect(printed.out).toContain("YOUR_KEY");
+    expect(printed.err).toContain("`plansocket keys add cursor`");
+    const zed = await demo.home.run(["setup", "zed", "--yes"]);
+    expect(zed.err).toContain("`plansocket keys add zed` makes one for Zed.");
+    expect(await keys()).toEqual({ laptop: "usable, for nobody" });
+  });
+
+  test("and a broken list of keys stops setup, not --undo", async () => {
+    await demo.home.run(["keys", "add", "laptop"]);
+    await demo.home.run(["setup", "claude-code", "--yes"]);
+    writeFileSync(at(".local/state/plansocket/keys.json"), "{");
+    const stopped = await demo.home.run(["setup", "aider", "--yes"]);
+    expect([stopped.code, stopped.err]).toEqual([1, expect.stringContaining("line 1, column 2")]);
+    const undone = await demo.home.run(["setup", "claude-code", "--undo"]);
+    expect([undone.code, undone.err]).toEqual([0, expect.stringContaining("was not revoked")]);
+  });
 });
