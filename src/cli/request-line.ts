@@ -1,3 +1,4 @@
+import { grouped } from "../lib/grouped.ts";
 import type { LogFields } from "../lib/log.ts";
 
 /** A request's fields as one line for people: what was asked, how it ended, how long it took, what it cost. */
@@ -44,9 +45,4 @@ function cached({ tokens_in: all, tokens_cached: count, prefix_changed: part }: 
   const share = count ? `${Math.floor((100 * Number(count)) / Number(all))} % cached` : undefined;
   const words = [share, part === undefined ? undefined : `changed at ${String(part)}`].filter(Boolean);
   return words.length === 0 ? "" : ` (${words.join(", ")})`;
-}
-
-/** 1204 as 1,204. Not by Intl, whose tables cost megabytes. */
-function grouped(value: LogFields[string]): string {
-  return String(value ?? 0).replace(/\B(?=(\d{3})+$)/g, ",");
 }

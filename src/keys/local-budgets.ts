@@ -1,20 +1,9 @@
 import { windowName, windowsOf } from "../codex/plan-limits.ts";
-import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { moment } from "../lib/time.ts";
 import type { BudgetedKey, Estimate, KeyBudgets, Reservation } from "./budgets.ts";
+import { dayIsHeld, dayIsUsedUp, tooManyAtOnce, windowIsUsedUp } from "./limit-refusals.ts";
 import type { UsageFile } from "./usage-file.ts";
-import {
-  dayOf,
-  endOfDay,
-  joined,
-  merged,
-  NO_DELTA,
-  NO_USAGE,
-  shareOf,
-  withRequest,
-  type UsageState,
-} from "./usage-state.ts";
+import { dayOf, joined, merged, NO_DELTA, NO_USAGE, shareOf, withRequest, type UsageState } from "./usage-state.ts";
 
 /** What a `kill -9` may lose of the counts. */
 const WRITE_AFTER_MS = 1000;
@@ -24,9 +13,6 @@ const RETRY_AFTER_MS = 30_000;
 const USUAL_OUTPUT = 1000;
 /** How much the newest answer counts in the mean of a key's answers. */
 const NEWEST = 1 / 8;
-/** Answers take seconds; then there may be room again. */
-const SHORTLY_MS = 5000;
-const AT_ONCE_MS = 1000;
 
 /** One key's requests that are under way in this process. */
 interface UnderWay {
@@ -107,7 +93,7 @@ export class LocalBudgets implements KeyBudgets {
     const today = dayOf(this.#now());
     const parts = [this.#known().keys[id], this.#writing.keys[id], this.#delta.keys[id]];
     const used = parts.reduce((total, part) => total + (part?.day === today ? part.tokens : 0), 0);
-    if (used >= limit) throw dayIsUsedUp(name, limit, used, this.#now());
+    if (used >= limit) throw dayIsUsedUp({ name, limit, used }, this.#now());
     const room = limit - used - underWay.tokens;
     if (room > 0) return room;
     throw dayIsHeld(name, limit, underWay.requests);
@@ -123,7 +109,8 @@ export class LocalBudgets implements KeyBudgets {
       const share = shareOf(window, id, weight + this.#of(id).tokens);
       if (share < limit) continue;
       const named = plan && windowsOf(plan).find(({ meter, kind }) => `${meter.id} ${kind}` === place);
-      throw windowIsUsedUp(name, limit, share, windowName(named?.window.windowMinutes), window.resetsAtMs, nowMs);
+      const length = windowName(named?.window.windowMinutes);
+      throw windowIsUsedUp({ name, limit, used: share, length, resetsAtMs: window.resetsAtMs }, nowMs);
     }
   }
 
@@ -181,69 +168,4 @@ export class LocalBudgets implements KeyBudgets {
       reason: (error as Error).message,
     });
   }
-}
-
-function tooManyAtOnce(name: string, limit: number): RelayError {
-  return new RelayError("key_limit_reached", `The key '${name}' may have ${many(limit, "request")} at once.`, {
-    retryAfterMs: AT_ONCE_MS,
-    hint: "Try again when one has ended.",
-  });
-}
-
-function dayIsHeld(name: string, limit: number, requests: number): RelayError {
-  const held = `what is left of its ${count(limit)} tokens a day is held for ${many(requests, "request")} under way`;
-  return new RelayError("key_limit_reached", `The key '${name}' has no room now: ${held}.`, {
-    retryAfterMs: SHORTLY_MS,
-    hint: "Try again when one has ended.",
-  });
-}
-
-function dayIsUsedUp(name: string, limit: number, used: number, nowMs: number): RelayError {
-  return untilThen(
-    `The key '${name}' has used ${count(used)} of its ${count(limit)} tokens a day.`,
-    endOfDay(nowMs),
-    nowMs,
-  );
-}
-
-function windowIsUsedUp(
-  name: string,
-  limit: number,
-  share: number,
-  window: string,
-  resetsAtMs: number | undefined,
-  nowMs: number,
-): RelayError {
-  const used = `has used about ${share.toFixed(1)} % of the plan's ${window} limit, and may use ${limit} %`;
-  return untilThen(`The key '${name}' ${used}.`, resetsAtMs, nowMs);
-}
-
-/** Shaped for Codex clients like the backend's own refusal, whose reset time they show. */
-function untilThen(reason: string, liftsAtMs: number | undefined, nowMs: number): RelayError {
-  const lifts =
-    liftsAtMs === undefined
-      ? " That lifts when the window resets."
-      : ` That lifts at ${new Date(liftsAtMs).toISOString()} (${moment(liftsAtMs, nowMs)} here).`;
-  const waitMs = liftsAtMs === undefined ? undefined : Math.max(0, liftsAtMs - nowMs);
-  const message = reason + lifts;
-  const error = {
-    type: "usage_limit_reached",
-    message,
-    ...(liftsAtMs === undefined ? {} : { resets_at: Math.floor(liftsAtMs / 1000) }),
-    ...(waitMs === undefined ? {} : { resets_in_seconds: Math.ceil(waitMs / 1000) }),
-  };
-  return new RelayError("key_limit_reached", message, {
-    shouldRetry: false,
-    hint: "The relay's owner sets the limits of keys.",
-    ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
-    upstreamBody: { status: 429, contentType: "application/json", text: JSON.stringify({ error }) },
-  });
-}
-
-function many(amount: number, what: string): string {
-  return `${count(amount)} ${what}${amount === 1 ? "" : "s"}`;
-}
-
-function count(amount: number): string {
-  return Math.round(amount).toLocaleString("en-US");
 }

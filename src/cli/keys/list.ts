@@ -2,6 +2,7 @@ import { limitsAsJson, type KeyFile } from "../../keys/key-file.ts";
 import { stateOf, type ClientKey } from "../../keys/key.ts";
 import type { UsageFile } from "../../keys/usage-file.ts";
 import { dayOf, NO_USAGE, shareOf, type UsageState } from "../../keys/usage-state.ts";
+import { grouped } from "../../lib/grouped.ts";
 import { moment } from "../../lib/time.ts";
 import { print, printJson, say } from "../output.ts";
 import { limitsText } from "./limits-text.ts";
@@ -32,7 +33,7 @@ function row(key: ClientKey, usage: UsageState, nowMs: number): string[] {
     stateText(key, nowMs),
     moment(key.createdAtMs, nowMs),
     lastUsedAtMs === undefined ? "never" : moment(lastUsedAtMs, nowMs),
-    `${requests.toLocaleString("en-US")} req, ${tokens.toLocaleString("en-US")} tokens`,
+    `${grouped(requests)} req, ${grouped(tokens)} tokens`,
     [limitsText(key.limits), ...sharesOf(key, usage, nowMs).map(({ percent }) => `about ${percent} % used`)].join("; "),
   ];
 }

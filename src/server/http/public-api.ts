@@ -4,12 +4,12 @@ import { isObject, parseJson } from "../../lib/json.ts";
 import type { UpstreamClient } from "../../upstream/client.ts";
 import type { CallerKey } from "../access.ts";
 import { holdBudget, type LimitDependencies } from "../key-limits.ts";
-import type { Tokens } from "../record.ts";
 import { readBody } from "./body.ts";
 import type { Admitted } from "../handle.ts";
 import { passedHeaders } from "./reply.ts";
 import type { RequestLifetime } from "../lifetime.ts";
 import { decode, isNotOffered } from "./routes.ts";
+import { UsageTail } from "./usage-tail.ts";
 
 /** Paths that exist at the public API, whether or not the relay offers them for plan logins. */
 export function isPublicApiPath(path: string): boolean {
@@ -84,26 +84,6 @@ function refuseUnnamedModel(
     hint: `It may use ${allowed.join(", ")}.`,
   });
 }
-
-/** Reads the counts of tokens from the end of a reply, where every one of the public API's dialects has them. */
-class UsageTail {
-  #text = "";
-
-  add(chunk: Uint8Array): void {
-    this.#text = (this.#text + Buffer.from(chunk.slice(-TAIL_BYTES)).toString("latin1")).slice(-TAIL_BYTES);
-  }
-
-  tokens(): Tokens | undefined {
-    const count = (names: string) =>
-      Number([...this.#text.matchAll(new RegExp(`"(?:${names})"\\s*:\\s*(\\d+)`, "g"))].at(-1)?.[1]);
-    const [input, output] = [count("input_tokens|prompt_tokens"), count("output_tokens|completion_tokens")];
-    if (!Number.isSafeInteger(input) || !Number.isSafeInteger(output)) return undefined;
-    return { input, output, cached: count("cached_tokens") || 0, reasoning: count("reasoning_tokens") || 0 };
-  }
-}
-
-/** The counts come behind the whole answer in chat, and after the last event of a stream; only tools may follow them. */
-const TAIL_BYTES = 16 * 1024;
 
 /** The bytes as they are, and the request's lifetime until their end. */
 export function untilEnd(
