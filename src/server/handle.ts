@@ -21,7 +21,7 @@ import { readBatches } from "../upstream/sse.ts";
 import { parseBody, readBody } from "./http/body.ts";
 import type { Caller } from "./access.ts";
 import type { Share } from "./budget.ts";
-import { holdBudget, mayUse, modelsFor, refuseModel, roughTokens } from "./key-limits.ts";
+import { holdBudget, modelsFor, refuseModel, roughTokens } from "./key-limits.ts";
 import { frameFormat } from "./http/frames.ts";
 import type { RequestLifetime } from "./lifetime.ts";
 import type { RelayOptions } from "./options.ts";
@@ -138,7 +138,7 @@ export async function begin(
 export async function sendUpstream(
   translation: Translation,
   context: Context,
-  { request, caller, lifetime, record }: Admitted,
+  { request, lifetime, record }: Admitted,
   deps: HandleDependencies,
 ): Promise<UpstreamReply> {
   const { body, verbatim, clientPath } = translation;
@@ -150,7 +150,6 @@ export async function sendUpstream(
       isStrict: deps.options.strict,
       ...(clientPath ? { clientPath } : {}),
       observer: record,
-      mayUse: (model) => mayUse(caller.key, model, context),
     },
     lifetime.signal,
   );

@@ -25,17 +25,13 @@ export function modelsFor(key: CallerKey | undefined, names: ModelNames): ModelC
   return allowed ? narrowedTo(names.models, allowedModels(names, allowed)) : names.models;
 }
 
-/** True for models that a key may use, by their ids. */
-export function mayUse(key: CallerKey | undefined, model: string, names: ModelNames): boolean {
-  const allowed = key?.limits?.models;
-  return !allowed || allowedModels(names, allowed).some((id) => id.toLowerCase() === model.toLowerCase());
-}
-
 /** Throws `model_not_allowed`, with those that the key may use. */
 export function refuseModel(key: CallerKey | undefined, model: string, names: ModelNames): void {
-  if (mayUse(key, model, names)) return;
-  const ids = allowedModels(names, key?.limits?.models ?? []);
-  throw new RelayError("model_not_allowed", `The key '${key?.name}' may not use the model '${model.slice(0, 100)}'.`, {
+  const allowed = key?.limits?.models;
+  if (!allowed) return;
+  const ids = allowedModels(names, allowed);
+  if (ids.some((id) => id.toLowerCase() === model.toLowerCase())) return;
+  throw new RelayError("model_not_allowed", `The key '${key.name}' may not use the model '${model.slice(0, 100)}'.`, {
     param: "model",
     shouldRetry: false,
     hint: `It may use ${ids.join(", ")}.`,
@@ -48,18 +44,14 @@ export async function holdBudget(
   { budgets: current, upstream }: LimitDependencies,
   inputTokens: () => number,
 ): Promise<void> {
-  const budgets = current();
+  const budgets = key && current();
   if (!budgets) return;
-  // What the owner asks fills the plan's windows too.
-  const { limits = {}, id, name } = key ?? PAGE;
+  const { limits = {}, id, name } = key;
   const isCounted = limits.tokensPerDay !== undefined || limits.shareOfWindowPercent !== undefined;
   record.inputEstimate = isCounted ? inputTokens() : 0;
   const estimate = { inputTokens: record.inputEstimate, plan: upstream.limits.current() };
   record.hold(await budgets.reserve({ id, name, limits }, estimate));
 }
-
-/** Where clients have keys only the status page asks without one. */
-const PAGE: CallerKey = { id: "page", name: "page" };
 
 /** Characters that make a token, about: English prose has four, code and JSON three, other scripts fewer. */
 const CHARACTERS_PER_TOKEN = 4;

@@ -36,8 +36,6 @@ import { RequestEncoder, type PreparedRequest, type WrittenRequest } from "./req
 /** One request to the backend. */
 export interface UpstreamCall extends WrittenRequest {
   readonly observer?: ReplyObserver;
-  /** False for models that the client may not use, as the fallback's may be; all when left out. */
-  readonly mayUse?: (model: string) => boolean;
 }
 
 /** Watches a reply's events as they come, also of attempts that are then repeated. Quick, and never throws. */
@@ -200,12 +198,11 @@ export class UpstreamClient {
     }
   }
 
-  /** The same to the fallback. Throws `refused` where there is none any more, or none that the client may use. */
+  /** The same to the fallback. Throws `refused` where there is none any more. */
   async #sendPast(refused: RelayError, call: UpstreamCall, signal: AbortSignal): Promise<UpstreamReply> {
     const detour = this.#fallback.detourOf(call.body.model);
     if (!detour) throw refused;
     const { model = call.body.model } = detour;
-    if (call.mayUse?.(model) === false) throw refused;
     const instead = { ...call, body: { ...call.body, model } };
     try {
       const reply = await (detour.apiKey === undefined

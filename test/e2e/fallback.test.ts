@@ -2,7 +2,6 @@ import { afterEach, describe, expect, test } from "bun:test";
 import type { FallbackChoice } from "../../src/upstream/options.ts";
 import { keepLines } from "../support/log-lines.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
-import { bearer, TestKeys } from "../support/keys.ts";
 import { fixedCredentials, post, startTestRelay } from "../support/relay.ts";
 import { startStandIn } from "../stand-in/backend.ts";
 
@@ -174,20 +173,4 @@ describe("with the owner's API key", () => {
     await ask();
     expect(limits.current()?.meters[0]?.primary?.usedPercent).toBe(100);
   });
-});
-
-test("a key gets no fallback's model that it may not use", async () => {
-  const keys = new TestKeys();
-  try {
-    const upstream = { fallback: { kind: "model", model: "gpt-6-luna" } } as const;
-    demo = startDemoRelay({ upstream, ...keys.forRelay }, { views: { openModels: ["gpt-6-luna"] } });
-    const [narrow, wide] = [await keys.add("narrow", { models: ["gpt-5.5"] }), await keys.add("wide")];
-    for (const key of [narrow, wide, narrow]) {
-      const reply = await post(`${demo.v1}/chat/completions`, DIALECTS.chat[1], bearer(key));
-      expect(reply.status).toBe(key === narrow ? 429 : 200);
-      expect(reply.headers.get("x-plansocket-fallback")).toBe(key === narrow ? null : "gpt-6-luna");
-    }
-  } finally {
-    keys.remove();
-  }
 });

@@ -228,12 +228,7 @@ describe("100 requests that come together", () => {
     await Promise.all(asked);
     await eventually(() => relay.activeRequests() === 0);
     go();
-    // A request is over once its call to the backend is, a moment after its client has left.
-    const again = () => post(`${relay.url}/v1/responses`, { model, input: "hi" }, bearer(key));
-    const deadline = performance.now() + 5000;
-    let reply = await again();
-    while (reply.status === 429 && performance.now() < deadline) reply = await again();
-    expect(reply.status).toBe(200);
+    expect((await post(`${relay.url}/v1/responses`, { model, input: "hi" }, bearer(key))).status).toBe(200);
   });
 });
 

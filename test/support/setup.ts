@@ -43,6 +43,9 @@ export function filesOf(tree: Tree): Tree {
   );
 }
 
+/** As a provider of its own, or in the place of the client's built-in one. */
+export type Way = "plan" | "planAsBuiltin";
+
 /** A home in which clients are set up without starting a process for each. */
 export class SetupHome {
   readonly path = mkdtempSync(join(tmpdir(), "plansocket-setup-"));
@@ -76,9 +79,9 @@ export class SetupHome {
   }
 
   /** What setup would change now. */
-  async changes(client: string, target = this.target()): Promise<Change[]> {
+  async changes(client: string, target = this.target(), way: Way = "plan"): Promise<Change[]> {
     const changes: Change[] = [];
-    for (const { path, edit } of CLIENTS[client]?.plan(target).files ?? []) {
+    for (const { path, edit } of CLIENTS[client]?.[way]?.(target).files ?? []) {
       const before = await readText(path);
       const after = edit(before ?? "");
       if (after !== (before ?? "")) changes.push({ path, before, after });
@@ -86,8 +89,8 @@ export class SetupHome {
     return changes;
   }
 
-  async setup(client: string, target = this.target()): Promise<void> {
-    await this.journal(client).apply(await this.changes(client, target));
+  async setup(client: string, target = this.target(), way: Way = "plan"): Promise<void> {
+    await this.journal(client).apply(await this.changes(client, target, way));
   }
 
   stateTree(): Tree {

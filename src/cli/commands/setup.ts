@@ -22,6 +22,7 @@ import { NAME } from "../../version.ts";
 const OWN: Readonly<Record<string, OwnFlag>> = {
   model: { value: "MODEL", help: "model that the client uses (default: the first of the account)" },
   default: { help: "also make the relay the default where the client keeps several providers" },
+  "as-builtin": { help: "in place of the client's built-in provider, for all that it offers only there (codex)" },
   "dry-run": { help: "only show what would change" },
   yes: { help: "write without asking" },
   undo: { help: "put the client's files back as they were" },
@@ -44,7 +45,7 @@ export const setup = defineCommand({
     const flags = parseFlags(rest, OWN);
     const stateDir = await stateDirOf(flags);
     const state = { journal: new SetupJournal(stateDir, name), keys: new KeyFile(keysPath(stateDir)) };
-    return flags.own["undo"] ? undo(name, state, flags) : write(name, client, state, flags);
+    return flags.own["undo"] ? undo(name, state, flags) : write(name, inWayOf(name, client, flags), state, flags);
   },
 });
 
@@ -159,6 +160,16 @@ async function write(name: string, client: ClientSetup, { journal, keys }: State
   } else if (plan.files.length > 0) say(`${client.title} is set up already; nothing changes.`);
   for (const line of plan.next) say(line);
   return 0;
+}
+
+/** The client as it is to be set up. Throws `usage` where it cannot be set up in that way. */
+function inWayOf(name: string, client: ClientSetup, { own }: ParsedFlags): ClientSetup {
+  if (!own["as-builtin"]) return client;
+  if (client.planAsBuiltin) return { ...client, plan: client.planAsBuiltin };
+  const able = Object.keys(CLIENTS).filter((each) => CLIENTS[each]?.planAsBuiltin);
+  throw new RelayError("usage", `${name} cannot be set up with --as-builtin.`, {
+    hint: `Clients that can: ${able.join(", ")}.`,
+  });
 }
 
 /** What the client is told of the relay; where clients have keys, with a key of its own. */

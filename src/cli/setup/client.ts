@@ -54,6 +54,8 @@ export interface ClientSetup {
   readonly usesModels?: boolean;
   /** Looks which of its files the client has; changes nothing. Throws `setup_failed`. */
   readonly plan: (target: Target) => Plan;
+  /** The same in the place of the provider that the client has built in, for those that keep functions for it. */
+  readonly planAsBuiltin?: (target: Target) => Plan;
 }
 
 /** Name of the relay where a client keeps several providers. */

@@ -1,5 +1,5 @@
 import { extname } from "node:path";
-import { applyPatch, structuredPatch } from "diff";
+import { applyPatch, structuredPatch, type StructuredPatch, type StructuredPatchHunk } from "diff";
 import { isObject } from "../../lib/json.ts";
 import { editJson, readJson, removeJson, removeJsonItem, replaceJsonItem, type JsonFile } from "./formats/json-edit.ts";
 import { skipBlank } from "./formats/json-text.ts";
@@ -18,8 +18,45 @@ export function withoutOurs(path: string, before: string, written: string, curre
     return jsonWithoutOurs({ path, isJson5: path.endsWith("5"), isList }, before, written, current);
   }
   const patch = structuredPatch(path, path, written, before, "", "", { context: FUZZ_LINES });
-  const text = applyPatch(current, patch, { fuzzFactor: FUZZ_LINES, autoConvertLineEndings: true });
-  return text === false ? undefined : text;
+  const text = patched(current, patch);
+  if (extname(path) !== ".toml" || text === undefined || keepsTheirs(text, written, current)) return text;
+  // They have put keys below a table that setup began: its header stays.
+  const rest = patched(current, { ...patch, hunks: patch.hunks.map(withHeaders) });
+  return rest !== undefined && keepsTheirs(rest, written, current) ? rest : undefined;
+}
+
+function patched(text: string, patch: StructuredPatch): string | undefined {
+  const result = applyPatch(text, patch, { fuzzFactor: FUZZ_LINES, autoConvertLineEndings: true });
+  return result === false ? undefined : result;
+}
+
+function withHeaders(hunk: StructuredPatchHunk): StructuredPatchHunk {
+  const lines = hunk.lines.map((line) => (/^-\s*\[/.test(line) ? ` ${line.slice(1)}` : line));
+  return { ...hunk, lines, newLines: lines.filter((line) => !line.startsWith("-") && !line.startsWith("\\")).length };
+}
+
+/** True when every value that was set since setup wrote the file is still under its own name. */
+function keepsTheirs(text: string, written: string, current: string): boolean {
+  const now = tomlLeaves(current);
+  // A file that its owner broke has no names to lose.
+  if (!now) return true;
+  const ours = tomlLeaves(written);
+  const rest = tomlLeaves(text);
+  return [...now].every(([name, value]) => ours?.get(name) === value || rest?.get(name) === value);
+}
+
+function tomlLeaves(text: string): Map<string, string> | undefined {
+  try {
+    return new Map(leavesOf(Bun.TOML.parse(text)));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Every value of a document that is no table, as JSON, by its path. */
+function leavesOf(value: unknown, path: readonly string[] = []): [string, string][] {
+  if (!isObject(value)) return [[JSON.stringify(path), JSON.stringify(value)]];
+  return Object.entries(value).flatMap(([key, inner]) => leavesOf(inner, [...path, key]));
 }
 
 function jsonWithoutOurs(file: JsonFile, before: string, written: string, current: string): string | undefined {

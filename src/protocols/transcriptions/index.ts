@@ -3,9 +3,6 @@ import type { ExchangeProtocol } from "../exchange.ts";
 import { transcribe } from "./dialogue.ts";
 import { parseTranscriptionRequest } from "./schema.ts";
 
-/** What keys and logs call the one model that there is. */
-const MODEL = "transcription";
-
 /** OpenAI's audio transcriptions. The backend has one model for them, whatever name a client asks for. */
 export const transcriptions: ExchangeProtocol = {
   name: "transcriptions",
@@ -19,7 +16,7 @@ export const transcriptions: ExchangeProtocol = {
         // Without times, and often without the language.
         ...(request.format === "verbose_json" ? ["response_format"] : []),
       ],
-      model: MODEL,
+      model: request.model ?? "transcription",
       way: { dialogue: transcribe(request) },
     };
   },

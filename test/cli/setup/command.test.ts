@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { demoHome } from "../../support/demo-home.ts";
 
@@ -27,6 +27,36 @@ test("--dry-run shows every file before and after, and writes none", async () =>
     ].join("\n"),
   );
   expect(existsSync(at(".codex"))).toBe(false);
+});
+
+test("--as-builtin previews, writes and takes back a profile that leads the built-in provider to the relay", async () => {
+  const preview = await demo.home.run(["setup", "codex", "--as-builtin", "--dry-run", "--port", "9000"]);
+  expect(preview.out).toBe(
+    [
+      "--- (new file)",
+      `+++ ${at(".codex/plansocket.config.toml")}`,
+      '+ model = "gpt-6.2-sol"',
+      '+ model_provider = "openai"',
+      '+ openai_base_url = "http://127.0.0.1:9000/v1"',
+      '+ chatgpt_base_url = "http://127.0.0.1:9000/backend-api/"',
+      "+",
+      "+ [features]",
+      "+ apps = false",
+      "+ plugins = false",
+      "",
+    ].join("\n"),
+  );
+  expect(existsSync(at(".codex"))).toBe(false);
+  const done = await demo.home.run(["setup", "codex", "--as-builtin", "--yes"]);
+  expect(done.code).toBe(0);
+  expect(done.err).toContain("codex --profile plansocket");
+  const profile = at(".codex/plansocket.config.toml");
+  expect(readFileSync(profile, "utf8")).toContain('model_provider = "openai"');
+  // What its owner has added since stays.
+  writeFileSync(profile, `${readFileSync(profile, "utf8")}js_repl = true\n`);
+  expect((await demo.home.run(["setup", "codex", "--undo"])).code).toBe(0);
+  expect(readFileSync(profile, "utf8")).toBe("[features]\njs_repl = true\n");
+  rmSync(at(".codex"), { recursive: true });
 });
 
 test("keys in a preview are masked, those of others too, and unchanged parts are left out", async () => {
@@ -116,6 +146,8 @@ test.each([
   [["setup", "codex", "--model", "gpt-none"], 2, "'gpt-none' does not exist", "gpt-6.2-sol"],
   [["setup", "codex", "--port", "0"], 2, "fixed port", "--port"],
   [["setup", "codex", "--undoo"], 2, "Unknown flag '--undoo'.", "--undo"],
+  [["setup", "pi", "--as-builtin"], 2, "pi cannot be set up with --as-builtin.", "codex"],
+  [["setup", "codex", "--as-builtin", "--api-key", "k"], 1, "asks for a key", "leave out --as-builtin"],
   [["setup", "env", "--shell", "tcsh"], 2, "Unknown shell 'tcsh'.", "bash, zsh, fish, powershell"],
   [["setup", "codex", "--undo"], 1, "nothing to undo", "--state-dir"],
 ])("%j fails in plain words", async (args, code, message, hint) => {

@@ -3,13 +3,15 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Target } from "../../../src/cli/setup/client.ts";
 import { CLIENTS } from "../../../src/cli/setup/index.ts";
-import { filesOf, SetupHome, treeOf } from "../../support/setup.ts";
+import { filesOf, SetupHome, treeOf, type Way } from "../../support/setup.ts";
 
 const CASES = join(import.meta.dir, "../../fixtures/setup");
 
 /** What a case is about beyond the files that are there. */
 const OVER: Readonly<Record<string, (home: SetupHome) => Partial<Target>>> = {
   "codex/default": () => ({ isDefault: true }),
+  "codex/builtin": () => ({ hasKey: false }),
+  "codex/builtin-default": () => ({ hasKey: false, isDefault: true }),
   "open-webui/empty": (home) => ({ envFile: join(home.path, "webui/.env") }),
   "open-webui/existing": (home) => ({ envFile: join(home.path, "webui/.env") }),
   "open-webui/commented": (home) => ({ envFile: join(home.path, "webui/.env") }),
@@ -42,11 +44,12 @@ test("every client that has files of its own has golden ones", () => {
 
 describe.each(cases)("%s, %s", (client, situation) => {
   const folder = join(CASES, client, situation);
+  const way: Way = situation.startsWith("builtin") ? "planAsBuiltin" : "plan";
   const target = () => home.target(OVER[`${client}/${situation}`]?.(home) ?? {}, "relay-key");
 
   test("comes out as it should", async () => {
     home.write(filesOf(treeOf(join(folder, "before"))));
-    await home.setup(client, target());
+    await home.setup(client, target(), way);
     const after = filesOf(home.tree());
     if (process.env["UPDATE_GOLDEN"]) {
       rmSync(join(folder, "after"), { recursive: true, force: true });
@@ -61,11 +64,11 @@ describe.each(cases)("%s, %s", (client, situation) => {
   test("comes out the same the second time, and undo leaves no trace", async () => {
     home.write(filesOf(treeOf(join(folder, "before"))));
     const before = home.tree();
-    await home.setup(client, target());
-    expect(await home.changes(client, target())).toEqual([]);
+    await home.setup(client, target(), way);
+    expect(await home.changes(client, target(), way)).toEqual([]);
     // With other values, twice: undo still goes back to before the first.
-    await home.setup(client, { ...target(), v1: "http://127.0.0.1:9/v1", origin: "http://127.0.0.1:9" });
-    await home.setup(client, target());
+    await home.setup(client, { ...target(), v1: "http://127.0.0.1:9/v1", origin: "http://127.0.0.1:9" }, way);
+    await home.setup(client, target(), way);
     await home.journal(client).undo(false);
     expect(home.tree()).toEqual(before);
     expect(home.stateTree()).toEqual({});

@@ -1,6 +1,6 @@
 import { RelayError } from "../../../lib/errors.ts";
 import { isObject } from "../../../lib/json.ts";
-import { PROVIDER, type ClientSetup, type Target } from "../client.ts";
+import { PROVIDER, type ClientSetup, type Plan, type Target } from "../client.ts";
 import { editToml, readToml, type TomlValue } from "../formats/toml-edit.ts";
 import { inFolder } from "../place.ts";
 
@@ -12,8 +12,7 @@ export const codex: ClientSetup = {
   title: "Codex CLI",
   command: "codex",
   plan(target) {
-    const config = inFolder(target, "CODEX_HOME", [".codex"], "config.toml");
-    const profile = inFolder(target, "CODEX_HOME", [".codex"], `${PROVIDER}.config.toml`);
+    const { config, profile } = filesOf(target);
     const choice = { model: target.model, model_provider: PROVIDER };
     return {
       files: [
@@ -36,7 +35,53 @@ export const codex: ClientSetup = {
           ],
     };
   },
+  planAsBuiltin,
 };
+
+/**
+ * The Codex CLI offers search, notes and history to its built-in provider alone, and asks its account's base URL for the
+ * limits of `/status`: both lead to the relay then. To that provider it sends its own login, if it has one, and no key
+ * (0.171.0: only `codex exec` can be given one, as CODEX_API_KEY). Throws `setup_failed` for a relay with a key.
+ */
+function planAsBuiltin(target: Target): Plan {
+  if (target.hasKey) {
+    throw new RelayError(
+      "setup_failed",
+      "This relay asks for a key, and the Codex CLI sends none to its built-in provider.",
+      { hint: "Use a relay without a key on this machine, or leave out --as-builtin." },
+    );
+  }
+  const { config, profile } = filesOf(target);
+  const path = target.isDefault ? config : profile;
+  const provider = {
+    model: target.model,
+    model_provider: "openai",
+    openai_base_url: target.v1,
+    chatgpt_base_url: `${target.origin}/backend-api/`,
+  };
+  // Both reach into the account beyond its models; the relay passes neither on.
+  const features = { apps: false, plugins: false };
+  return {
+    files: [
+      {
+        path,
+        edit: (before) => editToml(path, editToml(path, before, [], provider), ["features"], features),
+      },
+    ],
+    next: [
+      target.isDefault ? "Start `codex` as always." : `Start it with \`codex --profile ${PROVIDER}\`.`,
+      "Search, notes, history and the limits of /status go through the relay; ChatGPT apps and plugins are off.",
+      "It works while the relay asks for no key.",
+    ],
+  };
+}
+
+function filesOf(target: Target): { readonly config: string; readonly profile: string } {
+  return {
+    config: inFolder(target, "CODEX_HOME", [".codex"], "config.toml"),
+    profile: inFolder(target, "CODEX_HOME", [".codex"], `${PROVIDER}.config.toml`),
+  };
+}
 
 function providerOf({ v1, key, hasKey }: Target, present: Record<string, unknown>): Record<string, TomlValue> {
   const providers = isObject(present["model_providers"]) ? present["model_providers"] : {};
