@@ -17,6 +17,8 @@ import {
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { startStandIn, type StandIn } from "../stand-in/backend.ts";
+import { isObject, type JsonObject } from "../../src/lib/json.ts";
+import type { Log, LogFields } from "../../src/lib/log.ts";
 import { startDemoRelay } from "../support/demo.ts";
 
 /** Enough for a client's cold start on a busy machine. */
@@ -26,7 +28,7 @@ const PROMPT = "Write the text HELLO-RELAY to the file out.txt, then read it bac
 const KEY = "key-of-this-run";
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 
-type Way = "setup" | "run" | "run --demo";
+type Way = "setup" | "setup --as-builtin" | "run" | "run --demo";
 
 interface Task {
   readonly way: Way;
@@ -53,13 +55,13 @@ interface Client {
   readonly hasNoTools?: boolean;
 }
 
+const UNASKED = ["--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"];
+
 const codexArgs = ({ way, model }: Task, settings: readonly string[]) => [
   "exec",
-  "--json",
-  "--skip-git-repo-check",
-  "--dangerously-bypass-approvals-and-sandbox",
+  ...UNASKED,
   ...["features.plugins", "features.apps", "analytics.enabled", ...settings].flatMap((name) => ["-c", `${name}=false`]),
-  ...(way === "setup" ? ["--profile", "plansocket"] : model === "" ? [] : ["-m", model]),
+  ...(way.startsWith("setup") ? ["--profile", "plansocket"] : model === "" ? [] : ["-m", model]),
   PROMPT,
 ];
 
@@ -72,6 +74,13 @@ const CLIENTS: readonly Client[] = [
     args: (task) => codexArgs(task, ["model_providers.plansocket.supports_websockets"]),
     ways: ["setup"],
     remark: ", over HTTP",
+  },
+  {
+    name: "codex",
+    command: "codex",
+    // Setup has switched off what the others are told here.
+    args: () => ["exec", ...UNASKED, "--profile", "plansocket", PROMPT],
+    ways: ["setup --as-builtin"],
   },
   {
     name: "opencode",
@@ -163,6 +172,7 @@ async function tried(client: Client, path: string, task: Task): Promise<string |
   const env = { PATH: process.env["PATH"] ?? "", HOME: home, TERM: "xterm", ...client.env };
   try {
     if (task.way === "run --demo") return await byDemo(client, task, env);
+    if (task.way === "setup --as-builtin") return await asBuiltin(client, path, task, env);
     return task.way === "setup" ? await bySetup(client, path, task, env) : await byRun(client, task, env);
   } finally {
     endStragglers(home);
@@ -184,6 +194,90 @@ async function bySetup(client: Client, path: string, task: Task, env: Record<str
   } finally {
     await demo.stop();
   }
+}
+
+/**
+ * As the built-in provider, with a login of the CLI's own, for another account: it searches on its way, then asks what
+ * `/status` shows. Nothing that it asks may be left without an answer.
+ */
+async function asBuiltin(client: Client, path: string, task: Task, env: Record<string, string>) {
+  const refused: string[] = [];
+  const demo = startDemoRelay({ log: refusalsInto(refused) });
+  try {
+    demo.backend.script({ kind: "answer" }, { kind: "answer", rewrite: searching });
+    const port = String(demo.relay.port);
+    const setup = ["setup", client.name, "--as-builtin", "--yes", "--model", task.model, "--port", port];
+    const done = await finished([process.execPath, MAIN, ...setup], env, loginOf(demo.backend));
+    if (done.code !== 0) return `setup: ${done.said}`;
+    const own = demo.backend.issueLogin({ accountId: "99999999-2222-4333-8444-555555555555" });
+    writeFileSync(join(env["HOME"] ?? "", ".codex/auth.json"), JSON.stringify(own.authJson));
+    const problem = judge(client, demo.backend, await finished([path, ...client.args(task)], env), env);
+    if (problem !== undefined) return problem;
+    const status = await limitsOf(path, env);
+    if (!status.includes('"usedPercent"')) return `no limits: ${status}`;
+    const asked = new Set(demo.backend.requests.map((request) => request.path.replace(/\?.*/, "")));
+    console.log(`      asked: ${[...asked].map((route) => route.replace("/backend-api", "")).join(", ")}`);
+    // Lite models alone search by an endpoint of its own.
+    const wanted = [
+      "/backend-api/wham/usage",
+      ...(task.model === "gpt-5.5" ? [] : ["/backend-api/codex/alpha/search"]),
+    ];
+    const missing = wanted.filter((route) => !asked.has(route));
+    if (missing.length > 0) return `never asked ${missing.join(", ")}`;
+    return refused.length > 0 ? `left without an answer: ${refused.join(", ")}` : undefined;
+  } finally {
+    await demo.stop();
+  }
+}
+
+/** A log that keeps what was refused. */
+function refusalsInto(refused: string[]): Log {
+  const note = (_message: string, fields: LogFields = {}) => {
+    if (Number(fields["status"]) >= 400) refused.push(`${String(fields["route"])} (${String(fields["status"])})`);
+  };
+  return { debug: note, info: note, warn: note, error: note };
+}
+
+/** The answer with its call of the code tool changed into a search. */
+function* searching(events: Iterable<JsonObject>): Generator<JsonObject> {
+  const input = 'text(await tools.web__run({ search_query: [{ q: "bun" }] }));';
+  for (const event of events) {
+    const { item } = event;
+    const isOfCode = isObject(item) && item["type"] === "custom_tool_call" && item["name"] === "exec";
+    if (String(event["type"]).startsWith("response.custom_tool_call_input")) continue;
+    yield isOfCode && event["type"] === "response.output_item.done" ? { ...event, item: { ...item, input } } : event;
+  }
+}
+
+/** What the CLI's own server tells its windows of the plan's limits. */
+async function limitsOf(path: string, env: Record<string, string>): Promise<string> {
+  // It takes no profile.
+  const profile = readFileSync(join(env["HOME"] ?? "", ".codex/plansocket.config.toml"), "utf8");
+  const settings = Object.entries(Bun.TOML.parse(profile)).filter(([, value]) => typeof value === "string");
+  const flags = settings.flatMap(([name, value]) => ["-c", `${name}=${JSON.stringify(value)}`]);
+  const child = Bun.spawn([path, "app-server", ...flags, "-c", "features.plugins=false"], {
+    cwd: join(env["HOME"] ?? "", "work"),
+    env,
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  const timer = setTimeout(() => child.kill(), LIMIT_MS);
+  const messages = [
+    { id: 1, method: "initialize", params: { clientInfo: { name: "test", title: "test", version: "1" } } },
+    { method: "initialized" },
+    { id: 2, method: "account/rateLimits/read" },
+  ];
+  await child.stdin.write(messages.map((message) => `${JSON.stringify(message)}\n`).join(""));
+  await child.stdin.flush();
+  let text = "";
+  for await (const chunk of child.stdout) {
+    text += new TextDecoder().decode(chunk);
+    if (/^\{.*"id":2[,}]/m.test(text)) break;
+  }
+  clearTimeout(timer);
+  child.kill();
+  return text;
 }
 
 async function byRun(client: Client, task: Task, env: Record<string, string>) {
