@@ -13,8 +13,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   demo: ["codex", "lib"],
   config: ["lib"],
   page: [],
-  server: ["page", "protocols", "codex", "upstream", "keys", "auth", "lib"],
-  cli: ["config", "server", "demo", "protocols", "upstream", "keys", "codex", "auth", "lib"],
+  ledger: ["lib"],
+  server: ["page", "ledger", "protocols", "codex", "upstream", "keys", "auth", "lib"],
+  cli: ["config", "server", "ledger", "demo", "protocols", "upstream", "keys", "codex", "auth", "lib"],
 };
 
 /** Files at the top of src: the entry, and facts about the build that anyone may read. */

@@ -13,6 +13,8 @@ import { LocalBudgets } from "../keys/local-budgets.ts";
 import { UsageFile, usagePath } from "../keys/usage-file.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { ledgerPath } from "../ledger/file.ts";
+import { Ledger } from "../ledger/ledger.ts";
 import type { RelayOptions } from "../server/options.ts";
 import { startRelay, type RunningRelay } from "../server/serve.ts";
 import { UpstreamClient } from "../upstream/client.ts";
@@ -140,9 +142,9 @@ export function secretsOf(settings: Settings): (string | undefined)[] {
 }
 
 /** The same, and where it cannot listen the failure names who holds the port. */
-export async function listenOrExplain(services: Services, keys: ClientKeys): Promise<RunningRelay> {
+export async function listenOrExplain(services: Services, keys: ClientKeys, ledger?: Ledger): Promise<RunningRelay> {
   try {
-    return listen(services, { keys });
+    return listen(services, { keys, ...(ledger ? { ledger } : {}) });
   } catch (error) {
     const { code } = ((error as Error).cause ?? {}) as { code?: unknown };
     throw typeof code === "string" ? await listenFailure(addressOf(services.settings), code, error) : error;
@@ -162,10 +164,19 @@ export function openKeys({ settings, log }: Pick<Services, "settings" | "log">):
   return { ring, budgets: new LocalBudgets({ file: new UsageFile(usagePath(folder)), log }) };
 }
 
+/** Counts what is used, in the state folder unless another one is named; undefined with `--ledger off`. */
+export function openLedger(
+  { settings, log }: Pick<Services, "settings" | "log">,
+  folder = stateFolder(process.env, settings),
+): Ledger | undefined {
+  if (settings.ledger === "off") return undefined;
+  return new Ledger({ path: ledgerPath(folder), days: settings.ledgerDays, log });
+}
+
 /** Starts listening. Throws `start_failed`, and `usage` for settings that do not go together. */
 export function listen(
   { settings, upstream, credentials, log }: Services,
-  { keys, apiKeyName }: { keys?: ClientKeys; apiKeyName?: string } = {},
+  { keys, apiKeyName, ledger }: { keys?: ClientKeys; apiKeyName?: string; ledger?: Ledger } = {},
 ): RunningRelay {
   checkFallback(settings);
   warnOfText(log);
@@ -175,7 +186,8 @@ export function listen(
   const ofOwner = keys
     ? { keys: keys.ring, budgets: keys.budgets, takeOpenCode: (code: string) => takeOpenCode(folder, code) }
     : {};
-  return startRelay({ options, upstream, credentials, log, instanceId, ...ofOwner });
+  const counting = ledger ?? openLedger({ settings, log });
+  return startRelay({ options, upstream, credentials, log, instanceId, ledger: counting, ...ofOwner });
 }
 
 /** Where the settings say to listen. */
@@ -205,5 +217,6 @@ export function relayOptions(settings: Settings): RelayOptions {
     maxBodyBytes: Math.floor(settings.maxBodyMib * 1024 * 1024),
     maxRequests: Math.min(settings.maxRequests, mostRequests(process.env)),
     keepAliveMs: settings.keepAlive * 1000,
+    prices: settings.prices,
   };
 }

@@ -18,6 +18,7 @@ export const RELOADABLE: readonly SettingName[] = [
   "stopAt",
   "fallback",
   "fallbackApiKey",
+  "prices",
   "firstByteTimeout",
   "idleTimeout",
   "keepAlive",

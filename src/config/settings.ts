@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseJson } from "../lib/json.ts";
 import { REPOSITORY } from "../version.ts";
 
 /** Everything about one setting: key, flags, variables, schema, default and help. */
@@ -177,6 +178,22 @@ const aliases = list.transform((parts, context) => {
 
 /** What a header's product token takes, with spaces, as some Codex programs have them. */
 const originator = text.regex(/^[\w.-]+(?: [\w.-]+)*$/, "must be a name of letters, digits, '_', '-' and '.'");
+
+const pricePart = z
+  .number({ error: "must have prices that are numbers" })
+  .min(0, { error: "must have no price below 0" });
+/** By model id, as an object or its JSON. A misspelled part would be a price that nobody notices. */
+const prices = z.preprocess(
+  (value) => (typeof value === "string" ? parseJson(value) : value),
+  z.record(
+    z.string(),
+    z.strictObject(
+      { input: pricePart, cached: pricePart.optional(), output: pricePart },
+      { error: "must have input, output and perhaps cached for each model" },
+    ),
+    { error: "must be an object of models" },
+  ),
+);
 
 /** A word of ours in any case, or a model's id. */
 const fallback = text
@@ -491,6 +508,34 @@ export const SETTINGS = {
     isSecret: true,
     example: "sk-…",
     help: "API key of the public API that pays with --fallback api-key",
+  },
+  ledger: {
+    key: "ledger",
+    flags: ["--ledger"],
+    env: ["PLANSOCKET_LEDGER"],
+    schema: choice(["on", "off"], { true: "on", yes: "on", false: "off", no: "off" }),
+    default: "on",
+    value: "on|off",
+    help: "count requests and tokens by hour, model, client and key in the state folder; never what was asked",
+  },
+  ledgerDays: {
+    key: "ledger_days",
+    flags: ["--ledger-days"],
+    env: ["PLANSOCKET_LEDGER_DAYS"],
+    schema: number({ least: 1, most: 3660, isWhole: true }),
+    default: 400,
+    value: "DAYS",
+    help: "how long those counts are kept",
+  },
+  prices: {
+    key: "prices",
+    flags: [],
+    env: ["PLANSOCKET_PRICES"],
+    schema: prices,
+    default: {},
+    value: "JSON",
+    example: '{"gpt-5.5": {"input": 1.25, "cached": 0.125, "output": 10}}',
+    help: "your own prices by model for a million tokens each, for list prices beside the counts",
   },
   firstByteTimeout: {
     key: "first_byte_timeout",

@@ -131,6 +131,7 @@ const KINDS = {
   },
 
   // Ourselves
+  ledger_newer: { status: 500, type: "server_error", wireCode: null },
   internal_error: { status: 500, type: "server_error", wireCode: "internal_error" },
   usage: { status: 400, type: "invalid_request_error", wireCode: null },
   start_failed: { status: 500, type: "server_error", wireCode: null },

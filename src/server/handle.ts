@@ -156,6 +156,7 @@ export async function sendUpstream(
   record.onBegun(reply.dropped, upstreamRequestId(reply.headers));
   if (reply.fallback) record.onFallback(reply.fallback);
   record.prefixDeparture = reply.prefixDeparture;
+  record.ownConversation = reply.ownConversation;
   return reply;
 }
 

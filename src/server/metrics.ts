@@ -203,7 +203,7 @@ function processText({ startedAtMs }: MetricsSnapshot): string {
 }
 
 /** Clients may write anything as a model; only ids that exist become labels. */
-function knownModel(model: string | undefined, catalogue: ModelCatalogue | undefined): string {
+export function knownModel(model: string | undefined, catalogue: ModelCatalogue | undefined): string {
   if (model === undefined || !catalogue) return "other";
   return findModel(catalogue, model) || catalogue.published?.includes(model) === true ? model : "other";
 }

@@ -1,3 +1,4 @@
+import type { Prices } from "../ledger/prices.ts";
 import type { ReasoningMode } from "../protocols/protocol.ts";
 
 /** Settings of the listening side. Plain values; `config` fills them in. */
@@ -25,4 +26,6 @@ export interface RelayOptions {
   readonly maxRequests: number;
   /** Silence after which a streaming client gets a keep-alive comment. */
   readonly keepAliveMs: number;
+  /** The owner's own prices, for list prices beside counts. */
+  readonly prices?: Prices;
 }

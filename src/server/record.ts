@@ -71,6 +71,8 @@ export class RequestRecord implements ReplyObserver {
   adjusted: readonly string[] = [];
   /** What answered past a limit of the plan: `reserve`, `api-key` or a model. */
   fallback: string | undefined;
+  /** Stays the same for all requests of one client's conversation; undefined when the backend was not asked. */
+  ownConversation: string | undefined;
   /** The part of the request at which the prompt cache of the conversation's last one ends: `tools`, `input[12]`. */
   prefixDeparture: string | undefined;
   tokens: Tokens | undefined;

@@ -6,6 +6,7 @@ import type { KeyBudgets } from "../keys/budgets.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import type { Ledger } from "../ledger/ledger.ts";
 import { productName } from "../lib/product-name.ts";
 import type { ProtocolEntry } from "../protocols/protocol.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
@@ -16,6 +17,7 @@ import { AccessCheck, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
 import { openRoutes, rootReply, type Instance } from "./http/health.ts";
 import { KeyWatch } from "./key-watch.ts";
+import { ledgerEntry } from "./ledger-entry.ts";
 import { RequestLifetime } from "./lifetime.ts";
 import { RequestLimit } from "./limits.ts";
 import { Metrics, type MetricsSnapshot } from "./metrics.ts";
@@ -44,6 +46,8 @@ export interface RelayDependencies {
   readonly keys?: KeyRing;
   /** What those keys have used; nobody counts when left out. */
   readonly budgets?: KeyBudgets;
+  /** Counts what is used; nobody does when left out. */
+  readonly ledger?: Ledger | undefined;
   readonly log: Log;
   /** Takes a code that `plansocket open` left for this relay; true for a good one. Absent where nobody leaves any. */
   readonly takeOpenCode?: ((code: string) => boolean) | undefined;
@@ -264,12 +268,16 @@ export class Relay {
         startedAtMs: this.instance.startedAtMs,
         now: this.#now,
         isKeyRequired: () => this.#access.isKeyNeeded,
+        hasLedger: this.#deps.ledger !== undefined,
         counts: () => ({
           ...this.#metrics.totals,
           inFlight: this.limit.active.size,
           openStreams: this.limit.openStreams,
         }),
       }),
+      ledger: this.#deps.ledger,
+      prices: () => this.#options.prices ?? {},
+      now: this.#now,
       isOwnKey: (key) => this.#access.isOwnKey(key),
       hasOwnKey: () => this.#options.apiKey !== undefined,
       takeCode: this.#deps.takeOpenCode,
@@ -294,8 +302,11 @@ export class Relay {
       record.settle(this.#deps.upstream.limits.current());
       logRequest(record, this.log);
       if (record.isProbe) return;
-      this.#metrics.count(record, this.#deps.upstream.catalogue.known);
+      const { known } = this.#deps.upstream.catalogue;
+      this.#metrics.count(record, known);
       this.feed.add(record, this.#now());
+      const entry = this.#deps.ledger && ledgerEntry(record, known, this.#now());
+      if (entry) this.#deps.ledger?.add(entry);
     });
   }
 

@@ -55,6 +55,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       clearTimeout(timer);
       deps.upstream.close();
       await deps.budgets?.close();
+      await deps.ledger?.close();
       return isDrained;
     },
     async stop() {
@@ -66,6 +67,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       await Promise.race([server.stop(), Bun.sleep(LAST_WORDS_MS)]);
       await server.stop(true);
       await deps.budgets?.close();
+      await deps.ledger?.close();
     },
   };
 }

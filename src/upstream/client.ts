@@ -57,6 +57,8 @@ export interface UpstreamReply {
   readonly fallback?: { readonly name: string; readonly model: string } | undefined;
   /** Where the request departs from the conversation's last one, so that the prompt cache ends there; see PrefixWatch. */
   readonly prefixDeparture?: string | undefined;
+  /** Stays the same for all requests of one client's conversation. */
+  readonly ownConversation?: string | undefined;
 }
 
 export interface UpstreamDependencies {
@@ -235,7 +237,7 @@ export class UpstreamClient {
       const { body, envelope } = encoder.sent;
       const prefixDeparture = this.#prefixes.notice(encoder.ownConversation, body, envelope);
       const headers = withHeaders(reply.headers, this.limits.spendingHeaders(credentials.accountId));
-      return { ...reply, headers, prefixDeparture };
+      return { ...reply, headers, prefixDeparture, ownConversation: encoder.ownConversation };
     } catch (thrown) {
       throw thrown instanceof RelayError ? encoder.inClientTerms(this.limits.explained(thrown)) : thrown;
     }

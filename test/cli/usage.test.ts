@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { asJson, drawing } from "../../src/cli/commands/usage.ts";
+import { asJson, drawing } from "../../src/cli/usage/plan.ts";
 import { moment, span } from "../../src/lib/time.ts";
 import type { PlanLimits } from "../../src/codex/plan-limits.ts";
 import { demoHome } from "../support/demo-home.ts";

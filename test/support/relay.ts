@@ -1,6 +1,7 @@
 import type { CredentialProvider, Credentials } from "../../src/auth/credentials.ts";
 import type { KeyBudgets } from "../../src/keys/budgets.ts";
 import type { KeyRing } from "../../src/keys/key-ring.ts";
+import type { Ledger } from "../../src/ledger/ledger.ts";
 import { SILENT_LOG, type Log } from "../../src/lib/log.ts";
 import type { RelayOptions } from "../../src/server/options.ts";
 import { startRelay, type RunningRelay } from "../../src/server/serve.ts";
@@ -27,6 +28,7 @@ export interface TestRelayOptions {
   readonly keys?: KeyRing;
   /** What they have used. */
   readonly budgets?: KeyBudgets;
+  readonly ledger?: Ledger;
 }
 
 /** A relay on a free port, in this process. Retries do not wait. */
@@ -74,6 +76,7 @@ export function startTestRelay(options: TestRelayOptions): TestRelay {
     upstream,
     credentials,
     log: options.log ?? SILENT_LOG,
+    ledger: options.ledger,
     now,
     ...(options.elapsed ? { elapsed: options.elapsed } : {}),
     ...(options.keys ? { keys: options.keys } : {}),

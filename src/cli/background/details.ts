@@ -4,7 +4,7 @@ import { toRelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { SILENT_LOG } from "../../lib/log.ts";
 import { reachable } from "../relay-at.ts";
-import { asJson as planAsJson, drawing } from "../commands/usage.ts";
+import { asJson as planAsJson, drawing } from "../usage/plan.ts";
 import { openServices, type Services } from "../services.ts";
 import { shownSettings, type ShownSetting } from "../settings-view.ts";
 import { settingsOfLastStart, settingsOfRelay, type BackgroundContext } from "./context.ts";

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { defineCommand } from "citty";
 import type { Judgment } from "../../config/load.ts";
 import { SETTINGS, type SettingName } from "../../config/settings.ts";
@@ -9,7 +12,7 @@ import { keyNeed } from "../keys/key-need.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped } from "../shutdown.ts";
-import { listenOrExplain, openKeys, openServices } from "../services.ts";
+import { listenOrExplain, openKeys, openLedger, openServices } from "../services.ts";
 
 /** About the pace of a real model. */
 const PACE_MS = 15;
@@ -39,10 +42,12 @@ export const demo = defineCommand({
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const backend = startPlayer({ port: portOf(flags.own["backend-port"]), paceMs: PACE_MS });
+    // Its counts are made up like its answers, so they go when it ends.
+    const folder = mkdtempSync(join(tmpdir(), "plansocket-demo-"));
     try {
       const services = await openServices(flags.settings, process.env, { ...backend.services, judgment: JUDGMENT });
       const keys = openKeys(services);
-      const relay = await listenOrExplain(services, keys);
+      const relay = await listenOrExplain(services, keys, openLedger(services, folder));
       const stopped = runUntilStopped(relay, services.log, {
         reload: reloader(services, relay),
         settle: () => services.credentials.settle(),
@@ -51,6 +56,7 @@ export const demo = defineCommand({
       return await stopped;
     } finally {
       await backend.stop();
+      rmSync(folder, { recursive: true, force: true });
     }
   },
 });

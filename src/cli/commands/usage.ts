@@ -1,213 +1,67 @@
 import { defineCommand } from "citty";
-import { readClaims } from "../../auth/jwt.ts";
-import {
-  RESERVE_MODEL,
-  windowName,
-  windowsOf,
-  type NamedWindow,
-  type PlanLimits,
-  type PlanWindow,
-} from "../../codex/plan-limits.ts";
-import { paceOf } from "../../codex/pace.ts";
+import { loadSettings } from "../../config/load.ts";
+import { stateFolder } from "../../config/paths.ts";
+import type { SettingName } from "../../config/settings.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { isObject, nonEmptyString } from "../../lib/json.ts";
-import { PAGE_HINT } from "../../lib/web-page.ts";
-import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { isScreen, print, printJson } from "../output.ts";
-import { moment, span } from "../../lib/time.ts";
-import { openServices, type Services } from "../services.ts";
+import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
+import { warnOf } from "../output.ts";
 
 const WATCH_SECONDS = 60;
 const LEAST_SECONDS = 5;
-const TIMEOUT_MS = 15_000;
-const BAR_CELLS = 24;
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
   watch: { help: "go on showing it until stopped" },
   every: { value: "SECONDS", help: `pause between two looks with --watch (default: ${WATCH_SECONDS})` },
+  by: { value: "WHAT", help: "what relays here have counted, by day, hour, model, client, session or key" },
+  since: { value: "WHEN", help: "with --by: from here on, as in 12h, 7d, 4w, today, 2026-11-03 (default: 30 days)" },
+  until: { value: "WHEN", help: "with --by: up to here, that day included (default: now)" },
+  csv: { help: "with --by: print CSV" },
 };
 
+const COUNTED: readonly SettingName[] = ["stateDir", "prices"];
+
 export const usage = defineCommand({
-  meta: { name: "usage", description: "Show how much of the plan is used, and when it resets." },
+  meta: {
+    name: "usage",
+    description:
+      "Show how much of the plan is used, and when it resets; with --by, what relays here have counted, without asking anybody.",
+  },
   args: citty(OWN, BACKEND_SETTINGS),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const everyMs = pauseOf(flags.own["every"]);
-    const services = await openServices(flags.settings, process.env, { judgment: { needs: BACKEND_SETTINGS } });
-    const isJson = flags.own["json"] === true;
-    const isWatching = flags.own["watch"] === true || flags.own["every"] !== undefined;
-    for (;;) {
-      const seen = await readUsage(services);
-      if (isWatching && !isJson && isScreen(process.stdout)) process.stdout.write("\u001b[2J\u001b[H");
-      // A watcher reads one object a line.
-      if (isJson) printJson(asJson(seen, Date.now()), isWatching);
-      else print(drawing(seen, Date.now()));
-      if (!isWatching) return 0;
-      await Bun.sleep(everyMs);
+    if (flags.own["by"] !== undefined) return showCounted(flags);
+    const stray = ["since", "until", "csv"].find((name) => flags.own[name] !== undefined);
+    if (stray !== undefined) {
+      throw new RelayError("usage", `--${stray} needs --by.`, { hint: "For example: plansocket usage --by day." });
     }
+    const isWatching = flags.own["watch"] === true || flags.own["every"] !== undefined;
+    const everyMs = pauseOf(flags.own["every"]);
+    const { usagePlan } = await import("../usage/plan.ts");
+    return usagePlan(flags, isWatching ? everyMs : undefined);
   },
 });
 
-interface Seen {
-  readonly limits: PlanLimits;
-  readonly email: string | undefined;
-}
-
-async function readUsage(services: Services): Promise<Seen> {
-  // A renewal of the login has a limit and words of its own.
-  const { accessToken } = await services.credentials.current();
-  const { body, limits } = await askedInTime(services);
-  if (!isObject(body)) {
-    const { host } = new URL(services.settings.baseUrl);
-    throw new RelayError("upstream_error", `${host} answered with something other than JSON, such as a web page.`, {
-      hint: PAGE_HINT,
-    });
-  }
-  if (!limits) {
-    throw new RelayError("upstream_error", "The backend answered without the plan's windows.", {
-      hint: "Look at ChatGPT's settings under Usage; `plansocket doctor` checks the rest.",
-    });
-  }
-  return { limits, email: nonEmptyString(body["email"]) ?? readClaims(accessToken).email };
-}
-
-async function askedInTime({
-  upstream,
-  settings,
-}: Services): Promise<{ body: unknown; limits: PlanLimits | undefined }> {
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
-  try {
-    return await upstream.usage(signal);
-  } catch (thrown) {
-    if (!signal.aborted) throw thrown;
-    const { host } = new URL(settings.baseUrl);
-    throw new RelayError("upstream_timeout", `${host} did not answer within ${TIMEOUT_MS / 1000} seconds.`, {
-      hint: "Check your network; `plansocket doctor` looks further.",
-      cause: thrown,
-    });
-  }
-}
-
-/** For people: a bar for each window. */
-export function drawing({ limits, email }: Seen, nowMs: number): string {
-  const whose = [email, limits.plan === undefined ? undefined : `plan ${limits.plan}`].filter(Boolean).join(", ");
-  const rows = windowsOf(limits).map((named) => ({
-    name: nameOf(named),
-    bar: bar(named.window.usedPercent),
-    used: `${percent(named.window)} %`,
-    pace: paceText(named.window, nowMs),
-    rest: [amountOf(named), resetsIn(named.window, nowMs)].filter(Boolean).join(", "),
-  }));
-  const nameWidth = Math.max(0, ...rows.map((row) => row.name.length));
-  const usedWidth = Math.max(0, ...rows.map((row) => row.used.length));
-  return [
-    ...(whose === "" ? [] : [whose]),
-    ...rows.flatMap((row) => [
-      `${row.name.padEnd(nameWidth)}  ${row.bar}  ${row.used.padStart(usedWidth)} used  ${row.rest}`.trimEnd(),
-      ...(row.pace === "" ? [] : [`${" ".repeat(nameWidth)}  ${row.pace}`]),
-    ]),
-    ...creditsLine(limits),
-    ...resetsLine(limits),
-    ...reserveLine(limits),
-    ...(isReached(limits) ? ["A limit is reached: requests are refused until it resets."] : []),
-  ].join("\n");
-}
-
-/** For scripts; moments in ISO 8601. */
-export function asJson({ limits, email }: Seen, nowMs: number) {
-  return {
-    plan: limits.plan ?? null,
-    email: email ?? null,
-    limit_reached: isReached(limits),
-    windows: windowsOf(limits).map(({ meter, kind, window }) => ({
-      meter: meter.id,
-      name: meter.name ?? null,
-      kind,
-      amount: meter.amount ? { ...meter.amount, unit: meter.amount.unit ?? null } : null,
-      stands_in_for: meter.standsInFor ?? null,
-      window_minutes: window.windowMinutes ?? null,
-      used_percent: window.usedPercent,
-      resets_at: window.resetsAtMs === undefined ? null : new Date(window.resetsAtMs).toISOString(),
-      resets_in_seconds:
-        window.resetsAtMs === undefined ? null : Math.max(0, Math.round((window.resetsAtMs - nowMs) / 1000)),
-      ...paceJson(window, nowMs),
-    })),
-    credits: limits.credits
-      ? {
-          has_credits: limits.credits.hasCredits,
-          unlimited: limits.credits.isUnlimited,
-          balance: limits.credits.balance ?? null,
-        }
-      : null,
-    banked_resets: limits.bankedResets ?? null,
-    reserve_offered: limits.isReserveOffered ?? null,
-    seen_at: new Date(limits.seenAtMs).toISOString(),
+/** What the ledger holds. Needs no login, no network and no relay that runs. */
+async function showCounted(flags: ParsedFlags): Promise<number> {
+  const { settings, warnings } = await loadSettings(flags.settings, process.env, {
+    needs: COUNTED,
+    toleratesFile: true,
+  });
+  warnOf(warnings);
+  const { usageBy } = await import("../usage/by.ts");
+  const textOf = (name: string) => {
+    const value = flags.own[name];
+    return typeof value === "string" ? value : undefined;
   };
-}
-
-function nameOf({ meter, window }: NamedWindow): string {
-  const model = meter.name === RESERVE_MODEL ? `Luna Reserve (${RESERVE_MODEL})` : meter.name;
-  const length =
-    window.windowMinutes === undefined && model !== undefined ? undefined : windowName(window.windowMinutes);
-  return [model, length].filter(Boolean).join(", ");
-}
-
-/** Of a spending limit, as in `12.50 of 50 credit`. */
-function amountOf({ meter: { amount } }: NamedWindow): string {
-  return amount ? `${amount.used} of ${amount.limit}${amount.unit === undefined ? "" : ` ${amount.unit}`}` : "";
-}
-
-function isReached(limits: PlanLimits): boolean {
-  return limits.reached !== undefined || limits.meters.some((meter) => meter.isReached === true);
-}
-
-function bar(usedPercent: number): string {
-  const filled = Math.min(BAR_CELLS, Math.max(0, Math.round((usedPercent / 100) * BAR_CELLS)));
-  return "█".repeat(filled) + "░".repeat(BAR_CELLS - filled);
-}
-
-function percent({ usedPercent }: PlanWindow): string {
-  return Number.isInteger(usedPercent) ? String(usedPercent) : usedPercent.toFixed(1);
-}
-
-function resetsIn({ resetsAtMs }: PlanWindow, nowMs: number): string {
-  if (resetsAtMs === undefined) return "";
-  if (resetsAtMs <= nowMs) return "has reset since";
-  return `resets ${moment(resetsAtMs, nowMs)} (in ${span(resetsAtMs - nowMs)})`;
-}
-
-/** For a window that does not last at its pace, as in `at this rate full Thu 26 Nov 14:00, 2 d 3 h before it resets`. */
-function paceText(window: PlanWindow, nowMs: number): string {
-  const fullAtMs = window.usedPercent >= 100 ? undefined : paceOf(window, nowMs)?.fullAtMs;
-  if (fullAtMs === undefined || window.resetsAtMs === undefined) return "";
-  return `at this rate full ${moment(fullAtMs, nowMs)}, ${span(window.resetsAtMs - fullAtMs)} before it resets`;
-}
-
-function paceJson(window: PlanWindow, nowMs: number) {
-  const pace = paceOf(window, nowMs);
-  return {
-    full_at: pace?.fullAtMs === undefined ? null : new Date(pace.fullAtMs).toISOString(),
-    percent_at_reset: pace === undefined ? null : Math.round(pace.percentAtReset * 10) / 10,
+  const asked = {
+    by: textOf("by") ?? "",
+    since: textOf("since"),
+    until: textOf("until"),
+    isCsv: flags.own["csv"] === true,
+    isJson: flags.own["json"] === true,
   };
-}
-
-function creditsLine({ credits }: PlanLimits): string[] {
-  if (!credits || (!credits.hasCredits && !credits.isUnlimited)) return [];
-  return [`credits: ${credits.isUnlimited ? "unlimited" : (credits.balance ?? "some")}`];
-}
-
-function resetsLine({ bankedResets }: PlanLimits): string[] {
-  if (bankedResets === undefined || bankedResets <= 0) return [];
-  return [`banked resets: ${bankedResets} (use them in ChatGPT or the Codex CLI; the relay never does)`];
-}
-
-function reserveLine({ isReserveOffered, meters }: PlanLimits): string[] {
-  if (isReserveOffered !== true) return [];
-  const instead = meters.find(({ name }) => name === RESERVE_MODEL)?.standsInFor;
-  return [
-    `Luna Reserve is offered: ask for ${RESERVE_MODEL}${instead === undefined ? "" : ` in place of ${instead}`}.`,
-  ];
+  return usageBy(asked, stateFolder(process.env, settings), settings.prices, Date.now());
 }
 
 function pauseOf(text: string | true | undefined): number {

@@ -1,6 +1,8 @@
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { toBodyStream } from "../../lib/body-stream.ts";
+import type { Ledger } from "../../ledger/ledger.ts";
+import type { Prices } from "../../ledger/prices.ts";
 import type { Admitted } from "../handle.ts";
 import { parseBody, readBody } from "../http/body.ts";
 import { jsonReply, streamHeaders } from "../http/reply.ts";
@@ -8,11 +10,15 @@ import { parametersOf, type Handler, type Route } from "../http/routes.ts";
 import type { RequestFeed } from "./feed.ts";
 import type { PageSessions } from "./sessions.ts";
 import type { StateReader } from "./state.ts";
+import { usageView } from "./usage.ts";
 
 export interface PageOptions {
   readonly sessions: PageSessions;
   readonly feed: RequestFeed;
   readonly state: StateReader;
+  readonly ledger: Ledger | undefined;
+  readonly prices: () => Prices;
+  readonly now: () => number;
   /** True for the text of the relay's own key. */
   readonly isOwnKey: (key: string) => boolean;
   /** True when the relay has a key of its own, beside those of clients. */
@@ -74,6 +80,7 @@ export function pageRoutes(options: PageOptions): Route[] {
     route("/", { GET: root }),
     ...files,
     route("/page/state", { GET: guarded(async () => fresh(jsonReply(await state.read()))) }),
+    route("/page/usage", { GET: guarded((admitted) => usage(admitted, options)) }),
     route("/page/live", { GET: guarded((admitted) => live(feed, admitted, options.keepAliveMs())) }),
     route("/page/try", { POST: guarded((admitted) => options.ask(admitted)) }),
     route("/page/session", { POST: (admitted) => openSession(admitted, options) }),
@@ -111,6 +118,13 @@ async function asset({ request }: Admitted, name: string): Promise<Response> {
   const headers = { ...PAGE_HEADERS, "content-type": found.contentType, "cache-control": "no-cache", etag };
   if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
   return new Response(found.text, { headers });
+}
+
+async function usage({ request }: Admitted, { ledger, prices, now }: PageOptions): Promise<Response> {
+  if (!ledger) throw new RelayError("not_found", "Nothing is counted here.", { hint: "Start without --ledger off." });
+  const query = parametersOf(request.url);
+  const asked = { by: query.get("by") ?? "model", days: Number(query.get("days") ?? 7) };
+  return fresh(jsonReply(await usageView(ledger, asked, prices(), now())));
 }
 
 /** Says what holds now. */

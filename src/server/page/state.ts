@@ -21,6 +21,7 @@ export interface StateSources {
   readonly startedAtMs: number;
   readonly now: () => number;
   readonly isKeyRequired: () => boolean;
+  readonly hasLedger: boolean;
   readonly counts: () => CountsView;
 }
 
@@ -35,7 +36,7 @@ export class StateReader {
 
   /** Never throws: what cannot be known is said to be so. */
   async read(): Promise<PageState> {
-    const { upstream, startedAtMs, now, isKeyRequired, counts } = this.#sources;
+    const { upstream, startedAtMs, now, isKeyRequired, hasLedger, counts } = this.#sources;
     const login = await this.#login();
     if (login.isGood && login.kind === "chatgpt") await this.#askPlan();
     const catalogue = await upstream.catalogue.current();
@@ -51,7 +52,7 @@ export class StateReader {
       models: publishedModels(catalogue).map((id) => modelView(id, modelDetails(catalogue, id))),
       isModelListOld: catalogue.origin !== "live",
       counts: counts(),
-      hasLedger: false,
+      hasLedger,
     };
   }
 

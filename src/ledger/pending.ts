@@ -1,0 +1,98 @@
+import type { LedgerEntry } from "./entry.ts";
+import { Sketch } from "./sketch.ts";
+
+const HOUR_MS = 3_600_000;
+/** Clients may call themselves anything: of more than so many between two writes the rest is `other`. */
+const MOST_CLIENTS = 64;
+/** Conversations between two writes; more are counted in the hours alone. */
+const MOST_CONVERSATIONS = 4096;
+const OTHER = "other";
+
+/** One row of the hourly table, as far as it is not written yet. */
+export interface PendingHour {
+  /** Hours since the epoch. */
+  readonly hour: number;
+  readonly names: Pick<LedgerEntry, "model" | "client" | "key" | "fallback">;
+  readonly status: number;
+  readonly sums: Sums;
+  readonly firstToken: Sketch;
+  readonly total: Sketch;
+}
+
+/** One conversation, as far as it is not written yet. */
+export interface PendingConversation {
+  readonly id: string;
+  readonly names: Pick<LedgerEntry, "model" | "client" | "key">;
+  firstMs: number;
+  lastMs: number;
+  readonly sums: Sums;
+}
+
+interface Sums {
+  requests: number;
+  input: number;
+  cached: number;
+  output: number;
+  reasoning: number;
+}
+
+/** Requests that have ended and are not in the file yet, added up: as much as there are different rows, never more. */
+export class Pending {
+  readonly hours = new Map<string, PendingHour>();
+  readonly conversations = new Map<string, PendingConversation>();
+  readonly #clients = new Set<string>();
+
+  get isEmpty(): boolean {
+    return this.hours.size === 0;
+  }
+
+  add(entry: LedgerEntry): void {
+    const client = this.#boundedClient(entry.client);
+    const { model, key, fallback, status } = entry;
+    const hour = Math.floor(entry.endedAtMs / HOUR_MS);
+    const id = JSON.stringify([hour, model, client, key, status, fallback]);
+    let row = this.hours.get(id);
+    if (!row) {
+      const names = { model, client, key, fallback };
+      row = { hour, names, status, sums: noSums(), firstToken: new Sketch(), total: new Sketch() };
+      this.hours.set(id, row);
+    }
+    addTo(row.sums, entry);
+    if (entry.firstTokenMs !== undefined) row.firstToken.add(entry.firstTokenMs);
+    row.total.add(entry.totalMs);
+    this.#addConversation(entry, client);
+  }
+
+  #addConversation(entry: LedgerEntry, client: string): void {
+    const { conversation: id, model, key, endedAtMs } = entry;
+    if (id === undefined) return;
+    let row = this.conversations.get(id);
+    if (!row) {
+      if (this.conversations.size >= MOST_CONVERSATIONS) return;
+      row = { id, names: { model, client, key }, firstMs: endedAtMs, lastMs: endedAtMs, sums: noSums() };
+      this.conversations.set(id, row);
+    }
+    row.firstMs = Math.min(row.firstMs, endedAtMs);
+    row.lastMs = Math.max(row.lastMs, endedAtMs);
+    addTo(row.sums, entry);
+  }
+
+  #boundedClient(client: string): string {
+    if (this.#clients.has(client)) return client;
+    if (this.#clients.size >= MOST_CLIENTS) return OTHER;
+    this.#clients.add(client);
+    return client;
+  }
+}
+
+function noSums(): Sums {
+  return { requests: 0, input: 0, cached: 0, output: 0, reasoning: 0 };
+}
+
+function addTo(sums: Sums, entry: LedgerEntry): void {
+  sums.requests += 1;
+  sums.input += entry.input;
+  sums.cached += entry.cached;
+  sums.output += entry.output;
+  sums.reasoning += entry.reasoning;
+}

@@ -1,0 +1,33 @@
+import type { ModelCatalogue } from "../codex/models.ts";
+import { sha256Hex } from "../lib/hash.ts";
+import type { LedgerEntry } from "../ledger/entry.ts";
+import { knownModel } from "./metrics.ts";
+import type { RequestRecord } from "./record.ts";
+
+/** In hex characters: enough to tell conversations apart, too few to be anything else. */
+const CONVERSATION_LENGTH = 16;
+
+/** What the ledger counts of a request; undefined for requests that ask no model. */
+export function ledgerEntry(
+  record: RequestRecord,
+  catalogue: ModelCatalogue | undefined,
+  endedAtMs: number,
+): LedgerEntry | undefined {
+  if (record.model === undefined) return undefined;
+  const { tokens, ownConversation } = record;
+  return {
+    endedAtMs,
+    model: knownModel(record.model, catalogue),
+    client: record.start.client,
+    key: record.key ?? "",
+    status: record.errorStatus ?? record.status,
+    fallback: record.fallback ?? "",
+    conversation: ownConversation && sha256Hex(ownConversation).slice(0, CONVERSATION_LENGTH),
+    input: tokens?.input ?? 0,
+    cached: tokens?.cached ?? 0,
+    output: tokens?.output ?? 0,
+    reasoning: tokens?.reasoning ?? 0,
+    firstTokenMs: record.firstTokenMs,
+    totalMs: record.totalMs,
+  };
+}
