@@ -144,7 +144,8 @@ export class KeyFile {
       return readOwn(this.path, MOST_BYTES);
     } catch (error) {
       if (error instanceof RelayError) throw unreadable(error.message, error.hint ?? "", error);
-      const failure = fileFailure(error, { path: this.path, verb: "read" });
+      const instead = "or choose another folder with --state-dir";
+      const failure = fileFailure(error, { path: this.path, verb: "read", instead });
       throw unreadable(failure?.message ?? `${this.path} could not be read.`, failure?.hint ?? "", error);
     }
   }

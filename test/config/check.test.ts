@@ -88,7 +88,7 @@ describe("the schema for editors", () => {
     (key, setting) => {
       const property = properties[key];
       expect(property?.description).toBe(`${setting.help}.`);
-      expect(["string", "integer", "number", "boolean", "array"]).toContain(property?.type ?? "");
+      expect(["string", "integer", "number", "boolean", "array", "object"]).toContain(property?.type ?? "");
       // A default that the schema itself would refuse were a lie.
       if (property && "default" in property) {
         expect(checkConfig(JSON.stringify({ [key]: property.default }))).toEqual([]);
