@@ -102,11 +102,10 @@ export class LocalBudgets implements KeyBudgets {
   #refuseFullWindow({ id, name, limits: { shareOfWindowPercent: limit } }: BudgetedKey, plan: Estimate["plan"]): void {
     if (limit === undefined) return;
     const nowMs = this.#now();
-    const weight = (this.#writing.weights[id] ?? 0) + (this.#delta.weights[id] ?? 0);
     for (const [place, window] of Object.entries(this.#known().windows)) {
       // It has ended since, and no reply has told how full the next one is.
       if (window.resetsAtMs !== undefined && window.resetsAtMs <= nowMs) continue;
-      const share = shareOf(window, id, weight + this.#of(id).tokens);
+      const share = shareOf(window, id, this.#of(id).tokens);
       if (share < limit) continue;
       const named = plan && windowsOf(plan).find(({ meter, kind }) => `${meter.id} ${kind}` === place);
       const length = windowName(named?.window.windowMinutes);

@@ -26,7 +26,8 @@ const State = z.object({
       resets_at_ms: z.number().optional(),
       filled_by: amounts,
       pending: amounts,
-      percent_per_weight: amount,
+      growth: amount,
+      weight: amount,
     }),
   ),
 });
@@ -78,7 +79,8 @@ function fromFile({ keys, windows }: z.infer<typeof State>): UsageState {
       resetsAtMs: window.resets_at_ms,
       filledBy: window.filled_by,
       pending: window.pending,
-      percentPerWeight: window.percent_per_weight,
+      growth: window.growth,
+      weight: window.weight,
     })),
   };
 }
@@ -92,7 +94,8 @@ function toFile({ keys, windows }: UsageState): z.infer<typeof State> {
       ...(window.resetsAtMs === undefined ? {} : { resets_at_ms: window.resetsAtMs }),
       filled_by: { ...window.filledBy },
       pending: { ...window.pending },
-      percent_per_weight: window.percentPerWeight,
+      growth: window.growth,
+      weight: window.weight,
     })),
   };
 }

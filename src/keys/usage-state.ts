@@ -18,8 +18,9 @@ export interface WindowState {
   readonly filledBy: Readonly<Record<string, number>>;
   /** Weights of what was used since the window was last seen to grow. */
   readonly pending: Readonly<Record<string, number>>;
-  /** By how much the window grew for each weight the last time; 0 before the first. */
-  readonly percentPerWeight: number;
+  /** What the window grew by, and for which weight: later growth counts more, and what came before a reset still counts. */
+  readonly growth: number;
+  readonly weight: number;
 }
 
 /** All that is kept of the keys' use. */
@@ -113,7 +114,7 @@ export function merged(state: UsageState, delta: UsageDelta): UsageState {
   return { keys: Object.fromEntries(keys), windows };
 }
 
-const UNSEEN: WindowState = { usedPercent: 0, resetsAtMs: undefined, filledBy: {}, pending: {}, percentPerWeight: 0 };
+const UNSEEN: WindowState = { usedPercent: 0, resetsAtMs: undefined, filledBy: {}, pending: {}, growth: 0, weight: 0 };
 
 /** Replies word the end of one and the same window in whole seconds that differ a little. */
 const SAME_END_MS = 5 * 60_000;
@@ -131,15 +132,32 @@ function afterNews(known: WindowState, usedPercent: number, resetsAtMs: number |
   if (growth <= 0) return { ...before, ...end };
   // Nobody here has used anything: other programs of the account, or requests that are still under way.
   if (weight === 0) return { ...before, ...end, usedPercent };
-  const percentPerWeight = growth / weight;
-  const shares = Object.fromEntries(Object.entries(before.pending).map(([id, part]) => [id, part * percentPerWeight]));
-  return { ...end, usedPercent, filledBy: added(before.filledBy, shares), pending: {}, percentPerWeight };
+  const shares = Object.fromEntries(Object.entries(before.pending).map(([id, part]) => [id, (part / weight) * growth]));
+  return {
+    ...end,
+    usedPercent,
+    filledBy: added(before.filledBy, shares),
+    pending: {},
+    growth: before.growth * KEPT + growth,
+    weight: before.weight * KEPT + weight,
+  };
 }
 
-/** A key's part of a window in percent, with what has not shown in the window yet at the rate of the last growth. */
-export function shareOf(window: WindowState, id: string, moreWeight: number): number {
-  const pending = (window.pending[id] ?? 0) + moreWeight;
-  return (window.filledBy[id] ?? 0) + pending * window.percentPerWeight;
+/** Of what is known of a window's growth, with each further growth. */
+const KEPT = 0.9;
+/** Below it a growth says more of others than of the keys: a short answer when a window was about to pass a percent. */
+const TRUSTED_WEIGHT = 10_000;
+/** The backend counts whole percents: what has not shown yet is half of one in the mean, and never more than one. */
+const HIDDEN_PERCENT = 0.5;
+
+/**
+ * A key's part of a window in percent: what it filled, what it used since the window was last seen to grow, and what
+ * `underWay` may use, the two by the rate at which the window has grown so far.
+ */
+export function shareOf({ filledBy, pending, growth, weight }: WindowState, id: string, underWay: number): number {
+  const rate = weight < TRUSTED_WEIGHT ? 0 : growth / weight;
+  const hidden = Math.min(HIDDEN_PERCENT, (pending[id] ?? 0) * rate);
+  return (filledBy[id] ?? 0) + hidden + underWay * rate;
 }
 
 function sums(

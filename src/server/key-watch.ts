@@ -1,5 +1,5 @@
 import type { KeyRing } from "../keys/key-ring.ts";
-import type { RelayError } from "../lib/errors.ts";
+import { RelayError } from "../lib/errors.ts";
 import { endedKey, type CallerKey } from "./access.ts";
 import type { RequestLifetime } from "./lifetime.ts";
 
@@ -59,9 +59,18 @@ export class KeyWatch {
   }
 }
 
-/** Why a caller's key is good no more; undefined while it is. */
-export function endOfKey(ring: KeyRing | undefined, key: CallerKey): RelayError | undefined {
-  if (key.limits === undefined || !ring) return undefined;
+/** Why what a caller came in with is good no more; undefined while it is. Who came without a key needs one once there are any. */
+export function endOfKey(ring: KeyRing | undefined, key: CallerKey | undefined): RelayError | undefined {
+  if (!ring) return undefined;
+  if (!key) return ring.isInUse ? keyNeeded() : undefined;
+  if (key.limits === undefined) return undefined;
   const state = ring.stateOf(key.id);
   return state === "usable" ? undefined : endedKey(key.name, state);
+}
+
+function keyNeeded(): RelayError {
+  return new RelayError("invalid_api_key", "This relay asks for an API key from now on.", {
+    shouldRetry: false,
+    hint: "Connect anew with a key that `plansocket keys add NAME` made.",
+  });
 }

@@ -199,3 +199,22 @@ describe("a key that is revoked", () => {
     expect(JSON.parse(said.at(-1) ?? "")).toMatchObject({ status: 401 });
   });
 });
+
+test("a socket that was opened before there were keys is asked for one with its next request", async () => {
+  demo = startDemoRelay(keys.forRelay);
+  const socket = new WebSocket(`${demo.v1.replace("http", "ws")}/responses`);
+  const said: { type: string; status?: number }[] = [];
+  const closed = Promise.withResolvers<number>();
+  const opened = Promise.withResolvers<void>();
+  socket.addEventListener("open", () => opened.resolve());
+  socket.addEventListener("message", ({ data }) => said.push(JSON.parse(String(data)) as (typeof said)[number]));
+  socket.addEventListener("close", ({ code }) => closed.resolve(code));
+  await opened.promise;
+  const ask = () => socket.send(JSON.stringify({ type: "response.create", model, input: "hi" }));
+  ask();
+  await eventually(() => said.at(-1)?.type === "response.completed");
+  await keys.add("laptop");
+  ask();
+  expect(await closed.promise).toBe(1008);
+  expect(said.at(-1)).toMatchObject({ type: "error", status: 401, error: { code: "invalid_api_key" } });
+});

@@ -123,7 +123,7 @@ export class ResponsesSocket {
       if (socket.readyState !== WebSocket.OPEN) return;
       if (this.#lifetime) throw invalidFrame("A response is already being created on this connection.");
       if (this.#deps.now() - this.#openedAtMs >= LIFETIME_MS) throw expired();
-      const ended = this.key && endOfKey(this.#deps.keys, this.key);
+      const ended = endOfKey(this.#deps.keys, this.key);
       if (ended) return this.shutOut(socket, ended);
       if (body["generate"] === false) this.#warm(socket, body);
       else await this.#create(socket, body, share);
