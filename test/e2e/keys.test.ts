@@ -154,6 +154,17 @@ describe("a key that is revoked", () => {
     await eventually(() => cancelled === 1 && relay.activeRequests() === 0);
   });
 
+  test("or has expired, likewise", async () => {
+    let nowMs = Date.now();
+    keys.remove();
+    keys = new TestKeys({ now: () => nowMs });
+    const relay = start(goesOn);
+    const key = await keys.add("laptop", {}, nowMs + 60_000);
+    const reply = await post(`${relay.url}/v1/responses`, { model, input: "hi", stream: true }, bearer(key));
+    nowMs += 60_000;
+    expect(await reply.text()).toMatch(/"type":"error".*'laptop' has expired/);
+  });
+
   test("refuses a request that was waiting for its first output", async () => {
     const asked = Promise.withResolvers<void>();
     const relay = start(() => (asked.resolve(), sseThenSilence([])));
