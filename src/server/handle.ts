@@ -16,7 +16,7 @@ import {
   type Protocol,
   type Translation,
 } from "../protocols/protocol.ts";
-import type { UpstreamClient, UpstreamReply } from "../upstream/client.ts";
+import type { UpstreamCall, UpstreamClient, UpstreamReply } from "../upstream/client.ts";
 import { readBatches } from "../upstream/sse.ts";
 import { parseBody, readBody } from "./http/body.ts";
 import type { Caller } from "./access.ts";
@@ -55,6 +55,8 @@ export interface Admitted {
   readonly waitForever: () => void;
   /** Of the memory that all requests may take together. */
   readonly share: Share;
+  /** Of a Codex client's request over a socket: the backend's socket that belongs to it. */
+  readonly paired?: UpstreamCall["paired"];
   /** Makes the connection a WebSocket with `data`; absent for requests that came over one. */
   readonly upgrade?: (data: unknown) => boolean;
 }
@@ -138,7 +140,7 @@ export async function begin(
 export async function sendUpstream(
   translation: Translation,
   context: Context,
-  { request, lifetime, record }: Admitted,
+  { request, lifetime, record, paired }: Admitted,
   deps: HandleDependencies,
 ): Promise<UpstreamReply> {
   const { body, verbatim, clientPath } = translation;
@@ -149,6 +151,7 @@ export async function sendUpstream(
       clientId: context.clientId,
       isStrict: deps.options.strict,
       ...(clientPath ? { clientPath } : {}),
+      ...(paired && verbatim ? { paired } : {}),
       observer: record,
     },
     lifetime.signal,
@@ -187,7 +190,11 @@ function ownReply(protocol: Protocol, body: unknown, id: string): Response {
 }
 
 /** What a dialect may know while it translates this request. */
-export async function contextOf(admitted: Admitted, isCodex: boolean, deps: HandleDependencies): Promise<Context> {
+export async function contextOf(
+  admitted: Pick<Admitted, "caller" | "share" | "id">,
+  isCodex: boolean,
+  deps: HandleDependencies,
+): Promise<Context> {
   const now = deps.now();
   const { modelAliases } = deps.options;
   const clientId = admitted.caller.key?.id ?? "";

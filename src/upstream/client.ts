@@ -19,9 +19,10 @@ import type { Egress } from "./egress.ts";
 import { endpointCallBody, endpointCallHeaders, endpointCallUrl, readAnswer } from "./endpoint-calls.ts";
 import { failedDetour, Fallback, keyRefused } from "./fallback.ts";
 import { EventReader, type EventBatches } from "./sse.ts";
-import { afterFirstOutput } from "./first-output.ts";
+import { afterFirstEvent, afterFirstOutput } from "./first-output.ts";
 import { HttpTransport } from "./transport/http.ts";
-import { isSocketFault, SocketTransport } from "./transport/websocket.ts";
+import { PairedSocket, type PairedFrame } from "./transport/paired-socket.ts";
+import { isSocketFault, SocketTransport, type SocketCall, type SocketReplyStart } from "./transport/websocket.ts";
 import { PrefixWatch } from "./prefix-watch.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
@@ -36,6 +37,8 @@ import { RequestEncoder, type PreparedRequest, type WrittenRequest } from "./req
 /** One request to the backend. */
 export interface UpstreamCall extends WrittenRequest {
   readonly observer?: ReplyObserver;
+  /** Where a Codex client asks over a socket: the backend's socket that belongs to it, and its own frame. */
+  readonly paired?: { readonly socket: PairedSocket; readonly frame: PairedFrame };
 }
 
 /** Watches a reply's events as they come, also of attempts that are then repeated. Quick, and never throws. */
@@ -322,8 +325,12 @@ export class UpstreamClient {
     const prepared = encoder.prepare();
     const ofModel = modelHeaders(call.body.model);
     // A socket's headers were sent with its handshake.
-    const isHttpOnly = call.codexHeaders !== undefined || Object.keys(ofModel).length > 0;
-    const overSocket = isHttpOnly ? undefined : await this.#attemptOverSocket(url, call, credentials, prepared, signal);
+    const isHttpOnly = Object.keys(ofModel).length > 0 || (call.codexHeaders !== undefined && !call.paired);
+    const attemptOverSocket = () =>
+      call.paired
+        ? this.#attemptPaired(url, { ...call, ...call.paired }, credentials, prepared, signal)
+        : this.#attemptOverSocket(url, call, credentials, prepared, signal);
+    const overSocket = isHttpOnly ? undefined : await attemptOverSocket();
     if (overSocket) return { ...overSocket, dropped: encoder.adjusted };
     const { conversationId, ownConversation } = prepared;
     const { body, headers } = await encoder.encode(url, prepared);
@@ -378,43 +385,23 @@ export class UpstreamClient {
     signal: AbortSignal,
   ): Promise<Omit<UpstreamReply, "dropped"> | undefined> {
     const { accountId } = credentials;
-    const { idleTimeoutMs, firstByteTimeoutMs, holdMs } = this.#options;
+    const { holdMs } = this.#options;
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const seen = { anything: false };
       const started = await this.#sockets.send(
         {
           url,
-          headers: {
-            ...this.#identity,
-            ...conversationHeaders(conversationId),
-            ...credentialHeaders(credentials),
-            ...this.#cookies.headersFor(url),
-            ...SOCKET_HEADERS,
-          },
+          headers: this.#handshakeHeaders(url, conversationId, credentials),
           frameHeaders: headers,
           body: { ...wire },
           conversationId: ownConversation,
           login: accountId ?? "",
-          reply: {
-            handsOnErrors: false,
-            idleTimeoutMs,
-            firstEventTimeoutMs: firstByteTimeoutMs,
-            onIgnored: () => (this.counts.ignoredData += 1),
-            onNotable: (event) => {
-              seen.anything = true;
-              this.#notice(event, accountId, call.observer);
-            },
-            onBatch: (batch) => call.observer?.onBatch(batch),
-          },
+          reply: this.#socketReply(call, accountId, seen),
         },
         signal,
       );
       if (!started) return undefined;
-      if (started.isNew) {
-        this.#cookies.notice(url, started.headers);
-        this.catalogue.noticeEtag(started.headers.get("x-models-etag"));
-        this.limits.noticeHeaders(started.headers, accountId);
-      }
+      this.#noticeHandshake(url, started, accountId);
       try {
         const events = await afterFirstOutput(started.events, holdMs, this.#now);
         return { headers: this.#socketHeaders(started.headers), events };
@@ -430,6 +417,111 @@ export class UpstreamClient {
       }
     }
     return undefined;
+  }
+
+  /**
+   * A Codex client's frame over the backend's socket that is its own; undefined where HTTP has to do it. What that socket
+   * has lost, or a socket that died in silence, is made good by the whole conversation on another.
+   */
+  async #attemptPaired(
+    url: string,
+    { socket, frame, ...call }: UpstreamCall & NonNullable<UpstreamCall["paired"]>,
+    credentials: Credentials,
+    { wire, conversationId, ownConversation }: PreparedRequest,
+    signal: AbortSignal,
+  ): Promise<Omit<UpstreamReply, "dropped"> | undefined> {
+    const { accountId } = credentials;
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      const seen = { anything: false };
+      const sent: SocketCall = {
+        url,
+        headers: this.#handshakeHeaders(url, conversationId, credentials, frame.headers),
+        frameHeaders: {},
+        body: { ...wire },
+        conversationId: ownConversation,
+        login: accountId ?? "",
+        reply: { ...this.#socketReply(call, accountId, seen), handsOnErrors: "after-output" },
+      };
+      const started = await socket.send(sent, frame, signal);
+      if (!started) return undefined;
+      this.#noticeHandshake(url, started, accountId);
+      try {
+        const events = await afterFirstEvent(started.events);
+        return { headers: this.#socketHeaders(started.headers), events };
+      } catch (thrown) {
+        const error = toRelayError(thrown);
+        const isDead = !seen.anything && isConnectionFault(error);
+        if (signal.aborted || !(isDead || isSocketFault(error))) throw thrown;
+        socket.forget();
+        if (isDead) return undefined;
+      }
+    }
+    return undefined;
+  }
+
+  /** The backend's socket for a Codex client's; its owner closes it. */
+  pairedSocket(): PairedSocket {
+    return new PairedSocket(this.#sockets);
+  }
+
+  /**
+   * Sends ahead what a Codex client sends ahead, without an answer to come. Undefined where there is no socket for it.
+   * Throws RelayError: nothing is retried, as the request itself comes later.
+   */
+  async prewarm(call: UpstreamCall, signal: AbortSignal): Promise<Pick<UpstreamReply, "events"> | undefined> {
+    if (!call.paired) return undefined;
+    const url = `${this.#options.baseUrl}${this.#options.responsesPath}`;
+    const encoder = new RequestEncoder(call, {
+      learned: this.#learned,
+      options: this.#options,
+      catalogue: this.catalogue,
+      log: this.#log,
+    });
+    const credentials = await this.#credentials.current();
+    return this.#attemptPaired(url, { ...call, ...call.paired }, credentials, encoder.prepare(), signal);
+  }
+
+  #handshakeHeaders(
+    url: string,
+    conversationId: string,
+    credentials: Credentials,
+    codexHeaders: Readonly<Record<string, string>> = {},
+  ): Record<string, string> {
+    return {
+      ...this.#identity,
+      ...conversationHeaders(conversationId),
+      ...codexHeaders,
+      ...credentialHeaders(credentials),
+      ...this.#cookies.headersFor(url),
+      ...SOCKET_HEADERS,
+    };
+  }
+
+  /** How the reply to `call` is read; `seen` says whether any of it has come. */
+  #socketReply(
+    { observer }: Pick<UpstreamCall, "observer">,
+    accountId: string | undefined,
+    seen: { anything: boolean },
+  ): SocketCall["reply"] {
+    const { idleTimeoutMs, firstByteTimeoutMs } = this.#options;
+    return {
+      handsOnErrors: false,
+      idleTimeoutMs,
+      firstEventTimeoutMs: firstByteTimeoutMs,
+      onIgnored: () => (this.counts.ignoredData += 1),
+      onNotable: (event) => {
+        seen.anything = true;
+        this.#notice(event, accountId, observer);
+      },
+      onBatch: (batch) => observer?.onBatch(batch),
+    };
+  }
+
+  #noticeHandshake(url: string, { isNew, headers }: SocketReplyStart, accountId: string | undefined): void {
+    if (!isNew) return;
+    this.#cookies.notice(url, headers);
+    this.catalogue.noticeEtag(headers.get("x-models-etag"));
+    this.limits.noticeHeaders(headers, accountId);
   }
 
   /** Headers of a reply over a socket: those of its handshake, and the plan's windows as they are now. */

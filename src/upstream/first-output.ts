@@ -40,6 +40,20 @@ export async function afterFirstOutput(events: EventBatches, holdMs: number, now
   }
 }
 
+/**
+ * Reads until the answer has begun with whatever event, so that a refusal in its place can still be thrown; for readers
+ * that want every event at once. Throws what `events` throws, and where they end before that.
+ */
+export async function afterFirstEvent(events: EventBatches): Promise<EventBatches> {
+  const held: Held[] = [];
+  for (;;) {
+    const batch = await events.next();
+    if (!batch) throw truncated();
+    held.push(batch);
+    if (batch.some(({ type }) => !type.startsWith("codex."))) return new Resumed(held, events);
+  }
+}
+
 /** What was held, and then the rest. */
 class Resumed implements EventBatches {
   readonly #held: Held[];

@@ -20,6 +20,7 @@ import { startStandIn, type StandIn } from "../stand-in/backend.ts";
 import { isObject, type JsonObject } from "../../src/lib/json.ts";
 import type { Log, LogFields } from "../../src/lib/log.ts";
 import { startDemoRelay } from "../support/demo.ts";
+import { sharedPrefixes } from "../support/prefix.ts";
 
 /** Enough for a client's cold start on a busy machine. */
 const LIMIT_MS = 120_000;
@@ -34,6 +35,8 @@ interface Task {
   readonly way: Way;
   /** "" leaves it to the relay or the client. */
   readonly model: string;
+  /** Names the run. */
+  readonly title: string;
 }
 
 interface Client {
@@ -49,6 +52,8 @@ interface Client {
   readonly files?: Readonly<Record<string, string>>;
   /** Both, unless it has only a file of its own. */
   readonly ways?: readonly Way[];
+  /** Its sockets have the backend's behind them; otherwise the backend is asked over HTTP. */
+  readonly isPaired?: boolean;
   /** What sets it apart from another of its name. */
   readonly remark?: string;
   /** It edits by text, not by tools, and the stand-in writes no code: its answer has to do. */
@@ -74,6 +79,14 @@ const CLIENTS: readonly Client[] = [
     args: (task) => codexArgs(task, ["model_providers.plansocket.supports_websockets"]),
     ways: ["setup"],
     remark: ", over HTTP",
+  },
+  {
+    name: "codex",
+    command: "codex",
+    args: (task) => codexArgs(task, []),
+    ways: ["setup"],
+    isPaired: true,
+    remark: ", over a WebSocket to the backend",
   },
   {
     name: "codex",
@@ -141,6 +154,8 @@ const WAYS: readonly Way[] = ["setup", "run", "run --demo"];
 
 const wanted = process.argv.slice(2).filter((word) => word !== "--install");
 if (process.argv.includes("--install")) process.env["PATH"] = `${installed()}:${process.env["PATH"] ?? ""}`;
+/** Of each run, the conversations that it had with the backend, in requests as the backend read them. */
+const conversations: { readonly title: string; readonly bodies: readonly unknown[] }[] = [];
 const totals = { passed: 0, failed: 0, skipped: 0 };
 for (const client of CLIENTS) {
   if (wanted.length > 0 && !wanted.includes(client.name)) continue;
@@ -153,14 +168,38 @@ for (const client of CLIENTS) {
         console.log(`skip  ${title}: not installed`);
         continue;
       }
-      const problem = await tried(client, path, { way, model });
+      const problem = await tried(client, path, { way, model, title });
       totals[problem === undefined ? "passed" : "failed"] += 1;
       console.log(problem === undefined ? `ok    ${title}` : `FAIL  ${title}: ${problem}`);
     }
   }
 }
+printPrefixes();
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exit(totals.failed > 0 ? 1 : 0);
+
+/**
+ * How much of each request the backend had read with the one before. Small jobs of a client's own, as titles, are
+ * conversations of their own; of each run the longest one is told.
+ */
+function printPrefixes(): void {
+  if (conversations.length === 0) return;
+  console.log("\nPrompt kept from turn to turn, in bytes and in percent of the shorter one:");
+  for (const { title, bodies } of conversations) {
+    const turns = sharedPrefixes(bodies).map(({ bytes, percent }) => `${bytes} (${percent.toFixed(1)} %)`);
+    console.log(`  ${title.padEnd(48)} ${turns.join(", ")}`);
+  }
+  console.log("");
+}
+
+function noteConversation(title: string, backend: StandIn): void {
+  const byId = Map.groupBy(
+    backend.requests.filter((request) => request.path.endsWith("/responses") && isObject(request.body)),
+    ({ body }) => (isObject(body) ? body["prompt_cache_key"] : undefined),
+  );
+  const [longest] = [...byId.values()].toSorted((a, b) => b.length - a.length);
+  if (longest && longest.length > 1) conversations.push({ title, bodies: longest.map(({ body }) => body) });
+}
 
 /** What went wrong, or undefined. */
 async function tried(client: Client, path: string, task: Task): Promise<string | undefined> {
@@ -181,7 +220,8 @@ async function tried(client: Client, path: string, task: Task): Promise<string |
 }
 
 async function bySetup(client: Client, path: string, task: Task, env: Record<string, string>) {
-  const demo = startDemoRelay({ relay: { apiKey: KEY } });
+  const transport = client.isPaired === true ? "websocket" : "http";
+  const demo = startDemoRelay({ relay: { apiKey: KEY }, upstream: { transport } });
   try {
     const port = String(demo.relay.port);
     const setup = ["setup", client.name, "--yes", "--model", task.model, "--port", port];
@@ -190,10 +230,20 @@ async function bySetup(client: Client, path: string, task: Task, env: Record<str
       PLANSOCKET_API_KEY: KEY,
     });
     if (done.code !== 0) return `setup: ${done.said}`;
-    return judge(client, demo.backend, await finished([path, ...client.args(task)], env), env);
+    const problem = judge(client, demo.backend, await finished([path, ...client.args(task)], env), env);
+    noteConversation(task.title, demo.backend);
+    return problem ?? (client.isPaired === true ? problemOfFrames(demo.backend) : undefined);
   } finally {
     await demo.stop();
   }
+}
+
+/** The backend has to see every turn go on from the one before, the first from what was sent ahead. */
+function problemOfFrames(backend: StandIn): string | undefined {
+  const turns = backend.requests.filter((request) => request.path.endsWith("/responses"));
+  const previous = turns.map(({ frame }) => (isObject(frame) ? frame["previous_response_id"] : "no frame"));
+  const isChain = previous.every((id) => typeof id === "string" && id.startsWith("resp_"));
+  return isChain ? undefined : `turns go on from ${JSON.stringify(previous)}`;
 }
 
 /**

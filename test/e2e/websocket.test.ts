@@ -388,7 +388,8 @@ describe("a Codex client", () => {
   });
 
   test("has its frame's headers put where HTTP has them, and no others", async () => {
-    const connection = await opened({ ...codex, "openai-beta": "responses_websockets=2026-02-06", "session-id": "s1" });
+    const headers = { ...codex, "openai-beta": "responses_websockets=2026-02-06", "session-id": "s1" };
+    const connection = await opened(headers, { upstream: { transport: "http" } });
     const metadata = {
       turn_id: "t1",
       ws_request_header_x_codex_note: "yes",

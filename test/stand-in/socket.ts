@@ -17,7 +17,7 @@ export interface SocketOptions {
 const BACK_PRESSURE = -1;
 
 /** Headers of one request that its frame carries in place of HTTP's. */
-const FRAME_HEADER = /^ws_request_header_(.+)$/;
+const FRAME_HEADER = /^ws_request_header_([\w-]+)$/;
 
 /**
  * One socket of the backend: `response.create` frames in, events out, one response at a time. It remembers its newest

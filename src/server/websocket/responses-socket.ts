@@ -1,5 +1,5 @@
 import type { ServerWebSocket } from "bun";
-import { isCodexClient } from "../../codex/wire/headers.ts";
+import { codexClientHeaders, isCodexClient } from "../../codex/wire/headers.ts";
 import { inputItems } from "../../codex/request/build.ts";
 import type { ResponseStore, Stored } from "../../codex/response-store.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
@@ -18,6 +18,9 @@ import { RequestLifetime } from "../lifetime.ts";
 import type { RequestLimit } from "../limits.ts";
 import type { RequestRecord } from "../record.ts";
 import { ReplyStream } from "../reply-stream.ts";
+import type { UpstreamCall } from "../../upstream/client.ts";
+import type { PairedSocket } from "../../upstream/transport/paired-socket.ts";
+import { readBatches } from "../../upstream/sse.ts";
 import { endIn, eventOf, type Answered } from "./answered.ts";
 import {
   headersOfFrame,
@@ -27,6 +30,7 @@ import {
   turnOf,
   withoutFrameFields,
 } from "./request-frame.ts";
+import { prewarmFrames } from "./prewarm-frames.ts";
 import { SocketTurns } from "./socket-turns.ts";
 
 /** What a socket needs of the relay around it. */
@@ -75,8 +79,9 @@ const POLICY_VIOLATION = 1008;
 
 /**
  * The Responses API over one WebSocket: `response.create` frames in, the reply's events out, one request at a time.
- * Upstream it is the same HTTP request as any other; what a request refers to with `previous_response_id`, or has sent
- * ahead with `generate: false`, the socket remembers and puts back.
+ * A Codex client's socket has one of the backend's behind it, over which its frames pass as they are. Everything else, and
+ * what cannot go that way, is upstream the same request as any other; what a request refers to with
+ * `previous_response_id`, or has sent ahead with `generate: false`, the socket remembers and puts back.
  */
 export class ResponsesSocket {
   readonly #deps: SocketDependencies;
@@ -84,6 +89,9 @@ export class ResponsesSocket {
   readonly #isCodex: boolean;
   readonly #openedAtMs: number;
   readonly #turns: SocketTurns;
+  /** The backend's socket behind a Codex client's. */
+  readonly #paired: PairedSocket | undefined;
+  readonly #closed = new AbortController();
   /** Frames that are being read or answered. */
   #frames = 0;
   #lifetime: RequestLifetime | undefined;
@@ -97,6 +105,7 @@ export class ResponsesSocket {
     this.#deps = deps;
     this.#upgrade = upgrade;
     this.#isCodex = isCodexClient(upgrade.headers);
+    this.#paired = this.#isCodex ? deps.handling.upstream.pairedSocket() : undefined;
     this.#openedAtMs = deps.now();
     this.#turns = new SocketTurns(deps.turns, deps.newId(), deps.now);
   }
@@ -125,7 +134,7 @@ export class ResponsesSocket {
       if (this.#deps.now() - this.#openedAtMs >= LIFETIME_MS) throw expired();
       const ended = endOfKey(this.#deps.keys, this.key);
       if (ended) return this.shutOut(socket, ended);
-      if (body["generate"] === false) this.#warm(socket, body);
+      if (body["generate"] === false) await this.#warm(socket, body, share);
       else await this.#create(socket, body, share);
     } catch (thrown) {
       this.#fail(socket, toRelayError(thrown));
@@ -168,6 +177,8 @@ export class ResponsesSocket {
   onClose(): void {
     this.#lifetime?.end(new RelayError("client_closed", "The client closed the connection."));
     this.#wake?.resolve();
+    this.#closed.abort(new RelayError("client_closed", "The client closed the connection."));
+    this.#paired?.close();
     this.#turns.clear();
   }
 
@@ -177,31 +188,52 @@ export class ResponsesSocket {
     if (!this.#lifetime) socket.close(GOING_AWAY, "the relay is stopping");
   }
 
-  /** What the client sends ahead costs nothing: it is only kept for the request that goes on from it. */
-  #warm(socket: Socket, body: JsonObject): void {
-    const id = `resp_${this.#deps.newId()}`;
+  /** What the client sends ahead is known to the backend's socket then, or else kept for the request that goes on from it. */
+  async #warm(socket: Socket, body: JsonObject, share: Share): Promise<void> {
     const asked = this.#asked(body);
     if (!asked.added.every(isObject)) throw invalidFrame("Every item of 'input' must be an object.");
+    const id = await this.#warmBackend(socket, body, asked, share);
+    if (id !== undefined) this.#remember(id, body, asked, []);
+    else if (socket.readyState === WebSocket.OPEN) this.#warmHere(socket, body, asked);
+  }
+
+  /** Passes on what was sent ahead, and its events; the id that it has there. Undefined where it did not get there. */
+  async #warmBackend(socket: Socket, body: JsonObject, asked: Asked, share: Share): Promise<string | undefined> {
+    const { handling } = this.#deps;
+    const { caller } = this.#upgrade;
+    const paired = this.#pairedFor(body, asked);
+    // A limited key's requests are counted one by one, and this is none.
+    if (!paired || caller.key?.limits) return undefined;
+    const frames: Frame[] = [];
+    try {
+      const sent = this.#wholeOf(body, asked, share);
+      const { responses } = await import("../../protocols/responses/index.ts");
+      const context = await contextOf({ caller, share, id: this.#deps.newId() }, true, handling);
+      const request = responses.read(sent, context);
+      if ("reply" in request) return undefined;
+      const call = { body: request.translation.body, codexHeaders: this.#codexHeaders(body), paired };
+      const more = { clientId: context.clientId, isStrict: handling.options.strict };
+      const reply = await handling.upstream.prewarm({ ...call, ...more }, this.#closed.signal);
+      if (!reply) return undefined;
+      await readBatches(reply.events, (batch) => {
+        frames.push(...batch.map((event): Frame => event));
+        return false;
+      });
+    } catch {
+      // The request itself will say what is wrong.
+      return undefined;
+    }
+    const ends = frames.map((frame) => endIn(eventOf(frame), []));
+    const end = ends.find((each) => each !== undefined);
+    if (end === undefined || end === "failed") return undefined;
+    for (const frame of frames) await this.#send(socket, jsonOf(frame));
+    return end.id;
+  }
+
+  #warmHere(socket: Socket, body: JsonObject, asked: Asked): void {
+    const id = `resp_${this.#deps.newId()}`;
     this.#remember(id, body, asked, []);
-    const response = {
-      id,
-      object: "response",
-      created_at: Math.floor(this.#deps.now() / 1000),
-      model: body["model"],
-      output: [],
-    };
-    const usage = {
-      input_tokens: 0,
-      input_tokens_details: { cached_tokens: 0 },
-      output_tokens: 0,
-      output_tokens_details: { reasoning_tokens: 0 },
-      total_tokens: 0,
-    };
-    const frames = [
-      { type: "response.created", response: { ...response, status: "in_progress" } },
-      { type: "response.completed", response: { ...response, status: "completed", usage } },
-    ];
-    frames.forEach((frame, number) => socket.send(JSON.stringify({ ...frame, sequence_number: number })));
+    for (const frame of prewarmFrames(id, body["model"], this.#deps.now())) socket.send(JSON.stringify(frame));
   }
 
   async #create(socket: Socket, body: JsonObject, share: Share): Promise<void> {
@@ -219,12 +251,9 @@ export class ResponsesSocket {
       const asked = this.#asked(body);
       const post = new Request(this.#upgrade.url, { method: "POST", headers: this.#headersFor(body) });
       const { caller } = this.#upgrade;
-      const admitted = { request: post, caller, id, lifetime, record, waitForever: () => {}, share };
-      const sent = withoutFrameFields(body);
-      if (asked.earlier) {
-        share.add(asked.earlier.size);
-        Object.assign(sent, { input: [...asked.earlier.value(), ...asked.added], previous_response_id: undefined });
-      }
+      const paired = this.#pairedFor(body, asked);
+      const admitted = { request: post, caller, id, lifetime, record, waitForever: () => {}, share, paired };
+      const sent = this.#wholeOf(body, asked, share);
       const { responses } = await import("../../protocols/responses/index.ts");
       const context = await contextOf(admitted, this.#isCodex, this.#deps.handling);
       const request = { body: sent, asked: responses.read(sent, context), context };
@@ -250,6 +279,27 @@ export class ResponsesSocket {
       this.#lifetime = undefined;
       if (this.#isLeaving) socket.close(GOING_AWAY, "the relay is stopping");
     }
+  }
+
+  /** The request as HTTP has it, with the conversation that it goes on from. */
+  #wholeOf(body: JsonObject, { earlier, added }: Asked, share: Share): JsonObject {
+    const sent = withoutFrameFields(body);
+    if (!earlier) return sent;
+    share.add(earlier.size);
+    return { ...sent, input: [...earlier.value(), ...added], previous_response_id: undefined };
+  }
+
+  /** The backend's socket behind this one, and the frame for it. */
+  #pairedFor(body: JsonObject, { added }: Asked): UpstreamCall["paired"] {
+    if (!this.#paired) return undefined;
+    const { previous_response_id: previous, client_metadata: metadata, generate } = body;
+    const previousId = typeof previous === "string" && previous !== "" ? previous : undefined;
+    const headers = codexClientHeaders(this.#upgrade.headers);
+    return { socket: this.#paired, frame: { headers, added, previousId, metadata, isPrewarm: generate === false } };
+  }
+
+  #codexHeaders(body: JsonObject): Record<string, string> {
+    return codexClientHeaders(this.#headersFor(body));
   }
 
   /** Sends the reply's frames, one message each, at the pace of the reader. The answer, if it is one to go on from. */

@@ -135,8 +135,11 @@ export class BackendSocket {
 
 /** How the frames of one reply are read. */
 export interface ReplyOptions extends Omit<ReadOptions, "onEnd"> {
-  /** An error frame is an event to hand on, not a failure to throw: Codex clients read it themselves. */
-  readonly handsOnErrors: boolean;
+  /**
+   * An error frame is an event to hand on, not a failure to throw: Codex clients read it themselves. `after-output`: once
+   * the answer has begun; before that it is a refusal, which may be cured.
+   */
+  readonly handsOnErrors: boolean | "after-output";
   /** Called when the terminal event has come. */
   readonly onTerminal?: (event: WireEvent) => void;
   /** Longest wait for the first event; none when left out. */
@@ -166,6 +169,8 @@ class SocketReply implements EventBatches {
   #failure: { readonly reason: unknown } | undefined;
   /** Nothing more comes. */
   #isEnded = false;
+  /** An event of the answer itself has come. */
+  #hasBegun = false;
 
   constructor(socket: WebSocket, options: ReplyOptions, owner: Owner) {
     this.#socket = socket;
@@ -230,9 +235,11 @@ class SocketReply implements EventBatches {
 
   #notice(event: WireEvent): void {
     this.#options.onNotable?.(event);
+    if (event.type.startsWith("response.")) this.#hasBegun ||= event.type !== "response.failed";
     if (!isTerminal(event.type)) return;
-    if (event.type === "error" && !this.#options.handsOnErrors)
-      this.#failure = { reason: failureOfFrame(event, this.#owner.now()) };
+    const { handsOnErrors } = this.#options;
+    const isHandedOn = handsOnErrors === "after-output" ? this.#hasBegun : handsOnErrors;
+    if (event.type === "error" && !isHandedOn) this.#failure = { reason: failureOfFrame(event, this.#owner.now()) };
     this.#options.onTerminal?.(event);
     this.#end();
   }

@@ -28,7 +28,8 @@ const MAX_CONVERSATIONS = 4096;
  */
 const LARGEST = 8 * 1024 * 1024;
 
-function isLarge(body: FinishedBody): boolean {
+/** True for what goes over HTTP for its size. */
+export function isLarge(body: JsonObject | FinishedBody): boolean {
   return roughJsonSize(body, LARGEST).characters > LARGEST;
 }
 
@@ -112,10 +113,41 @@ export class SocketTransport {
     for (const [id, { socket }] of this.#sockets) if (!socket.isBusy) this.forget(id);
   }
 
+  /** False while no socket is to be opened: by choice, at the end, and after the backend refused one. */
+  get isAvailable(): boolean {
+    return this.#options.choice() !== "http" && !this.#isClosing && this.now() >= this.#restsUntilMs;
+  }
+
+  now(): number {
+    return this.#options.now();
+  }
+
+  /** Opens a socket that is its caller's own; undefined where HTTP has to do it. Throws for a login that is refused. */
+  async dial(call: SocketCall, signal: AbortSignal): Promise<BackendSocket | undefined> {
+    try {
+      // Its WebSocket client is read when the first socket is opened, not at every start.
+      const { BackendSocket } = await import("./backend-socket.ts");
+      const socket = await BackendSocket.open(
+        {
+          url: call.url.replace(/^http/, "ws"),
+          headers: call.headers,
+          connect: this.#options.connect,
+          timeoutMs: this.#options.handshakeTimeoutMs(),
+          now: this.#options.now,
+        },
+        signal,
+      );
+      this.#failures = 0;
+      return socket;
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return this.#afterFailure(toRelayError(thrown));
+    }
+  }
+
   #isWanted({ conversationId }: SocketCall): boolean {
-    const choice = this.#options.choice();
-    if (choice === "http" || this.#isClosing || this.#options.now() < this.#restsUntilMs) return false;
-    if (choice === "websocket" || this.#sockets.has(conversationId)) return true;
+    if (!this.isAvailable) return false;
+    if (this.#options.choice() === "websocket" || this.#sockets.has(conversationId)) return true;
     const hasBegun = this.#begun.delete(conversationId);
     this.#begun.add(conversationId);
     for (const oldest of this.#begun) {
@@ -145,26 +177,12 @@ export class SocketTransport {
     const { conversationId, login } = call;
     this.#opening.add(conversationId);
     try {
-      // Its WebSocket client is read when the first socket is opened, not at every start.
-      const { BackendSocket } = await import("./backend-socket.ts");
-      const socket = await BackendSocket.open(
-        {
-          url: call.url.replace(/^http/, "ws"),
-          headers: call.headers,
-          connect: this.#options.connect,
-          timeoutMs: this.#options.handshakeTimeoutMs(),
-          now: this.#options.now,
-        },
-        signal,
-      );
-      this.#failures = 0;
+      const socket = await this.dial(call, signal);
+      if (!socket) return undefined;
       this.#makeRoom();
       this.#sockets.set(conversationId, { socket, login, usedAtMs: this.#options.now() });
       this.#sweep();
       return socket;
-    } catch (thrown) {
-      signal.throwIfAborted();
-      return this.#afterFailure(toRelayError(thrown));
     } finally {
       this.#opening.delete(conversationId);
     }
@@ -242,7 +260,8 @@ export function isSocketFault(error: RelayError): boolean {
   return error.wireCode === "previous_response_not_found" || error.wireCode === "websocket_connection_limit_reached";
 }
 
-function isOld({ openedAtMs }: BackendSocket, nowMs: number): boolean {
+/** True for a socket that the backend would soon end. */
+export function isOld({ openedAtMs }: BackendSocket, nowMs: number): boolean {
   return Math.abs(nowMs - openedAtMs) > MAX_AGE_MS;
 }
 
