@@ -45,6 +45,14 @@ test("add shows a key once, list never, revoke ends it", async () => {
   expect(listed.out + json + readFileSync(file, "utf8")).not.toContain(added.out.trim());
 });
 
+test("no keys are told, and a list without any is not taken for none", async () => {
+  expect((await home.run(["keys", "list"])).err).toContain("only where --api-key is set");
+  expect((await home.run(["keys", "list", "--json"])).out).toBe("[]\n");
+  await home.run(["keys", "add", "a"]);
+  writeFileSync(file, '{"version":1,"keys":[]}');
+  expect((await home.run(["keys", "list"])).err).toContain("let in the key of --api-key alone");
+});
+
 describe("wrong usage", () => {
   test.each([
     [["keys"], "add NAME, list or revoke NAME"],

@@ -34,7 +34,7 @@ function judge(keys: readonly ClientKey[], mode: number, path: string, nowMs: nu
       detail,
     );
   }
-  if (keys.length > 0 && usable.length === 0) {
+  if (usable.length === 0) {
     return warn(
       "No key is usable: clients come in by --api-key alone.",
       "Make one: `plansocket keys add NAME`.",

@@ -10,14 +10,18 @@ import { limitsText } from "./limits-text.ts";
 /** Every key with what it may do and has done, as running relays wrote it a second ago; never the key itself. */
 export function listKeys(file: KeyFile, usageFile: UsageFile, isJson: boolean): number {
   const nowMs = Date.now();
-  const keys = file.read()?.keys ?? [];
+  const read = file.read();
+  const keys = read?.keys ?? [];
   const usage = usageFile.read() ?? NO_USAGE;
   if (isJson) {
     printJson(keys.map((key) => asJson(key, usage, nowMs)));
     return 0;
   }
   if (keys.length === 0) {
-    say("There are no keys: the relay asks for one only where --api-key is set. `plansocket keys add NAME` makes one.");
+    const effect = read
+      ? `${file.path} is there all the same, so relays let in the key of --api-key alone.`
+      : "Relays ask for one only where --api-key is set.";
+    say(`There are no keys. ${effect} \`plansocket keys add NAME\` makes one.`);
     return 0;
   }
   print(table([HEADINGS, ...keys.map((key) => row(key, usage, nowMs))]));
