@@ -59,6 +59,11 @@ export function atMost(limit: number, unit: string): Goal {
   return { text: `≤ ${limit}${unit === "" ? "" : ` ${unit}`}`, isReached: (relay) => relay <= limit };
 }
 
+/** At least so much. */
+export function atLeast(limit: number, unit: string): Goal {
+  return { text: `≥ ${limit} ${unit}`, isReached: (relay) => relay >= limit };
+}
+
 /** At most so many times the pass-through's. */
 export function atMostTimes(limit: number): Goal {
   return { text: `≤ ${limit} ×`, isReached: (_, ratio) => ratio <= limit };

@@ -10,10 +10,14 @@ export interface SessionBackend {
   readonly port: number;
   /** Time spent as the model so far. */
   modelMs(): number;
+  /** What HTTP has brought, oldest first. */
+  readonly bodies: readonly unknown[];
   stop(): void;
 }
 
-export function startSessionBackend(modelMs: number): SessionBackend {
+/** With `keepsBodies` it keeps what it is asked. */
+export function startSessionBackend(modelMs: number, keepsBodies = false): SessionBackend {
+  const bodies: unknown[] = [];
   let spentMs = 0;
   let count = 0;
   const answer = async (conversation: readonly unknown[]): Promise<JsonObject[]> => {
@@ -36,6 +40,7 @@ export function startSessionBackend(modelMs: number): SessionBackend {
       }
       const text = new TextDecoder().decode(decodeBody(await request.bytes(), request.headers.get("content-encoding")));
       const body: unknown = JSON.parse(text);
+      if (keepsBodies) bodies.push(body);
       const events = await answer(inputOf(body));
       const frames = events.map((event) => `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`);
       return new Response(frames.join(""), { headers: { "content-type": "text/event-stream" } });
@@ -60,7 +65,7 @@ export function startSessionBackend(modelMs: number): SessionBackend {
       },
     },
   });
-  return { port: server.port ?? 0, modelMs: () => spentMs, stop: () => void server.stop(true) };
+  return { port: server.port ?? 0, modelMs: () => spentMs, bodies, stop: () => void server.stop(true) };
 }
 
 const MODEL = {

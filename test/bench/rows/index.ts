@@ -4,6 +4,7 @@ import { firstToken } from "./first-token.ts";
 import { growth } from "./growth.ts";
 import { bodies, history } from "./large.ts";
 import { open, paced } from "./paced.ts";
+import { prefix } from "./prefix.ts";
 import { requests } from "./requests.ts";
 import { session } from "./session.ts";
 import { stalled } from "./stalled.ts";
@@ -23,5 +24,6 @@ export const ROWS: readonly Row[] = [
   bodies,
   history,
   session,
+  prefix,
   curves,
 ];
