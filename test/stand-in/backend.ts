@@ -1,6 +1,6 @@
 import type { ServerWebSocket } from "bun";
 import type { JsonObject } from "../../src/lib/json.ts";
-import { parseJson } from "../../src/lib/json.ts";
+import { isObject, parseJson } from "../../src/lib/json.ts";
 import type { ModelInfo } from "../../src/codex/models.ts";
 import { DEMO_CATALOGUE } from "../../src/demo/catalogue.ts";
 import { type LoginOptions, makeAccount, type StandInAccount } from "./account.ts";
@@ -86,6 +86,8 @@ export interface StandIn {
   openSockets(): number;
   /** Makes open WebSockets forget what they have answered. */
   forgetResponses(): void;
+  /** Goes on counting tokens from here. */
+  countFrom(tokens: Partial<TokenCounts>): void;
   /** Ends all WebSockets without a word, as a dead network does. */
   cutSockets(): void;
   /** Ends all connections. */
@@ -98,6 +100,16 @@ interface Counts {
   compactions: number;
   models: number;
   refreshes: number;
+  /** Of answers that were sent to their end, as they said it themselves. */
+  tokens: TokenCounts;
+}
+
+interface TokenCounts {
+  answers: number;
+  input: number;
+  cached: number;
+  output: number;
+  reasoning: number;
 }
 
 const TEN_DAYS_MS = 864_000_000;
@@ -116,6 +128,7 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
   const now = options.now ?? Date.now;
   const recorder = new Recorder();
   const counts = { responses: 0, compactions: 0, models: 0 };
+  const tokens: TokenCounts = { answers: 0, input: 0, cached: 0, output: 0, reasoning: 0 };
   let account: StandInAccount = makeAccount({});
   const vault = new Vault({ now, tokenLifetimeMs: options.tokenLifetimeMs ?? TEN_DAYS_MS, issuer: () => origin });
   const auth = new AuthServer(vault, () => account);
@@ -219,7 +232,7 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
   ): Promise<Response> {
     if (shape.delayMs) await Bun.sleep(shape.delayMs);
     const paced = options.paceMs === undefined ? shape : { paceMs: options.paceMs, ...shape };
-    const stream = new EventStream(events, paced, (wasAborted) => {
+    const stream = new EventStream(counted(events, tokens), paced, (wasAborted) => {
       streams.delete(stream);
       if (wasAborted) entry.markAborted();
     });
@@ -241,7 +254,7 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
     requests: recorder.requests,
     refusals: recorder.refusals,
     get counts() {
-      return { ...counts, refreshes: auth.refreshes };
+      return { ...counts, refreshes: auth.refreshes, tokens: { ...tokens } };
     },
     issueLogin(login = {}) {
       // Whoever signs in through the browser later is the same person.
@@ -268,6 +281,7 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
     forgetResponses() {
       for (const socket of sockets) socket.data.forget();
     },
+    countFrom: (from) => void Object.assign(tokens, from),
     cutSockets() {
       for (const socket of sockets) socket.terminate();
     },
@@ -276,4 +290,24 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
       await server.stop(true);
     },
   };
+}
+
+/** The same events; what the last one says of tokens is added up when it is sent. */
+function* counted(events: Iterable<JsonObject>, tokens: TokenCounts): Generator<JsonObject> {
+  for (const event of events) {
+    const { type, response } = event;
+    if ((type === "response.completed" || type === "response.incomplete") && isObject(response)) {
+      add(tokens, isObject(response["usage"]) ? response["usage"] : {});
+    }
+    yield event;
+  }
+}
+
+function add(tokens: TokenCounts, usage: JsonObject): void {
+  const part = (details: string, name: string) => (isObject(usage[details]) ? Number(usage[details][name] ?? 0) : 0);
+  tokens.answers += 1;
+  tokens.input += Number(usage["input_tokens"] ?? 0);
+  tokens.cached += part("input_tokens_details", "cached_tokens");
+  tokens.output += Number(usage["output_tokens"] ?? 0);
+  tokens.reasoning += part("output_tokens_details", "reasoning_tokens");
 }
