@@ -2,6 +2,9 @@ import type { PageState } from "../contract.ts";
 import { codeLine, el } from "../dom.ts";
 import { moment, span } from "../format.ts";
 
+/** Beyond it a date says more than a count of days. */
+const FAR_MS = 60 * 86_400_000;
+
 /** Who is signed in, and the fix when nobody is. */
 export function loginSection({ login, nowMs }: PageState): readonly Node[] {
   if (!login.isGood) {
@@ -28,7 +31,8 @@ export function loginSection({ login, nowMs }: PageState): readonly Node[] {
 
 function tokenText(expiresAtMs: number, nowMs: number): string {
   if (expiresAtMs <= nowMs) return "has ended; it is renewed with the next request";
-  return `good until ${moment(expiresAtMs, nowMs)} (${span(expiresAtMs - nowMs)}), renewed before`;
+  const isFar = expiresAtMs - nowMs > FAR_MS;
+  return `good until ${moment(expiresAtMs, nowMs)}${isFar ? "" : ` (${span(expiresAtMs - nowMs)})`}, renewed before`;
 }
 
 function fact(name: string, value: string | undefined): Node[] {

@@ -2,10 +2,11 @@ import type { UsageView } from "../../page/contract.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { Ledger } from "../../ledger/ledger.ts";
 import { listPrice, type Prices } from "../../ledger/prices.ts";
-import { dayOf, series, totals, type Total } from "../../ledger/queries.ts";
+import { dayOf, series, totals, type Range, type Total } from "../../ledger/queries.ts";
 import { printableLine } from "../../lib/printable.ts";
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const MOST_DAYS = 400;
 
 const NAMES_OF_NONE = { model: "–", client: "unnamed", key: "no key" } as const;
@@ -29,16 +30,30 @@ export async function usageView(
     buckets: series(database, unit, by, range),
     totals: totals(database, by, range),
   }));
+  const filled = new Map(found?.buckets.map(({ startMs, groups }) => [startMs, groups]));
   const shown = (name: string) => printableLine(name) || NAMES_OF_NONE[by];
   return {
     unit,
-    buckets: (found?.buckets ?? []).map(({ startMs, groups }) => ({
+    buckets: startsOf(unit, range).map((startMs) => ({
       startMs,
-      groups: groups.map((group) => ({ ...group, name: shown(group.name) })),
+      groups: (filled.get(startMs) ?? []).map((group) => ({ ...group, name: shown(group.name) })),
     })),
     totals: (found?.totals ?? []).map((total) => totalView(total, shown, prices)),
     hasPrices: Object.keys(prices).length > 0,
   };
+}
+
+/** Beginnings of all hours or local days in a range, whether or not anything was counted in them. */
+function startsOf(unit: "hour" | "day", { sinceMs, untilMs }: Range): number[] {
+  const starts: number[] = [];
+  let startMs = unit === "hour" ? Math.floor(sinceMs / HOUR_MS) * HOUR_MS : sinceMs;
+  while (startMs < untilMs) {
+    starts.push(startMs);
+    const date = new Date(startMs);
+    startMs =
+      unit === "hour" ? startMs + HOUR_MS : new Date(date.getFullYear(), date.getMonth(), date.getDate() + 1).getTime();
+  }
+  return starts;
 }
 
 function totalView(total: Total, shown: (name: string) => string, prices: Prices): UsageView["totals"][number] {
