@@ -177,7 +177,13 @@ describe("signing in with a browser", () => {
       "The sign-in was refused: server_error.",
       "Run `plansocket login` again; nothing was changed.",
     ],
-  ])("the owner is told when the service says %s", async (query, message, hint) => {
+    // The other form of the redirect is what some services know (contract 0.21).
+    [
+      "error=invalid_request&error_description=The+redirect_uri+is+not+registered",
+      "The sign-in was refused: The redirect_uri is not registered.",
+      "The browser is sent back to http://127.0.0.1, as by the Codex CLI; a service that takes only http://localhost needs `plansocket login --device`.",
+    ],
+  ])("the owner is told when the service says %s (contract 0.21)", async (query, message, hint) => {
     const login = begin();
     const { url } = await login.shown;
     const state = new URL(url).searchParams.get("state") ?? "";

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import OpenAI, { toFile } from "openai";
 import { FAULTS } from "../stand-in/faults.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+import { dataOf, post } from "../support/relay.ts";
 
 let demo: DemoRelay;
 afterEach(() => demo.stop());
@@ -40,4 +41,42 @@ test("transcription says that its endpoint checks TLS handshakes, and what to us
   expect(String(error)).toContain("refused this program's TLS handshake");
   expect(String(error)).toContain("local Whisper server");
   expect(demo.backend.requests.filter(({ path }) => path.endsWith("/transcribe"))).toHaveLength(1);
+});
+
+test.each(["self_serve_business_usage_based", "enterprise_cbp_usage_based", "ent26", "a_plan_of_tomorrow"])(
+  "the plan %s is taken as it is called (contract 0.22)",
+  async (plan) => {
+    demo = startDemoRelay({}, {}, { plan });
+    const { response } = await client()
+      .chat.completions.create({ model: "gpt-5.5", messages: [{ role: "user", content: "hi" }] })
+      .withResponse();
+    expect([response.status, response.headers.get("x-codex-plan-type")]).toEqual([200, plan]);
+  },
+);
+
+test("metadata about moderation and verification reaches Codex clients and breaks no other (contract 0.22)", async () => {
+  demo = startDemoRelay();
+  const metadata = { openai_verification_recommendation: ["trusted_access_for_cyber"], safety_buffering: true };
+  const more = [
+    { type: "response.metadata", metadata },
+    { type: "response.moderation_of_tomorrow", flagged: false },
+  ];
+  const rewrite = (events: Iterable<Record<string, unknown>>) => [...events].flatMap((event) => [event, ...more]);
+  const script = { kind: "answer" as const, rewrite };
+  demo.backend.script(script, script, script);
+  expect((await ask()).choices[0]?.message.content).toContain("hi");
+  const input = [{ type: "message", role: "user", content: [{ type: "input_text", text: "hi" }] }];
+  const body = { model: "gpt-5.5", instructions: "Be brief.", input, stream: true };
+  const typesFor = async (headers: Record<string, string>) => {
+    const events = dataOf(await (await post(`${demo.v1}/responses`, body, headers)).text());
+    return new Set(events.map((event) => (event as { type?: string }).type));
+  };
+  expect([...(await typesFor({}))]).not.toContain("response.metadata");
+  const cli = await typesFor({ originator: "codex_exec" });
+  for (const { type } of more) expect([...cli]).toContain(type);
+});
+
+test("the README says what the official way allows, and that it is not used (contract 0.24)", async () => {
+  const readme = await Bun.file(new URL("../../README.md", import.meta.url)).text();
+  expect(readme).toMatch(/"Sign in with ChatGPT".*forbid general-purpose API access.*does not use that offer/);
 });
