@@ -14,6 +14,9 @@ export interface ShapedLink {
   stop(): void;
 }
 
+/** Closer than this a piece's own timer may be the one that just came. */
+const EARLY_MS = 2;
+
 interface End {
   peer: Socket<End> | undefined;
   /** When the last byte accepted so far is through. */
@@ -45,8 +48,9 @@ export function openShapedLink(targetPort: number, shape: LinkShape): ShapedLink
     const takesMs = data.isUp ? (bytes.length / shape.upBytesPerSecond) * 1000 : 0;
     data.freeAtMs = Math.max(nowMs, data.freeAtMs) + takesMs;
     data.waiting.push({ atMs: data.freeAtMs + oneWayMs, bytes: Uint8Array.from(bytes) });
-    setTimeout(() => forward(data), data.freeAtMs + oneWayMs - nowMs);
+    forwardAt(data, data.freeAtMs + oneWayMs);
   };
+  const forwardAt = (data: End, atMs: number) => setTimeout(() => forward(data), Math.ceil(atMs - performance.now()));
   const forward = (data: End) => {
     const { peer } = data;
     if (!peer) return;
@@ -56,6 +60,9 @@ export function openShapedLink(targetPort: number, shape: LinkShape): ShapedLink
       const written = peer.write(bytes);
       if (written < bytes.length) data.rest = bytes.subarray(Math.max(0, written));
     }
+    // Timers count from the loop's own idea of now, and come up to a millisecond too early; nobody else comes for the last piece.
+    const [next] = data.waiting;
+    if (next && !data.rest && next.atMs - nowMs < EARLY_MS) forwardAt(data, next.atMs);
     if (data.hasEnded && !data.rest && data.waiting.length === 0) peer.end();
   };
   const drain = (socket: Socket<End>) => {
