@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { isObject, type JsonObject } from "../../src/lib/json.ts";
 import { list, object } from "../support/dialect-clients.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
-import { eventually } from "../support/relay.ts";
+import { eventually, fixedCredentials, startTestRelay } from "../support/relay.ts";
 
 let demo: DemoRelay;
 let client: CodexSocket;
@@ -164,4 +164,41 @@ test.each([
   expect(frames()).toStrictEqual([undefined, undefined]);
   expect(texts(1)).toEqual(["context", "hello", "more"]);
   expect(demo.backend.refusals).toEqual([]);
+});
+
+test("a login that the handshake finds expired is renewed, and the whole conversation goes out with it", async () => {
+  demo = startDemoRelay();
+  let login = demo.backend.issueLogin({ residency: "eu" });
+  let renewals = 0;
+  const current = () => fixedCredentials({ ...login, residency: "eu" }).current();
+  const recover = () => {
+    renewals += 1;
+    login = demo.backend.issueLogin({ residency: "eu" });
+    return current();
+  };
+  const upstream = { transport: "websocket" } as const;
+  const relay = startTestRelay({ baseUrl: demo.backend.baseUrl, upstream, credentials: { current, recover } });
+  client = new CodexSocket(`${relay.url.replace("http", "ws")}/v1/responses`);
+  await client.open();
+  const first = await client.ask([user("one")]);
+  demo.backend.expireAccessTokens();
+  demo.backend.cutSockets();
+  await eventually(() => demo.backend.openSockets() === 0);
+  const second = await client.ask([user("two")], { previous_response_id: first.id });
+  expect(second.types.at(-1)).toBe("response.completed");
+  expect([renewals, texts(1)]).toEqual([1, ["one", "two"]]);
+  expect(frames().map((frame) => frame?.["previous_response_id"])).toEqual([undefined, undefined]);
+  expect(turns()[1]?.headers["x-openai-internal-codex-residency"]).toBe("eu");
+  await relay.stop();
+});
+
+test("after a change to --transport http its socket goes on over HTTP, and the backend's is ended", async () => {
+  await start("websocket");
+  const first = await client.ask([user("one")]);
+  const options = { lite: { default: "auto", models: {} }, firstByteTimeoutMs: 10_000, idleTimeoutMs: 10_000 } as const;
+  demo.relay.upstream.reconfigure({ ...options, models: undefined, transport: "http" });
+  await client.ask([user("two")], { previous_response_id: first.id });
+  expect(frames().map((frame) => frame !== undefined)).toEqual([true, false]);
+  expect(texts(1)).toEqual(["one", "two"]);
+  await eventually(() => demo.backend.openSockets() === 0);
 });

@@ -36,7 +36,11 @@ export class PairedSocket {
 
   /** Sends a request over it, opening it first; undefined where HTTP has to do it. Throws what the same refusal over HTTP would. */
   async send(call: SocketCall, frame: PairedFrame, signal: AbortSignal): Promise<SocketReplyStart | undefined> {
-    if (this.#isClosed || !this.#transport.isAvailable || this.#own?.socket.isBusy === true) return undefined;
+    if (this.#isClosed || this.#own?.socket.isBusy === true) return undefined;
+    if (!this.#transport.isAvailable) {
+      this.forget();
+      return undefined;
+    }
     const open = this.#usable(call);
     const isKnown = frame.previousId === undefined || (open !== undefined && frame.previousId === this.#lastId);
     const { input, ...settings } = call.body;
