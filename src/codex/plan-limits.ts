@@ -82,10 +82,11 @@ const WINDOW_HEADER = /^x-codex-(?:(.+)-)?(primary|secondary|monthly)-used-perce
 /** From the headers of a reply, which count windows in minutes. Undefined when they say nothing. */
 export function limitsFromHeaders(headers: Headers, nowMs: number): PlanLimits | undefined {
   const ids = new Set<string | undefined>();
-  for (const name of headers.keys()) {
-    const match = name.startsWith("x-codex-") ? WINDOW_HEADER.exec(name) : null;
+  headers.forEach((_, name) => {
+    if (!name.startsWith("x-codex-") || !name.endsWith("-used-percent")) return;
+    const match = WINDOW_HEADER.exec(name);
     if (match) ids.add(match[1]);
-  }
+  });
   if (ids.size === 0) return undefined;
   const meters = [...ids].map((id) => headerMeter(headers, id, nowMs));
   return {

@@ -20,9 +20,9 @@ export interface ItemKey {
   readonly id: string | undefined;
 }
 
-/** Reads the key of an event, whose fields may be missing or of another type. */
-export function keyOf(event: { readonly [field: string]: unknown }): ItemKey {
-  const { output_index: index, item_id: id } = event;
+/** Reads the key of an event, whose fields may be missing or of another type. An event with the whole item has its id there. */
+export function keyOf(event: { readonly [field: string]: unknown }, id: unknown = event["item_id"]): ItemKey {
+  const index = event["output_index"];
   return {
     index: typeof index === "number" ? index : undefined,
     id: typeof id === "string" && id !== "" ? id : undefined,

@@ -78,8 +78,9 @@ export class OpenItem implements KnownItem {
   fixes(item: Partial<OutputItem>, isWhole = true): Partial<OutputItem> {
     const fixes: Record<string, unknown> = item.id === this.id ? {} : { id: this.id };
     if (item.type !== this.type) fixes["type"] = this.type;
-    for (const [key, value] of Object.entries(this.done ?? this.announced)) {
-      if (isEmpty(item[key]) && !isEmpty(value) && !TEXTS.has(key)) fixes[key] = value;
+    const before = this.done ?? this.announced;
+    for (const key in before) {
+      if (isEmpty(item[key]) && !isEmpty(before[key]) && !TEXTS.has(key)) fixes[key] = before[key];
     }
     Object.assign(fixes, this.#textFixes(item, isWhole));
     const needsStatus = this.type === "message" || isCall({ type: this.type });

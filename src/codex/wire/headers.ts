@@ -20,9 +20,14 @@ const FROM_CODEX_CLIENT =
 /** Of an upstream reply: why this account may not do this, in words for the person. */
 export const AUTHORIZATION_HEADER = "x-openai-authorization-error";
 
-/** Of an upstream reply, for every client. */
-const FOR_CLIENT =
-  /^(x-codex-.*|x-openai-authorization-error|x-models-etag|x-reasoning-included|openai-model|openai-processing-ms)$/;
+/** Of an upstream reply, for every client, beside all that begin with `x-codex-`. */
+const FOR_CLIENT: ReadonlySet<string> = new Set([
+  AUTHORIZATION_HEADER,
+  "x-models-etag",
+  "x-reasoning-included",
+  "openai-model",
+  "openai-processing-ms",
+]);
 
 /** Headers that name the relay on any backend call, before credentials. */
 export function identityHeaders(identity: ClientIdentity): Record<string, string> {
@@ -68,17 +73,19 @@ export function isCodexClient(headers: Headers): boolean {
 /** Upstream's headers that clients may see, and its plan window in the form that SDKs know. */
 export function clientHeaders(upstream: Headers): Record<string, string> {
   const passed: Record<string, string> = {};
-  for (const [name, value] of upstream) if (FOR_CLIENT.test(name)) passed[name] = value;
-  return { ...passed, ...rateLimitHeaders(upstream) };
+  upstream.forEach((value, name) => {
+    if (name.startsWith("x-codex-") || FOR_CLIENT.has(name)) passed[name] = value;
+  });
+  return Object.assign(passed, rateLimitHeaders(passed));
 }
 
 /** The first window that upstream names, as a percentage of 100 "requests". */
-function rateLimitHeaders(upstream: Headers): Record<string, string> {
-  const named = (which: string) => Number.parseFloat(upstream.get(`x-codex-${which}-used-percent`) ?? "");
+function rateLimitHeaders(upstream: Readonly<Record<string, string>>): Record<string, string> {
+  const named = (which: string) => Number.parseFloat(upstream[`x-codex-${which}-used-percent`] ?? "");
   const which = ["primary", "secondary", "monthly", "spend"].find((window) => !Number.isNaN(named(window)));
   if (which === undefined) return {};
   const used = named(which);
-  const reset = Number.parseInt(upstream.get(`x-codex-${which}-reset-after-seconds`) ?? "", 10);
+  const reset = Number.parseInt(upstream[`x-codex-${which}-reset-after-seconds`] ?? "", 10);
   return {
     "x-ratelimit-limit-requests": "100",
     "x-ratelimit-remaining-requests": String(Math.max(0, Math.round(100 - used))),
