@@ -267,7 +267,7 @@ async function asBuiltin(client: Client, path: string, task: Task, env: Record<s
     if (!status.includes('"usedPercent"')) return `no limits: ${status}`;
     const asked = new Set(demo.backend.requests.map((request) => request.path.replace(/\?.*/, "")));
     console.log(`      asked: ${[...asked].map((route) => route.replace("/backend-api", "")).join(", ")}`);
-    // Lite models alone search by an endpoint of its own.
+    // Lite models alone search and draw by endpoints of their own.
     const wanted = [
       "/backend-api/wham/usage",
       ...(task.model === "gpt-5.5" ? [] : ["/backend-api/codex/alpha/search"]),
@@ -290,7 +290,9 @@ function refusalsInto(refused: string[]): Log {
 
 /** The answer with its call of the code tool changed into a search. */
 function* searching(events: Iterable<JsonObject>): Generator<JsonObject> {
-  const input = 'text(await tools.web__run({ search_query: [{ q: "bun" }] }));';
+  const input =
+    'text(await tools.web__run({ search_query: [{ q: "bun" }] }));' +
+    'await tools.image_gen__imagegen({ prompt: "a red dot" });';
   for (const event of events) {
     const { item } = event;
     const isOfCode = isObject(item) && item["type"] === "custom_tool_call" && item["name"] === "exec";

@@ -39,8 +39,8 @@ export const codex: ClientSetup = {
 };
 
 /**
- * The Codex CLI offers search, notes and history to its built-in provider alone, and asks its account's base URL for the
- * limits of `/status`: both lead to the relay then. To that provider it sends its own login, if it has one, and no key
+ * The Codex CLI offers web search and image generation to its built-in provider alone, and asks its account's base URL
+ * for the limits of `/status`: both lead to the relay then. To that provider it sends its own login, if it has one, and no key
  * (0.171.0: only `codex exec` can be given one, as CODEX_API_KEY). Throws `setup_failed` for a relay with a key.
  */
 function planAsBuiltin(target: Target): Plan {
@@ -70,7 +70,7 @@ function planAsBuiltin(target: Target): Plan {
     ],
     next: [
       target.isDefault ? "Start `codex` as always." : `Start it with \`codex --profile ${PROVIDER}\`.`,
-      "Search, notes, history and the limits of /status go through the relay; ChatGPT apps and plugins are off.",
+      "Web search and the limits of /status go through the relay; ChatGPT apps and plugins are off.",
       "It works while the relay asks for no key.",
     ],
   };
