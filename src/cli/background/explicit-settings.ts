@@ -14,9 +14,9 @@ export type ExplicitSettings = Readonly<
 export const BACKGROUND_VARIABLE = "PLANSOCKET_BACKGROUND";
 
 /** Not settings of the relay, but they change what it does; a restart from another shell has to keep them. */
-const OTHER_VARIABLES = {
-  PLANSOCKET_API_KEY_FILE: "path",
-  PLANSOCKET_PROXY_FILE: "path",
+const OTHER_VARIABLES: Readonly<Record<string, "path" | "text">> = {
+  // The secret itself stays where it is: only the name of its file goes on.
+  ...Object.fromEntries(secretFileVariables().map((name) => [name, "path"] as const)),
   CODEX_HOME: "path",
   XDG_CONFIG_HOME: "path",
   CODEX_CA_CERTIFICATE: "path",
@@ -25,7 +25,7 @@ const OTHER_VARIABLES = {
   SSL_CERT_DIR: "path",
   NO_PROXY: "text",
   no_proxy: "text",
-} as const;
+};
 
 /** Tokens are never copied to a file of ours; only that they were there is. */
 const LOGIN_VARIABLES = ["OPENAI_REFRESH_TOKEN", "OPENAI_ACCESS_TOKEN", "CODEX_ACCESS_TOKEN"];
@@ -87,6 +87,11 @@ export function otherVariables(env: Environment): Record<string, string> {
     if (value) kept[name] = kind === "path" ? resolve(expandTilde(value, env)) : value;
   }
   return kept;
+}
+
+function secretFileVariables(): string[] {
+  const settings: readonly Setting[] = Object.values(SETTINGS);
+  return settings.flatMap((setting) => environmentNames(setting).filter((name) => !setting.env.includes(name)));
 }
 
 /** An environment without any login of its own. */

@@ -66,6 +66,15 @@ test("nothing of the caller's environment sets the relay by accident", () => {
   expect(otherVariables({ ...env, NO_PROXY: "a" })).toEqual({ CODEX_HOME: "/c", NO_PROXY: "a" });
 });
 
+test("the file of every secret setting goes on by its name, resolved, and the caller's own does not", () => {
+  const secrets = Object.values<Setting>(SETTINGS).filter((setting) => setting.isSecret);
+  const names = secrets.map((setting) => `${setting.env[0]}_FILE`);
+  expect(names).toContain("PLANSOCKET_FALLBACK_API_KEY_FILE");
+  const env = Object.fromEntries(names.map((name) => [name, `kept/${name}`]));
+  expect(otherVariables(env)).toEqual(Object.fromEntries(names.map((name) => [name, resolve(`kept/${name}`)])));
+  expect(neutral(env)).toEqual({});
+});
+
 test("Bun's limit on requests is lifted only where the relay's own is above it", () => {
   expect(fetchLimit(240)).toEqual({});
   expect(fetchLimit(1000)).toEqual({ BUN_CONFIG_MAX_HTTP_REQUESTS: "1016" });
