@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { Environment } from "../lib/environment.ts";
 import { RelayError } from "../lib/errors.ts";
 import { expandTilde } from "../lib/home.ts";
@@ -7,7 +6,7 @@ import { checkShape, configText, type ConfigProblem } from "./file.ts";
 import { isKubernetesAddress, isInKubernetes } from "./kubernetes.ts";
 import { configFile } from "./paths.ts";
 import { isPath, SETTINGS, environmentNames, type Setting, type SettingName, type Settings } from "./settings.ts";
-import { errorCode } from "../lib/thrown.ts";
+import { secretInFile } from "../lib/secret-file.ts";
 
 /** Where a value came from: `--port`, `PLANSOCKET_PORT`, `config.json (port)` or `default`. */
 type Origins = Readonly<Record<SettingName, string>>;
@@ -116,25 +115,9 @@ function inEnvironment(setting: Setting, env: Environment, warn: Places["warn"])
       continue;
     }
     const isSecretFile = !setting.env.includes(variable) && variable.endsWith("_FILE");
-    return { value: isSecretFile ? secretIn(variable, expandTilde(value, env)) : value, origin: variable };
+    return { value: isSecretFile ? secretInFile(variable, env) : value, origin: variable };
   }
   return undefined;
-}
-
-/** A secret that a container platform mounts as a file. An empty one is refused: a relay without its key is open to all. */
-function secretIn(variable: string, path: string): string {
-  const refuse = (reason: string) =>
-    new RelayError("usage", `${variable} names ${path}, which ${reason}.`, {
-      hint: "Let it name a file that this user can read and that holds the secret alone.",
-    });
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8").trim();
-  } catch (error) {
-    throw refuse(`cannot be read (${errorCode(error) ?? "unknown"})`);
-  }
-  if (text === "") throw refuse("is empty");
-  return text;
 }
 
 function inFile(setting: Setting, file: JsonObject): Given | undefined {

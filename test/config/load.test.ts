@@ -293,10 +293,13 @@ describe("a secret from a file", () => {
     return path;
   };
 
-  test.each(["PLANSOCKET_API_KEY_FILE", "PLANSOCKET_PROXY_FILE"])("is read where %s says", async (variable) => {
+  test.each([
+    ["PLANSOCKET_API_KEY_FILE", "apiKey"],
+    ["PLANSOCKET_PROXY_FILE", "proxy"],
+    ["PLANSOCKET_FALLBACK_API_KEY_FILE", "fallbackApiKey"],
+  ] as const)("is read where %s says", async (variable, name) => {
     const path = secretAt("http://p:1\n");
     const { settings, origins } = await loadSettings({}, env({ [variable]: path }));
-    const name = variable.includes("PROXY") ? "proxy" : "apiKey";
     expect([settings[name], origins[name]]).toEqual(["http://p:1", variable]);
   });
 

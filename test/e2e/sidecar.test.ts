@@ -1,6 +1,8 @@
-import { expect, test } from "bun:test";
-import { existsSync, statSync } from "node:fs";
+import { afterAll, describe, expect, test } from "bun:test";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { startStandIn } from "../stand-in/backend.ts";
+import { CommandHome } from "../support/cli.ts";
 import { demoHome } from "../support/demo-home.ts";
 
 // All that the sidecar is ever given: it is spent by the first renewal.
@@ -56,4 +58,45 @@ test("a place that cannot be written is told at once, before the token is spent"
     reason: expect.stringContaining("could not be saved in /dev/null/state (ENOTDIR)"),
   });
   expect(existsSync(join(demo.home.path, ".codex"))).toBe(false);
+});
+
+describe("tokens in files, as container platforms mount secrets", () => {
+  const home = new CommandHome();
+  const backend = startStandIn();
+  afterAll(async () => {
+    home.remove();
+    await backend.stop();
+  });
+  const run = (env: Record<string, string>) =>
+    home.run(["models", "--base-url", backend.baseUrl], { CODEX_REFRESH_TOKEN_URL_OVERRIDE: backend.tokenUrl, ...env });
+
+  test("are read where OPENAI_REFRESH_TOKEN_FILE and its like say", async () => {
+    const { accessToken, refreshToken } = backend.issueLogin({});
+    const path = join(home.path, "token");
+    for (const [variable, token] of [
+      ["OPENAI_ACCESS_TOKEN_FILE", accessToken],
+      ["CODEX_ACCESS_TOKEN_FILE", accessToken],
+      ["OPENAI_REFRESH_TOKEN_FILE", refreshToken],
+    ] as const) {
+      writeFileSync(path, `${token}\n`);
+      const { code, out, err } = await run({ [variable]: "~/token" });
+      expect([variable, code, err]).toEqual([variable, 0, ""]);
+      expect(out).toContain("gpt-5.5");
+    }
+  });
+
+  test("give way to the variable itself", async () => {
+    const { accessToken } = backend.issueLogin({});
+    const { code } = await run({ OPENAI_ACCESS_TOKEN: accessToken, OPENAI_ACCESS_TOKEN_FILE: "/nothing/there" });
+    expect(code).toBe(0);
+  });
+
+  test("that cannot be read are told with their variable, and nobody else's login is used instead", async () => {
+    const { code, err } = await run({ OPENAI_REFRESH_TOKEN_FILE: "/nothing/there" });
+    expect([code, err]).toEqual([
+      2,
+      "plansocket: OPENAI_REFRESH_TOKEN_FILE names /nothing/there, which cannot be read (ENOENT).\n" +
+        "  Let it name a file that this user can read and that holds the secret alone.\n",
+    ]);
+  });
 });

@@ -5,6 +5,7 @@ import { fileVersion, replaceOrOverwrite } from "../../lib/atomic-file.ts";
 import { sha256Hex } from "../../lib/hash.ts";
 import { nonEmptyString, parseJson } from "../../lib/json.ts";
 import { validEpochMs } from "../../lib/epoch.ts";
+import { secretInFile } from "../../lib/secret-file.ts";
 import { proveWritable } from "../../lib/write-probe.ts";
 import { isPersonalToken } from "../personal-token.ts";
 import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
@@ -150,10 +151,19 @@ async function read(path: string): Promise<unknown> {
   }
 }
 
+/**
+ * Variables that bring a token. Each may have `_FILE` behind its name and name a file that holds the token, as container
+ * platforms mount secrets; the variable itself comes first.
+ */
+export const TOKEN_VARIABLES = ["OPENAI_REFRESH_TOKEN", "OPENAI_ACCESS_TOKEN", "CODEX_ACCESS_TOKEN"] as const;
+
+/** Throws `usage` for a file that cannot be read. */
 function tokensOf(environment: Environment): Tokens | undefined {
-  const accessToken =
-    nonEmptyString(environment["OPENAI_ACCESS_TOKEN"]) ?? nonEmptyString(environment["CODEX_ACCESS_TOKEN"]);
-  const refreshToken = nonEmptyString(environment["OPENAI_REFRESH_TOKEN"]);
+  const token = (name: (typeof TOKEN_VARIABLES)[number]) =>
+    nonEmptyString(environment[name]) ??
+    (environment[`${name}_FILE`] ? secretInFile(`${name}_FILE`, environment) : undefined);
+  const accessToken = token("OPENAI_ACCESS_TOKEN") ?? token("CODEX_ACCESS_TOKEN");
+  const refreshToken = token("OPENAI_REFRESH_TOKEN");
   if (accessToken === undefined && refreshToken === undefined) return undefined;
   return {
     accessToken,

@@ -1,5 +1,6 @@
 import type { Environment } from "../../lib/environment.ts";
 import { resolve } from "node:path";
+import { TOKEN_VARIABLES } from "../../auth/sources/environment.ts";
 import type { FlagValues, Loaded } from "../../config/load.ts";
 import { environmentNames, isPath, SETTINGS, type Setting, type SettingName } from "../../config/settings.ts";
 import { expandTilde } from "../../lib/home.ts";
@@ -28,7 +29,7 @@ const OTHER_VARIABLES: Readonly<Record<string, "path" | "text">> = {
 };
 
 /** Tokens are never copied to a file of ours; only that they were there is. */
-const LOGIN_VARIABLES = ["OPENAI_REFRESH_TOKEN", "OPENAI_ACCESS_TOKEN", "CODEX_ACCESS_TOKEN"];
+const LOGIN_VARIABLES: readonly string[] = TOKEN_VARIABLES;
 
 const entries = Object.entries(SETTINGS) as [SettingName, Setting][];
 
@@ -91,12 +92,14 @@ export function otherVariables(env: Environment): Record<string, string> {
 
 function secretFileVariables(): string[] {
   const settings: readonly Setting[] = Object.values(SETTINGS);
-  return settings.flatMap((setting) => environmentNames(setting).filter((name) => !setting.env.includes(name)));
+  const own = settings.flatMap((setting) => environmentNames(setting).filter((name) => !setting.env.includes(name)));
+  return [...own, ...TOKEN_VARIABLES.map((name) => `${name}_FILE`)];
 }
 
 /** An environment without any login of its own. */
 export function withoutLogin(env: Environment): Environment {
-  const names = [...LOGIN_VARIABLES, "OPENAI_EXPIRES_AT", "OPENAI_CHATGPT_ACCOUNT_ID"];
+  const files = LOGIN_VARIABLES.map((name) => `${name}_FILE`);
+  const names = [...LOGIN_VARIABLES, ...files, "OPENAI_EXPIRES_AT", "OPENAI_CHATGPT_ACCOUNT_ID"];
   return Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)));
 }
 

@@ -1,4 +1,5 @@
 import { defineCommand } from "citty";
+import { TOKEN_VARIABLES } from "../../auth/sources/environment.ts";
 import type { IssuedTokens } from "../../auth/code-exchange.ts";
 import { newLoginFile, printedLogin } from "../../auth/login-file.ts";
 import { RelayError } from "../../lib/errors.ts";
@@ -110,7 +111,7 @@ async function explain(place: LoginPlace): Promise<void> {
     say("The Codex CLI is set to use the system's keyring and will not see it there.");
     say('To share this login, set cli_auth_credentials_store = "file" in its config.toml.');
   }
-  if (process.env["OPENAI_REFRESH_TOKEN"] || process.env["OPENAI_ACCESS_TOKEN"] || process.env["CODEX_ACCESS_TOKEN"]) {
+  if (TOKEN_VARIABLES.some((name) => process.env[name] || process.env[`${name}_FILE`])) {
     say("Tokens in the environment come before this file; unset them to use it.");
   }
 }

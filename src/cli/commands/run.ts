@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineCommand } from "citty";
+import { TOKEN_VARIABLES } from "../../auth/sources/environment.ts";
 import type { Player } from "../../demo/player.ts";
 import type { Environment } from "../../lib/environment.ts";
 import { RelayError } from "../../lib/errors.ts";
@@ -109,7 +110,7 @@ function wished({ own }: ParsedFlags): string | undefined {
 }
 
 /** Tokens of the relay's own login: a command that spent the single-use one would end it for the relay. */
-const RELAY_ONLY = ["OPENAI_REFRESH_TOKEN", "OPENAI_ACCESS_TOKEN", "CODEX_ACCESS_TOKEN"];
+const RELAY_ONLY = TOKEN_VARIABLES.flatMap((name) => [name, `${name}_FILE`]);
 
 function environmentOf(env: Environment, session: Session): Environment {
   const general: Record<string, string | undefined> = {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { TOKEN_VARIABLES } from "../../../src/auth/sources/environment.ts";
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -13,7 +14,7 @@ import {
 import { backgroundPaths } from "../../../src/cli/background/paths.ts";
 import { keepSettings, loadState, saveState, savedSettings, type State } from "../../../src/cli/background/state.ts";
 import { loadSettings, type FlagValues } from "../../../src/config/load.ts";
-import { SETTINGS, type Setting } from "../../../src/config/settings.ts";
+import { environmentNames, SETTINGS, type Setting } from "../../../src/config/settings.ts";
 
 const HOME = "/nowhere";
 const given = async (flags: FlagValues, env: Record<string, string> = {}) =>
@@ -66,12 +67,17 @@ test("nothing of the caller's environment sets the relay by accident", () => {
   expect(otherVariables({ ...env, NO_PROXY: "a" })).toEqual({ CODEX_HOME: "/c", NO_PROXY: "a" });
 });
 
-test("the file of every secret setting goes on by its name, resolved, and the caller's own does not", () => {
-  const secrets = Object.values<Setting>(SETTINGS).filter((setting) => setting.isSecret);
-  const names = secrets.map((setting) => `${setting.env[0]}_FILE`);
-  expect(names).toContain("PLANSOCKET_FALLBACK_API_KEY_FILE");
-  const env = Object.fromEntries(names.map((name) => [name, `kept/${name}`]));
-  expect(otherVariables(env)).toEqual(Object.fromEntries(names.map((name) => [name, resolve(`kept/${name}`)])));
+test("files that hold secrets are kept by name for the background relay, and none is forgotten", () => {
+  const settings = Object.values<Setting>(SETTINGS).flatMap((setting) => environmentNames(setting));
+  const names = [
+    ...settings.filter((name) => name.endsWith("_FILE")),
+    ...TOKEN_VARIABLES.map((name) => `${name}_FILE`),
+  ];
+  // Files that are settings themselves go on as settings.
+  const secrets = names.filter((name) => !/_(AUTH|PID|LOG|STATE)_FILE$/.test(name));
+  expect(secrets.length).toBeGreaterThan(5);
+  const env = Object.fromEntries(secrets.map((name) => [name, `/secrets/${name}`]));
+  expect(otherVariables(env)).toEqual(env);
   expect(neutral(env)).toEqual({});
 });
 
