@@ -18,6 +18,7 @@ import { checksumOf } from "../../src/cli/update/release.ts";
 import { CommandHome } from "../support/cli.ts";
 import { BUILD_MS, builtExecutable } from "../support/executable.ts";
 import { startReleases, THIS_PLATFORM, type Releases } from "../support/releases.ts";
+import { canRunSocks, startSocks } from "../support/microsocks.ts";
 import { canRunProxy, startProxy } from "../support/tinyproxy.ts";
 
 let built: ReturnType<typeof builtExecutable>;
@@ -198,6 +199,33 @@ describe("an update", () => {
     // The name exists for the proxy alone.
     expect([result.code, result.out]).toEqual([0, expect.stringContaining("to 99.0.0")]);
   });
+  test.skipIf(!canRunSocks()).each(["ALL_PROXY", "PLANSOCKET_PROXY"])(
+    "a SOCKS proxy in %s is used",
+    async (variable) => {
+      releases.publish("99.0.0");
+      const certificate = selfSigned("releases.example");
+      const { origin } = new URL(releases.url);
+      const server = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        tls: { key: Bun.file(certificate.key), cert: Bun.file(certificate.path) },
+        fetch: ({ url }) => fetch(`${origin}${new URL(url).pathname}`),
+      });
+      const socks = await startSocks(home, ["releases.example"]);
+      const authority = `releases.example:${server.port}`;
+      const result = await run(["update"], {
+        PLANSOCKET_RELEASES_URL: `https://${authority}/releases`,
+        [variable]: `socks5h://${socks.authority}`,
+        NODE_EXTRA_CA_CERTS: certificate.path,
+      });
+      const asked = new Set(socks.connections());
+      await socks.stop();
+      await server.stop(true);
+      // The name exists for the SOCKS server alone.
+      expect([result.code, result.out]).toEqual([0, expect.stringContaining("to 99.0.0")]);
+      expect(asked).toEqual(new Set([authority]));
+    },
+  );
 });
 
 /** Answers every request with 302 to what `target` makes of its path. */
