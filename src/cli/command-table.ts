@@ -161,7 +161,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     about: "show how much of the plan is used, and when it resets",
     examples: [
       ["usage", "a bar for each window of the plan"],
-      ["usage --watch --every 30", "again every 30 seconds"],
+      ["usage --by model --since 7d", "what each model used in the last seven days"],
     ],
     load: () => import("./commands/usage.ts").then((module) => module.usage),
   },
