@@ -148,7 +148,9 @@ export class RequestRecord implements ReplyObserver {
   }
 
   onNotable(event: WireEvent): void {
-    if (event.type === "response.output_item.done") this.#noticeItem(event);
+    // A failed attempt before this one is nobody's outcome any more, also for a client that leaves in the middle.
+    if (event.type === "response.created") this.#forgetFailure();
+    else if (event.type === "response.output_item.done") this.#noticeItem(event);
     else if (isTerminal(event.type)) this.#noticeEnd(event);
   }
 
@@ -205,12 +207,16 @@ export class RequestRecord implements ReplyObserver {
     if (event.type === "response.output_item.done" && isObject(event.item) && isCall(event.item)) this.#hasCalls = true;
   }
 
-  /** Upstream's last word, unless an attempt that failed is repeated. */
-  #noticeEnd(wire: WireEvent): void {
-    this.finish = undefined;
+  #forgetFailure(): void {
     this.code = undefined;
     this.errorStatus = undefined;
     this.fix = undefined;
+  }
+
+  /** Upstream's last word, unless an attempt that failed is repeated. */
+  #noticeEnd(wire: WireEvent): void {
+    this.finish = undefined;
+    this.#forgetFailure();
     const failure = failureOf(wire, 0);
     if (failure) return this.fail(failure);
     const response = responseOf(wire.event);
