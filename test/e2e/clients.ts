@@ -159,7 +159,8 @@ const conversations: { readonly title: string; readonly bodies: readonly unknown
 const totals = { passed: 0, failed: 0, skipped: 0 };
 for (const client of CLIENTS) {
   if (wanted.length > 0 && !wanted.includes(client.name)) continue;
-  const path = Bun.which(client.command);
+  // Bun looks on the PATH of the process's start unless another is named.
+  const path = Bun.which(client.command, { PATH: process.env["PATH"] ?? "" });
   for (const way of client.ways ?? WAYS) {
     for (const model of way === "run --demo" ? [""] : MODELS) {
       const title = `${client.name} by ${way}${model === "" ? "" : ` with ${model}`}${client.remark ?? ""}`;
