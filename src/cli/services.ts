@@ -210,6 +210,8 @@ export function relayOptions(settings: Settings): RelayOptions {
     apiKey: settings.apiKey,
     allowHosts: settings.allowHosts,
     corsOrigins: settings.corsOrigins,
+    trustProxies: settings.trustProxies,
+    ...(settings.basePath === undefined ? {} : { basePath: settings.basePath }),
     strict: settings.strict,
     reasoning: settings.reasoning,
     instructions: settings.instructions ?? "",

@@ -12,6 +12,7 @@ export const RELOADABLE: readonly SettingName[] = [
   "strict",
   "corsOrigins",
   "allowHosts",
+  "trustProxies",
   "transport",
   "lite",
   "maxBodyMib",

@@ -195,6 +195,24 @@ const prices = z.preprocess(
   ),
 );
 
+const trustedProxies = listOf(
+  (entry) => (isProxyAddress(entry.toLowerCase()) ? entry.toLowerCase() : undefined),
+  "must be an address, a block of addresses, loopback or private",
+);
+
+function isProxyAddress(entry: string): boolean {
+  if (entry === "loopback" || entry === "private") return true;
+  const [address = "", bits, more] = entry.split("/");
+  const version = process.getBuiltinModule("node:net").isIP(address);
+  if (version === 0 || more !== undefined) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}
+
+/** A slash at its end means the same. */
+const basePath = text
+  .transform((value) => value.replace(/\/+$/, ""))
+  .refine((value) => /^(?:\/[\w.~-]+)*$/.test(value), "must be like /relay");
+
 /** A word of ours in any case, or a model's id. */
 const fallback = text
   .refine((value) => !/\s/.test(value), "must be off, reserve, api-key or a model's name")
@@ -407,6 +425,27 @@ export const SETTINGS = {
     isList: true,
     example: "relay.lan",
     help: "host name besides the loopback ones that clients may use; repeatable",
+  },
+  trustProxies: {
+    key: "trust_proxy",
+    flags: ["--trust-proxy"],
+    env: ["PLANSOCKET_TRUST_PROXY"],
+    schema: trustedProxies,
+    default: [],
+    value: "ADDRESS",
+    isList: true,
+    example: "10.0.0.0/8",
+    help: "reverse proxy whose X-Forwarded-* headers are believed: an address, a block, loopback or private; repeatable",
+  },
+  basePath: {
+    key: "base_path",
+    flags: ["--base-path"],
+    env: ["PLANSOCKET_BASE_PATH"],
+    schema: basePath,
+    default: undefined,
+    value: "/PATH",
+    example: "/relay",
+    help: "path below which the relay answers, for a reverse proxy that does not take it off",
   },
   clientVersion: {
     key: "client_version",
@@ -707,6 +746,7 @@ type Optional =
   | "logFile"
   | "stateFile"
   | "stopAt"
+  | "basePath"
   | "fallbackApiKey"
   | "releasesUrl"
   | "tokenUrl"

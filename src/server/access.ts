@@ -3,6 +3,7 @@ import { isLoopbackName } from "../lib/host.ts";
 import { idOfDigest, keyDigest, stateOf, type KeyLimits } from "../keys/key.ts";
 import { OWNER } from "../keys/key-file.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
+import type { Arrival } from "./arrival.ts";
 import type { RelayOptions } from "./options.ts";
 
 /** The key that a caller came in with. */
@@ -25,6 +26,7 @@ export interface Caller {
   readonly origin: string | undefined;
   /** True when a browser sent the request: its content type is then held against it. */
   readonly isBrowser: boolean;
+  readonly arrival: Arrival;
 }
 
 type AccessOptions = Pick<RelayOptions, "host" | "apiKey" | "apiKeyName" | "allowHosts" | "corsOrigins">;
@@ -58,10 +60,13 @@ export class AccessCheck {
     return this.#own !== undefined && crypto.timingSafeEqual(keyDigest(text), this.#own.digest);
   }
 
-  /** `isOpen` routes (health) need no key; `Host` and `Origin` are checked on every route. */
-  admit(headers: Headers, isOpen: boolean): Caller {
-    this.#checkHost(headers.get("host"));
-    const origin = this.#checkOrigin(headers);
+  /**
+   * `isOpen` routes (health) need no key; `Host` and `Origin` are checked on every route. `arrival` has the host that a
+   * trusted proxy was asked for, which is judged in the place of the proxy's own.
+   */
+  admit(headers: Headers, isOpen: boolean, arrival: Arrival = directly(headers)): Caller {
+    this.#checkHost(arrival.host);
+    const origin = this.#checkOrigin(headers, arrival.host);
     const { isKeyNeeded } = this;
     const key = isKeyNeeded ? this.#keyOf(headers, isOpen) : undefined;
     const site = headers.get("sec-fetch-site");
@@ -70,6 +75,7 @@ export class AccessCheck {
       isTrusted: !isKeyNeeded || key !== undefined,
       origin,
       isBrowser: origin !== undefined || (site !== null && site !== "none"),
+      arrival,
     };
   }
 
@@ -80,6 +86,8 @@ export class AccessCheck {
   #checkHost(host: string | null): void {
     const name = host === null ? "" : hostName(host);
     if (isLoopbackName(name) || name === this.#options.host.toLowerCase()) return;
+    // No page can point an address elsewhere, and without the key whoever comes by it gets nothing.
+    if (isAddress(name) && this.isKeyNeeded) return;
     if (this.#options.allowHosts.some((allowed) => allowed === "*" || (name !== "" && hostName(allowed) === name)))
       return;
     const shown = printable(name);
@@ -88,7 +96,7 @@ export class AccessCheck {
     });
   }
 
-  #checkOrigin(headers: Headers): string | undefined {
+  #checkOrigin(headers: Headers, host: string | null): string | undefined {
     const origin = headers.get("origin");
     const site = headers.get("sec-fetch-site");
     const isElsewhere = site !== null && site !== "same-origin" && site !== "none";
@@ -97,7 +105,7 @@ export class AccessCheck {
       if (isElsewhere) throw originRefused("of another site");
       return undefined;
     }
-    const isOwn = origin === `http://${headers.get("host")}` || origin === `https://${headers.get("host")}`;
+    const isOwn = origin === `http://${host}` || origin === `https://${host}`;
     const isAllowed = this.#options.corsOrigins.some((allowed) => allowed === "*" || sameOrigin(allowed, origin));
     if (!isAllowed && (!isOwn || isElsewhere)) throw originRefused(`'${printable(origin)}'`);
     return origin;
@@ -196,6 +204,15 @@ export function preflightHeaders(caller: Caller, request: Headers, allow: string
       ? { "access-control-allow-private-network": "true" }
       : {}),
   };
+}
+
+function directly(headers: Headers): Arrival {
+  return { host: headers.get("host"), isSecure: false, basePath: "", address: undefined };
+}
+
+/** IPv4, or IPv6 without its brackets. */
+function isAddress(name: string): boolean {
+  return /^\d{1,3}(?:\.\d{1,3}){3}$/.test(name) || /^[0-9a-f]*:[0-9a-f:.]*$/.test(name);
 }
 
 /** A Host value without its port, lower-cased; brackets of an IPv6 address go too. */

@@ -10,6 +10,10 @@ export interface RelayOptions {
   readonly apiKey: string | undefined;
   /** What logs and counters call `apiKey`; `owner` when left out. */
   readonly apiKeyName?: string;
+  /** Addresses, blocks, `loopback` or `private`: reverse proxies whose X-Forwarded-* headers are believed. */
+  readonly trustProxies?: readonly string[];
+  /** Path below which all routes are, as `/relay`, for reverse proxies that do not take it off. */
+  readonly basePath?: string;
   /** Host names (no port) that `Host` may carry besides the loopback ones; `*` allows all. */
   readonly allowHosts: readonly string[];
   /** Web origins that may call from a browser, as `https://app.example`; `*` allows all. */

@@ -62,6 +62,8 @@ export class RequestRecord implements ReplyObserver {
   dialect: string | undefined;
   /** Name of the key that the client came in with. */
   key: string | undefined;
+  /** The client's address, where reverse proxies are trusted to tell it. */
+  address: string | undefined;
   isProbe: boolean;
   status = 0;
   isStream = false;

@@ -13,6 +13,7 @@ import type { UpstreamClient } from "../upstream/client.ts";
 import { MemoryBudget } from "./budget.ts";
 import { codexRoutes } from "./http/codex-api.ts";
 import { dialectRoutes } from "./http/dialect-routes.ts";
+import { ArrivalReader } from "./arrival.ts";
 import { AccessCheck, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
 import { openRoutes, rootReply, type Instance } from "./http/health.ts";
@@ -86,6 +87,7 @@ export class Relay {
   #options: RelayOptions;
   #handling: HandleDependencies;
   #access: AccessCheck;
+  #arrivals: ArrivalReader;
 
   constructor(deps: RelayDependencies) {
     this.#deps = deps;
@@ -94,6 +96,7 @@ export class Relay {
     this.#elapsed = deps.elapsed ?? (() => performance.now());
     this.#options = deps.options;
     this.#access = new AccessCheck(deps.options, deps.keys, this.#now);
+    this.#arrivals = new ArrivalReader(deps.options.trustProxies, deps.options.basePath);
     this.#budget = new MemoryBudget(
       () => LARGEST_BODIES * this.#options.maxBodyBytes,
       () => this.#options.maxBodyBytes,
@@ -152,6 +155,7 @@ export class Relay {
     if (options.apiKey !== this.#options.apiKey) this.#sessions.clear();
     this.#options = options;
     this.#access = new AccessCheck(options, this.#deps.keys, this.#now);
+    this.#arrivals = new ArrivalReader(options.trustProxies, options.basePath);
     this.#handling = { ...this.#handling, options };
   }
 
@@ -162,7 +166,7 @@ export class Relay {
   > {
     return Object.fromEntries(
       this.#routes.map((route) => [
-        route.path,
+        `${this.#options.basePath ?? ""}${route.path}`,
         Object.fromEntries(
           Object.entries(route.methods).map(([method, handler]) => [
             method,
@@ -175,8 +179,11 @@ export class Relay {
 
   /** Everything that no route took: other methods, preflights, paths that do not exist. */
   elsewhere(request: Request, server: Server<ResponsesSocket>): Promise<Response> {
-    const path = pathOf(request.url);
-    const route = this.#routes.find((candidate) => fits(candidate.path, path));
+    const { basePath = "" } = this.#options;
+    const inside = this.#withoutBase(request);
+    const path = pathOf(inside.url);
+    const isBeside = basePath !== "" && inside === request;
+    const route = isBeside ? undefined : this.#routes.find((candidate) => fits(candidate.path, path));
     return this.#answer(
       request,
       server,
@@ -188,13 +195,14 @@ export class Relay {
 
   /** Access check, limits and error rendering around one handler. */
   async #answer(
-    request: Request,
+    original: Request,
     server: Server<ResponsesSocket>,
     route: RouteFacts,
     handler: Handler,
   ): Promise<Response> {
     const { isOpen, dialect } = route;
     const id = newId();
+    const request = this.#withoutBase(original);
     const { method, url } = request;
     const record = this.#record({
       id,
@@ -206,18 +214,24 @@ export class Relay {
       isProbe: isOpen,
     });
     const share = this.#budget.open();
-    const lifetime: RequestLifetime = new RequestLifetime(request.signal, (reason) => {
+    const lifetime: RequestLifetime = new RequestLifetime(original.signal, (reason) => {
       this.limit.leave(lifetime);
       if (!lifetime.isStreaming) return;
       share.close();
       record.end(lifetime, reason);
     });
-    const waitForever = () => server.timeout(request, 0);
-    const upgrade = (data: unknown) => server.upgrade(request, { data: data as ResponsesSocket });
+    const waitForever = () => server.timeout(original, 0);
+    const upgrade = (data: unknown) => server.upgrade(original, { data: data as ResponsesSocket });
     const ways = { waitForever, upgrade, share };
     let admitted: Admitted = { request, caller: UNKNOWN_CALLER, id, lifetime, record, ...ways };
     try {
-      const caller = this.#access.admit(request.headers, isOpen);
+      const arrival = this.#arrivals.read(
+        request.headers,
+        url.startsWith("https:"),
+        () => server.requestIP(original)?.address,
+      );
+      const caller = this.#access.admit(request.headers, isOpen, arrival);
+      record.address = arrival.address;
       admitted = { ...admitted, caller };
       lifetime.key = caller.key;
       record.key = caller.key?.name;
@@ -244,6 +258,15 @@ export class Relay {
         record.end(lifetime);
       }
     }
+  }
+
+  /** The request as it would be at the root of the host; the same one where it is. */
+  #withoutBase(request: Request): Request {
+    const { basePath = "" } = this.#options;
+    if (basePath === "") return request;
+    const [, origin = "", path = ""] = /^([a-z]+:\/\/[^/?#]*)?(.*)$/i.exec(request.url) ?? [];
+    if (!path.startsWith(`${basePath}/`) && path !== basePath) return request;
+    return new Request(`${origin || "http://localhost"}${path.slice(basePath.length) || "/"}`, request);
   }
 
   #socketDependencies(): Omit<SocketDependencies, "open" | "turns" | "budget"> {
@@ -328,7 +351,13 @@ export class Relay {
 /** The memory budget of all requests together, in bodies of the largest size: three of them, in three copies, and the rest. */
 const LARGEST_BODIES = 10;
 
-const UNKNOWN_CALLER: Caller = { key: undefined, isTrusted: false, origin: undefined, isBrowser: false };
+const UNKNOWN_CALLER: Caller = {
+  key: undefined,
+  isTrusted: false,
+  origin: undefined,
+  isBrowser: false,
+  arrival: { host: null, isSecure: false, basePath: "", address: undefined },
+};
 
 function newId(): string {
   return crypto.randomUUID().replaceAll("-", "");

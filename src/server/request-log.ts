@@ -31,6 +31,7 @@ function requestFields(record: RequestRecord): LogFields {
     code: record.code?.slice(0, LONGEST_NAME),
     dialect: record.dialect,
     key: record.key,
+    address: record.address?.slice(0, LONGEST_NAME),
     model_asked: record.modelAsked?.slice(0, LONGEST_NAME),
     model: record.model?.slice(0, LONGEST_NAME),
     effort: record.effort?.slice(0, LONGEST_NAME),

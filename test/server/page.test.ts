@@ -332,12 +332,12 @@ test("sessions and codes end, and there are never more than 64 of either", () =>
   const open = () => headers(sessions.open("h", { isSecure: true, basePath: "/relay" }));
   expect(sessions.open("h", { isSecure: true, basePath: "/relay" })).toMatch(/; Path=\/relay\/page; .*; Secure$/);
   const first = open();
-  expect(sessions.isOpen(first)).toBe(true);
+  expect(sessions.isOpen(first, "h")).toBe(true);
   for (let index = 0; index < 64; index += 1) open();
-  expect(sessions.isOpen(first)).toBe(false);
+  expect(sessions.isOpen(first, "h")).toBe(false);
   const last = open();
   clock.ms += 12 * 3_600_000;
-  expect(sessions.isOpen(last)).toBe(false);
+  expect(sessions.isOpen(last, "h")).toBe(false);
   const code = sessions.newCode();
   clock.ms += 60_000;
   expect(sessions.redeem(code)).toBe(false);

@@ -104,7 +104,7 @@ function wantsPage(headers: Headers): boolean {
  */
 function assertMayRead({ request, caller }: Admitted, { sessions, hasOwnKey }: PageOptions): void {
   const isOwner = caller.isTrusted && caller.key?.limits === undefined;
-  if (isOwner || sessions.isOpen(request.headers)) return;
+  if (isOwner || sessions.isOpen(request.headers, caller.arrival.host)) return;
   throw new RelayError("invalid_api_key", "The status page is for the relay's owner.", {
     hint: `${hasOwnKey() ? "Enter the relay's own key, or run" : "Run"} \`plansocket open\` where the relay runs.`,
   });
@@ -164,7 +164,7 @@ function enter(admitted: Admitted, { sessions, takeCode }: PageOptions): Respons
   return new Response(null, { status: 303, headers: { location: "../", "cache-control": "no-store", ...cookie } });
 }
 
-function sessionCookie({ request }: Admitted, sessions: PageSessions): string {
-  const isSecure = request.url.startsWith("https:");
-  return sessions.open(request.headers.get("host") ?? "", { isSecure, basePath: "" });
+function sessionCookie({ caller }: Admitted, sessions: PageSessions): string {
+  const { host, isSecure, basePath } = caller.arrival;
+  return sessions.open(host ?? "", { isSecure, basePath });
 }

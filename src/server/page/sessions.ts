@@ -48,11 +48,11 @@ export class PageSessions {
     return grant !== undefined && grant.untilMs > this.#now();
   }
 
-  /** True when the request's cookies hold a session of its own host. */
-  isOpen(headers: Headers): boolean {
+  /** True when the request's cookies hold a session of the host that it was made to. */
+  isOpen(headers: Headers, host: string | null): boolean {
     const value = new RegExp(`(?:^|;\\s*)${COOKIE}=([\\w-]+)`).exec(headers.get("cookie") ?? "")?.[1];
     const grant = value === undefined ? undefined : this.#sessions.get(sha256Hex(value));
-    return grant !== undefined && grant.untilMs > this.#now() && grant.host === headers.get("host");
+    return grant !== undefined && grant.untilMs > this.#now() && grant.host === host;
   }
 
   /** Ends all: the key is another one now. */
