@@ -23,6 +23,7 @@ import type { FallbackChoice, LiveUpstreamOptions, UpstreamOptions } from "../up
 import { BACKGROUND_VARIABLE } from "./background/explicit-settings.ts";
 import { mostRequests } from "./fetch-limit.ts";
 import { listenFailure } from "./listen-failure.ts";
+import { addressOf } from "./own-relay.ts";
 import { createLog, warnOfText, type AdjustableLog } from "./log.ts";
 import { deferSignals } from "./defer-signals.ts";
 
@@ -190,10 +191,8 @@ export function listen(
   return startRelay({ options, upstream, credentials, log, instanceId, ledger: counting, ...ofOwner });
 }
 
-/** Where the settings say to listen. */
-export function addressOf(settings: Settings): { host: string; port: number } {
-  return { host: settings.addr?.host || settings.host, port: settings.addr?.port ?? settings.port };
-}
+/** Over what for others stand in its way: a relay that serves one command speaks plain HTTP at the root, on loopback. */
+export const PLAIN = { tlsCert: undefined, tlsKey: undefined, basePath: undefined, trustProxies: [] as string[] };
 
 /** The same, with nobody's login: it answers at the door, and asks upstream nothing. Throws `start_failed`. */
 export function listenWithoutLogin({ settings, upstreamOptions, egress, log }: Services): RunningRelay {
@@ -203,7 +202,16 @@ export function listenWithoutLogin({ settings, upstreamOptions, egress, log }: S
   return startRelay({ options: relayOptions(settings), upstream, credentials, log });
 }
 
-/** Settings of the listening side. */
+function tlsOf({ tlsCert, tlsKey }: Settings): Pick<RelayOptions, "tls"> {
+  if (tlsCert === undefined && tlsKey === undefined) return {};
+  if (tlsCert !== undefined && tlsKey !== undefined) return { tls: { cert: tlsCert, key: tlsKey } };
+  const [given, missing] = tlsCert === undefined ? ["--tls-key", "--tls-cert"] : ["--tls-cert", "--tls-key"];
+  throw new RelayError("usage", `${given} needs ${missing} beside it.`, {
+    hint: "TLS takes a certificate and its key.",
+  });
+}
+
+/** Settings of the listening side. Throws `usage` for those that do not go together. */
 export function relayOptions(settings: Settings): RelayOptions {
   return {
     ...addressOf(settings),
@@ -212,6 +220,7 @@ export function relayOptions(settings: Settings): RelayOptions {
     corsOrigins: settings.corsOrigins,
     trustProxies: settings.trustProxies,
     ...(settings.basePath === undefined ? {} : { basePath: settings.basePath }),
+    ...tlsOf(settings),
     strict: settings.strict,
     reasoning: settings.reasoning,
     instructions: settings.instructions ?? "",

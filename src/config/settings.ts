@@ -447,6 +447,26 @@ export const SETTINGS = {
     example: "/relay",
     help: "path below which the relay answers, for a reverse proxy that does not take it off",
   },
+  tlsCert: {
+    key: "tls_cert",
+    flags: ["--tls-cert"],
+    env: ["PLANSOCKET_TLS_CERT"],
+    schema: text,
+    default: undefined,
+    value: "FILE",
+    example: "/etc/relay/tls.crt",
+    help: "certificate (PEM, with its chain) to listen with TLS; read again on SIGHUP",
+  },
+  tlsKey: {
+    key: "tls_key",
+    flags: ["--tls-key"],
+    env: ["PLANSOCKET_TLS_KEY"],
+    schema: text,
+    default: undefined,
+    value: "FILE",
+    example: "/etc/relay/tls.key",
+    help: "private key of that certificate (PEM)",
+  },
   clientVersion: {
     key: "client_version",
     flags: ["--client-version"],
@@ -747,6 +767,8 @@ type Optional =
   | "stateFile"
   | "stopAt"
   | "basePath"
+  | "tlsCert"
+  | "tlsKey"
   | "fallbackApiKey"
   | "releasesUrl"
   | "tokenUrl"

@@ -1,3 +1,4 @@
+import type { CertificateFiles } from "./certificate.ts";
 import type { Prices } from "../ledger/prices.ts";
 import type { ReasoningMode } from "../protocols/protocol.ts";
 
@@ -10,6 +11,8 @@ export interface RelayOptions {
   readonly apiKey: string | undefined;
   /** What logs and counters call `apiKey`; `owner` when left out. */
   readonly apiKeyName?: string;
+  /** Speaks TLS with these; plain HTTP when left out. */
+  readonly tls?: CertificateFiles;
   /** Addresses, blocks, `loopback` or `private`: reverse proxies whose X-Forwarded-* headers are believed. */
   readonly trustProxies?: readonly string[];
   /** Path below which all routes are, as `/relay`, for reverse proxies that do not take it off. */

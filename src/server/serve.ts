@@ -1,7 +1,9 @@
 import type { Server } from "bun";
 import { RelayError, toRelayError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import { httpUrl } from "../lib/url.ts";
+import { readCertificate, type Certificate } from "./certificate.ts";
 import type { RelayOptions } from "./options.ts";
 import { Relay, type RelayDependencies } from "./relay.ts";
 import { OPENAI_ERRORS, errorReply } from "./http/reply.ts";
@@ -33,17 +35,32 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
   const { options } = deps;
   assertGuarded(options, deps.keys?.hasUsable === true);
   const relay = new Relay(deps);
-  const server = listen(options, relay);
+  const now = deps.now ?? Date.now;
+  let certificate = options.tls && readCertificate(options.tls, now());
+  tell(certificate, deps.log);
+  let server = listen(options, certificate ? claimed(options) : options.port, certificate, relay);
   // A login may be missing or the network down; the list is asked for again with the first request.
   void deps.upstream.catalogue.current();
   const port = server.port ?? options.port;
   return {
-    url: httpUrl(options.host, port),
+    url:
+      (certificate ? httpUrl(options.host, port).replace("http:", "https:") : httpUrl(options.host, port)) +
+      (options.basePath ?? ""),
     port,
     instanceId: relay.instance.id,
     activeRequests: () => relay.limit.active.size,
     reconfigure(next) {
       assertGuarded(next, deps.keys?.isInUse === true);
+      const renewed = options.tls && readCertificate(options.tls, now());
+      if (renewed && (renewed.cert !== certificate?.cert || renewed.key !== certificate.key)) {
+        // Bun's server keeps its certificate, so another one takes the port; what is open goes on with the old one.
+        const replaced = server;
+        server = listen(options, port, renewed, relay);
+        certificate = renewed;
+        void replaced.stop();
+        deps.log.info("New connections get the certificate that was read again.");
+        tell(renewed, deps.log);
+      }
       relay.reconfigure(next);
     },
     async drain(timeoutMs) {
@@ -80,11 +97,35 @@ function assertGuarded(options: RelayOptions, hasKeys: boolean): void {
   });
 }
 
-function listen(options: RelayOptions, relay: Relay): Server<ResponsesSocket> {
+/** The port to listen on, once it is certain that nobody else does: listeners that share it would not notice. */
+function claimed(options: RelayOptions): number {
+  const { hostname, port } = { hostname: options.host, port: options.port };
+  try {
+    const probe = Bun.listen({ hostname, port, socket: { data() {} } });
+    const free = probe.port;
+    probe.stop(true);
+    return free;
+  } catch (error) {
+    throw cannotListen(options.host, port, error);
+  }
+}
+
+function tell(certificate: Certificate | undefined, log: Log): void {
+  if (certificate?.remark !== undefined) log.warn(certificate.remark);
+}
+
+function listen(
+  options: RelayOptions,
+  port: number,
+  certificate: Certificate | undefined,
+  relay: Relay,
+): Server<ResponsesSocket> {
   try {
     return Bun.serve({
       hostname: options.host,
-      port: options.port,
+      port,
+      // The port is shared with the server of a new certificate until the old one has answered all.
+      ...(certificate ? { tls: { cert: certificate.cert, key: certificate.key }, reusePort: true } : {}),
       idleTimeout: CONNECTION_IDLE_SECONDS,
       // The relay's own limit answers with a body that says so; Bun's only with a bare 413.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -97,16 +138,13 @@ function listen(options: RelayOptions, relay: Relay): Server<ResponsesSocket> {
       },
     });
   } catch (error) {
-    const isBusy = errorCode(error) === "EADDRINUSE";
-    throw new RelayError(
-      "start_failed",
-      isBusy
-        ? `Port ${options.port} on ${options.host} is in use.`
-        : `Could not listen on ${options.host}:${options.port}.`,
-      {
-        cause: error,
-        hint: isBusy ? "Stop the program that uses it, or choose another with --port." : "Check --host and --port.",
-      },
-    );
+    throw cannotListen(options.host, port, error);
   }
+}
+
+function cannotListen(host: string, port: number, cause: unknown): RelayError {
+  const isBusy = errorCode(cause) === "EADDRINUSE";
+  const message = isBusy ? `Port ${port} on ${host} is in use.` : `Could not listen on ${host}:${port}.`;
+  const hint = isBusy ? "Stop the program that uses it, or choose another with --port." : "Check --host and --port.";
+  return new RelayError("start_failed", message, { cause, hint });
 }

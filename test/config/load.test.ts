@@ -53,6 +53,8 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   stopAt: ["90%", 90],
   trustProxies: ["loopback,10.0.0.0/8,fd00::/8", ["loopback", "10.0.0.0/8", "fd00::/8"]],
   basePath: ["/relay/", "/relay"],
+  tlsCert: ["/c.pem", "/c.pem"],
+  tlsKey: ["/k.pem", "/k.pem"],
   fallback: ["Reserve", "reserve"],
   fallbackApiKey: ["sk-1", "sk-1"],
   ledger: ["OFF", "off"],

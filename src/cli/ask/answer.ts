@@ -9,6 +9,8 @@ export interface Endpoint {
   /** As in `http://127.0.0.1:8787`. */
   readonly url: string;
   readonly apiKey: string | undefined;
+  /** Of fetch, for a relay that speaks TLS. */
+  readonly tls?: object;
 }
 
 export interface Wish {
@@ -102,7 +104,7 @@ export async function firstModel(endpoint: Endpoint): Promise<string> {
   throw new RelayError("model_not_found", "The relay lists no models.", { hint: "Name one with --model." });
 }
 
-async function callRelay({ url, apiKey }: Endpoint, path: string, body: object | undefined): Promise<Response> {
+async function callRelay({ url, apiKey, tls }: Endpoint, path: string, body: object | undefined): Promise<Response> {
   const options = {
     method: body ? "POST" : "GET",
     headers: {
@@ -113,6 +115,7 @@ async function callRelay({ url, apiKey }: Endpoint, path: string, body: object |
     redirect: "manual" as const,
     // The relay has limits of its own; Bun's would cut a model that thinks for five minutes.
     timeout: false,
+    ...(tls ? { tls } : {}),
   };
   try {
     return await fetch(`${url}${path}`, options);

@@ -1,15 +1,13 @@
 import { defineCommand } from "citty";
 import { loadSettings, type Judgment } from "../../config/load.ts";
-import type { Settings } from "../../config/settings.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
-import { callableHost, httpUrl } from "../../lib/url.ts";
 import { unreachable } from "../../lib/unreachable.ts";
 import { openEgress, type Egress } from "../../upstream/egress.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { print, printJson, warnOf } from "../output.ts";
 import { relayUrl } from "../relay-url.ts";
-import { addressOf } from "../services.ts";
+import { ownTls, ownUrl } from "../own-relay.ts";
 
 /** A healthy relay answers in a millisecond. */
 const TIMEOUT_MS = 3000;
@@ -22,22 +20,23 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
 
 /** Only a relay elsewhere can be behind a proxy. */
 const judgmentOf = (url: string | true | undefined): Judgment => ({
-  needs: url === undefined ? ["host", "port", "addr"] : ["proxy"],
+  needs: url === undefined ? ["host", "port", "addr", "basePath", "tlsCert"] : ["proxy"],
   toleratesFile: true,
 });
 
 export const health = defineCommand({
   meta: { name: "health", description: "Say whether a relay answers: exit code 0 when it does, else 1." },
-  args: citty(OWN, ["host", "port", "addr", "proxy"]),
+  args: citty(OWN, ["host", "port", "addr", "basePath", "tlsCert", "proxy"]),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const { settings, warnings } = await loadSettings(flags.settings, process.env, judgmentOf(flags.own["url"]));
     warnOf(warnings);
     const egress = openEgress(settings.proxy, process.env);
     const url = flags.own["url"] === undefined ? ownUrl(settings) : relayUrl(flags.own["url"]);
-    const alive = await ask(egress, `${url}/health`);
+    const tls = flags.own["url"] === undefined ? ownTls(settings) : {};
+    const alive = await ask(egress, `${url}/health`, tls);
     if (alive.body?.["name"] !== "plansocket") throw stranger(url, alive);
-    const ready = flags.own["ready"] === true ? await ask(egress, `${url}/ready`) : undefined;
+    const ready = flags.own["ready"] === true ? await ask(egress, `${url}/ready`, tls) : undefined;
     if (ready && ready.status !== 200) throw notReady(ready);
     if (flags.own["json"]) printJson({ url, ...alive.body, ...ready?.body });
     else print(`plansocket ${String(alive.body["version"])} answers on ${url}`);
@@ -50,9 +49,9 @@ interface Reply {
   readonly body: JsonObject | undefined;
 }
 
-async function ask(egress: Egress, url: string): Promise<Reply> {
+async function ask(egress: Egress, url: string, tls: object): Promise<Reply> {
   try {
-    const response = await egress.fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const response = await egress.fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), ...tls });
     const body = parseJson(await response.text());
     return { status: response.status, body: isObject(body) ? body : undefined };
   } catch (error) {
@@ -71,12 +70,6 @@ async function ask(egress: Egress, url: string): Promise<Reply> {
       hint: "Start the relay with `plansocket serve`, or name another with --url.",
     });
   }
-}
-
-/** Where `serve` listens with these settings, as a program on the same machine reaches it. */
-function ownUrl(settings: Settings): string {
-  const { host, port } = addressOf(settings);
-  return httpUrl(callableHost(host), port);
 }
 
 function stranger(url: string, { status, body }: Reply): RelayError {

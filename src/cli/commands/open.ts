@@ -6,17 +6,16 @@ import { leaveOpenCode } from "../../keys/open-code.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { fileFailure } from "../../lib/file-failure.ts";
 import { isObject, nonEmptyString } from "../../lib/json.ts";
-import { callableHost, httpUrl } from "../../lib/url.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { browserCommand, openBrowser } from "../login/open-browser.ts";
 import { print, say } from "../output.ts";
 import { relayAt } from "../relay-at.ts";
-import { addressOf } from "../services.ts";
+import { ownTls, ownUrl } from "../own-relay.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   print: { help: "only print the address, which opens the page once" },
 };
-const SETTINGS_USED: readonly SettingName[] = ["host", "port", "addr", "apiKey", "stateDir"];
+const SETTINGS_USED: readonly SettingName[] = ["host", "port", "addr", "apiKey", "basePath", "tlsCert", "stateDir"];
 const TIMEOUT_MS = 5000;
 
 export const open = defineCommand({
@@ -31,8 +30,7 @@ export const open = defineCommand({
       needs: SETTINGS_USED,
       toleratesFile: true,
     });
-    const { host, port } = addressOf(settings);
-    const url = httpUrl(callableHost(host), port);
+    const url = ownUrl(settings);
     if (!(await relayAt(url))) {
       throw new RelayError("nothing_there", `No relay answers on ${url}.`, {
         hint: "Start one with `plansocket start`, or name its --port.",
@@ -50,10 +48,11 @@ export const open = defineCommand({
 
 /** The page's address: with a code that signs in where the relay asks for a key. */
 async function addressFor(url: string, settings: Settings): Promise<string> {
-  const bare = await fetch(`${url}/page/state`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const tls = ownTls(settings);
+  const bare = await fetch(`${url}/page/state`, { ...tls, signal: AbortSignal.timeout(TIMEOUT_MS) });
   await bare.body?.cancel();
   if (bare.status !== 401) return `${url}/`;
-  const code = settings.apiKey === undefined ? codeInFolder(settings) : await codeFor(url, settings.apiKey);
+  const code = settings.apiKey === undefined ? codeInFolder(settings) : await codeFor(url, settings.apiKey, tls);
   return `${url}/page/enter?code=${code}`;
 }
 
@@ -69,8 +68,9 @@ function codeInFolder(settings: Settings): string {
   }
 }
 
-async function codeFor(url: string, apiKey: string): Promise<string> {
+async function codeFor(url: string, apiKey: string, tls: object): Promise<string> {
   const reply = await fetch(`${url}/page/code`, {
+    ...tls,
     method: "POST",
     headers: { authorization: `Bearer ${apiKey}` },
     signal: AbortSignal.timeout(TIMEOUT_MS),

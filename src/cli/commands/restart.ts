@@ -1,3 +1,4 @@
+import { addressOf } from "../own-relay.ts";
 import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import {
@@ -22,7 +23,6 @@ import type { State } from "../background/state.ts";
 import { introduce } from "../background/messages.ts";
 import { citty, parseFlags } from "../flags.ts";
 import { say } from "../output.ts";
-import { addressOf } from "../services.ts";
 
 export const restart = defineCommand({
   meta: { name: "restart", description: "Start the background relay anew, with the settings of the last start." },

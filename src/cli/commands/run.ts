@@ -13,7 +13,7 @@ import { EXIT_NOT_FOUND, findCommand, runChild } from "../run/child.ts";
 import { adaptationOf, type Session } from "../run/known.ts";
 import { clientVariables } from "../setup/clients/env.ts";
 import { addressOf, modelsOf } from "../setup/target.ts";
-import { listen, openServices, type Services } from "../services.ts";
+import { listen, openServices, type Services, PLAIN } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   demo: { help: "use the built-in backend: no login, no network" },
@@ -93,6 +93,7 @@ async function withRelay(
 /** Loopback, a free port and a key that only this run knows, whatever the settings say of a relay that stays. */
 function servicesForRun({ settings }: ParsedFlags, backend: Player | undefined): Promise<Services> {
   const own = {
+    ...PLAIN,
     host: "127.0.0.1",
     addr: undefined,
     apiKey: randomBytes(24).toString("base64url"),

@@ -1,3 +1,4 @@
+import { addressOf } from "../own-relay.ts";
 import { defineCommand } from "citty";
 import type { FlagValues } from "../../config/load.ts";
 import { RelayError } from "../../lib/errors.ts";
@@ -16,7 +17,6 @@ import type { State } from "../background/state.ts";
 import { introduce } from "../background/messages.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { say } from "../output.ts";
-import { addressOf } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   demo: { help: "run `demo` instead of `serve`: no login, no network" },

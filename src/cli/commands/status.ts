@@ -14,9 +14,8 @@ import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.t
 import { print, printJson, say } from "../output.ts";
 import { portOwner } from "../port-owner.ts";
 import { reachable, relayAt } from "../relay-at.ts";
-import { httpUrl } from "../../lib/url.ts";
+import { addressOf, listeningUrl } from "../own-relay.ts";
 import { span } from "../../lib/time.ts";
-import { addressOf } from "../services.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
@@ -98,8 +97,9 @@ async function remarks(context: BackgroundContext): Promise<string[]> {
   }
   const given: ExplicitSettings = await settingsOfLastStart(context, state).catch(() => ({}));
   const { loaded } = await settingsOfRelay(context, given, state?.environment ?? otherVariables(context.env));
-  const { host, port } = state ? addressOf(loaded.settings) : addressOf(context.loaded.settings);
-  const url = httpUrl(host, port);
+  const settings = state ? loaded.settings : context.loaded.settings;
+  const { port } = addressOf(settings);
+  const url = listeningUrl(settings);
   if (port !== 0 && (await relayAt(url))) {
     const owner = portOwner(port);
     const who = owner ? ` (pid ${owner.pid})` : "";

@@ -4,7 +4,7 @@ import type { LoginFacts } from "../../auth/keeper.ts";
 import { authFile as authFileOf, codexHome, stateFolder } from "../../config/paths.ts";
 import { offlineCatalogue } from "../../upstream/catalogue.ts";
 import type { RunningRelay } from "../../server/serve.ts";
-import { listen, listenWithoutLogin, openKeys, type Services } from "../services.ts";
+import { listen, listenWithoutLogin, openKeys, type Services, PLAIN } from "../services.ts";
 import { check, RENEWAL_MS, skip, type Finding, type Outcome } from "./finding.ts";
 import { keysCheck } from "./keys.ts";
 import { gateCheck, portCheck, settingsCheck, versionCheck } from "./local.ts";
@@ -149,5 +149,5 @@ async function tryGate(services: Services): Promise<Outcome> {
 }
 
 function onOwnPort(services: Services): Services {
-  return { ...services, settings: { ...services.settings, addr: undefined, host: "127.0.0.1", port: 0 } };
+  return { ...services, settings: { ...services.settings, ...PLAIN, addr: undefined, host: "127.0.0.1", port: 0 } };
 }

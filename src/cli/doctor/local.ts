@@ -3,9 +3,9 @@ import { existsSync } from "node:fs";
 import { configFile } from "../../config/paths.ts";
 import type { Environment } from "../../lib/environment.ts";
 import { isLoopbackName } from "../../lib/host.ts";
-import { httpUrl } from "../../lib/url.ts";
 import type { RunningRelay } from "../../server/serve.ts";
 import { COMMIT, VERSION } from "../../version.ts";
+import { listeningUrl } from "../own-relay.ts";
 import { listenFailure } from "../listen-failure.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
@@ -63,15 +63,15 @@ export async function portCheck({ settings }: Services, hasKeys: boolean): Promi
     return ok(`${host}:${port} is free`);
   } catch (error) {
     const code = errorCode(error) ?? "unknown";
-    if (code === "EADDRINUSE") return takenBy(host, port);
+    if (code === "EADDRINUSE") return takenBy(port, listeningUrl(settings));
     const { message, hint } = await listenFailure({ host, port }, code);
     return fail(message, hint ?? "Check --host and --port.");
   }
 }
 
-async function takenBy(host: string, port: number): Promise<Outcome> {
+async function takenBy(port: number, url: string): Promise<Outcome> {
   const owner = portOwner(port);
-  const relay = await relayAt(httpUrl(host, port));
+  const relay = await relayAt(url);
   const detail = { pid: owner?.pid ?? null, name: owner?.name ?? null, is_relay: relay !== undefined };
   if (relay) {
     const pid = owner === undefined ? "" : ` (pid ${owner.pid})`;

@@ -1,3 +1,4 @@
+import { addressOf } from "../own-relay.ts";
 import { mkdir } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname } from "node:path";
@@ -20,7 +21,6 @@ import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
-import { addressOf } from "../services.ts";
 import { toEnvFile } from "./env-file.ts";
 import { installed, managerHere, missingSession, pidOf } from "./installed.ts";
 import type { ServiceFile, ServiceManager } from "./manager.ts";

@@ -4,12 +4,11 @@ import { loadSettings, type Loaded } from "../../config/load.ts";
 import { configFile } from "../../config/paths.ts";
 import type { BackgroundContext } from "../background/context.ts";
 import { BACKGROUND_VARIABLE } from "../background/explicit-settings.ts";
-import { httpUrl } from "../../lib/url.ts";
 import { relayAt, type RelayFacts } from "../relay-at.ts";
 import { readEnvFile } from "./env-file.ts";
 import { launchd } from "./launchd.ts";
 import type { ServiceManager, Session } from "./manager.ts";
-import { addressOf } from "../services.ts";
+import { listeningUrl } from "../own-relay.ts";
 import { envFilePath } from "./plan.ts";
 import { outputOf } from "./steps.ts";
 import { SANDBOX_PROBE, systemd } from "./systemd.ts";
@@ -50,8 +49,7 @@ export async function installed(variables: Readonly<Record<string, string>>): Pr
 
 /** Where a relay with these settings listens. */
 export function urlOf({ settings }: Loaded): string {
-  const { host, port } = addressOf(settings);
-  return httpUrl(host, port);
+  return listeningUrl(settings);
 }
 
 /** The environment file of this user's service. */

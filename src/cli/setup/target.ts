@@ -2,7 +2,8 @@ import { resolveModel } from "../../codex/model-names.ts";
 import { publishedModels, type ModelCatalogue } from "../../codex/models.ts";
 import type { Settings } from "../../config/settings.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
-import { callableHost, httpUrl } from "../../lib/url.ts";
+import { callableHost } from "../../lib/url.ts";
+import { urlAt } from "../own-relay.ts";
 import { PROVIDER, type Target, type TargetModel } from "./client.ts";
 
 /** What to assume of a model that the list does not describe. */
@@ -12,7 +13,7 @@ const USUAL_CONTEXT_TOKENS = 272_000;
 const SMALL = /(?:^|-)(luna|mini|nano|spark)(?:-|$)/;
 
 /** Where clients find a relay that was started with these settings. Throws `usage` for a port that is not fixed. */
-export function originOf(settings: Pick<Settings, "host" | "port" | "addr">): string {
+export function originOf(settings: Pick<Settings, "host" | "port" | "addr" | "basePath" | "tlsCert">): string {
   const host = settings.addr?.host || settings.host;
   const port = settings.addr?.port ?? settings.port;
   if (port === 0) {
@@ -21,7 +22,7 @@ export function originOf(settings: Pick<Settings, "host" | "port" | "addr">): st
     });
   }
   // Few clients read an IPv6 address in a URL.
-  return httpUrl(host === "::" ? "127.0.0.1" : callableHost(host), port);
+  return urlAt(settings, host === "::" ? "127.0.0.1" : callableHost(host), port);
 }
 
 /** Base URLs and key of a relay at `origin`. */

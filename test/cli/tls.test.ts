@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { CommandHome, type RunningCommand } from "../support/cli.ts";
+
+const openssl = Bun.which("openssl");
+
+describe.skipIf(openssl === null)("commands with a relay that speaks TLS below a path (needs openssl)", () => {
+  const home = new CommandHome();
+  const cert = join(home.path, "tls.crt");
+  const key = join(home.path, "tls.key");
+  let relay: RunningCommand;
+  let flags: string[];
+
+  beforeAll(async () => {
+    const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=relay.example"];
+    Bun.spawnSync([
+      openssl ?? "",
+      ...request,
+      "-keyout",
+      key,
+      "-out",
+      cert,
+      "-addext",
+      "subjectAltName=DNS:relay.example",
+    ]);
+    chmodSync(key, 0o600);
+    const tls = ["--tls-cert", cert, "--tls-key", key, "--base-path", "/relay"];
+    relay = home.start(["demo", "--port", "0", ...tls]);
+    const [, port = ""] = await relay.says(/base URL +https:\/\/127\.0\.0\.1:(\d+)\/relay\/v1/);
+    flags = ["--port", port, "--tls-cert", cert, "--base-path", "/relay"];
+  });
+  afterAll(async () => {
+    relay.kill();
+    await relay.ended;
+    home.remove();
+  });
+
+  test.each([
+    ["health", [], /answers on https:\/\/127\.0\.0\.1:\d+\/relay\n/],
+    ["ask", ["hello"], /You said: “hello”/],
+    ["open", ["--print"], /^https:\/\/127\.0\.0\.1:\d+\/relay\/\n$/],
+  ])("%s finds it", async (command, more, pattern) => {
+    const { code, out, err } = await home.run([command, ...flags, ...more]);
+    expect([code, err]).toEqual([0, ""]);
+    expect(out).toMatch(pattern);
+  });
+
+  test("another certificate at its place is not believed, and gets no key", async () => {
+    const other = join(home.path, "other.crt");
+    const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=other"];
+    Bun.spawnSync([openssl ?? "", ...request, "-keyout", join(home.path, "other.key"), "-out", other]);
+    const [, port = ""] = flags;
+    const { code } = await home.run(["ask", "--port", port, "--tls-cert", other, "--base-path", "/relay", "hello"]);
+    expect(code).toBe(1);
+  });
+
+  test("a certificate without its key is refused", async () => {
+    const { code, err } = await home.run(["demo", "--port", "0", "--tls-cert", cert]);
+    expect([code, err]).toEqual([2, expect.stringContaining("--tls-cert needs --tls-key beside it.")]);
+  });
+});
