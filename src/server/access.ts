@@ -62,10 +62,13 @@ export class AccessCheck {
 
   /**
    * `isOpen` routes (health) need no key; `Host` and `Origin` are checked on every route. `arrival` has the host that a
-   * trusted proxy was asked for, which is judged in the place of the proxy's own.
+   * trusted proxy was asked for, which is judged beside the proxy's own.
    */
   admit(headers: Headers, isOpen: boolean, arrival: Arrival = directly(headers)): Caller {
     this.#checkHost(arrival.host);
+    // A browser on a trusted machine can be made to send a proxy's headers; its Host it cannot choose.
+    const direct = headers.get("host");
+    if (direct !== arrival.host) this.#checkHost(direct);
     const origin = this.#checkOrigin(headers, arrival.host);
     const { isKeyNeeded } = this;
     const key = isKeyNeeded ? this.#keyOf(headers, isOpen) : undefined;

@@ -38,6 +38,8 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
   const now = deps.now ?? Date.now;
   let certificate = options.tls && readCertificate(options.tls, now());
   tell(certificate, deps.log);
+  /** Listeners with an older certificate, until all that is open there has ended. */
+  const replaced = new Set<Server<ResponsesSocket>>();
   let server = listen(options, certificate ? claimed(options) : options.port, certificate, relay);
   // A login may be missing or the network down; the list is asked for again with the first request.
   void deps.upstream.catalogue.current();
@@ -54,10 +56,11 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       const renewed = options.tls && readCertificate(options.tls, now());
       if (renewed && (renewed.cert !== certificate?.cert || renewed.key !== certificate.key)) {
         // Bun's server keeps its certificate, so another one takes the port; what is open goes on with the old one.
-        const replaced = server;
+        const old = server;
         server = listen(options, port, renewed, relay);
         certificate = renewed;
-        void replaced.stop();
+        replaced.add(old);
+        void old.stop().finally(() => replaced.delete(old));
         deps.log.info("New connections get the certificate that was read again.");
         tell(renewed, deps.log);
       }
@@ -68,7 +71,10 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       relay.feed.close();
       const limit = Promise.withResolvers<false>();
       const timer = setTimeout(() => limit.resolve(false), timeoutMs);
-      const isDrained = await Promise.race([server.stop().then(() => true), limit.promise]);
+      const isDrained = await Promise.race([
+        Promise.all([server, ...replaced].map((one) => one.stop())).then(() => true),
+        limit.promise,
+      ]);
       clearTimeout(timer);
       deps.upstream.close();
       await deps.budgets?.close();
@@ -81,8 +87,9 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       relay.feed.close();
       deps.upstream.close();
       // Clients that read get an error frame; connections of readers that have stopped are cut.
-      await Promise.race([server.stop(), Bun.sleep(LAST_WORDS_MS)]);
-      await server.stop(true);
+      const all = [server, ...replaced];
+      await Promise.race([Promise.all(all.map((one) => one.stop())), Bun.sleep(LAST_WORDS_MS)]);
+      await Promise.all(all.map((one) => one.stop(true)));
       await deps.budgets?.close();
       await deps.ledger?.close();
     },

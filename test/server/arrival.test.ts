@@ -81,6 +81,17 @@ describe("a relay behind a reverse proxy", () => {
     expect(log.requests()[0]).toMatchObject({ address: "203.0.113.9" });
   });
 
+  test.each([{ "x-forwarded-host": "127.0.0.1" }, { forwarded: "host=localhost" }])(
+    "is reached by no page that points its own name here and sends %p from the trusted machine",
+    async (headers) => {
+      start({ trustProxies: ["loopback"] });
+      for (const path of ["/v1/models", "/metrics", "/health", "/page/state"]) {
+        const reply = await fetch(demo.relay.url + path, { headers: { host: "evil.example", ...headers } });
+        expect([path, reply.status]).toEqual([path, 403]);
+      }
+    },
+  );
+
   test("believes none of it from others: neither a host nor an origin comes in by a header", async () => {
     start({ trustProxies: ["10.0.0.0/8"], allowHosts: ["relay.example"] });
     const headers = { host: "evil.example", ...forwarded };

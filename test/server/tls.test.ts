@@ -87,13 +87,28 @@ describe.skipIf(openssl === null)("a relay that speaks TLS (needs openssl)", () 
     use("second");
     demo.relay.reconfigure({ ...OPTIONS, tls: files });
     expect(await subject(demo.relay.port)).toBe("second");
+    const { relay } = demo;
+    const drained = relay.drain(20_000).then((isDrained) => [isDrained, relay.activeRequests()]);
     expect(await stream.text()).toContain("[DONE]");
+    expect(await drained).toEqual([true, 0]);
     expect(log.lines.map(({ message }) => message)).toContain(
       "New connections get the certificate that was read again.",
     );
-    // The same again is no news.
+  });
+
+  test("says nothing of a certificate that is still the same, and a stop ends what older ones still answer", async () => {
+    use("first");
+    const log = keepLines();
+    demo = startDemoRelay({ log, relay: { tls: files } }, { paceMs: 50 });
+    const body = JSON.stringify({ model: "gpt-5.5", stream: true, messages: [{ role: "user", content: "hi" }] });
+    const stream = await fetch(`${demo.v1}/chat/completions`, { method: "POST", body, ...insecure });
     demo.relay.reconfigure({ ...OPTIONS, tls: files });
-    expect(log.lines.filter(({ message }) => message.startsWith("New connections"))).toHaveLength(1);
+    expect(log.lines).toEqual([]);
+    use("second");
+    demo.relay.reconfigure({ ...OPTIONS, tls: files });
+    await demo.relay.stop();
+    expect(await stream.text()).toContain("relay_stopping");
+    expect(demo.relay.activeRequests()).toBe(0);
   });
 
   test("keeps its certificate when the new files are broken", async () => {
