@@ -34,6 +34,10 @@ describe("images.generate", () => {
       .withResponse();
     expect(image.data?.map(({ b64_json: base64 }) => base64)).toEqual([TINY_PNG, TINY_PNG]);
     expect([image.size, image.quality, image.usage?.total_tokens]).toEqual(["1536x1024", "high", 210]);
+    expect(image.usage?.input_tokens_details).toEqual({
+      image_tokens: 0,
+      text_tokens: image.usage?.input_tokens ?? -1,
+    });
     expect(response.headers.get("x-plansocket-adjusted")).toBe("user");
     expect(response.headers.get("x-request-id")).toBeTruthy();
     const asked = lastTo("/backend-api/codex/images/generations");

@@ -6,7 +6,7 @@ import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import type { Dialogue, Step } from "../exchange.ts";
 import type { Context } from "../protocol.ts";
 import { imageModel } from "./models.ts";
-import { imageUsage, looksOf, picturesOf } from "./picture.ts";
+import { imageUsage, looksOf, picturesOf, regularUsage } from "./picture.ts";
 import type { ImageRequest } from "./schema.ts";
 import { toToolCall } from "./tool.ts";
 
@@ -40,7 +40,7 @@ function* atEndpoint(request: ImageRequest, context: Context): Generator<Step, J
     ...first,
     created: Math.floor(typeof created === "number" ? created : context.now / 1000),
     data: data.slice(0, request.count).map((image) => readable(image, request, nonEmptyString(first["output_format"]))),
-    ...usageOf(answers.map((answer) => answer["usage"])),
+    ...usageOf(answers.map(({ usage }) => endpointUsage(usage, request))),
   };
 }
 
@@ -90,6 +90,10 @@ function readable(image: JsonObject, { wantsUrl, options }: ImageRequest, made: 
   const { b64_json: base64, ...rest } = image;
   const format = made ?? nonEmptyString(options["output_format"]) ?? "png";
   return { ...rest, url: `data:image/${format};base64,${String(base64)}` };
+}
+
+function endpointUsage(usage: unknown, { images }: ImageRequest): JsonObject | undefined {
+  return isObject(usage) ? { ...usage, ...regularUsage(usage, images.length > 0) } : undefined;
 }
 
 /** Usages added up, key by key. */

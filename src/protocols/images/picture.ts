@@ -36,16 +36,20 @@ export function imageUsage(response: ResponseObject, { images }: ImageRequest): 
   const tools = response["tool_usage"];
   const drawing = isObject(tools) ? tools["image_gen"] : undefined;
   const own = isObject(drawing) && typeof drawing["total_tokens"] === "number" ? drawing : undefined;
-  const usage: JsonObject | null | undefined = own ?? response.usage;
+  const whole = regularUsage(own ?? response.usage, images.length > 0);
+  return whole && { ...own, ...whole };
+}
+
+/** A picture's usage with the fields that the public schema requires; undefined where there is none. */
+export function regularUsage(usage: JsonObject | null | undefined, hasImages: boolean): JsonObject | undefined {
   const whole = wholeUsage(usage);
   if (!whole) return undefined;
   const { input_tokens: input, output_tokens: output, total_tokens: total } = whole;
   const told = isObject(usage?.["input_tokens_details"]) ? usage["input_tokens_details"] : {};
   // How much of the input was pictures nobody says, unless there were none: what is left of it then is text.
-  const text = typeof told["text_tokens"] === "number" ? told["text_tokens"] : images.length === 0 ? input : 0;
+  const text = typeof told["text_tokens"] === "number" ? told["text_tokens"] : hasImages ? 0 : input;
   const image = typeof told["image_tokens"] === "number" ? told["image_tokens"] : input - text;
   return {
-    ...own,
     input_tokens: input,
     input_tokens_details: { image_tokens: image, text_tokens: text },
     output_tokens: output,
