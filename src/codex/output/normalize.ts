@@ -278,7 +278,8 @@ export class Normalizer {
     part.isWhole = isWhole;
     if (rest === "") return;
     this.#openPart(item, part);
-    const event = { type: PARTS[part.kind].delta, ...at(item, part) };
+    const { delta: type, required } = PARTS[part.kind];
+    const event = { type, ...at(item, part), ...required };
     if (this.#hasEnded || !this.#isWithinLimit(event, part, rest)) return;
     part.sent.add(rest);
     this.#emit(made({ ...event, delta: rest }));
@@ -292,7 +293,8 @@ export class Normalizer {
     this.#isOver = true;
     part.sent.add(allowed);
     const event: Fields = delta instanceof WireEvent ? delta.event : delta;
-    if (allowed !== "") this.#emit(made({ ...event, type: PARTS[part.kind].delta, delta: allowed }));
+    const type = PARTS[part.kind].delta;
+    if (allowed !== "") this.#emit(made({ ...PARTS[part.kind].required, ...event, type, delta: allowed }));
     const usage = estimatedUsage(this.#stop.inputTokens, this.#stop.limit.maxTokens);
     const response = { status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, usage };
     const end = { type: "response.incomplete", response } as const;
@@ -302,12 +304,12 @@ export class Normalizer {
 
   /** The events that end a part, where upstream left them out. */
   #endPart(item: OpenItem, part: Part, whole: OutputItem): void {
-    const { done, field, part: events } = PARTS[part.kind];
+    const { done, field, part: events, required } = PARTS[part.kind];
     const isEnded = part.isTextDone && (part.isDone || !events);
     if (isEnded || (!part.isOpen && part.sent.isEmpty)) return;
     const text = part.sent.text;
     const name = part.kind === "arguments" ? { name: whole.name } : {};
-    if (!part.isTextDone) this.#emit(made({ type: done, ...at(item, part), ...name, [field]: text }));
+    if (!part.isTextDone) this.#emit(made({ type: done, ...at(item, part), ...name, [field]: text, ...required }));
     part.isTextDone = true;
     if (!part.isDone && events) this.#emit(made({ type: events.done, ...at(item, part), part: partOf(part, text) }));
     part.isDone = true;
@@ -398,8 +400,9 @@ function positionOf(fields: Fields, kind: PartKind): number {
 }
 
 function partOf({ kind, annotations }: Part, text: string): Fields {
-  const { field, part } = PARTS[kind];
-  return { type: part?.type, [field]: text, ...(kind === "text" ? { annotations: [...annotations.values()] } : {}) };
+  const { field, part, required } = PARTS[kind];
+  const cited = kind === "text" ? { annotations: [...annotations.values()] } : {};
+  return { type: part?.type, [field]: text, ...cited, ...required };
 }
 
 /** Notes an annotation. False when the part has it already. */

@@ -156,7 +156,7 @@ function partsOf(list: OutputItem["content"] | OutputItem["summary"], usual: Par
 
 function contentOf({ kind, sent, annotations }: Part): ContentPart {
   if (kind === "refusal") return { type: "refusal", refusal: sent.text };
-  return { type: "output_text", text: sent.text, annotations: [...annotations.values()] };
+  return { type: "output_text", text: sent.text, annotations: [...annotations.values()], ...PARTS.text.required };
 }
 
 function isRegularPart(part: ContentPart): boolean {
@@ -178,5 +178,10 @@ export function regularAnnotation(annotation: Annotation): Annotation {
 function regular(part: ContentPart): ContentPart {
   if (part.type === "refusal") return { ...part, refusal: textOf(part.refusal) };
   if (part.type !== "output_text") return part;
-  return { ...part, text: textOf(part.text), annotations: objectsOf(part.annotations).map(regularAnnotation) };
+  return {
+    ...PARTS.text.required,
+    ...part,
+    text: textOf(part.text),
+    annotations: objectsOf(part.annotations).map(regularAnnotation),
+  };
 }

@@ -12,6 +12,8 @@ export interface PartEvents {
   readonly done: CodexEvent["type"];
   /** The whole text in the `done` event, and in the part itself. */
   readonly field: "text" | "refusal" | "arguments" | "input";
+  /** What else the public schema requires of its events and of itself, as it is when nobody asked for it. */
+  readonly required?: Readonly<Record<string, unknown>>;
   /** The part's position; undefined where an item has one such part. */
   readonly position?: "content_index" | "summary_index";
   /** The part's own type and events; undefined where it is the item itself. */
@@ -32,6 +34,7 @@ export const PARTS: Readonly<Record<PartKind, PartEvents>> = {
     field: "text",
     position: "content_index",
     part: { type: "output_text", ...CONTENT },
+    required: { logprobs: [] },
   },
   refusal: {
     itemType: "message",

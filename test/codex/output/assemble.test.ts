@@ -19,7 +19,7 @@ const message = (id: string, text: string) => ({
   type: "message",
   role: "assistant",
   status: "completed",
-  content: [{ type: "output_text", text, annotations: [] }],
+  content: [{ type: "output_text", text, annotations: [], logprobs: [] }],
 });
 
 test("an empty terminal output is rebuilt from the finished items, by index", () => {

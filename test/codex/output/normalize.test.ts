@@ -32,10 +32,10 @@ const message = (text: string, id = "msg_0") => ({
   type: "message",
   role: "assistant",
   status: "completed",
-  content: [{ type: "output_text", text, annotations: [] }],
+  content: [{ type: "output_text", text, annotations: [], logprobs: [] }],
 });
 const at = { output_index: 0, item_id: "msg_0", content_index: 0 };
-const part = (text: string) => ({ type: "output_text", text, annotations: [] });
+const part = (text: string) => ({ type: "output_text", text, annotations: [], logprobs: [] });
 const call = { id: "fc_0", type: "function_call", call_id: "call_0", name: "f", arguments: "{}", status: "completed" };
 
 const REGULAR = [
@@ -157,6 +157,20 @@ test.each([
   const last = regular([created, end]).sent.at(-1)?.event;
   const details = { input_tokens_details: { cached_tokens: 0 }, output_tokens_details: { reasoning_tokens: 0 } };
   expect(last).toMatchObject({ response: { usage: { ...whole, ...details } } });
+});
+
+test("every text that the relay tells itself has the log probabilities that the public schema requires", () => {
+  const bare = { ...message(""), content: [{ type: "output_text", text: "abcdefgh" }] };
+  for (const maxTokens of [undefined, 3]) {
+    const { sent, output } = regular([created, done(bare), completed([bare])], maxTokens);
+    const texts = sent.filter(({ type }) => type.startsWith("response.output_text."));
+    expect(texts.map(({ type }) => type)).toEqual(["response.output_text.delta", "response.output_text.done"]);
+    for (const { event } of texts) expect(event).toMatchObject({ logprobs: [] });
+    const parts = sent.filter(({ type }) => type.startsWith("response.content_part."));
+    expect(parts).toHaveLength(2);
+    for (const { event } of parts) expect(event).toMatchObject({ part: { logprobs: [] } });
+    expect(output).toMatchObject([{ content: [{ logprobs: [] }] }]);
+  }
 });
 
 test("an end without a response ends what began", () => {

@@ -239,7 +239,7 @@ const message = {
   type: "message",
   role: "assistant",
   status: "completed",
-  content: [{ type: "output_text", text: "Hi", annotations: [] }],
+  content: [{ type: "output_text", text: "Hi", annotations: [], logprobs: [] }],
 };
 const delta = (text: string) => ({
   type: "response.output_text.delta",
