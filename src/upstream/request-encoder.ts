@@ -24,6 +24,9 @@ export interface WrittenRequest {
   readonly clientPath?: (path: string) => string;
 }
 
+/** Places that a refusal names in its text: of a list's entry, or of a nested field in quotes. */
+const PLACES = /\b(?:input|tools)\[\d+\](?:\[\d+\]|\.[A-Za-z_]\w*)*|(?<=')(?:reasoning|text)(?:\.[A-Za-z_]\w*)+(?=')/g;
+
 export interface EncoderOptions {
   readonly learned: LearnedRejections;
   readonly options: Pick<UpstreamOptions, "lite">;
@@ -144,7 +147,7 @@ export class RequestEncoder {
       const place = pathText(finished.toWrittenPath(finished.toBodyPath(path)));
       return this.#written.clientPath?.(place) ?? place;
     };
-    const message = error.message.replace(/\b(?:input|tools)\[\d+\](?:\[\d+\]|\.[A-Za-z_]\w*)*/g, toClient);
+    const message = error.message.replace(PLACES, toClient);
     const param = error.param === undefined ? undefined : toClient(error.param);
     return message === error.message && param === error.param
       ? error

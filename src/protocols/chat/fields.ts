@@ -34,6 +34,7 @@ export const USUALLY_FALSE: ReadonlySet<string> = new Set(["logprobs", "store"])
 
 /** Fields of this API by their names in the backend's body. */
 export const BACKEND_FIELDS = {
+  input: "messages",
   instructions: "messages",
   "reasoning.effort": "reasoning_effort",
   "text.verbosity": "verbosity",

@@ -35,6 +35,7 @@ const READ = new Set([
 
 /** Fields of this API by their names in the backend's body. */
 const FIELDS = {
+  input: "messages",
   instructions: "system",
   "reasoning.effort": "output_config.effort",
   "text.format": "output_config.format",

@@ -27,7 +27,7 @@ const READ = new Set([
 ]);
 
 /** Fields of this API by their names in the backend's body. */
-const FIELDS = { instructions: "system", "reasoning.effort": "think", "text.format": "format" };
+const FIELDS = { input: "messages", instructions: "system", "reasoning.effort": "think", "text.format": "format" };
 
 /** POST /api/chat as a backend body. */
 export function chatToCodex(request: OllamaChatRequest, context: Context): Translation {
@@ -81,7 +81,9 @@ function translation(request: OllamaRequest, context: Context, parts: Parts): Tr
   const tools = parts.tools.map((_tool, index) => `tools[${index}].function`);
   // Where a word about JSON was put in front, every item stands one place further on.
   const paths = [...Array.from({ length: body.input.length - parts.input.length }, () => "format"), ...parts.paths];
-  const clientPath = clientPathOf({ input: paths, tools, fields: FIELDS });
+  const isGenerate = parts.paths[0] === "prompt";
+  const fields = isGenerate ? { ...FIELDS, input: "prompt" } : FIELDS;
+  const clientPath = clientPathOf({ input: paths, tools, fields });
   return { body, dropped: droppedFields(request), changed, clientPath };
 }
 
