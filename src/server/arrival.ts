@@ -70,7 +70,7 @@ function forwarded(headers: Headers): Told | undefined {
   const text = headers.get("forwarded");
   if (text === null) return undefined;
   const hops = text.split(",").map((hop) => {
-    const pairs = [...hop.matchAll(/([a-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/gi)];
+    const pairs = [...hop.matchAll(/(?:^|;)\s*([a-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/gi)];
     return new Map(pairs.map(([, name = "", quoted, plain]) => [name.toLowerCase(), quoted ?? plain ?? ""]));
   });
   const nearest = hops.at(-1);
