@@ -98,6 +98,14 @@ describe("a strict tool", () => {
     ]);
   });
 
+  test("keeps what stands under a name that means something to JavaScript", () => {
+    const items = JSON.parse('{"type":"string","default":"x","__proto__":{"type":["null"]}}') as object;
+    const result = repaired(closed({ a: { type: "array", items } }), true);
+    expect(JSON.stringify(parametersOf(result.tool))).toBe(
+      JSON.stringify(closed({ a: { type: "array", items } })).replace('"default":"x",', ""),
+    );
+  });
+
   test("chooses with anyOf", () => {
     const result = repaired(closed({ a: { oneOf: [{ type: "string" }, { type: "null" }] } }), true);
     expect(result.tool).toEqual(tool(closed({ a: { anyOf: [{ type: "string" }, { type: "null" }] } }), true));
@@ -143,7 +151,11 @@ const careless = fc.letrec<{ schema: unknown }>((tie) => ({
         ),
         tie("schema"),
         fc.array(tie("schema"), { maxLength: 3 }),
-        fc.dictionary(fc.constantFrom("a", "b", "type", "__proto__"), tie("schema"), { maxKeys: 3 }),
+        fc.dictionary(fc.constantFrom("a", "b", "type", "__proto__"), tie("schema"), {
+          maxKeys: 3,
+          // As JSON makes them.
+          noNullPrototype: true,
+        }),
       ),
       { maxKeys: 5 },
     ),

@@ -56,7 +56,7 @@ function inner(schema: JsonObject): unknown[] {
 
 function withoutLoose(schema: JsonObject, at: string, changed: string[]): JsonObject {
   let isChanged = false;
-  const kept: JsonObject = {};
+  const kept: [keyword: string, value: unknown][] = [];
   for (const [keyword, value] of Object.entries(schema)) {
     if (LOOSE.has(keyword) || (keyword === "pattern" && !isGeneratable(value))) {
       changed.push(`${at}.${keyword}`);
@@ -66,10 +66,12 @@ function withoutLoose(schema: JsonObject, at: string, changed: string[]): JsonOb
     // Strict mode has one word for "one of these".
     const name = keyword === "oneOf" && schema["anyOf"] === undefined ? "anyOf" : keyword;
     if (name !== keyword) changed.push(`${at}.${keyword}`);
-    kept[name] = below(keyword, value, `${at}.${keyword}`, changed);
-    isChanged ||= name !== keyword || kept[name] !== value;
+    const inside = below(keyword, value, `${at}.${keyword}`, changed);
+    kept.push([name, inside]);
+    isChanged ||= name !== keyword || inside !== value;
   }
-  return isChanged ? kept : schema;
+  // Not by assignment, which would take a keyword `__proto__` for the prototype.
+  return isChanged ? Object.fromEntries(kept) : schema;
 }
 
 function below(keyword: string, value: unknown, at: string, changed: string[]): unknown {
