@@ -50,7 +50,7 @@ async function withTls(below: Socket, host: string, signal: AbortSignal, options
 }
 
 async function throughProxy(proxy: string, host: string, port: number, signal: AbortSignal): Promise<Socket> {
-  if (isSocks(proxy)) return connectThroughSocks(proxy, host, port);
+  if (isSocks(proxy)) return unlessAborted(connectThroughSocks(proxy, host, port), signal);
   const { hostname, port: proxyPort, protocol, username, password } = new URL(proxy);
   const plain = await tcp(
     hostname.replace(/^\[|\]$/g, ""),
@@ -93,6 +93,19 @@ async function proxyStatus(socket: Socket, signal: AbortSignal): Promise<number>
   };
   socket.on("data", onData).on("error", onError).on("close", onClose);
   signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  return promise;
+}
+
+/** A connection whose making cannot be cut short: one that comes too late is closed. */
+function unlessAborted(connecting: Promise<Socket>, signal: AbortSignal): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const onAbort = () => reject(signal.reason as Error);
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  connecting
+    .then((socket) => (signal.aborted ? void socket.destroy() : resolve(socket)), reject)
+    .finally(() => signal.removeEventListener("abort", onAbort));
   return promise;
 }
 
@@ -109,5 +122,6 @@ function ready<S extends Socket>(socket: S, event: string, signal: AbortSignal):
   const onAbort = () => (stop(), socket.destroy(), reject(signal.reason as Error));
   socket.on(event, onReady).on("error", onError).on("close", onClose);
   signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
   return promise;
 }

@@ -12,6 +12,7 @@ import { IdleTimer } from "../../lib/idle-timer.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { unreachable } from "../../lib/unreachable.ts";
 import type { EventBatches, ReadOptions } from "../sse.ts";
+import { LinkedAbort } from "./linked-abort.ts";
 import type { Duplex } from "node:stream";
 
 /** Frames held for a reader that is slow, in characters, before the socket's own reading stops. */
@@ -27,6 +28,7 @@ export interface Handshake {
   readonly headers: Readonly<Record<string, string>>;
   /** The connection below it, through the proxy where there is one. */
   readonly connect: (url: string, signal: AbortSignal) => Promise<Duplex>;
+  /** From the first packet to the open socket. */
   readonly timeoutMs: number;
   readonly now: () => number;
 }
@@ -59,9 +61,23 @@ export class BackendSocket {
    */
   static async open(handshake: Handshake, signal: AbortSignal): Promise<BackendSocket> {
     signal.throwIfAborted();
+    const { timeoutMs } = handshake;
+    const limit = new LinkedAbort(signal);
+    const timer = setTimeout(() => {
+      const seconds = Math.round(timeoutMs / 1000);
+      limit.abort(new RelayError("upstream_timeout", `Upstream did not open a WebSocket within ${seconds} seconds.`));
+    }, timeoutMs);
+    try {
+      return await BackendSocket.#shakeHands(handshake, limit.signal);
+    } finally {
+      clearTimeout(timer);
+      limit.release();
+    }
+  }
+
+  static async #shakeHands({ url, headers, connect, now }: Handshake, signal: AbortSignal): Promise<BackendSocket> {
+    const connection = await connect(url, signal);
     const { promise, resolve, reject } = Promise.withResolvers<BackendSocket>();
-    const { url, headers, timeoutMs, now } = handshake;
-    const connection = await handshake.connect(url, signal);
     const socket = new WebSocket(url, {
       headers,
       maxPayload: MAX_FRAME_BYTES,
@@ -74,20 +90,16 @@ export class BackendSocket {
       socket.terminate();
     };
     const onAbort = () => fail(signal.reason);
-    const timer = setTimeout(() => {
-      const seconds = Math.round(timeoutMs / 1000);
-      fail(new RelayError("upstream_timeout", `Upstream did not open a WebSocket within ${seconds} seconds.`));
-    }, timeoutMs);
     signal.addEventListener("abort", onAbort, { once: true });
     socket.once("upgrade", (reply) => (upgraded = headersOf(reply)));
     socket.once("unexpected-response", (_request, reply) => void refusalOf(reply, now).then(fail, fail));
     socket.once("open", () => resolve(new BackendSocket(socket, upgraded, now)));
     // Also keeps an error after `fail` from ending the process.
     socket.on("error", (error) => fail(unreachable(error, new URL(url).host, undefined)));
+    if (signal.aborted) onAbort();
     try {
       return await promise;
     } finally {
-      clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
     }
   }
