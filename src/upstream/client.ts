@@ -6,10 +6,11 @@ import { withAuthorizationText } from "../codex/wire/failure.ts";
 import { conversationHeaders, frameHeaders, identityHeaders, modelHeaders } from "../codex/wire/headers.ts";
 import { headersFromLimits, type PlanLimits } from "../codex/plan-limits.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
+import { isCall } from "../codex/wire/lenient.ts";
 import { isKnownEvent } from "../codex/wire/event-types.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { PAGE_HINT } from "../lib/web-page.ts";
-import { parseJson, type JsonObject } from "../lib/json.ts";
+import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
@@ -22,7 +23,13 @@ import { EventReader, type EventBatches } from "./sse.ts";
 import { afterFirstEvent, afterFirstOutput } from "./first-output.ts";
 import { HttpTransport } from "./transport/http.ts";
 import { PairedSocket, type PairedFrame } from "./transport/paired-socket.ts";
-import { isSocketFault, SocketTransport, type SocketCall, type SocketReplyStart } from "./transport/websocket.ts";
+import {
+  isSocketFault,
+  SocketTransport,
+  type SocketCall,
+  type SocketOwner,
+  type SocketReplyStart,
+} from "./transport/websocket.ts";
 import { PrefixWatch } from "./prefix-watch.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
@@ -358,7 +365,15 @@ export class UpstreamClient {
     this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
     if (!call.codexHeaders) this.#turnStates.notice(ownConversation, response.headers);
-    const onNotable = (event: WireEvent) => this.#notice(event, credentials.accountId, call.observer);
+    const onNotable = (event: WireEvent) => {
+      this.#notice(event, credentials.accountId, call.observer);
+      // A tool's output will follow, and its request finds the handshake done.
+      if (!isHttpOnly && !call.paired && isToolCall(event)) {
+        this.#sockets.warm(
+          this.#socketOwner(url, prepared, credentials, this.#turnStates.headersWithin(ownConversation)),
+        );
+      }
+    };
     const events = this.#events(response, onNotable, call.observer, linkedAbort);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await this.#begun(response, events);
@@ -381,27 +396,26 @@ export class UpstreamClient {
     url: string,
     call: UpstreamCall,
     credentials: Credentials,
-    { wire, headers, conversationId, ownConversation }: PreparedRequest,
+    prepared: PreparedRequest,
     signal: AbortSignal,
   ): Promise<Omit<UpstreamReply, "dropped"> | undefined> {
     const { accountId } = credentials;
     const { holdMs } = this.#options;
+    const { wire, headers, ownConversation } = prepared;
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const seen = { anything: false };
       const started = await this.#sockets.send(
         {
-          url,
-          headers: this.#handshakeHeaders(url, conversationId, credentials),
+          ...this.#socketOwner(url, prepared, credentials, this.#turnStates.headersFor(ownConversation, wire)),
           frameHeaders: headers,
           body: { ...wire },
-          conversationId: ownConversation,
-          login: accountId ?? "",
           reply: this.#socketReply(call, accountId, seen),
         },
         signal,
       );
       if (!started) return undefined;
       this.#noticeHandshake(url, started, accountId);
+      if (started.isNew) this.#turnStates.notice(ownConversation, started.headers);
       try {
         const events = await afterFirstOutput(started.events, holdMs, this.#now);
         return { headers: this.#socketHeaders(started.headers), events };
@@ -481,16 +495,31 @@ export class UpstreamClient {
     return this.#attemptPaired(url, { ...call, ...call.paired }, credentials, encoder.prepare(), signal);
   }
 
+  /** Whose socket a request goes over; within a turn its handshake brings the turn's state. */
+  #socketOwner(
+    url: string,
+    { conversationId, ownConversation }: PreparedRequest,
+    credentials: Credentials,
+    turnState: Readonly<Record<string, string>>,
+  ): SocketOwner {
+    return {
+      url,
+      headers: this.#handshakeHeaders(url, conversationId, credentials, turnState),
+      conversationId: ownConversation,
+      login: credentials.accountId ?? "",
+    };
+  }
+
   #handshakeHeaders(
     url: string,
     conversationId: string,
     credentials: Credentials,
-    codexHeaders: Readonly<Record<string, string>> = {},
+    more: Readonly<Record<string, string>>,
   ): Record<string, string> {
     return {
       ...this.#identity,
       ...conversationHeaders(conversationId),
-      ...codexHeaders,
+      ...more,
       ...credentialHeaders(credentials),
       ...this.#cookies.headersFor(url),
       ...SOCKET_HEADERS,
@@ -667,6 +696,11 @@ function apiKeyCredentials(apiKey: string): Credentials {
     plan: undefined,
     source: "PLANSOCKET_FALLBACK_API_KEY",
   };
+}
+
+/** The model asks the client to run a tool. */
+function isToolCall({ type, event }: WireEvent): boolean {
+  return type === "response.output_item.added" && event.type === type && isObject(event.item) && isCall(event.item);
 }
 
 /** The connection's fault rather than the backend's answer. */

@@ -17,11 +17,15 @@ export class TurnStates {
 
   /** The header of a request; a request that begins a turn has none, and ends the turn before it. */
   headersFor(conversationId: string, body: { readonly input?: unknown }): Readonly<Record<string, string>> {
-    const state = this.#states.get(conversationId);
-    if (state === undefined) return {};
-    if (isInsideTurn(body)) return { [TURN_STATE_HEADER]: state };
+    if (isInsideTurn(body)) return this.headersWithin(conversationId);
     this.#states.delete(conversationId);
     return {};
+  }
+
+  /** The header of a request that is sure to be of the turn that the last reply was of. */
+  headersWithin(conversationId: string): Readonly<Record<string, string>> {
+    const state = this.#states.get(conversationId);
+    return state === undefined ? {} : { [TURN_STATE_HEADER]: state };
   }
 
   /** Takes note of a reply's state. */

@@ -134,6 +134,20 @@ test("auto begins over HTTP, and opens a socket with the second turn", async () 
   expect(ways).toEqual(["http", "whole", "rest", "rest"]);
 });
 
+test("a socket that is opened within a turn brings the turn's state in its handshake", async () => {
+  const demo = start("auto");
+  const client = DIALECT_CLIENTS["chat"]?.();
+  if (!client) throw new Error("no client");
+  client.say("call read_file");
+  client.take(await post(demo, client.path, client.body()));
+  client.take(await post(demo, client.path, client.body()));
+  const [overHttp, onSocket] = answers(demo);
+  expect(overHttp?.headers["x-codex-turn-state"]).toBeUndefined();
+  expect(onSocket?.frame).toBeDefined();
+  expect(onSocket?.headers["x-codex-turn-state"]).toStartWith("turn-");
+  expect(demo.backend.refusals).toEqual([]);
+});
+
 test("a backend without sockets is asked over HTTP, and nobody notices", async () => {
   const demo = startDemoRelay({ upstream: { transport: "websocket" } }, { sockets: false });
   started.push(demo);

@@ -153,7 +153,7 @@ export function startStandIn(options: StandInOptions = {}): StandIn {
       const refusal = api.handshake(request);
       if (refusal) return refusal;
       const data = new StandInSocket({ request, now, maxAgeMs: options.maxSocketAgeMs ?? HOUR_MS, answer: serveFrame });
-      return bun.upgrade(request, { data, headers: { "x-codex-turn-state": "turn-socket" } })
+      return bun.upgrade(request, { data, headers: api.handshakeHeaders(request) })
         ? undefined
         : new Response("no handshake", { status: 400 });
     },

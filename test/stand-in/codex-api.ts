@@ -79,8 +79,15 @@ export class CodexApi {
     const url = new URL(request.url);
     const account = this.#admit(request);
     if ("status" in account) return this.#refuse(url, account);
+    const stray = this.#turns.refuseHandshake(request.headers);
+    if (stray) return this.#refuse(url, stray);
     if (beta.includes("responses_websockets=")) return undefined;
     return this.#refuse(url, refuse("The handshake lacks openai-beta: responses_websockets"));
+  }
+
+  /** Headers of a handshake's reply. */
+  handshakeHeaders(request: Request): Record<string, string> {
+    return { "x-codex-turn-state": this.#turns.ofHandshake(request.headers) };
   }
 
   async handle(call: ApiCall): Promise<Response> {
@@ -166,7 +173,7 @@ export class CodexApi {
     const refusal = findRefusal(request.headers, body, catalogue, views());
     if (refusal) return this.#refuse(url, refusal);
     const checked = body as JsonObject;
-    const stray = this.#turns.refuse(request.headers, checked);
+    const stray = call.isFrame === true ? undefined : this.#turns.refuse(request.headers, checked);
     if (stray) return this.#refuse(url, stray);
     const script = this.#scripts.next() ?? this.#limitOf(checked) ?? this.#faultOf(checked) ?? { kind: "answer" };
     if (script.kind === "http") return sendHttp(script, this.#requestId());
@@ -176,7 +183,8 @@ export class CodexApi {
       "x-request-id": this.#requestId(),
       "openai-model": asText(checked["model"]),
       "x-reasoning-included": "true",
-      "x-codex-turn-state": this.#turns.next(request.headers, checked),
+      // A socket's was in its handshake.
+      ...(call.isFrame === true ? {} : { "x-codex-turn-state": this.#turns.next(request.headers, checked) }),
       ...script.headers,
     };
     const shape = script.shape ?? {};

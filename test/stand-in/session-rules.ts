@@ -48,11 +48,26 @@ export class TurnStates {
     return sent === this.#bySession.get(sessionOf(headers)) ? undefined : refuse("Unknown x-codex-turn-state");
   }
 
+  /** Why a handshake's state is refused: it is not that of the session's turn. */
+  refuseHandshake(headers: Headers): Refusal | undefined {
+    const sent = headers.get("x-codex-turn-state");
+    if (sent === null || sent === this.#bySession.get(sessionOf(headers))) return undefined;
+    return refuse("Unknown x-codex-turn-state");
+  }
+
+  /** The state for a handshake's reply: of the turn that it brings, else of a new one. */
+  ofHandshake(headers: Headers): string {
+    return headers.get("x-codex-turn-state") ?? this.#begin(sessionOf(headers));
+  }
+
   /** The state for a reply: the same within a turn, a new one with each turn. */
   next(headers: Headers, body: JsonObject): string {
     const session = sessionOf(headers);
     const known = this.#bySession.get(session);
-    if (known !== undefined && isInsideTurn(body)) return known;
+    return known !== undefined && isInsideTurn(body) ? known : this.#begin(session);
+  }
+
+  #begin(session: string): string {
     const state = `turn-${(this.#turns += 1)}-${session}`;
     this.#bySession.set(session, state);
     return state;

@@ -1,13 +1,11 @@
 import { continuationOf, DigestedBody, historyAfter, type FinishedBody } from "../../codex/continuation.ts";
-import { objectsOf, responseOf } from "../../codex/wire/lenient.ts";
-import type { WireEvent } from "../../codex/wire/event.ts";
-import type { OutputItem } from "../../codex/wire/schema.ts";
 import { toRelayError, type RelayError } from "../../lib/errors.ts";
-import { isObject, type JsonObject } from "../../lib/json.ts";
+import type { JsonObject } from "../../lib/json.ts";
 import { roughJsonSize } from "../../lib/large-json.ts";
 import type { Log } from "../../lib/log.ts";
 import type { EventBatches } from "../sse.ts";
 import type { BackendSocket, Handshake, ReplyOptions } from "./backend-socket.ts";
+import { WholeOutput } from "./whole-output.ts";
 
 /** The backend ends its sockets after an hour. */
 const MAX_AGE_MS = 55 * 60_000;
@@ -36,17 +34,21 @@ export function isLarge(body: JsonObject | FinishedBody): boolean {
 /** How requests travel: `auto` uses a WebSocket from a conversation's second request on, where the backend serves one. */
 export type TransportChoice = "auto" | "http" | "websocket";
 
-/** One finished request. */
-export interface SocketCall {
+/** Whose socket it is, and how it is opened. */
+export interface SocketOwner {
   readonly url: string;
   /** Of the handshake: identity, conversation, credentials. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: FinishedBody;
-  /** Said in the frame, as a socket has headers only once. */
-  readonly frameHeaders: Readonly<Record<string, string>>;
   readonly conversationId: string;
   /** A socket belongs to one login. */
   readonly login: string;
+}
+
+/** One finished request. */
+export interface SocketCall extends SocketOwner {
+  readonly body: FinishedBody;
+  /** Said in the frame, as a socket has headers only once. */
+  readonly frameHeaders: Readonly<Record<string, string>>;
   readonly reply: Omit<ReplyOptions, "signal">;
 }
 
@@ -65,19 +67,30 @@ export interface SocketReplyStart {
   readonly events: EventBatches;
   /** True when only the rest of the conversation went out. */
   readonly isContinued: boolean;
-  /** True when the handshake was made for this request, so that its headers are news. */
+  /** True for the first request over the socket: the headers of its handshake are news. */
   readonly isNew: boolean;
+}
+
+interface Entry {
+  readonly socket: BackendSocket;
+  readonly login: string;
+  usedAtMs: number;
+  /** Opened ahead; nothing has gone over it yet. */
+  isSpare: boolean;
 }
 
 /** The sockets to the backend: which conversation goes over which, and when HTTP is the better way. */
 export class SocketTransport {
   readonly #options: SocketTransportOptions;
   /** By conversation, least recently used first. */
-  readonly #sockets = new Map<string, { readonly socket: BackendSocket; readonly login: string; usedAtMs: number }>();
+  readonly #sockets = new Map<string, Entry>();
   /** Conversations that have begun over HTTP, oldest first. */
   readonly #begun = new Set<string>();
   /** Handshakes under way: a second request of the conversation does not wait for them. */
   readonly #opening = new Set<string>();
+  /** Handshakes ahead of the request that they are for, which does wait. Never rejected. */
+  readonly #warming = new Map<string, Promise<void>>();
+  readonly #closed = new AbortController();
   #failures = 0;
   #restsUntilMs = 0;
   #isClosing = false;
@@ -89,14 +102,41 @@ export class SocketTransport {
 
   /**
    * Sends the request over a socket; undefined where HTTP has to do it: by choice, for a conversation's first request,
-   * for a very large one, while its socket is busy, and while the backend refuses sockets. Throws what the same refusal over HTTP would.
+   * for a very large one, while its socket is busy, while as many as may be open are, and while the backend refuses
+   * sockets. Throws what the same refusal over HTTP would.
    */
   async send(call: SocketCall, signal: AbortSignal): Promise<SocketReplyStart | undefined> {
     if (!this.#isWanted(call) || isLarge(call.body)) return undefined;
+    const warming = this.#warming.get(call.conversationId);
+    if (warming) {
+      await warming;
+      signal.throwIfAborted();
+      if (!this.#sockets.has(call.conversationId)) return undefined;
+    }
     const open = this.#usable(call);
     if (open === "busy") return undefined;
-    const socket = open ?? (await this.#open(call, signal));
-    return socket && { ...this.#start(socket, call, signal), isNew: open === undefined };
+    const entry = open ?? (await this.#open(call, signal));
+    if (!entry) return undefined;
+    const isNew = open === undefined || open.isSpare;
+    entry.isSpare = false;
+    return { ...this.#start(entry.socket, call, signal), isNew };
+  }
+
+  /** Opens the socket of a conversation whose next request is sure to come soon, so that it finds it open. Never throws. */
+  warm(owner: SocketOwner): void {
+    const { conversationId } = owner;
+    if (!this.isAvailable || this.#sockets.has(conversationId) || this.#opening.has(conversationId)) return;
+    const opened = this.#open(owner, this.#closed.signal).then(
+      (entry) => {
+        if (entry) entry.isSpare = true;
+        // The relay stops meanwhile.
+        if (this.#isClosing) this.forget(conversationId);
+      },
+      // The request itself will be told.
+      () => {},
+    );
+    this.#warming.set(conversationId, opened);
+    void opened.then(() => this.#warming.delete(conversationId));
   }
 
   /** Ends the socket of a conversation, so that its next request goes out whole on another. */
@@ -110,6 +150,7 @@ export class SocketTransport {
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
     this.#isClosing = true;
+    this.#closed.abort();
     for (const [id, { socket }] of this.#sockets) if (!socket.isBusy) this.forget(id);
   }
 
@@ -123,14 +164,14 @@ export class SocketTransport {
   }
 
   /** Opens a socket that is its caller's own; undefined where HTTP has to do it. Throws for a login that is refused. */
-  async dial(call: SocketCall, signal: AbortSignal): Promise<BackendSocket | undefined> {
+  async dial({ url, headers }: SocketOwner, signal: AbortSignal): Promise<BackendSocket | undefined> {
     try {
       // Its WebSocket client is read when the first socket is opened, not at every start.
       const { BackendSocket } = await import("./backend-socket.ts");
       const socket = await BackendSocket.open(
         {
-          url: call.url.replace(/^http/, "ws"),
-          headers: call.headers,
+          url: url.replace(/^http/, "ws"),
+          headers,
           connect: this.#options.connect,
           timeoutMs: this.#options.handshakeTimeoutMs(),
           now: this.#options.now,
@@ -157,7 +198,7 @@ export class SocketTransport {
     return hasBegun;
   }
 
-  #usable({ conversationId, login }: SocketCall): BackendSocket | "busy" | undefined {
+  #usable({ conversationId, login }: SocketOwner): Entry | "busy" | undefined {
     const entry = this.#sockets.get(conversationId);
     if (!entry) return this.#opening.has(conversationId) ? "busy" : undefined;
     const { socket } = entry;
@@ -170,19 +211,21 @@ export class SocketTransport {
     entry.usedAtMs = nowMs;
     this.#sockets.delete(conversationId);
     this.#sockets.set(conversationId, entry);
-    return socket;
+    return entry;
   }
 
-  async #open(call: SocketCall, signal: AbortSignal): Promise<BackendSocket | undefined> {
-    const { conversationId, login } = call;
+  /** Undefined where HTTP has to do it. */
+  async #open(owner: SocketOwner, signal: AbortSignal): Promise<Entry | undefined> {
+    const { conversationId, login } = owner;
+    if (!this.#hasRoom()) return undefined;
     this.#opening.add(conversationId);
     try {
-      const socket = await this.dial(call, signal);
+      const socket = await this.dial(owner, signal);
       if (!socket) return undefined;
-      this.#makeRoom();
-      this.#sockets.set(conversationId, { socket, login, usedAtMs: this.#options.now() });
+      const entry = { socket, login, usedAtMs: this.#options.now(), isSpare: false };
+      this.#sockets.set(conversationId, entry);
       this.#sweep();
-      return socket;
+      return entry;
     } finally {
       this.#opening.delete(conversationId);
     }
@@ -213,7 +256,7 @@ export class SocketTransport {
     const continuation = socket.history && continuationOf(socket.history, digested);
     const metadata = frameMetadata(body, frameHeaders);
     const frame: JsonObject = { type: "response.create", ...body, ...metadata, ...continuation };
-    const output = new OutputOf();
+    const output = new WholeOutput();
     const events = socket.request(frame, {
       ...reply,
       signal,
@@ -232,11 +275,14 @@ export class SocketTransport {
     return { headers: socket.headers, events, isContinued: continuation !== undefined };
   }
 
-  #makeRoom(): void {
+  /** True when one more may be opened; the one that was not used for longest ends for it. */
+  #hasRoom(): boolean {
+    const isFull = () => this.#sockets.size + this.#opening.size >= MAX_SOCKETS;
     for (const [id, { socket }] of this.#sockets) {
-      if (this.#sockets.size < MAX_SOCKETS) return;
+      if (!isFull()) break;
       if (!socket.isBusy) this.forget(id);
     }
+    return !isFull();
   }
 
   /** Once a minute: sockets that are old, idle or dead. */
@@ -271,24 +317,4 @@ function frameMetadata(body: FinishedBody, headers: Readonly<Record<string, stri
   if (entries.length === 0) return {};
   const named = entries.map(([name, value]) => [`ws_request_header_${name.replaceAll("-", "_")}`, value]);
   return { client_metadata: { ...(body["client_metadata"] as JsonObject | undefined), ...Object.fromEntries(named) } };
-}
-
-/** The items that a reply has brought, in order. */
-class OutputOf {
-  readonly #items = new Map<number, OutputItem>();
-
-  notice({ type, event }: WireEvent): void {
-    if (type !== "response.output_item.done" || event.type !== type || !isObject(event.item)) return;
-    this.#items.set(event.output_index ?? this.#items.size, event.item);
-  }
-
-  /** What the backend has once this terminal event has come; undefined unless the answer is whole. */
-  complete({ type, event }: WireEvent): { readonly id: string; readonly output: readonly OutputItem[] } | undefined {
-    const response = responseOf(event);
-    const isWhole = type === "response.completed" || type === "response.done";
-    if (!isWhole || !response.id || (response.status ?? "completed") !== "completed") return undefined;
-    const told = [...this.#items].toSorted(([a], [b]) => a - b).map(([, item]) => item);
-    const final = objectsOf(response.output);
-    return { id: response.id, output: final.length > told.length ? final : told };
-  }
 }

@@ -295,6 +295,77 @@ test("no more than 32 sockets are kept; the least recently used goes first", asy
   expect(seen.handshakes.length).toBe(41);
 });
 
+test("more than 32 answers at a time go over HTTP", async () => {
+  const { seen, url } = backend((_frame, peer) => send(peer, { type: "response.created", response: { id: "r" } }));
+  const { made } = transport();
+  const starts = await Promise.all(
+    Array.from({ length: 40 }, (_, index) =>
+      made.send(call(url, [user("hi")], { conversationId: `conversation-${index}` }), never),
+    ),
+  );
+  expect(starts.filter((started) => started !== undefined).length).toBe(32);
+  expect(seen.handshakes.length).toBe(32);
+});
+
+describe("a socket that is opened ahead", () => {
+  test("takes the next request, which waits for its handshake", async () => {
+    const { seen, url } = backend(answerText("Hello."));
+    const { made } = transport("auto");
+    expect(await made.send(call(url, [user("hi")]), never)).toBeUndefined();
+    made.warm(call(url, []));
+    made.warm(call(url, []));
+    const second = await made.send(call(url, [user("hi"), said("Hello."), user("bye")]), never);
+    expect([second?.isNew, second?.isContinued]).toEqual([true, false]);
+    await typesOf(second?.events);
+    const third = await made.send(
+      call(url, [user("hi"), said("Hello."), user("bye"), said("Hello."), user("x")]),
+      never,
+    );
+    expect([third?.isNew, third?.isContinued]).toEqual([false, true]);
+    await typesOf(third?.events);
+    expect(seen.handshakes.length).toBe(1);
+  });
+
+  test("is none where the backend refuses it: the next request goes over HTTP", async () => {
+    const { seen, url } = backend(answerText("Hello."), () => new Response("no", { status: 426 }));
+    const { made } = transport();
+    made.warm(call(url, []));
+    expect(await made.send(call(url, [user("hi")]), never)).toBeUndefined();
+    made.warm(call(url, []));
+    expect(await made.send(call(url, [user("hi")]), never)).toBeUndefined();
+    expect(seen.handshakes.length).toBe(1);
+  });
+
+  test("is not used under another login", async () => {
+    const { seen, url } = backend(answerText("Hello."));
+    const { made } = transport();
+    made.warm(call(url, []));
+    await typesOf((await made.send(call(url, [user("hi")], { login: "acc-2" }), never))?.events);
+    expect(seen.handshakes.length).toBe(2);
+  });
+
+  test("is closed when the relay stops meanwhile", async () => {
+    const { seen, url } = backend(answerText("Hello."));
+    const { made } = transport();
+    made.warm(call(url, []));
+    made.close();
+    expect(await made.send(call(url, [user("hi")]), never)).toBeUndefined();
+    expect(seen.frames).toEqual([]);
+  });
+});
+
+test("the limit of a handshake holds for the connection below it", async () => {
+  const made = new SocketTransport({
+    connect: (_url, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error))),
+    handshakeTimeoutMs: () => 1,
+    choice: () => "websocket",
+    now: () => 0,
+    log: SILENT_LOG,
+  });
+  expect(await made.send(call("http://127.0.0.1:9/responses", [user("hi")]), never)).toBeUndefined();
+});
+
 test("a reader that stops holds the backend back", async () => {
   const chunk = "x".repeat(64 * 1024);
   const sent = { bytes: 0, blocked: false };
