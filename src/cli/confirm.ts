@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline";
 import { RelayError } from "../lib/errors.ts";
+import { fitted } from "./wrap.ts";
 
 /**
  * A yes-or-no question on the terminal; anything but yes is no. Where nobody can answer it throws `usage`, with the
@@ -13,7 +14,7 @@ export async function confirm(question: string, insteadFlag: string): Promise<bo
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const { promise, resolve } = Promise.withResolvers<string>();
-  terminal.question(`${question} [y/N] `, resolve);
+  terminal.question(`${fitted(`${question} [y/N]`, process.stderr)} `, resolve);
   // The end of input is no answer, and so no yes.
   terminal.on("close", () => resolve(""));
   const answer = await promise;

@@ -3,17 +3,17 @@ import { NAME } from "../version.ts";
 import { COMMANDS, GROUPS, type CommandEntry } from "./command-table.ts";
 import { flagRows, type FlagRow } from "./flag-rows.ts";
 import { hasColors } from "./output.ts";
+import { columnsOf, wrapWords } from "./wrap.ts";
 
 /** Flags of settings that a command's help shows without `--all`. */
 const USUAL_FLAGS = new Set(["--host", "--port", "--api-key", "--auth-file", "--proxy", "--models", "--log-level"]);
 
-const NARROWEST = 40;
+/** Longer lines are hard to read. */
 const WIDEST = 100;
 
-/** Columns of the terminal that help is wrapped to; COLUMNS where there is none. */
+/** Columns that help is wrapped to, on a terminal and elsewhere. */
 function helpWidth(): number {
-  const columns = process.stdout.columns || Number(process.env["COLUMNS"]) || 80;
-  return Math.min(WIDEST, Math.max(NARROWEST, columns));
+  return Math.min(WIDEST, columnsOf(process.stdout));
 }
 
 /** The list of commands, by group. */
@@ -25,10 +25,10 @@ export function rootHelp(width = helpWidth()): string {
     return [heading(title), ...table(rows, width, 13)].join("\n");
   });
   return [
-    wrap("Use the models of your ChatGPT plan from any LLM client.", width).join("\n"),
+    wrapWords("Use the models of your ChatGPT plan from any LLM client.", width).join("\n"),
     `${heading("Usage")}  ${NAME} COMMAND [FLAGS]`,
     ...groups,
-    wrap(
+    wrapWords(
       `\`${NAME} COMMAND --help\` explains one command. First steps: \`${NAME} login\`, \`${NAME} serve\`, \`${NAME} setup\`.`,
       width,
     ).join("\n"),
@@ -48,11 +48,13 @@ export async function commandHelp(
   const hidden = rows.length - shown.length;
   const operands = entry.operands === undefined ? "" : ` ${entry.operands}`;
   return [
-    wrap(await descriptionOf(command, entry), width).join("\n"),
+    wrapWords(await descriptionOf(command, entry), width).join("\n"),
     `${heading("Usage")}  ${NAME} ${name}${name === "run" ? " [FLAGS]" : ""}${operands}${name === "run" ? "" : " [FLAGS]"}`,
     [heading("Examples"), ...examples(entry, width)].join("\n"),
     ...(shown.length === 0 ? [] : [[heading("Flags"), ...table(shown.map(cells), width, 24)].join("\n")]),
-    ...(hidden === 0 ? [] : [wrap(`\`${NAME} ${name} --help --all\` shows ${hidden} more flags.`, width).join("\n")]),
+    ...(hidden === 0
+      ? []
+      : [wrapWords(`\`${NAME} ${name} --help --all\` shows ${hidden} more flags.`, width).join("\n")]),
   ].join("\n\n");
 }
 
@@ -64,7 +66,7 @@ async function descriptionOf(command: CommandDef, { about }: CommandEntry): Prom
 function examples({ examples: all }: CommandEntry, width: number): string[] {
   return all.flatMap(([command, effect]) => [
     `  ${command.includes(`| ${NAME} `) ? command : `${NAME} ${command}`}`,
-    ...wrap(effect, width - 6).map((line) => `      ${line}`),
+    ...wrapWords(effect, width - 6).map((line) => `      ${line}`),
   ]);
 }
 
@@ -76,23 +78,12 @@ function cells({ flag, short, value, help }: FlagRow): readonly [string, string]
 function table(rows: readonly (readonly [string, string])[], width: number, first: number): string[] {
   const column = Math.min(first, Math.floor(width / 2));
   return rows.flatMap(([cell, text]) => {
-    const lines = wrap(text, width - column - 2);
+    const lines = wrapWords(text, width - column - 2);
     const isWide = cell.length + 1 >= column + 1;
     const indent = " ".repeat(column + 2);
     if (isWide) return [`  ${cell}`, ...lines.map((line) => `${indent}${line}`)];
     return lines.map((line, index) => (index === 0 ? `  ${cell.padEnd(column)}${line}` : `${indent}${line}`));
   });
-}
-
-/** Lines of at most `width` columns, broken at blanks. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(/\s+/)) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
 }
 
 function heading(text: string): string {

@@ -4,7 +4,7 @@ import { didYouMean } from "../lib/nearest.ts";
 import { COMMIT, NAME, VERSION } from "../version.ts";
 import { COMMANDS, type CommandEntry } from "./command-table.ts";
 import { deferredWorkOver } from "./defer-signals.ts";
-import { endWithReader, print, printFailure, printStyled, say } from "./output.ts";
+import { endWithReader, print, printFailure, printStyled, sayAsIs } from "./output.ts";
 
 /** Runs one command. Returns the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -15,7 +15,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (name === undefined) {
       // Not asked for, so it is no data.
       const { rootHelp } = await import("./help.ts");
-      say(rootHelp());
+      sayAsIs(rootHelp());
       return 2;
     }
     if (name === "--help" || name === "-h" || name === "help") return await help(rest);

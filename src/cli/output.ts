@@ -2,6 +2,7 @@ import type { SettingsWarning } from "../config/load.ts";
 import { RelayError } from "../lib/errors.ts";
 import { fileFailure } from "../lib/file-failure.ts";
 import { printableJson, printableText } from "../lib/printable.ts";
+import { fitted } from "./wrap.ts";
 
 /**
  * The one place that says on the terminal why a command failed, and what to do next. Returns the exit code: 2 for
@@ -35,8 +36,13 @@ function expectedFailure(thrown: unknown): RelayError | undefined {
   return fileFailure(thrown);
 }
 
-/** Talk goes to stderr, so that stdout holds data only. */
+/** Talk goes to stderr, so that stdout holds data only; wrapped to the terminal's width. */
 export function say(text: string): void {
+  process.stderr.write(`${fitted(printableText(text), process.stderr)}\n`);
+}
+
+/** Talk that is to be copied, or is laid out already: in lines as they are. */
+export function sayAsIs(text: string): void {
   process.stderr.write(`${printableText(text)}\n`);
 }
 
@@ -47,9 +53,14 @@ export function warnOf(warnings: readonly SettingsWarning[]): void {
   }
 }
 
-/** Data for people and pipes. */
+/** Data for people and pipes, in lines as they are. */
 export function print(text: string): void {
   process.stdout.write(`${printableText(text)}\n`);
+}
+
+/** Sentences that are a command's result; wrapped to the terminal's width. */
+export function printText(text: string): void {
+  print(fitted(text, process.stdout));
 }
 
 /** Data for scripts: indented, or one object a line. */

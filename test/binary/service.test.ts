@@ -137,7 +137,7 @@ describe.skipIf(process.platform !== "linux")("service", () => {
     expect(err).toContain("There is no tool here to start it with; run:\n  systemctl --user daemon-reload && ");
     expect(existsSync(unit())).toBe(true);
     const removed = await run(["uninstall"], { PATH: "/nowhere" });
-    expect(removed).toMatchObject({ code: 0, err: expect.stringContaining("also run: systemctl --user disable") });
+    expect(removed).toMatchObject({ code: 0, err: expect.stringContaining("also run: `systemctl --user disable") });
     expect(existsSync(unit())).toBe(false);
   });
 
@@ -147,8 +147,8 @@ describe.skipIf(process.platform !== "linux")("service", () => {
     expect(code).toBe(1);
     expect(err).toBe(
       "plansocket: `systemctl --user enable plansocket.service` failed: Access denied\n" +
-        "  Once that is fixed, run: systemctl --user enable plansocket.service && " +
-        "systemctl --user restart plansocket.service\n",
+        "  Once that is fixed, run: `systemctl --user enable plansocket.service && " +
+        "systemctl --user restart plansocket.service`\n",
     );
   });
 

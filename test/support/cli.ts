@@ -94,15 +94,15 @@ export class CommandHome {
     };
   }
 
-  /** Runs it on a terminal, typing `keys` when it asks; what the screen showed. */
-  async onTerminal(args: readonly string[], keys: string, env: Readonly<Record<string, string>> = {}) {
+  /** Runs it on a terminal of `columns`, typing `keys` when it asks; what the screen showed. */
+  async onTerminal(args: readonly string[], keys: string, env: Readonly<Record<string, string>> = {}, columns = 200) {
     let screen = "";
     const asked = Promise.withResolvers<void>();
     const child = Bun.spawn([process.execPath, join(root, "src/main.ts"), ...args], {
       cwd: this.path,
       env: { HOME: this.path, PATH: process.env["PATH"] ?? "", TERM: "xterm", ...this.#env, ...env },
       terminal: {
-        cols: 200,
+        cols: columns,
         rows: 50,
         data(_terminal, data) {
           screen += new TextDecoder().decode(data);

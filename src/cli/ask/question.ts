@@ -25,7 +25,7 @@ export async function questionOf(words: readonly string[], imageFile: string | u
   const text = [words.join(" ").trim(), piped].filter((part) => part !== "").join("\n\n");
   if (text === "") {
     throw new RelayError("usage", "The question is missing.", {
-      hint: 'Write it: plansocket ask "Why is the sky blue?"',
+      hint: 'Write it: `plansocket ask "Why is the sky blue?"`.',
     });
   }
   return { text, image: imageFile === undefined ? undefined : await imageUrl(expandTilde(imageFile)) };

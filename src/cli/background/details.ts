@@ -100,7 +100,7 @@ export async function accountOf(
     return { login, plan: windows.plan, lines: [`  login     ${who} (${source})`, ...windows.lines] };
   } catch (thrown) {
     const error = toRelayError(thrown);
-    return { login: null, plan: null, lines: [`  login     ${error.message}`] };
+    return { login: null, plan: null, lines: [`  login     ${error.explanation}`] };
   }
 }
 

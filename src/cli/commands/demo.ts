@@ -9,7 +9,7 @@ import { startPlayer } from "../../demo/player.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { keyNeed } from "../keys/key-need.ts";
-import { say } from "../output.ts";
+import { say, sayAsIs } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped } from "../shutdown.ts";
 import { listenOrExplain, openKeys, openLedger, openServices } from "../services.ts";
@@ -69,7 +69,7 @@ function introduce(url: string, backend: string, need: string): void {
   say(`  backend   ${backend} (built in; its answers are made up)`);
   say("");
   say("Try it:");
-  say(`  curl ${url}/v1/chat/completions -d '{"model":"gpt-5.5","messages":[{"role":"user","content":"hello"}]}'`);
+  sayAsIs(`  curl ${url}/v1/chat/completions -d '{"model":"gpt-5.5","messages":[{"role":"user","content":"hello"}]}'`);
   say("A prompt can ask for a fault:");
   say(
     `  ${Object.keys(PLAYED_FAULTS)

@@ -6,9 +6,10 @@ import { closing, lines, skip, type Finding } from "../doctor/finding.ts";
 import { liveFindings } from "../doctor/live.ts";
 import { unreadProxyVariables } from "../doctor/network.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { hasColors, print, printJson, printStyled } from "../output.ts";
+import { hasColors, printJson, printStyled, printText } from "../output.ts";
 import { relayUrl } from "../relay-url.ts";
 import { openServices, type Services } from "../services.ts";
+import { fitted } from "../wrap.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
@@ -61,7 +62,7 @@ function reporter(isJson: boolean) {
   const isColored = hasColors(process.stdout);
   const add = (finding: Finding) => {
     all.push(finding);
-    if (!isJson) printStyled(lines(finding, isColored));
+    if (!isJson) printStyled(fitted(lines(finding, isColored), process.stdout));
   };
   return {
     add,
@@ -72,7 +73,7 @@ function reporter(isJson: boolean) {
     end(): number {
       const isOk = all.every(({ status }) => status !== "fail");
       if (isJson) printJson({ ok: isOk, checks: all });
-      else print(`\n${closing(all)}`);
+      else printText(`\n${closing(all)}`);
       return isOk ? 0 : 1;
     },
   };

@@ -5,7 +5,7 @@ import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/
 import { unreachable } from "../../lib/unreachable.ts";
 import { openEgress, type Egress } from "../../upstream/egress.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print, printJson, warnOf } from "../output.ts";
+import { printJson, printText, warnOf } from "../output.ts";
 import { relayUrl } from "../relay-url.ts";
 import { ownTls, ownUrl } from "../own-relay.ts";
 
@@ -39,7 +39,7 @@ export const health = defineCommand({
     const ready = flags.own["ready"] === true ? await ask(egress, `${url}/ready`, tls) : undefined;
     if (ready && ready.status !== 200) throw notReady(ready);
     if (flags.own["json"]) printJson({ url, ...alive.body, ...ready?.body });
-    else print(`plansocket ${String(alive.body["version"])} answers on ${url}`);
+    else printText(`plansocket ${String(alive.body["version"])} answers on ${url}`);
     return 0;
   },
 });

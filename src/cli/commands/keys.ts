@@ -51,7 +51,7 @@ export const keys = defineCommand({
 function nameIn(verb: string, [name, more]: readonly string[]): string {
   if (name === undefined || more !== undefined) {
     throw new RelayError("usage", name === undefined ? "Which key?" : `Unexpected argument '${more?.slice(0, 60)}'.`, {
-      hint: `Write plansocket keys ${verb} NAME.`,
+      hint: `Write \`plansocket keys ${verb} NAME\`.`,
     });
   }
   return name;
@@ -68,7 +68,7 @@ function refuseStrayFlags(verb: string, { own, operands }: ParsedFlags): void {
   const [extra] = operands;
   if (verb === "list" && extra !== undefined) {
     throw new RelayError("usage", `Unexpected argument '${extra.slice(0, 60)}'.`, {
-      hint: "Write plansocket keys list.",
+      hint: "Write `plansocket keys list`.",
     });
   }
 }

@@ -56,7 +56,7 @@ function split(argv: readonly string[]): { flags: ParsedFlags; command: string; 
   const [command, ...args] = at < 0 ? [] : argv.slice(at + 1);
   if (command === undefined) {
     const given = at < 0 && argv.length > 0 ? argv.join(" ").slice(0, 80) : "COMMAND …";
-    throw new RelayError("usage", "Which command?", { hint: `Write plansocket run -- ${given}` });
+    throw new RelayError("usage", "Which command?", { hint: `Write \`plansocket run -- ${given}\`.` });
   }
   return { flags: parseFlags(argv.slice(0, at), OWN), command, args };
 }

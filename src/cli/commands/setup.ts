@@ -8,7 +8,7 @@ import { isObject } from "../../lib/json.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { confirm } from "../confirm.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
-import { print, say, warnOf } from "../output.ts";
+import { print, printText, say, warnOf } from "../output.ts";
 import type { ClientSetup, Plan, Target } from "../setup/client.ts";
 import { CLIENTS } from "../setup/index.ts";
 import { readText, SetupJournal, type Change } from "../setup/journal.ts";
@@ -72,7 +72,7 @@ function clientIn(argv: readonly string[]): { name: string; client: ClientSetup;
 /** Which clients are here, which are set up, and whether the relay that they would ask runs. */
 async function overview({ settings, own }: ParsedFlags): Promise<number> {
   if (own["undo"]) {
-    throw new RelayError("usage", "Which client?", { hint: "Write plansocket setup CLIENT --undo." });
+    throw new RelayError("usage", "Which client?", { hint: "Write `plansocket setup CLIENT --undo`." });
   }
   const loaded = await loadSettings(settings, process.env);
   warnOf(loaded.warnings);
@@ -92,13 +92,13 @@ async function overview({ settings, own }: ParsedFlags): Promise<number> {
   }
   const here = states.filter(({ isFound, isSetUp }) => isFound || isSetUp);
   const width = Math.max(...states.map(({ name }) => name.length));
-  print(here.length > 0 ? "On this machine:" : "No client that setup knows was found on this machine.");
+  printText(here.length > 0 ? "On this machine:" : "No client that setup knows was found on this machine.");
   for (const { name, title, isSetUp } of here) {
     const state = isSetUp ? "set up" : `plansocket setup ${name}`;
-    print(`  ${isSetUp ? "✓" : " "} ${name.padEnd(width)}  ${title.padEnd(16)}  ${state}`);
+    printText(`  ${isSetUp ? "✓" : " "} ${name.padEnd(width)}  ${title.padEnd(16)}  ${state}`);
   }
   const others = states.filter((state) => !here.includes(state)).map(({ name }) => name);
-  if (others.length > 0) print(`Also known: ${[...others, "env"].join(", ")}.`);
+  if (others.length > 0) printText(`Also known: ${[...others, "env"].join(", ")}.`);
   if (!(await answers(origin))) {
     say(`No relay answers on ${origin}. Start it with \`plansocket start\`, or \`plansocket serve\` to watch it.`);
   }
@@ -156,7 +156,7 @@ async function write(name: string, client: ClientSetup, { journal, keys }: State
     if (target.hasKey && target.key !== PLACEHOLDER) await warnOfReaders(changes);
     say(`${client.title} is set up for ${target.origin}.`);
     if (ownKey) say(`It has a key of its own, '${ownKey.name}': \`plansocket keys list\` shows what it uses.`);
-    say(`Copies of files as they were: ${journal.folder}. To go back: plansocket setup ${name} --undo`);
+    say(`Copies of files as they were: ${journal.folder}. To go back: \`plansocket setup ${name} --undo\``);
   } else if (plan.files.length > 0) say(`${client.title} is set up already; nothing changes.`);
   for (const line of plan.next) say(line);
   return 0;
@@ -237,7 +237,9 @@ async function warnOfReaders(changes: readonly Change[]): Promise<void> {
   for (const { path } of changes) {
     const { mode } = await stat(path);
     if ((mode & 0o044) === 0) continue;
-    say(`${path} can be read by others (mode ${(mode & 0o777).toString(8)}) and holds the relay's key: chmod 600 it.`);
+    say(
+      `${path} can be read by others (mode ${(mode & 0o777).toString(8)}) and holds the relay's key: \`chmod 600\` it.`,
+    );
   }
 }
 

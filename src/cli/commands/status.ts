@@ -11,7 +11,7 @@ import { probe, pidIn, type Probe } from "../background/probe.ts";
 import { accountOf, detailsOf, type Details } from "../background/details.ts";
 import { tilde } from "../background/messages.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print, printJson, say } from "../output.ts";
+import { printJson, printText, say } from "../output.ts";
 import { portOwner } from "../port-owner.ts";
 import { reachable, relayAt } from "../relay-at.ts";
 import { addressOf, listeningUrl } from "../own-relay.ts";
@@ -60,30 +60,30 @@ function asJson({ state, paths }: BackgroundContext, seen: Probe, details: Detai
 async function show(context: BackgroundContext, seen: Probe, details: Details | undefined): Promise<void> {
   const { paths, state } = context;
   if (seen.kind === "silent") {
-    print(`plansocket does not answer (pid ${seen.pid}): it finishes its last requests, or hangs.`);
+    printText(`plansocket does not answer (pid ${seen.pid}): it finishes its last requests, or hangs.`);
     say("`plansocket logs` may say more; `plansocket stop` ends it.");
     return;
   }
   if (seen.kind === "stopped") {
-    print("plansocket does not run in the background.");
+    printText("plansocket does not run in the background.");
     const { lines } = await accountOf({ ...context, state: undefined }, context.env);
     for (const line of [...(await remarks(context)), ...lines]) say(line);
     return;
   }
   const { url, pid, relay } = seen;
   const isDemo = state?.command === "demo";
-  print(`plansocket ${isDemo ? "demo " : ""}runs on ${url} (pid ${pid}), up ${span(relay.uptimeMs)}.`);
-  print(`  page      ${reachable(url)}/ (\`plansocket open\` shows it)`);
+  printText(`plansocket ${isDemo ? "demo " : ""}runs on ${url} (pid ${pid}), up ${span(relay.uptimeMs)}.`);
+  printText(`  page      ${reachable(url)}/ (\`plansocket open\` shows it)`);
   if (!details) {
     const { env } = await settingsOfRelay(context, await settingsOfLastStart(context, state));
-    for (const line of (await accountOf(context, env)).lines) print(line);
+    for (const line of (await accountOf(context, env)).lines) printText(line);
     return;
   }
-  print(`  version   ${relay.version}`);
-  print(`  log       ${tilde(paths.logFile)}`);
-  print(`  state     ${tilde(paths.stateFile)}`);
-  print(`  pid file  ${tilde(paths.pidFile)}`);
-  for (const line of details.lines) print(line);
+  printText(`  version   ${relay.version}`);
+  printText(`  log       ${tilde(paths.logFile)}`);
+  printText(`  state     ${tilde(paths.stateFile)}`);
+  printText(`  pid file  ${tilde(paths.pidFile)}`);
+  for (const line of details.lines) printText(line);
 }
 
 /** Why it may not run, and who else answers in its place. */

@@ -4,7 +4,7 @@ import { RelayError } from "../../lib/errors.ts";
 import { openEgress } from "../../upstream/egress.ts";
 import { NAME, TARGET, VERSION } from "../../version.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print, say } from "../output.ts";
+import { print, printText, say } from "../output.ts";
 import { placeOf, type Place } from "../update/place.ts";
 import { fetchExecutable, newestVersion, type Releases } from "../update/release.ts";
 import { replaceExecutable } from "../update/replace.ts";
@@ -45,7 +45,7 @@ async function check(releases: Releases, isJson: boolean): Promise<number> {
   const latest = await newestVersion(releases);
   const isNewer = isNewerThanThis(latest);
   if (isJson) printJson({ latest, update_available: isNewer, updated: false });
-  else print(isNewer ? `${NAME} ${latest} is out; this is ${VERSION}.` : upToDate());
+  else printText(isNewer ? `${NAME} ${latest} is out; this is ${VERSION}.` : upToDate());
   return isNewer ? NEWER_EXISTS : 0;
 }
 
@@ -57,7 +57,7 @@ async function replace(place: Place, releases: Releases, isJson: boolean): Promi
     await replaceExecutable(place, await fetchExecutable(releases, latest, TARGET, showProgress), latest);
   }
   if (isJson) printJson({ latest, update_available: false, updated: isNewer, path: place.path });
-  else print(isNewer ? `Updated ${place.path} from ${VERSION} to ${latest}.` : upToDate());
+  else printText(isNewer ? `Updated ${place.path} from ${VERSION} to ${latest}.` : upToDate());
   if (isNewer) say("  A relay that is running goes on as it is until it is started again.");
   return 0;
 }

@@ -33,7 +33,7 @@ export const usage = defineCommand({
     if (flags.own["by"] !== undefined) return showCounted(flags);
     const stray = ["since", "until", "csv"].find((name) => flags.own[name] !== undefined);
     if (stray !== undefined) {
-      throw new RelayError("usage", `--${stray} needs --by.`, { hint: "For example: plansocket usage --by day." });
+      throw new RelayError("usage", `--${stray} needs --by.`, { hint: "For example: `plansocket usage --by day`." });
     }
     const isWatching = flags.own["watch"] === true || flags.own["every"] !== undefined;
     const everyMs = pauseOf(flags.own["every"]);

@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 import type { LoginFacts } from "../../auth/keeper.ts";
 import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print, printJson } from "../output.ts";
+import { printJson, printText } from "../output.ts";
 import { moment, span } from "../../lib/time.ts";
 import { openServices } from "../services.ts";
 
@@ -15,7 +15,7 @@ export const whoami = defineCommand({
     const { credentials } = await openServices(flags.settings, process.env);
     const facts = await credentials.describe();
     if (flags.own["json"]) printJson(asJson(facts, Date.now()));
-    else for (const [name, value] of rowsOf(facts, Date.now())) print(`${name.padEnd(9)}${value}`);
+    else for (const [name, value] of rowsOf(facts, Date.now())) printText(`${name.padEnd(9)}${value}`);
     return 0;
   },
 });

@@ -18,7 +18,7 @@ import { assertFree } from "../background/port.ts";
 import { probe } from "../background/probe.ts";
 import { keepSettings, saveState } from "../background/state.ts";
 import { tilde } from "../background/messages.ts";
-import { print, say } from "../output.ts";
+import { print, say, sayAsIs } from "../output.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
 import { toEnvFile } from "./env-file.ts";
@@ -58,7 +58,7 @@ export async function install(context: BackgroundContext, flags: FlagValues, isD
   warnOfLogin(context, plan);
   if (!hasTool(manager.install)) {
     say(`The ${manager.name} is written to ${tilde(manager.file)}. There is no tool here to start it with; run:`);
-    say(`  ${commandLine(manager.install)}`);
+    sayAsIs(`  ${commandLine(manager.install)}`);
     say("Where that tool will never be, `plansocket start` runs the relay in the background.");
     return 0;
   }

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { BackgroundContext } from "../background/context.ts";
 import { probe } from "../background/probe.ts";
 import { tilde } from "../background/messages.ts";
-import { print, say } from "../output.ts";
+import { print, printText, say } from "../output.ts";
 import { span } from "../../lib/time.ts";
 import { relayAt } from "../relay-at.ts";
 import { installed, managerHere, missingSession, pidOf, savedVariables, urlOf, type Installed } from "./installed.ts";
@@ -33,17 +33,17 @@ export async function showService(context: BackgroundContext, isJson: boolean): 
     };
     print(JSON.stringify(facts, undefined, 2));
   } else if (missing) {
-    print(`There is no ${missing.name} here, so no service runs. ${await answerOn(url ?? urlOf(context.loaded))}`);
+    printText(`There is no ${missing.name} here, so no service runs. ${await answerOn(url ?? urlOf(context.loaded))}`);
     say("`plansocket start` runs a relay in the background.");
   } else if (!isInstalled) {
-    print("There is no plansocket service here.");
+    printText("There is no plansocket service here.");
     say("`plansocket service install` makes one.");
   } else if (relay) {
     const number = pid === undefined ? "" : ` (pid ${pid})`;
-    print(`The plansocket service runs on ${url}${number}, up ${span(relay.uptimeMs)}.`);
-    print(`  ${manager.name}  ${tilde(manager.file)}`);
+    printText(`The plansocket service runs on ${url}${number}, up ${span(relay.uptimeMs)}.`);
+    printText(`  ${manager.name}  ${tilde(manager.file)}`);
   } else {
-    print(`The plansocket service does not answer on ${url}.`);
+    printText(`The plansocket service does not answer on ${url}.`);
     say(`Its log may say why: \`${manager.logHint(context.paths)}\`.`);
   }
   return relay ? 0 : 1;

@@ -20,7 +20,7 @@ export async function runSteps(steps: readonly Step[]): Promise<void> {
     if (result.code === 0 || step.mayFail === true) continue;
     const said = result.said === "" ? `exit code ${result.code}` : result.said;
     throw new RelayError("service_failed", `\`${step.command.join(" ")}\` failed: ${said}`, {
-      hint: `Once that is fixed, run: ${commandLine(steps.slice(index))}`,
+      hint: `Once that is fixed, run: \`${commandLine(steps.slice(index))}\``,
     });
   }
 }

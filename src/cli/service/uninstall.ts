@@ -29,7 +29,7 @@ export async function uninstall(context: BackgroundContext, isDryRun: boolean): 
   for (const path of [...files, ...(manager.links ?? [])]) await rm(path, { force: true });
   if (isAsked) await runSteps(manager.afterRemoval);
   say(`The plansocket service is removed: ${files.map(tilde).join(", ")}.`);
-  if (!isHere) say(`Where the system has loaded it, also run: ${commandLine(manager.uninstall)}`);
+  if (!isHere) say(`Where the system has loaded it, also run: \`${commandLine(manager.uninstall)}\``);
   else if (missing) {
     say(
       `No ${missing.name} can be reached to end it: a relay that still runs ends with its session or \`plansocket stop\`.`,

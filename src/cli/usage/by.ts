@@ -14,6 +14,7 @@ import {
   type Range,
 } from "../../ledger/queries.ts";
 import { print, printJson, say } from "../output.ts";
+import { columnsOf } from "../wrap.ts";
 import { rangeOf } from "./range.ts";
 import { conversationRows, conversationsJson, csv, totalRows, totalsJson, type Counted } from "./rows.ts";
 
@@ -134,7 +135,7 @@ function wayOf(text: string): Way {
 
 /** Columns of the terminal; tables into files are as wide as they are. */
 function width(): number {
-  return process.stdout.isTTY ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY;
+  return process.stdout.isTTY ? columnsOf(process.stdout) : Number.POSITIVE_INFINITY;
 }
 
 /** Columns side by side, the first to the left and numbers to the right; those that do not fit are left out. */
