@@ -5,17 +5,18 @@ import { dirname, join, normalize } from "node:path";
 /** Which folders each folder of src may import. Nothing points up. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   lib: [],
-  auth: ["lib"],
+  store: ["lib"],
+  auth: ["store", "lib"],
   codex: ["lib"],
-  keys: ["codex", "lib"],
-  upstream: ["codex", "auth", "lib"],
+  keys: ["codex", "store", "lib"],
+  upstream: ["codex", "auth", "store", "lib"],
   protocols: ["codex", "lib"],
   demo: ["codex", "lib"],
   config: ["lib"],
   page: [],
-  ledger: ["lib"],
-  server: ["page", "ledger", "protocols", "codex", "upstream", "keys", "auth", "lib"],
-  cli: ["config", "server", "ledger", "demo", "protocols", "upstream", "keys", "codex", "auth", "lib"],
+  ledger: ["store", "lib"],
+  server: ["page", "ledger", "protocols", "codex", "upstream", "keys", "auth", "store", "lib"],
+  cli: ["config", "server", "ledger", "demo", "protocols", "upstream", "keys", "codex", "auth", "store", "lib"],
 };
 
 /** Files at the top of src: the entry, and facts about the build that anyone may read. */

@@ -3,6 +3,7 @@ import { AuthFile } from "./sources/auth-file.ts";
 import { PersonalTokenOwners } from "./personal-token.ts";
 import { EnvironmentTokens } from "./sources/environment.ts";
 import { CredentialKeeper } from "./keeper.ts";
+import type { CredentialSource } from "./sources/source.ts";
 import type { AuthFetch } from "./login-service.ts";
 
 export interface OpenCredentialsOptions {
@@ -24,6 +25,8 @@ export interface OpenCredentialsOptions {
   readonly log: Log;
   readonly now?: () => number;
   readonly sleep?: (ms: number) => Promise<void>;
+  /** Makes the one source of replicas that share a login; the environment's tokens are the first login that it gets. */
+  readonly share?: ((first: EnvironmentTokens) => CredentialSource) | undefined;
   /** Called when a refresh token is about to be spent, with the promise that settles once the result is handled. */
   readonly onSpending?: (spending: Promise<unknown>) => void;
 }
@@ -34,7 +37,7 @@ export function openCredentials(options: OpenCredentialsOptions): CredentialKeep
   const keeping = { file: options.isAuthFileNamed ? options.authFile : undefined, folder: options.stateDir };
   const environment = new EnvironmentTokens(options.env, keeping);
   return new CredentialKeeper({
-    sources: [environment, new AuthFile(options.authFile, sleep)],
+    sources: options.share ? [options.share(environment)] : [environment, new AuthFile(options.authFile, sleep)],
     personalTokens: new PersonalTokenOwners({
       authApiUrl: options.authApiUrl ?? new URL(options.tokenUrl).origin,
       fetch: options.fetch,

@@ -108,7 +108,7 @@ export class CredentialKeeper implements CredentialProvider {
     if (login.kind !== "chatgpt" || login.tokens.refreshToken === undefined) return undefined;
     return source.proveWritable().then(
       () => undefined,
-      (error: unknown) => unwritable(source, error),
+      (error: unknown) => (error instanceof RelayError ? error : unwritable(source, error)),
     );
   }
 
@@ -119,7 +119,8 @@ export class CredentialKeeper implements CredentialProvider {
   async allowUnsaved(): Promise<void> {
     this.#refresher.allowUnsaved();
     const fault = await this.savingFault().catch(() => undefined);
-    if (!fault) return;
+    // A store tells by itself when it is away and when it is back.
+    if (!fault || fault.code === "store_unavailable") return;
     const text = "A renewed login could not be saved here, and is lost when this relay stops after a renewal.";
     this.#options.log.warn(`${text} ${fault.hint ?? ""}`.trim(), { reason: fault.message });
   }
@@ -148,7 +149,8 @@ export class CredentialKeeper implements CredentialProvider {
     this.#held = undefined;
     const places = this.#options.sources.map((source) => source.name).join(" or ");
     throw new RelayError("codex_auth_required", `There is no login in ${places}.`, {
-      hint: "Run `plansocket login` (or `codex login`, if you have the Codex CLI).",
+      hint:
+        this.#options.sources.at(-1)?.signIn ?? "Run `plansocket login` (or `codex login`, if you have the Codex CLI).",
     });
   }
 

@@ -1,5 +1,4 @@
 import { RelayError } from "../lib/errors.ts";
-import { takeLock } from "../lib/lock-file.ts";
 import type { Log } from "../lib/log.ts";
 import type { RefreshCounts } from "./credentials.ts";
 import { isDue, isUsable, type HeldLogin } from "./held-login.ts";
@@ -94,7 +93,7 @@ export class TokenRefresher {
     const { load, onSpending } = this.#options;
     const before = await load();
     this.#assertNotRefused(before);
-    const lock = await this.#lock(before.source);
+    const lock = await before.source.lock(this.#options.sleep);
     try {
       const held = await load(true);
       if (held.login.kind !== "chatgpt") return held;
@@ -106,6 +105,7 @@ export class TokenRefresher {
       if (this.#isEnding) throw new RelayError("relay_stopping", "The relay is stopping.", { retryAfterMs: 1000 });
       await this.#assertSavable(held, tokens.accessToken === rejected);
       if (lock.failure !== undefined) this.#warnUnlocked(held.source, lock.failure);
+      await lock.confirm(tokens.refreshToken);
       if (this.#refreshing) onSpending(this.#refreshing);
       const spending = this.#spend(held.source, tokens, tokens.refreshToken, reason);
       this.#spending = spending;
@@ -124,6 +124,8 @@ export class TokenRefresher {
     try {
       await held.source.proveWritable();
     } catch (error) {
+      // A store that is away has said so itself, and other replicas may be renewing meanwhile.
+      if (error instanceof RelayError) throw error;
       const isLost = this.#options.unsaved.isPending;
       if (this.#allowsUnsaved && (isLost || isEnded || !isUsable(held, this.#options.now()))) return;
       throw unwritable(held.source, error);
@@ -195,15 +197,6 @@ export class TokenRefresher {
   #assertNotRefused(held: HeldLogin): void {
     const refusal = this.refusalOf(held);
     if (refusal) throw refusal;
-  }
-
-  /** Between processes. A folder that cannot be written has no lock; the file in it may still be writable. */
-  async #lock(source: CredentialSource): Promise<{ release: () => Promise<void>; failure?: unknown }> {
-    try {
-      return { release: await takeLock(await source.lockPath(), { sleep: this.#options.sleep }) };
-    } catch (failure) {
-      return { release: () => Promise.resolve(), failure };
-    }
   }
 
   #warnUnlocked(source: CredentialSource, failure: unknown): void {

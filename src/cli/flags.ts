@@ -117,7 +117,16 @@ function unknownFlag(word: string, known: readonly string[]): RelayError {
 }
 
 /** Settings of commands that only look at the login. */
-export const LOGIN_SETTINGS: readonly SettingName[] = ["authFile", "stateDir", "proxy", "logLevel", "logFormat"];
+export const LOGIN_SETTINGS: readonly SettingName[] = [
+  "authFile",
+  "store",
+  "storeKey",
+  "storePrefix",
+  "stateDir",
+  "proxy",
+  "logLevel",
+  "logFormat",
+];
 
 /** Settings of commands that ask the backend something. */
 export const BACKEND_SETTINGS: readonly SettingName[] = [...LOGIN_SETTINGS, "baseUrl", "clientVersion"];

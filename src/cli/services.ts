@@ -26,6 +26,7 @@ import { listenFailure } from "./listen-failure.ts";
 import { addressOf } from "./own-relay.ts";
 import { createLog, warnOfText, type AdjustableLog } from "./log.ts";
 import { deferSignals } from "./defer-signals.ts";
+import { openStore, type SharedStore } from "./store.ts";
 
 /** Everything that a command needs to talk to upstream. */
 export interface Services extends Loaded {
@@ -35,6 +36,8 @@ export interface Services extends Loaded {
   readonly egress: Egress;
   readonly credentials: CredentialKeeper;
   readonly upstream: UpstreamClient;
+  /** What this relay shares with others; undefined for one of its own. */
+  readonly store: SharedStore | undefined;
   /** What `upstream` was made with. */
   readonly upstreamOptions: UpstreamOptions;
 }
@@ -63,6 +66,8 @@ export async function openServices(
   const log = over.log ?? (await createLog({ level: settings.logLevel, format, secrets: secretsOf(settings) }));
   for (const { message, fix } of loaded.warnings) log.warn(fix === undefined ? message : `${message} ${fix}`);
   const egress = openEgress(settings.proxy, env);
+  // The demo's login is nobody's.
+  const store = over.tokens ? undefined : await openStore(settings, env, log);
   const credentials = openCredentials({
     env: over.tokens ?? env,
     authFile: authFile(env, settings),
@@ -74,6 +79,7 @@ export async function openServices(
     fetch: egress.fetch,
     proxyFor: (url) => egress.proxyFor(url),
     log,
+    share: store && ((first) => store.login(first)),
     onSpending: deferSignals,
   });
   const upstreamOptions = await upstreamOptionsOf(settings, env);
@@ -87,6 +93,7 @@ export async function openServices(
     egress,
     credentials,
     upstream,
+    store,
     upstreamOptions,
   };
 }
@@ -139,7 +146,7 @@ export function checkFallback({ fallback, fallbackApiKey }: Settings): void {
 
 /** What no log line may hold. */
 export function secretsOf(settings: Settings): (string | undefined)[] {
-  return [settings.apiKey, settings.proxy, settings.fallbackApiKey];
+  return [settings.apiKey, settings.proxy, settings.fallbackApiKey, settings.store, settings.storeKey];
 }
 
 /** The same, and where it cannot listen the failure names who holds the port. */
@@ -176,7 +183,7 @@ export function openLedger(
 
 /** Starts listening. Throws `start_failed`, and `usage` for settings that do not go together. */
 export function listen(
-  { settings, upstream, credentials, log }: Services,
+  { settings, upstream, credentials, store, log }: Services,
   { keys, apiKeyName, ledger }: { keys?: ClientKeys; apiKeyName?: string; ledger?: Ledger } = {},
 ): RunningRelay {
   checkFallback(settings);
@@ -188,7 +195,8 @@ export function listen(
     ? { keys: keys.ring, budgets: keys.budgets, takeOpenCode: (code: string) => takeOpenCode(folder, code) }
     : {};
   const counting = ledger ?? openLedger({ settings, log });
-  return startRelay({ options, upstream, credentials, log, instanceId, ledger: counting, ...ofOwner });
+  const shared = store?.connection;
+  return startRelay({ options, upstream, credentials, log, instanceId, store: shared, ledger: counting, ...ofOwner });
 }
 
 /** Over what for others stand in its way: a relay that serves one command speaks plain HTTP at the root, on loopback. */

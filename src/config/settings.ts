@@ -209,6 +209,9 @@ function isProxyAddress(entry: string): boolean {
 }
 
 /** A slash at its end means the same. */
+const storePrefix = text.refine((value) => /^[\w.:-]{1,64}$/.test(value), {
+  error: "must be up to 64 letters, digits, dots, colons, dashes and underscores",
+});
 const basePath = text
   .transform((value) => value.replace(/\/+$/, ""))
   .refine((value) => /^(?:\/[\w.~-]+)*$/.test(value), "must be like /relay");
@@ -568,6 +571,46 @@ export const SETTINGS = {
     example: "sk-…",
     help: "API key of the public API that pays with --fallback api-key",
   },
+  store: {
+    key: "store",
+    flags: ["--store"],
+    env: ["PLANSOCKET_STORE"],
+    schema: text,
+    default: undefined,
+    value: "URL",
+    isSecret: true,
+    example: "rediss://USER:PASSWORD@valkey.internal:6379/0",
+    help: "Valkey or Redis through which replicas share login, stored responses, keys and counts",
+  },
+  storeKey: {
+    key: "store_key",
+    flags: [],
+    env: ["PLANSOCKET_STORE_KEY"],
+    schema: text,
+    default: undefined,
+    value: "KEY",
+    isSecret: true,
+    example: "from `openssl rand -base64 32`",
+    help: "32 bytes in base64 or hex that encrypt what --store holds; NEW,OLD while the key is changed",
+  },
+  storePrefix: {
+    key: "store_prefix",
+    flags: ["--store-prefix"],
+    env: ["PLANSOCKET_STORE_PREFIX"],
+    schema: storePrefix,
+    default: "plansocket",
+    value: "NAME",
+    help: "beginning of every key in the store; relays with another login need another one",
+  },
+  storeBudgets: {
+    key: "store_budgets",
+    flags: ["--store-budgets"],
+    env: ["PLANSOCKET_STORE_BUDGETS"],
+    schema: choice(["closed", "open"]),
+    default: "closed",
+    value: "closed|open",
+    help: "while the store is away, refuse keys with limits (closed) or let them in uncounted (open)",
+  },
   ledger: {
     key: "ledger",
     flags: ["--ledger"],
@@ -770,6 +813,8 @@ type Optional =
   | "tlsCert"
   | "tlsKey"
   | "fallbackApiKey"
+  | "store"
+  | "storeKey"
   | "releasesUrl"
   | "tokenUrl"
   | "authApiUrl"

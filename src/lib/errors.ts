@@ -95,6 +95,8 @@ const KINDS = {
     wireCode: "codex_auth_required",
   },
   login_unwritable: { status: 503, type: "server_error", wireCode: "login_unwritable" },
+  /** The store that replicas share is away, or holds what this relay cannot read. */
+  store_unavailable: { status: 503, type: "server_error", wireCode: "store_unavailable" },
   upstream_unauthorized: {
     status: 401,
     type: "authentication_error",

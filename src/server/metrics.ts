@@ -16,6 +16,13 @@ const CODES = 64;
 const KEYS = 512;
 const TOKEN_KINDS = ["input", "cached", "output", "reasoning"] as const;
 
+/** How a shared store is doing. */
+export interface StoreState {
+  readonly isUp: boolean;
+  /** Commands sent to it so far. */
+  readonly commands: number;
+}
+
 /** What the relay around the counters knows at the moment of a scrape. */
 export interface MetricsSnapshot {
   readonly startedAtMs: number;
@@ -26,6 +33,7 @@ export interface MetricsSnapshot {
   readonly refreshes: Readonly<RefreshCounts> | undefined;
   /** Whether the caller may know the names of keys. */
   readonly isTrusted: boolean;
+  readonly store?: StoreState | undefined;
   /** Left out for callers who may not know how full the plan is. */
   readonly plan: PlanLimits | undefined;
 }
@@ -94,6 +102,7 @@ export class Metrics {
       upstream_retries: snapshot.upstream.retries,
       unknown_events: Object.fromEntries(snapshot.upstream.unknownEvents),
       ignored_data: snapshot.upstream.ignoredData,
+      ...(snapshot.store ? { store: { is_up: snapshot.store.isUp, commands: snapshot.store.commands } } : {}),
       ...(snapshot.refreshes ? { token_refreshes: { ...snapshot.refreshes } } : {}),
       ...(snapshot.plan ? { plan_windows: planWindows(snapshot.plan).map(windowAsJson) } : {}),
     };
@@ -122,6 +131,7 @@ export class Metrics {
         this.#clientsGone,
       ),
       upstreamText(snapshot),
+      storeText(snapshot),
       planText(snapshot),
       processText(snapshot),
     ].join("");
@@ -167,6 +177,14 @@ function upstreamText({ upstream, refreshes }: MetricsSnapshot): string {
     metricText("plansocket_token_refreshes_total", "counter", "Renewals of the login.", renewals),
     metricText("plansocket_unknown_events_total", "counter", drift, unknown),
     metricText("plansocket_ignored_data_total", "counter", "Upstream data that was no event.", upstream.ignoredData),
+  ].join("");
+}
+
+function storeText({ store }: MetricsSnapshot): string {
+  if (!store) return "";
+  return [
+    metricText("plansocket_store_up", "gauge", "1 while the shared store can be reached.", store.isUp ? 1 : 0),
+    metricText("plansocket_store_commands_total", "counter", "Commands sent to the shared store.", store.commands),
   ].join("");
 }
 

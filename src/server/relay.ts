@@ -21,7 +21,7 @@ import { KeyWatch } from "./key-watch.ts";
 import { ledgerEntry } from "./ledger-entry.ts";
 import { RequestLifetime } from "./lifetime.ts";
 import { RequestLimit } from "./limits.ts";
-import { Metrics, type MetricsSnapshot } from "./metrics.ts";
+import { Metrics, type MetricsSnapshot, type StoreState } from "./metrics.ts";
 import { modelRoutes } from "./http/models.ts";
 import type { RelayOptions } from "./options.ts";
 import { RequestFeed } from "./page/feed.ts";
@@ -47,6 +47,8 @@ export interface RelayDependencies {
   readonly keys?: KeyRing;
   /** What those keys have used; nobody counts when left out. */
   readonly budgets?: KeyBudgets;
+  /** What this relay shares with others; undefined for one of its own. */
+  readonly store?: StoreState | undefined;
   /** Counts what is used; nobody does when left out. */
   readonly ledger?: Ledger | undefined;
   readonly log: Log;
@@ -142,6 +144,7 @@ export class Relay {
       ...openRoutes({
         instance: this.instance,
         credentials: deps.credentials,
+        store: deps.store,
         metrics: this.#metrics,
         now: this.#now,
         snapshot: (isTrusted) => this.#snapshot(isTrusted),
@@ -343,6 +346,7 @@ export class Relay {
       upstream: upstream.counts,
       refreshes: credentials.refreshes,
       isTrusted,
+      store: this.#deps.store,
       plan: isTrusted ? upstream.limits.current() : undefined,
     };
   }

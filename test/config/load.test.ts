@@ -57,6 +57,10 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   tlsKey: ["/k.pem", "/k.pem"],
   fallback: ["Reserve", "reserve"],
   fallbackApiKey: ["sk-1", "sk-1"],
+  store: ["redis://127.0.0.1", "redis://127.0.0.1"],
+  storeKey: ["k", "k"],
+  storePrefix: ["other", "other"],
+  storeBudgets: ["Open", "open"],
   ledger: ["OFF", "off"],
   ledgerDays: ["30", 30],
   prices: ['{"m":{"input":1,"output":2.5}}', { m: { input: 1, output: 2.5 } }],
@@ -304,6 +308,8 @@ describe("a secret from a file", () => {
     ["PLANSOCKET_API_KEY_FILE", "apiKey"],
     ["PLANSOCKET_PROXY_FILE", "proxy"],
     ["PLANSOCKET_FALLBACK_API_KEY_FILE", "fallbackApiKey"],
+    ["PLANSOCKET_STORE_FILE", "store"],
+    ["PLANSOCKET_STORE_KEY_FILE", "storeKey"],
   ] as const)("is read where %s says", async (variable, name) => {
     const path = secretAt("http://p:1\n");
     const { settings, origins } = await loadSettings({}, env({ [variable]: path }));

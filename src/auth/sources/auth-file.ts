@@ -8,7 +8,8 @@ import { homeFolder } from "../../lib/home.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
 import { proveWritable } from "../../lib/write-probe.ts";
 import { takeLock } from "../../lib/lock-file.ts";
-import type { CredentialSource, FreshTokens, Login } from "./source.ts";
+import { fileLock } from "./file-lock.ts";
+import type { CredentialSource, FreshTokens, Login, LoginLock } from "./source.ts";
 import { errorCode } from "../../lib/thrown.ts";
 
 /** Older Codex CLIs truncate the file in place: a reader may meet half of it for a moment. */
@@ -81,37 +82,7 @@ export class AuthFile implements CredentialSource {
 
   async load(): Promise<Login | undefined> {
     const read = await this.#read();
-    if (!read) return undefined;
-    const parsed = Shape.safeParse(read.file);
-    if (!parsed.success) {
-      throw this.#unusable(`${this.name} has an unexpected form (${parsed.error.issues[0]?.path.join(".")}).`);
-    }
-    const { OPENAI_API_KEY: key, tokens, last_refresh: lastRefresh, personal_access_token: token } = parsed.data;
-    const mode = parsed.data.auth_mode?.toLowerCase().replaceAll(/[_-]/g, "") || modeOf(parsed.data);
-    if (mode === "apikey") {
-      if (!key) throw this.#unusable(`${this.name} says API key but holds none.`);
-      return { kind: "api-key", key };
-    }
-    if (mode === "personalaccesstoken") {
-      if (!token) throw this.#unusable(`${this.name} says personal access token but holds none.`);
-      return { kind: "personal-token", token };
-    }
-    if (mode !== "chatgpt" && mode !== "chatgptauthtokens") throw this.#otherMode(parsed.data.auth_mode ?? mode);
-    if (!tokens?.access_token && !tokens?.refresh_token) throw this.#unusable(`${this.name} holds no tokens.`);
-    const provenance = tokens["oauth_provenance"];
-    const refreshedAt = Date.parse(lastRefresh ?? "");
-    return {
-      kind: "chatgpt",
-      tokens: {
-        accessToken: tokens.access_token ?? undefined,
-        refreshToken: tokens.refresh_token || undefined,
-        idToken: tokens.id_token ?? undefined,
-        accountId: tokens.account_id || undefined,
-        expiresAtMs: undefined,
-        lastRefreshMs: Number.isNaN(refreshedAt) ? undefined : refreshedAt,
-        clientId: isObject(provenance) ? nonEmptyString(provenance["client_id"]) : undefined,
-      },
-    };
+    return read && parsedLogin(read.file, this.name);
   }
 
   /** Read, change, write: keys that the relay does not know belong to the CLI and stay. */
@@ -165,7 +136,7 @@ export class AuthFile implements CredentialSource {
    */
   async replace(login: JsonObject): Promise<void> {
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
-    const release = await takeLock(await this.lockPath(), { sleep: this.#sleep });
+    const release = await takeLock(await this.#lockPath(), { sleep: this.#sleep });
     try {
       await this.#write(JSON.stringify(login, undefined, 2), () => {});
     } finally {
@@ -175,7 +146,7 @@ export class AuthFile implements CredentialSource {
 
   /** Removes the login; behind a symlink also the file that holds it. Throws the error of the file system. */
   async remove(): Promise<void> {
-    const release = await takeLock(await this.lockPath(), { sleep: this.#sleep });
+    const release = await takeLock(await this.#lockPath(), { sleep: this.#sleep });
     try {
       const target = await realpath(this.#path).catch(() => this.#path);
       await unlink(target);
@@ -185,10 +156,14 @@ export class AuthFile implements CredentialSource {
     }
   }
 
-  readonly lockPath = async (): Promise<string> => {
+  lock(sleep: (ms: number) => Promise<void>): Promise<LoginLock> {
+    return fileLock(() => this.#lockPath(), sleep);
+  }
+
+  async #lockPath(): Promise<string> {
     const target = await realpath(this.#path).catch(() => this.#path);
     return `${target}.plansocket.lock`;
-  };
+  }
 
   /** The file's object and its bytes; undefined when there is no file. Editors may have put a byte order mark first. */
   async #read(): Promise<{ readonly file: JsonObject; readonly bytes: Buffer } | undefined> {
@@ -241,15 +216,53 @@ export class AuthFile implements CredentialSource {
     );
   }
 
-  #otherMode(mode: string): RelayError {
-    const [, what, hint] = OTHER_MODES.find(([name]) => name === mode.toLowerCase()) ?? [];
-    const message = `${this.name} holds a login of the kind '${mode.slice(0, 40)}'${what ?? ""}, which the relay cannot use.`;
-    return this.#unusable(message, hint ?? LOGIN);
+  #unusable(message: string, hint?: string): RelayError {
+    return unusable(message, hint);
   }
+}
 
-  #unusable(message: string, hint: string = LOGIN): RelayError {
-    return new RelayError("codex_auth_required", message, { hint });
+/** The login in what the Codex CLI writes. `name` is that of its place, for people. Throws `codex_auth_required`. */
+export function parsedLogin(file: JsonObject, name: string): Login {
+  const parsed = Shape.safeParse(file);
+  if (!parsed.success) {
+    throw unusable(`${name} has an unexpected form (${parsed.error.issues[0]?.path.join(".")}).`);
   }
+  const { OPENAI_API_KEY: key, tokens, last_refresh: lastRefresh, personal_access_token: token } = parsed.data;
+  const mode = parsed.data.auth_mode?.toLowerCase().replaceAll(/[_-]/g, "") || modeOf(parsed.data);
+  if (mode === "apikey") {
+    if (!key) throw unusable(`${name} says API key but holds none.`);
+    return { kind: "api-key", key };
+  }
+  if (mode === "personalaccesstoken") {
+    if (!token) throw unusable(`${name} says personal access token but holds none.`);
+    return { kind: "personal-token", token };
+  }
+  if (mode !== "chatgpt" && mode !== "chatgptauthtokens") throw otherMode(name, parsed.data.auth_mode ?? mode);
+  if (!tokens?.access_token && !tokens?.refresh_token) throw unusable(`${name} holds no tokens.`);
+  const provenance = tokens["oauth_provenance"];
+  const refreshedAt = Date.parse(lastRefresh ?? "");
+  return {
+    kind: "chatgpt",
+    tokens: {
+      accessToken: tokens.access_token ?? undefined,
+      refreshToken: tokens.refresh_token || undefined,
+      idToken: tokens.id_token ?? undefined,
+      accountId: tokens.account_id || undefined,
+      expiresAtMs: undefined,
+      lastRefreshMs: Number.isNaN(refreshedAt) ? undefined : refreshedAt,
+      clientId: isObject(provenance) ? nonEmptyString(provenance["client_id"]) : undefined,
+    },
+  };
+}
+
+function otherMode(place: string, mode: string): RelayError {
+  const [, what, hint] = OTHER_MODES.find(([name]) => name === mode.toLowerCase()) ?? [];
+  const message = `${place} holds a login of the kind '${mode.slice(0, 40)}'${what ?? ""}, which the relay cannot use.`;
+  return unusable(message, hint ?? LOGIN);
+}
+
+function unusable(message: string, hint: string = LOGIN): RelayError {
+  return new RelayError("codex_auth_required", message, { hint });
 }
 
 function bytesAt(path: string): Buffer | undefined {

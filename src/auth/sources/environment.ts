@@ -8,7 +8,8 @@ import { validEpochMs } from "../../lib/epoch.ts";
 import { secretInFile } from "../../lib/secret-file.ts";
 import { proveWritable } from "../../lib/write-probe.ts";
 import { isPersonalToken } from "../personal-token.ts";
-import type { CredentialSource, FreshTokens, Login, Tokens } from "./source.ts";
+import { fileLock } from "./file-lock.ts";
+import type { CredentialSource, FreshTokens, Login, LoginLock, Tokens } from "./source.ts";
 import { errorCode } from "../../lib/thrown.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -45,7 +46,8 @@ export class EnvironmentTokens implements CredentialSource {
   readonly tokenRemedy = "Set CODEX_ACCESS_TOKEN to a valid one, or unset it and run `plansocket login`.";
   readonly remedy = "Set OPENAI_REFRESH_TOKEN to that of a new login.";
   readonly #tokens: Tokens | undefined;
-  readonly #origin: string;
+  /** SHA-256 of the token that the environment brought. */
+  readonly origin: string;
   readonly #named: string | undefined;
   /** The preferred one first; the last one is this login's alone. */
   readonly #places: readonly [string, ...string[]];
@@ -53,10 +55,10 @@ export class EnvironmentTokens implements CredentialSource {
   constructor(environment: Environment, keeping: Keeping) {
     this.#tokens = tokensOf(environment);
     const first = this.#tokens?.refreshToken ?? this.#tokens?.accessToken ?? "";
-    this.#origin = sha256Hex(first);
+    this.origin = sha256Hex(first);
     this.#named = keeping.file;
     const shared = join(keeping.folder, "environment-login.json");
-    const own = join(keeping.folder, `environment-login-${this.#origin.slice(0, 12)}.json`);
+    const own = join(keeping.folder, `environment-login-${this.origin.slice(0, 12)}.json`);
     this.#places = keeping.file === undefined ? [shared, own] : [keeping.file, shared, own];
     this.folder = dirname(this.#places[0]);
   }
@@ -101,7 +103,7 @@ export class EnvironmentTokens implements CredentialSource {
         account_id: old?.accountId,
       },
       last_refresh: new Date(nowMs).toISOString(),
-      plansocket_origin: this.#origin,
+      plansocket_origin: this.origin,
     } satisfies Kept;
     const path = await this.#placeToWrite();
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -115,17 +117,19 @@ export class EnvironmentTokens implements CredentialSource {
     await proveWritable(path);
   }
 
-  readonly lockPath = async (): Promise<string> => {
-    const [path] = this.#places;
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    return `${path}.plansocket.lock`;
-  };
+  lock(sleep: (ms: number) => Promise<void>): Promise<LoginLock> {
+    return fileLock(async () => {
+      const [path] = this.#places;
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      return `${path}.plansocket.lock`;
+    }, sleep);
+  }
 
   /** The newest that was kept of this very login. */
   async #kept(): Promise<Kept | undefined> {
     const all = await Promise.all(this.#places.map(async (place) => Kept.safeParse(await read(place)).data));
     return all
-      .filter((kept) => kept?.plansocket_origin === this.#origin)
+      .filter((kept) => kept?.plansocket_origin === this.origin)
       .toSorted((a, b) => Date.parse(b?.last_refresh ?? "") - Date.parse(a?.last_refresh ?? ""))[0];
   }
 
@@ -134,7 +138,7 @@ export class EnvironmentTokens implements CredentialSource {
     for (const place of this.#places) {
       const there = await read(place);
       const origin = Kept.safeParse(there).data?.plansocket_origin;
-      const isOurs = origin === this.#origin || (place === this.#named && origin !== undefined);
+      const isOurs = origin === this.origin || (place === this.#named && origin !== undefined);
       if (there === undefined || isOurs) return place;
     }
     return this.#places.at(-1) ?? this.#places[0];

@@ -33,6 +33,8 @@ export interface CredentialSource {
   readonly folder: string;
   /** How to save them elsewhere, as the end of a sentence. */
   readonly elsewhere: string;
+  /** How to make a login here, as a sentence, where it is not the usual way. */
+  readonly signIn?: string;
   /** What to do about a login that has ended, as a sentence. */
   readonly remedy: string;
   /** What to do about a personal access token that is not valid, as a sentence. */
@@ -48,6 +50,15 @@ export interface CredentialSource {
   save(fresh: FreshTokens, nowMs: number, replaces: string): Promise<boolean>;
   /** Resolves when `save` would succeed now; changes nothing. Throws the error of the file system. */
   proveWritable(): Promise<void>;
-  /** A lock that all processes using this place share. */
-  readonly lockPath: () => Promise<string>;
+  /** Waits for the lock that all processes using this place share. Throws when nothing may be renewed without it. */
+  lock(sleep: (ms: number) => Promise<void>): Promise<LoginLock>;
+}
+
+/** Keeps others from spending the same refresh token. */
+export interface LoginLock {
+  /** Called right before the token is spent. Throws when somebody else may have done so. */
+  confirm(refreshToken: string): Promise<void>;
+  release(): Promise<void>;
+  /** Why it keeps nobody off: the place has no locks, and is used without. */
+  readonly failure?: unknown;
 }

@@ -51,7 +51,7 @@ async function mayReplace(place: LoginPlace, isForced: boolean): Promise<boolean
   if (present.kind === "nothing" || isForced) return true;
   const what =
     present.kind === "login"
-      ? `${place.file.name} already holds a login (${present.who}), which the Codex CLI shares.`
+      ? `${place.file.name} already holds a login (${present.who}), which ${place.path === undefined ? "all replicas use" : "the Codex CLI shares"}.`
       : `${place.file.name} exists but cannot be used: ${present.error.message}`;
   return confirm(`${what} Replace it?`, "--force");
 }
@@ -85,6 +85,7 @@ async function save(place: LoginPlace, tokens: IssuedTokens): Promise<string> {
 }
 
 function refuseUnwritable(place: LoginPlace, cause: unknown): never {
+  if (cause instanceof RelayError) throw cause;
   const code = errorCode(cause) ?? "unknown error";
   throw new RelayError("login_failed", `The login could not be written to ${place.file.name} (${code}).`, {
     cause,
@@ -106,6 +107,8 @@ function who(tokens: IssuedTokens): string {
 }
 
 async function explain(place: LoginPlace): Promise<void> {
+  if (place.path === undefined)
+    return say(`The login is in ${place.file.name}; every relay with this --store uses it.`);
   say(`The login is in ${place.file.name}, where the Codex CLI uses it too.`);
   if (await usesKeyring(place.path)) {
     say("The Codex CLI is set to use the system's keyring and will not see it there.");

@@ -21,14 +21,19 @@ export const logout = defineCommand({
       return 0;
     }
     const what = present.kind === "login" ? present.who : "not usable";
-    const question = `${place.file.name} (${what}) is the Codex CLI's login too. Sign out of both?`;
+    const others =
+      place.path === undefined
+        ? "is the login of all replicas. Sign all of them out?"
+        : "is the Codex CLI's login too. Sign out of both?";
+    const question = `${place.file.name} (${what}) ${others}`;
     if (own["yes"] !== true && !(await confirm(question, "--yes"))) {
       say("Nothing was changed.");
       return 1;
     }
     const isEnded = present.kind === "login" && present.login.kind === "chatgpt" && (await end(place, present.login));
     await remove(place);
-    say(`Signed out: ${place.file.name} is removed${isEnded ? " and the login ended." : "."}`);
+    const gone = place.path === undefined ? "the login is taken out of the store" : `${place.file.name} is removed`;
+    say(`Signed out: ${gone}${isEnded ? " and the login ended." : "."}`);
     return 0;
   },
 });
@@ -46,6 +51,7 @@ async function remove(place: LoginPlace): Promise<void> {
   try {
     await place.file.remove();
   } catch (cause) {
+    if (cause instanceof RelayError) throw cause;
     const code = errorCode(cause) ?? "unknown error";
     throw new RelayError("login_failed", `${place.file.name} could not be removed (${code}).`, {
       cause,

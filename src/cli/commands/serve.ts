@@ -12,12 +12,16 @@ export const serve = defineCommand({
   args: citty(),
   async run({ rawArgs }) {
     const services = await openServices(parseFlags(rawArgs).settings, process.env);
+    await services.store?.connection.open();
     const keys = openKeys(services);
     const relay = await listenOrExplain(services, keys);
     await services.credentials.allowUnsaved();
     const stopped = runUntilStopped(relay, services.log, {
       reload: reloader(services, relay),
-      settle: () => services.credentials.settle(),
+      async settle() {
+        await services.credentials.settle();
+        services.store?.connection.close();
+      },
     });
     await introduce(services, keys, relay.url);
     say('Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.');

@@ -9,25 +9,33 @@ import { authFile } from "../../config/paths.ts";
 import type { Settings } from "../../config/settings.ts";
 import type { Environment } from "../../lib/environment.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
+import { SILENT_LOG } from "../../lib/log.ts";
 import { openEgress } from "../../upstream/egress.ts";
+import { openStore } from "../store.ts";
+import { storedLogin } from "./stored-login.ts";
 
 /** Where a login is kept and where it is made. */
 export interface LoginPlace {
   readonly settings: Settings;
   readonly service: LoginService;
-  readonly file: AuthFile;
-  readonly path: string;
+  readonly file: LoginFile;
+  /** Of the auth file; undefined for a login that is kept elsewhere. */
+  readonly path: string | undefined;
 }
+
+/** What holds the login: the auth file, or a store that replicas share. */
+export type LoginFile = Pick<AuthFile, "name" | "load" | "proveReplaceable" | "replace" | "remove">;
 
 /** From the settings; nothing is read or asked yet. */
 export async function loginPlace(flags: FlagValues, env: Environment): Promise<LoginPlace> {
   const { settings } = await loadSettings(flags, env);
   const egress = openEgress(settings.proxy, env);
-  const path = authFile(env, settings);
+  const store = await openStore(settings, env, SILENT_LOG);
+  const path = store ? undefined : authFile(env, settings);
   return {
     settings,
     path,
-    file: new AuthFile(path, (ms) => Bun.sleep(ms)),
+    file: store ? storedLogin(store) : new AuthFile(authFile(env, settings), (ms) => Bun.sleep(ms)),
     service: {
       issuer: settings.issuer,
       clientId: settings.clientId,
@@ -38,18 +46,18 @@ export async function loginPlace(flags: FlagValues, env: Environment): Promise<L
   };
 }
 
-/** What lies at the place of the auth file: nothing, a login, or something that is none and says why. */
+/** What lies at the place of the login: nothing, a login, or something that is none and says why. */
 export type Present =
   | { readonly kind: "nothing" }
   | { readonly kind: "login"; readonly login: Login; readonly who: string }
   | { readonly kind: "unusable"; readonly error: RelayError };
 
 export async function lookAt({ file, path }: LoginPlace): Promise<Present> {
-  const facts = await lstat(path).catch(() => undefined);
-  if (facts === undefined) return { kind: "nothing" };
+  if (path !== undefined && (await lstat(path).catch(() => undefined)) === undefined) return { kind: "nothing" };
   try {
     const login = await file.load();
     if (login) return { kind: "login", login, who: whoOf(login) };
+    if (path === undefined) return { kind: "nothing" };
     return { kind: "unusable", error: new RelayError("codex_auth_required", `${file.name} leads nowhere.`) };
   } catch (thrown) {
     return { kind: "unusable", error: toRelayError(thrown) };

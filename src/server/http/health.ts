@@ -18,6 +18,8 @@ export interface Instance {
 export interface HealthSources {
   readonly instance: Instance;
   readonly credentials: CredentialProvider;
+  /** What replicas share; undefined for a relay of its own. */
+  readonly store?: { readonly isUp: boolean } | undefined;
   readonly metrics: Metrics;
   readonly now: () => number;
   /** `isTrusted` callers may know how full the plan is. */
@@ -25,7 +27,7 @@ export interface HealthSources {
 }
 
 /** Routes for whoever watches over the relay. They need no key and say nothing private. */
-export function openRoutes({ instance, credentials, metrics, now, snapshot }: HealthSources): Route[] {
+export function openRoutes({ instance, credentials, store, metrics, now, snapshot }: HealthSources): Route[] {
   const alive = () => health(instance, now());
   const counters: Handler = ({ request, caller }) => {
     const wantsJson = /\bapplication\/json\b/i.test(request.headers.get("accept") ?? "");
@@ -36,7 +38,7 @@ export function openRoutes({ instance, credentials, metrics, now, snapshot }: He
   const routes = {
     "/health": alive,
     "/healthz": alive,
-    "/ready": () => ready(credentials),
+    "/ready": () => ready(credentials, store?.isUp !== false),
     "/metrics": counters,
     "/metrics/prometheus": (({ caller }) => text(caller.isTrusted)) satisfies Handler,
   };
@@ -64,11 +66,18 @@ function health(instance: Instance, nowMs: number): Response {
   });
 }
 
-/** GET /ready: there is a login that works, as far as can be known without a request to upstream. */
-async function ready(credentials: CredentialProvider): Promise<Response> {
+/**
+ * GET /ready: there is a login that works, as far as can be known without a request to upstream. A relay whose store is
+ * away still answers, so its status stays 200.
+ */
+async function ready(credentials: CredentialProvider, isWhole: boolean): Promise<Response> {
   try {
     const { kind } = await credentials.current();
-    return jsonReply({ status: "ready", mode: kind });
+    return jsonReply(
+      isWhole
+        ? { status: "ready", mode: kind }
+        : { status: "degraded", mode: kind, reason: "The store is away: the login in hand is used, and not renewed." },
+    );
   } catch (thrown) {
     const error = toRelayError(thrown);
     return jsonReply({ status: "not_ready", reason: error.wireCode ?? error.code }, 503, { "retry-after": "5" });

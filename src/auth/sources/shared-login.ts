@@ -1,0 +1,345 @@
+import { z } from "zod";
+import { RelayError } from "../../lib/errors.ts";
+import { sha256Hex } from "../../lib/hash.ts";
+import { parseJson } from "../../lib/json.ts";
+import { announcing, script, type StoreConnection } from "../../store/connection.ts";
+import type { Sealer } from "../../store/sealing.ts";
+import { mergedTokens } from "../held-login.ts";
+import type { CredentialSource, FreshTokens, Login, LoginLock, Tokens } from "./source.ts";
+
+/** How long things take that no replica can be asked about. */
+export interface SharedLoginTiming {
+  /** A replica that died lets go of the lock after this long; one that lives holds it on. */
+  readonly lockMs: number;
+  /** After a store was emptied, or came back, other replicas may hold a newer login and need a moment to bring it. */
+  readonly settleMs: number;
+  /** A replica that began to spend a token and is heard of no more may be cut off from the store with what it got. */
+  readonly spendingMs: number;
+}
+
+/** A call that renews takes at most 30 s; a store that comes back is found within one. */
+const TIMING: SharedLoginTiming = { lockMs: 15_000, settleMs: 3000, spendingMs: 60_000 };
+/** Between attempts to take a lock that another replica has, and for how long: a renewal takes at most 30 s. */
+const POLL_MS = 100;
+const LOCK_PATIENCE_MS = 35_000;
+/** Logins that came from the environment, remembered so that an old one does not come in again. */
+const MOST_ORIGINS = 16;
+
+/** The store's own clock in milliseconds, and the next fencing token: above all that were ever given, also after the store was emptied. */
+const CLOCK = `local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local function text(number) return string.format('%.0f', number) end
+local cur = tonumber(redis.call('HGET', KEYS[1], 'fence') or '0')
+local last = tonumber(redis.call('HGET', KEYS[1], 'last') or '0')
+local function nextFence(known) return math.max(now, cur + 1, last + 1, known + 1) end
+local function put(fence, sealed, origins)
+  if cur == 0 then redis.call('HSET', KEYS[1], 'born', text(now)) end
+  redis.call('HSET', KEYS[1], 'fence', text(fence), 'sealed', sealed, 'origins', origins, 'last', text(math.max(last, fence)))
+  redis.call('HDEL', KEYS[1], 'spending', 'spending_by', 'spending_at')
+  ${announcing("login", "text(fence)", "KEYS[2]", "KEYS[3]")}
+end
+local function present()
+  return {text(cur), redis.call('HGET', KEYS[1], 'sealed') or '', redis.call('HGET', KEYS[1], 'origins') or ''}
+end
+`;
+
+/** Of two logins the one with the higher fencing token stays: ARGV fence, sealed, origins, "1" after an absence. */
+const SYNC = script(`${CLOCK}
+local mine = tonumber(ARGV[1])
+if mine > cur then
+  put(mine, ARGV[2], ARGV[3])
+  if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'born', text(now)) end
+  return {ARGV[1]}
+end
+if cur > mine then return present() end
+return {text(cur)}`);
+
+/** The first login of a store gets the lowest fencing token: if it is old, whoever knows a newer one brings it. ARGV origin, sealed. */
+const IMPORT = script(`${CLOCK}
+local origins = redis.call('HGET', KEYS[1], 'origins') or ''
+if cur > 0 and string.find(' ' .. origins .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then return present() end
+local fence = cur == 0 and 1 or nextFence(0)
+local kept = ARGV[1]
+local count = 1
+for origin in string.gmatch(origins, '%S+') do
+  if count < ${MOST_ORIGINS} then kept = kept .. ' ' .. origin end
+  count = count + 1
+end
+put(fence, ARGV[2], kept)
+return {text(fence), ARGV[2], kept}`);
+
+/** Its owner's word: replaces whatever is there. ARGV sealed, "" for a logout. */
+const REPLACE = script(`${CLOCK}
+put(nextFence(0), ARGV[1], redis.call('HGET', KEYS[1], 'origins') or '')
+return 1`);
+
+/** ARGV fence, what it was sealed as, the same sealed anew. */
+const RESEAL =
+  script(`if redis.call('HGET', KEYS[1], 'fence') == ARGV[1] and redis.call('HGET', KEYS[1], 'sealed') == ARGV[2] then
+  redis.call('HSET', KEYS[1], 'sealed', ARGV[3])
+end
+return 1`);
+
+/** KEYS[4] is the lock. ARGV holder, milliseconds, known fence, milliseconds to settle. */
+const LOCK = script(`${CLOCK}
+if redis.call('EXISTS', KEYS[4]) == 1 then return {'held'} end
+local born = tonumber(redis.call('HGET', KEYS[1], 'born') or '0')
+if now - born < tonumber(ARGV[4]) and now >= born then return {'settling'} end
+local fence = text(nextFence(tonumber(ARGV[3])))
+redis.call('SET', KEYS[4], fence .. ' ' .. ARGV[1], 'PX', ARGV[2])
+redis.call('HSET', KEYS[1], 'last', fence)
+return {'taken', fence}`);
+
+/** ARGV what the lock holds, milliseconds. */
+const HOLD_ON = script(`if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[4], ARGV[2])`);
+
+/** ARGV what the lock holds, digest of the refresh token, holder, milliseconds that another's mark counts. */
+const CONFIRM = script(`${CLOCK}
+if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 'lost' end
+local mark = redis.call('HMGET', KEYS[1], 'spending', 'spending_at', 'spending_by')
+if mark[1] == ARGV[2] and mark[3] ~= ARGV[3] and now - tonumber(mark[2]) < tonumber(ARGV[4]) then return 'spending' end
+redis.call('HSET', KEYS[1], 'spending', ARGV[2], 'spending_by', ARGV[3], 'spending_at', text(now))
+return 'mine'`);
+
+/** ARGV what the lock holds, holder. */
+const RELEASE = script(`if redis.call('HGET', KEYS[1], 'spending_by') == ARGV[2] then
+  redis.call('HDEL', KEYS[1], 'spending', 'spending_by', 'spending_at')
+end
+if redis.call('GET', KEYS[4]) == ARGV[1] then return redis.call('DEL', KEYS[4]) end
+return 0`);
+
+const optional = z.string().optional();
+const Sealed = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("api-key"), key: z.string() }),
+  z.object({ kind: z.literal("personal-token"), token: z.string() }),
+  z.object({
+    kind: z.literal("chatgpt"),
+    tokens: z.object({
+      accessToken: optional,
+      refreshToken: optional,
+      idToken: optional,
+      accountId: optional,
+      expiresAtMs: z.number().optional(),
+      lastRefreshMs: z.number().optional(),
+      clientId: optional,
+    }),
+  }),
+]);
+
+/** A login as of one fencing token; without one after a logout. */
+interface Held {
+  readonly fence: number;
+  readonly login: Login | undefined;
+  /** As it is in the store; kept so that it can be brought back into one that was emptied. */
+  readonly sealed: string;
+  readonly origins: string;
+}
+
+const NOTHING: Held = { fence: 0, login: undefined, sealed: "", origins: "" };
+
+export interface SharedLoginOptions {
+  readonly store: StoreConnection;
+  readonly sealer: Sealer;
+  /** Its login comes in where the store has none, and when it has another `origin` than those that came in before. */
+  readonly first?: (Pick<CredentialSource, "load"> & { readonly origin: string }) | undefined;
+  /** Milliseconds that never go back. */
+  readonly elapsed?: () => number;
+  readonly timing?: SharedLoginTiming;
+}
+
+/**
+ * A login that replicas share, encrypted in a store. Every change carries a fencing token that only grows; of two states
+ * the higher one stays, so an emptied store gets the newest back from whoever has it, and a paused replica overwrites
+ * nothing.
+ */
+export class SharedLogin implements CredentialSource {
+  readonly name: string;
+  readonly folder: string;
+  readonly elsewhere = "choose another store with --store";
+  readonly signIn = "Run `plansocket login` with the same --store, or set OPENAI_REFRESH_TOKEN for one replica.";
+  readonly remedy = "Run `plansocket login` with the same --store to sign in again.";
+  readonly tokenRemedy = "Run `plansocket login` with the same --store, or give a replica a valid token.";
+  readonly #store: StoreConnection;
+  readonly #sealer: Sealer;
+  readonly #first: SharedLoginOptions["first"];
+  readonly #elapsed: () => number;
+  readonly #timing: SharedLoginTiming;
+  readonly #owner = crypto.randomUUID();
+  #held = NOTHING;
+  /** The token that this replica has begun to spend. */
+  #spending: { readonly fence: number; readonly refreshToken: string } | undefined;
+  /** Not in the store yet: it was away when they were renewed. */
+  #unsynced = false;
+  #settledAt = 0;
+  #isImported = false;
+
+  constructor({ store, sealer, first, elapsed = () => performance.now(), timing = TIMING }: SharedLoginOptions) {
+    this.#store = store;
+    this.#sealer = sealer;
+    this.#first = first;
+    this.#elapsed = elapsed;
+    this.#timing = timing;
+    this.name = `the store ${store.address.shown}`;
+    this.folder = this.name;
+    store.onChange("login", () => void this.#sync().catch(() => {}));
+    store.onBack(() => this.#comeBack());
+  }
+
+  version(): string {
+    return `${this.#held.fence}`;
+  }
+
+  async load(): Promise<Login | undefined> {
+    await this.#store.open();
+    try {
+      await this.#sync();
+      await this.#importFirst();
+    } catch (error) {
+      // Answers go on with what is in hand.
+      if (!this.#held.login) throw error;
+    }
+    return this.#held.login;
+  }
+
+  async save(fresh: FreshTokens, nowMs: number, replaces: string): Promise<boolean> {
+    const { login } = this.#held;
+    if (login?.kind !== "chatgpt") return false;
+    const { refreshToken } = login.tokens;
+    // Brought into the store by now.
+    if (fresh.refreshToken !== undefined && refreshToken === fresh.refreshToken && !this.#unsynced) return true;
+    const spending = this.#spending;
+    if (refreshToken === replaces && spending?.refreshToken === replaces) {
+      const next: Login = { kind: "chatgpt", tokens: mergedTokens(login.tokens, fresh, nowMs) };
+      this.#held = { ...this.#held, fence: spending.fence, login: next, sealed: this.#seal(next) };
+      this.#unsynced = true;
+    } else if (refreshToken !== fresh.refreshToken) return false;
+    const { fence } = this.#held;
+    await this.#sync();
+    return this.#held.fence === fence;
+  }
+
+  async proveWritable(): Promise<void> {
+    await this.#store.send("HSET", [this.#store.key("versions"), "probe", "1"]);
+  }
+
+  /** A logout leaves its fencing token behind, so that no replica brings the login back. Throws `store_unavailable`. */
+  async replace(login: Login | undefined): Promise<void> {
+    await this.#store.open();
+    await this.#run(REPLACE, [login ? this.#seal(login) : ""]);
+    await this.#sync();
+  }
+
+  async lock(sleep: (ms: number) => Promise<void>): Promise<LoginLock> {
+    const { fence: before } = this.#held;
+    const { lockMs, settleMs } = this.#timing;
+    const deadline = this.#elapsed() + LOCK_PATIENCE_MS;
+    while (this.#elapsed() < deadline) {
+      // Another replica was faster; what it got is looked at, and nothing more is needed.
+      if (this.#held.fence !== before)
+        return { confirm: () => Promise.reject(retryLater(CHANGED)), release: () => Promise.resolve() };
+      const isSettled = this.#elapsed() >= this.#settledAt;
+      const values = [this.#owner, String(lockMs), String(this.#held.fence), String(settleMs)];
+      const [state, fence] = isSettled ? textsOf(await this.#run(LOCK, values)) : [];
+      if (state === "taken" && fence !== undefined) return this.#lockOf(Number(fence));
+      await sleep(POLL_MS);
+    }
+    throw retryLater("Another replica has been renewing the login for too long.");
+  }
+
+  #lockOf(fence: number): LoginLock {
+    const mark = `${fence} ${this.#owner}`;
+    const { lockMs, spendingMs } = this.#timing;
+    const timer = setInterval(() => void this.#run(HOLD_ON, [mark, String(lockMs)]).catch(() => {}), lockMs / 4);
+    timer.unref();
+    return {
+      confirm: async (refreshToken) => {
+        const state = await this.#run(CONFIRM, [mark, sha256Hex(refreshToken), this.#owner, String(spendingMs)]);
+        if (state === "lost") throw retryLater(CHANGED);
+        if (state !== "mine") throw retryLater("A replica that is cut off may have renewed the login.");
+        this.#spending = { fence, refreshToken };
+      },
+      release: async () => {
+        clearInterval(timer);
+        // It ends by itself where the store is away.
+        await this.#run(RELEASE, [mark, this.#owner]).catch(() => {});
+      },
+    };
+  }
+
+  /** The store came back, perhaps without what it had: what is known here is brought to it, and newer logins are taken. */
+  async #comeBack(): Promise<void> {
+    if (this.#held.fence === 0) return;
+    this.#settledAt = this.#elapsed() + this.#timing.settleMs;
+    await this.#sync("1");
+  }
+
+  async #sync(isBack = ""): Promise<void> {
+    const { fence, sealed, origins } = this.#held;
+    const [newest, ...rest] = textsOf(await this.#run(SYNC, [String(fence), sealed, origins, isBack]));
+    // A renewal may have ended meanwhile.
+    if (this.#held.fence !== fence) return;
+    if (newest === String(fence)) this.#unsynced = false;
+    else if (rest.length > 0) this.#take(Number(newest), rest);
+    await this.#resealOld();
+  }
+
+  #take(fence: number, [sealed = "", origins = ""]: readonly string[]): void {
+    this.#unsynced = false;
+    this.#held = { fence, sealed, origins, login: sealed === "" ? undefined : this.#unseal(sealed) };
+  }
+
+  async #importFirst(): Promise<void> {
+    if (this.#isImported || !this.#first) return;
+    const login = await this.#first.load();
+    if (login) {
+      const reply = textsOf(await this.#run(IMPORT, [this.#first.origin, this.#seal(login)]));
+      const [fence, ...rest] = reply;
+      if (Number(fence) !== this.#held.fence) this.#take(Number(fence), rest);
+    }
+    this.#isImported = true;
+  }
+
+  async #resealOld(): Promise<void> {
+    const { fence, sealed, login } = this.#held;
+    if (!login || this.#sealer.isNewest(sealed)) return;
+    const anew = this.#seal(login);
+    await this.#run(RESEAL, [String(fence), sealed, anew]);
+    if (this.#held.fence === fence) this.#held = { ...this.#held, sealed: anew };
+  }
+
+  #run(what: Parameters<StoreConnection["run"]>[0], values: readonly string[]): Promise<unknown> {
+    const keys = ["login", "versions", "changes", "login-lock"].map((name) => this.#store.key(name));
+    return this.#store.run(what, keys, values);
+  }
+
+  #seal(login: Login): string {
+    return this.#sealer.seal(JSON.stringify(login), this.#store.key("login"));
+  }
+
+  #unseal(sealed: string): Login {
+    const parsed = Sealed.safeParse(parseJson(this.#sealer.open(sealed, this.#store.key("login"))));
+    if (!parsed.success) {
+      throw new RelayError("store_unavailable", "The login in the store has a form that this version does not know.", {
+        hint: "Update this relay, or sign in again with `plansocket login` and the same --store.",
+      });
+    }
+    return parsed.data.kind === "chatgpt" ? { kind: "chatgpt", tokens: tokensOf(parsed.data.tokens) } : parsed.data;
+  }
+}
+
+const CHANGED = "Another replica has just changed the login.";
+
+function retryLater(reason: string): RelayError {
+  const hint = "The login itself is still good; try again in a moment.";
+  return new RelayError("store_unavailable", reason, { hint, retryAfterMs: 2000 });
+}
+
+function tokensOf(tokens: Partial<Tokens>): Tokens {
+  const { accessToken, refreshToken, idToken, accountId, expiresAtMs, lastRefreshMs, clientId } = tokens;
+  return { accessToken, refreshToken, idToken, accountId, expiresAtMs, lastRefreshMs, clientId };
+}
+
+function textsOf(reply: unknown): string[] {
+  return Array.isArray(reply) ? reply.map(String) : [];
+}

@@ -1,0 +1,52 @@
+import type { EnvironmentTokens } from "../auth/sources/environment.ts";
+import type { SharedLogin } from "../auth/sources/shared-login.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Environment } from "../lib/environment.ts";
+import { RelayError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { StoreConnection } from "../store/connection.ts";
+import type { Sealer } from "../store/sealing.ts";
+
+/** What replicas share, and the way to it. */
+export interface SharedStore {
+  readonly connection: StoreConnection;
+  readonly sealer: Sealer;
+  /** Their one login; the environment's tokens are the first that it gets. */
+  readonly login: (first?: EnvironmentTokens) => SharedLogin;
+}
+
+/**
+ * The store of these settings, not yet connected; undefined without one. Its code is loaded only then. Throws `usage` for
+ * a URL or a key that is none.
+ */
+export async function openStore(
+  { store, storeKey, storePrefix: prefix }: Pick<Settings, "store" | "storeKey" | "storePrefix">,
+  env: Environment,
+  log: Log,
+): Promise<SharedStore | undefined> {
+  if (store === undefined) return undefined;
+  if (storeKey === undefined) {
+    throw new RelayError("usage", "--store needs the key that encrypts what it holds.", {
+      hint: "Set PLANSOCKET_STORE_KEY, the same for all replicas; `openssl rand -base64 32` makes one.",
+    });
+  }
+  const [{ storeAddress }, { StoreConnection }, { Sealer }, shared] = await Promise.all([
+    import("../store/address.ts"),
+    import("../store/connection.ts"),
+    import("../store/sealing.ts"),
+    import("../auth/sources/shared-login.ts"),
+  ]);
+  const address = storeAddress(store);
+  const sealer = new Sealer(storeKey);
+  const authorities = address.isTls ? await authoritiesOf(env) : [];
+  const connection = new StoreConnection({ address, prefix, authorities, log });
+  return { connection, sealer, login: (first) => new shared.SharedLogin({ store: connection, sealer, first }) };
+}
+
+/** What TLS to the store trusts, as traffic does: the usual authorities, and those that the environment names. */
+async function authoritiesOf(env: Environment): Promise<readonly string[]> {
+  const { Authorities } = await import("../upstream/authorities.ts");
+  const authorities = new Authorities(env);
+  authorities.widen();
+  return authorities.trusted ?? [];
+}
