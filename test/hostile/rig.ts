@@ -12,6 +12,12 @@ export interface Holding {
   readonly rssMb: number;
 }
 
+/** PLANSOCKET_TEST_TRANSPORT holds for relays in processes of their own too. */
+function chosenTransport(): Record<string, string> {
+  const transport = process.env["PLANSOCKET_TEST_TRANSPORT"];
+  return transport === undefined ? {} : { PLANSOCKET_TRANSPORT: transport };
+}
+
 /** A backend and a relay in processes of their own, as they run outside of tests. */
 export class Rig {
   readonly port: number;
@@ -60,6 +66,7 @@ export class Rig {
         PLANSOCKET_BASE_URL: login.baseUrl,
         OPENAI_ACCESS_TOKEN: login.accessToken,
         OPENAI_CHATGPT_ACCOUNT_ID: login.accountId,
+        ...chosenTransport(),
         ...env(login),
       },
       stdin: "ignore",
