@@ -12,6 +12,7 @@ import { IdleTimer } from "../../lib/idle-timer.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { unreachable } from "../../lib/unreachable.ts";
 import type { EventBatches, ReadOptions } from "../sse.ts";
+import { AnswerBoundary } from "./answer-boundary.ts";
 import { LinkedAbort } from "./linked-abort.ts";
 import type { Duplex } from "node:stream";
 
@@ -42,6 +43,7 @@ export class BackendSocket {
   history: SocketHistory | undefined;
   readonly #socket: WebSocket;
   readonly #now: () => number;
+  readonly #boundary = new AnswerBoundary();
   #reply: SocketReply | undefined;
   #isOpen = true;
 
@@ -134,7 +136,14 @@ export class BackendSocket {
   }
 
   #receive(data: string): void {
-    this.#reply?.receive(data);
+    const event = WireEvent.from(data);
+    if (event && this.#boundary.isStray(event)) {
+      // What else is late cannot be told from the next answer.
+      this.close();
+      return;
+    }
+    if (event && !event.isBulk) this.#boundary.notice(event);
+    this.#reply?.receive(event, data.length);
   }
 
   #end(): void {
@@ -221,11 +230,11 @@ class SocketReply implements EventBatches {
     this.#owner.onCancel();
   }
 
-  receive(data: string): void {
+  /** One frame of so many characters; undefined for one that is no event. */
+  receive(event: WireEvent | undefined, characters: number): void {
     if (this.#isEnded) return;
     clearTimeout(this.#firstEventTimer);
     this.#idleTimer?.touch();
-    const event = WireEvent.from(data);
     if (!event) {
       this.#options.onIgnored?.();
       return;
@@ -233,7 +242,7 @@ class SocketReply implements EventBatches {
     if (!event.isBulk) this.#notice(event);
     if (this.#isEnded && this.#failure) return;
     this.#batch.push(event);
-    this.#characters += data.length;
+    this.#characters += characters;
     if (this.#characters > PAUSE_CHARACTERS && !this.#isEnded) this.#socket.pause();
     this.#waiting?.resolve();
   }

@@ -178,12 +178,11 @@ test("a cancelled answer ends its socket, and the next turn goes out whole on a 
 });
 
 test("an answer that was not complete is never gone on from", async () => {
-  const { seen, url } = backend((_frame, peer) =>
-    send(peer, {
-      type: "response.incomplete",
-      response: { id: "resp_1", status: "incomplete", output: [said("Hel")] },
-    }),
-  );
+  const { seen, url } = backend((_frame, peer) => {
+    const id = `resp_${seen.frames.length}`;
+    const response = { id, status: "incomplete", output: [said("Hel")] };
+    send(peer, { type: "response.created", response: { id } }, { type: "response.incomplete", response });
+  });
   const { made } = transport();
   await typesOf((await made.send(call(url, [user("hi")]), never))?.events);
   await typesOf((await made.send(call(url, [user("hi"), said("Hel"), user("bye")]), never))?.events);
@@ -225,6 +224,42 @@ test("a socket that dies in the middle of an answer is a truncated answer, never
   const reply = await made.send(call(url, [user("hi")]), never);
   const error = await typesOf(reply?.events).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "upstream_stream_truncated" });
+});
+
+describe("frames of an answer that is over", () => {
+  const history = [user("hi"), said("Hello."), user("bye")];
+  const lateEnd = { type: "response.completed", response: { id: "resp_1", status: "completed", output: [] } };
+  const lateDelta = { type: "response.output_text.delta", output_index: 0, delta: "Hello." };
+
+  test.each([lateEnd, lateDelta])("are not the next answer's: $type", async (late) => {
+    const answer = answerText("Hello.");
+    const { seen, url } = backend((frame, peer) => {
+      if (frame["previous_response_id"] !== undefined) send(peer, late);
+      answer(frame, peer);
+    });
+    const { made } = transport();
+    await typesOf((await made.send(call(url, [user("hi")]), never))?.events);
+    const second = await made.send(call(url, history), never);
+    expect(second?.isContinued).toBe(true);
+    expect(typesOf(second?.events)).rejects.toMatchObject({ code: "upstream_stream_truncated" });
+    const third = await made.send(call(url, history), never);
+    expect([third?.isNew, third?.isContinued]).toEqual([true, false]);
+    expect((await typesOf(third?.events)).at(-1)).toBe("response.completed");
+    expect(seen.handshakes.length).toBe(2);
+  });
+
+  test("a refusal that comes before its answer has begun is none of them", async () => {
+    let count = 0;
+    const { url } = backend((_frame, peer) => {
+      count += 1;
+      const id = `resp_${count}`;
+      if (count === 1) send(peer, { type: "response.created", response: { id } });
+      send(peer, { type: count === 1 ? "response.completed" : "response.failed", response: { id, output: [] } });
+    });
+    const { made } = transport();
+    await typesOf((await made.send(call(url, [user("hi")]), never))?.events);
+    expect(await typesOf((await made.send(call(url, [user("ho")]), never))?.events)).toEqual(["response.failed"]);
+  });
 });
 
 test("a silent backend is a timeout", async () => {
