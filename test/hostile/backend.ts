@@ -17,6 +17,7 @@ export interface Behaviour {
 /** What has happened so far. */
 export interface Seen {
   readonly openStreams: number;
+  readonly openSockets: number;
   readonly responses: number;
   /** Requests that broke a rule of the backend. */
   readonly refusals: number;
@@ -58,6 +59,7 @@ const control = Bun.serve({
       const { responses } = backend.counts;
       const seen: Seen = {
         openStreams: backend.openStreams(),
+        openSockets: backend.openSockets(),
         responses,
         refusals: backend.refusals.length,
         eventsMade,
