@@ -1,7 +1,6 @@
 import type { ServerWebSocket } from "bun";
 import { codexClientHeaders, isCodexClient } from "../../codex/wire/headers.ts";
-import { inputItems } from "../../codex/request/build.ts";
-import type { ResponseStore, Stored } from "../../codex/response-store.ts";
+import type { ResponseStore } from "../../codex/response-store.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../../lib/json.ts";
@@ -22,16 +21,9 @@ import type { UpstreamCall } from "../../upstream/client.ts";
 import type { PairedSocket } from "../../upstream/transport/paired-socket.ts";
 import { readBatches } from "../../upstream/sse.ts";
 import { endIn, eventOf, type Answered } from "./answered.ts";
-import {
-  headersOfFrame,
-  invalidFrame,
-  isSameTurn,
-  readRequestFrame,
-  turnOf,
-  withoutFrameFields,
-} from "./request-frame.ts";
+import { headersOfFrame, invalidFrame, isSameTurn, readRequestFrame, turnOf } from "./request-frame.ts";
 import { prewarmFrames } from "./prewarm-frames.ts";
-import { SocketTurns } from "./socket-turns.ts";
+import { previousIdOf, SocketMemory, wholeOf, type Asked } from "./socket-memory.ts";
 
 /** What a socket needs of the relay around it. */
 export interface SocketDependencies {
@@ -52,14 +44,6 @@ export interface SocketUpgrade {
   readonly headers: Headers;
   readonly url: string;
   readonly caller: Caller;
-}
-
-/** What a request asks, and what it goes on from. */
-interface Asked {
-  /** Of this request only. */
-  readonly added: readonly InputItem[];
-  /** The conversation that it goes on from, where only the socket remembers it. */
-  readonly earlier: Stored<() => InputItem[]> | undefined;
 }
 
 type Socket = ServerWebSocket<ResponsesSocket>;
@@ -88,7 +72,7 @@ export class ResponsesSocket {
   readonly #upgrade: SocketUpgrade;
   readonly #isCodex: boolean;
   readonly #openedAtMs: number;
-  readonly #turns: SocketTurns;
+  readonly #memory: SocketMemory;
   /** The backend's socket behind a Codex client's. */
   readonly #paired: PairedSocket | undefined;
   readonly #closed = new AbortController();
@@ -107,7 +91,14 @@ export class ResponsesSocket {
     this.#isCodex = isCodexClient(upgrade.headers);
     this.#paired = this.#isCodex ? deps.handling.upstream.pairedSocket() : undefined;
     this.#openedAtMs = deps.now();
-    this.#turns = new SocketTurns(deps.turns, deps.newId(), deps.now);
+    this.#memory = new SocketMemory({
+      turns: deps.turns,
+      socketId: deps.newId(),
+      now: deps.now,
+      // Codex clients have none there.
+      storedElsewhere: (id) =>
+        this.#isCodex ? undefined : deps.handling.responses.conversation(id, deps.now(), this.key?.id),
+    });
   }
 
   /** True while a frame that has arrived is read or answered. */
@@ -179,7 +170,7 @@ export class ResponsesSocket {
     this.#wake?.resolve();
     this.#closed.abort(new RelayError("client_closed", "The client closed the connection."));
     this.#paired?.close();
-    this.#turns.clear();
+    this.#memory.clear();
   }
 
   /** The relay stops: at once when idle, else after what is being answered. */
@@ -190,10 +181,10 @@ export class ResponsesSocket {
 
   /** What the client sends ahead is known to the backend's socket then, or else kept for the request that goes on from it. */
   async #warm(socket: Socket, body: JsonObject, share: Share): Promise<void> {
-    const asked = this.#asked(body);
+    const asked = this.#memory.asked(body);
     if (!asked.added.every(isObject)) throw invalidFrame("Every item of 'input' must be an object.");
     const id = await this.#warmBackend(socket, body, asked, share);
-    if (id !== undefined) this.#remember(id, body, asked, []);
+    if (id !== undefined) this.#memory.remember({ id, items: [] }, body, asked);
     else if (socket.readyState === WebSocket.OPEN) this.#warmHere(socket, body, asked);
   }
 
@@ -206,7 +197,7 @@ export class ResponsesSocket {
     if (!paired || caller.key?.limits) return undefined;
     const frames: Frame[] = [];
     try {
-      const sent = this.#wholeOf(body, asked, share);
+      const sent = wholeOf(body, asked, share);
       const { responses } = await import("../../protocols/responses/index.ts");
       const context = await contextOf({ caller, share, id: this.#deps.newId() }, true, handling);
       const request = responses.read(sent, context);
@@ -232,7 +223,7 @@ export class ResponsesSocket {
 
   #warmHere(socket: Socket, body: JsonObject, asked: Asked): void {
     const id = `resp_${this.#deps.newId()}`;
-    this.#remember(id, body, asked, []);
+    this.#memory.remember({ id, items: [] }, body, asked);
     for (const frame of prewarmFrames(id, body["model"], this.#deps.now())) socket.send(JSON.stringify(frame));
   }
 
@@ -248,12 +239,12 @@ export class ResponsesSocket {
     try {
       limit.enter(lifetime);
       this.#lifetime = lifetime;
-      const asked = this.#asked(body);
+      const asked = this.#memory.asked(body);
       const post = new Request(this.#upgrade.url, { method: "POST", headers: this.#headersFor(body) });
       const { caller } = this.#upgrade;
       const paired = this.#pairedFor(body, asked);
       const admitted = { request: post, caller, id, lifetime, record, waitForever: () => {}, share, paired };
-      const sent = this.#wholeOf(body, asked, share);
+      const sent = wholeOf(body, asked, share);
       const { responses } = await import("../../protocols/responses/index.ts");
       const context = await contextOf(admitted, this.#isCodex, this.#deps.handling);
       const request = { body: sent, asked: responses.read(sent, context), context };
@@ -264,14 +255,14 @@ export class ResponsesSocket {
       const frames: Frame[] = [];
       const stream = request.asked.stream((frame) => frames.push(frame));
       const output = await this.#pump(socket, frames, new ReplyStream(stream, reply, admitted), admitted);
-      if (output) this.#remember(output.id, body, asked, output.items);
-      else this.#forgetPrevious(body);
+      if (output) this.#memory.remember(output, body, asked);
+      else this.#memory.forgetPrevious(body);
     } catch (thrown) {
       const { reason } = lifetime.signal as { reason: unknown };
       // When the relay stops it is not the client that has left.
       const error = toRelayError(reason instanceof RelayError ? reason : thrown);
       record.fail(error);
-      this.#forgetPrevious(body);
+      this.#memory.forgetPrevious(body);
       throw error;
     } finally {
       lifetime.end();
@@ -281,19 +272,11 @@ export class ResponsesSocket {
     }
   }
 
-  /** The request as HTTP has it, with the conversation that it goes on from. */
-  #wholeOf(body: JsonObject, { earlier, added }: Asked, share: Share): JsonObject {
-    const sent = withoutFrameFields(body);
-    if (!earlier) return sent;
-    share.add(earlier.size);
-    return { ...sent, input: [...earlier.value(), ...added], previous_response_id: undefined };
-  }
-
   /** The backend's socket behind this one, and the frame for it. */
   #pairedFor(body: JsonObject, { added }: Asked): UpstreamCall["paired"] {
     if (!this.#paired) return undefined;
-    const { previous_response_id: previous, client_metadata: metadata, generate } = body;
-    const previousId = typeof previous === "string" && previous !== "" ? previous : undefined;
+    const { client_metadata: metadata, generate } = body;
+    const previousId = previousIdOf(body);
     const headers = codexClientHeaders(this.#upgrade.headers);
     return { socket: this.#paired, frame: { headers, added, previousId, metadata, isPrewarm: generate === false } };
   }
@@ -348,41 +331,6 @@ export class ResponsesSocket {
       ...(error.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(error.retryAfterMs / 1000)) }),
     };
     socket.send(JSON.stringify({ ...own, status: error.status, error: detail, headers }));
-  }
-
-  /** A conversation in the relay's own memory, where other connections leave theirs; Codex clients have none there. */
-  #stored(id: string): Stored<() => InputItem[]> | undefined {
-    if (this.#isCodex) return undefined;
-    return this.#deps.handling.responses.conversation(id, this.#deps.now(), this.#upgrade.caller.key?.id);
-  }
-
-  /** What the request adds, and to what. Throws `previous_response_not_found`. */
-  #asked({ input, previous_response_id: id }: JsonObject): Asked {
-    const added = inputItems(input);
-    if (typeof id !== "string" || id === "" || this.#stored(id)) return { added, earlier: undefined };
-    const earlier = this.#turns.conversation(id);
-    if (earlier) return { added, earlier };
-    throw new RelayError("previous_response_not_found", `Previous response with id '${id.slice(0, 100)}' not found.`, {
-      param: "previous_response_id",
-    });
-  }
-
-  /** Keeps what a request asked and was answered, for requests that go on from it. */
-  #remember(
-    id: string,
-    { previous_response_id: previous }: JsonObject,
-    asked: Asked,
-    output: readonly InputItem[],
-  ): void {
-    const previousId = typeof previous === "string" && previous !== "" ? previous : undefined;
-    // What only the relay's own memory knows may be forgotten there first.
-    const before = previousId === undefined ? [] : (this.#stored(previousId)?.value() ?? []);
-    this.#turns.remember({ id, previousId, before, input: asked.added, output });
-  }
-
-  /** A response whose continuation failed cannot be gone on from again, where the client wanted nothing stored. */
-  #forgetPrevious({ previous_response_id: id, store }: JsonObject): void {
-    if (store === false && typeof id === "string") this.#turns.forget(id);
   }
 
   /** Headers as an HTTP request would have had them. */
