@@ -104,6 +104,21 @@ const CLIENTS: readonly Client[] = [
     files: { "opencode.json": JSON.stringify({ permission: { edit: "allow", bash: "allow" } }) },
   },
   {
+    // Its package is not always whole: `--install` would fail with it.
+    name: "kilo",
+    command: "kilo",
+    args: ({ model }) => ["run", ...(model === "" ? [] : ["--model", `plansocket/${model}`]), PROMPT],
+    env: { KILO_DISABLE_AUTOUPDATE: "1", KILO_DISABLE_MODELS_FETCH: "1", KILO_DISABLE_LSP_DOWNLOAD: "1" },
+    files: { "kilo.json": JSON.stringify({ permission: { edit: "allow", bash: "allow" } }) },
+    ways: ["setup"],
+  },
+  {
+    name: "hermes",
+    command: "hermes",
+    args: () => ["chat", "--yolo", "-q", PROMPT],
+    ways: ["setup"],
+  },
+  {
     name: "pi",
     command: "pi",
     package: "@earendil-works/pi-coding-agent",

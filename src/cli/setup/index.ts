@@ -1,7 +1,7 @@
 import type { ClientSetup } from "./client.ts";
 import { aider } from "./clients/aider.ts";
 import { claudeCode } from "./clients/claude-code.ts";
-import { claudeDesktop, cursor, kilo } from "./clients/by-hand.ts";
+import { claudeDesktop, cursor } from "./clients/by-hand.ts";
 import { cline } from "./clients/cline.ts";
 import { codex } from "./clients/codex.ts";
 import { continueDev } from "./clients/continue.ts";
@@ -11,7 +11,7 @@ import { hal } from "./clients/hal.ts";
 import { hermes } from "./clients/hermes.ts";
 import { openWebui } from "./clients/open-webui.ts";
 import { openclaw } from "./clients/openclaw.ts";
-import { opencode } from "./clients/opencode.ts";
+import { kilo, opencode } from "./clients/opencode.ts";
 import { pi } from "./clients/pi.ts";
 import { qwenCode } from "./clients/qwen-code.ts";
 import { shelley } from "./clients/shelley.ts";

@@ -32,7 +32,7 @@ const cases = readdirSync(CASES).flatMap((client) =>
 );
 
 test("every client that has files of its own has golden ones", () => {
-  const withoutFiles = ["shelley", "env", "claude-desktop", "cursor", "kilo"];
+  const withoutFiles = ["shelley", "env", "claude-desktop", "cursor"];
   const wanted = Object.keys(CLIENTS).filter((client) => !withoutFiles.includes(client));
   expect([...new Set(cases.map(([client]) => client))].toSorted()).toEqual(wanted.toSorted());
   for (const client of wanted) {

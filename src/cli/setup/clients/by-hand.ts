@@ -32,13 +32,3 @@ export const cursor = byHand("Cursor", "cursor", ({ v1, key, model }) => [
   `  Override OpenAI Base URL   ${v1} (as your tunnel names it)`,
   `  Add model                  ${model}`,
 ]);
-
-export const kilo = byHand("Kilo Code", "kilo", ({ v1, key, model, models }) => [
-  "In Kilo Code: Settings › Providers:",
-  "",
-  "  API Provider     OpenAI Compatible",
-  `  Base URL         ${v1}`,
-  `  API Key          ${key}`,
-  `  Model            ${model}`,
-  `  Context Window   ${models[0]?.contextTokens ?? ""}`,
-]);
