@@ -52,7 +52,8 @@ test.each(["auto", "websocket"] as const)(
     const random = randomOf(seed);
     let nowMs = 1_800_000_000_000;
     const now = () => nowMs;
-    const backend = new FaultyBackend({ random, now, ...FAULTS });
+    // What is asked when is the same for a seed; which of the requests under way a fault meets is their order of arrival.
+    const backend = new FaultyBackend({ random: randomOf(seed + 1_000_000), now, ...FAULTS });
     let logins = 0;
     const current = () => fixedCredentials({ accessToken: backend.token, accountId: `acc-${logins}` }).current();
     const credentials: CredentialProvider = { current, recover: current };
