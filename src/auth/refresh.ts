@@ -14,6 +14,10 @@ const REUSE_REREAD_MS = 250;
 /** A token that is due as soon as it is issued means a wrong clock; it is used for this long all the same. */
 const GRACE_MS = 60_000;
 
+/** How long another replica's renewal is waited for: with a token that still works, and without. It takes at most 30 s. */
+const PATIENCE_MS = 1000;
+const URGENT_PATIENCE_MS = 35_000;
+
 export interface RefresherOptions {
   readonly tokenUrl: string;
   readonly clientId: string;
@@ -93,7 +97,9 @@ export class TokenRefresher {
     const { load, onSpending } = this.#options;
     const before = await load();
     this.#assertNotRefused(before);
-    const lock = await before.source.lock(this.#options.sleep);
+    const { sleep, now } = this.#options;
+    const isUrgent = rejected !== undefined || !isUsable(before, now());
+    const lock = await before.source.lock({ sleep, patienceMs: isUrgent ? URGENT_PATIENCE_MS : PATIENCE_MS });
     try {
       const held = await load(true);
       if (held.login.kind !== "chatgpt") return held;

@@ -195,8 +195,8 @@ export function listen(
     ? { keys: keys.ring, budgets: keys.budgets, takeOpenCode: (code: string) => takeOpenCode(folder, code) }
     : {};
   const counting = ledger ?? openLedger({ settings, log });
-  const shared = store?.connection;
-  return startRelay({ options, upstream, credentials, log, instanceId, store: shared, ledger: counting, ...ofOwner });
+  const sharing = store ? { store: store.connection, share: store.responses } : {};
+  return startRelay({ options, upstream, credentials, log, instanceId, ledger: counting, ...sharing, ...ofOwner });
 }
 
 /** Over what for others stand in its way: a relay that serves one command speaks plain HTTP at the root, on loopback. */

@@ -1,18 +1,19 @@
 import type { EnvironmentTokens } from "../auth/sources/environment.ts";
 import type { SharedLogin } from "../auth/sources/shared-login.ts";
+import type { ResponseStore } from "../codex/response-store.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Environment } from "../lib/environment.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import type { SharedResponses } from "../server/shared-responses.ts";
 import type { StoreConnection } from "../store/connection.ts";
-import type { Sealer } from "../store/sealing.ts";
 
 /** What replicas share, and the way to it. */
 export interface SharedStore {
   readonly connection: StoreConnection;
-  readonly sealer: Sealer;
   /** Their one login; the environment's tokens are the first that it gets. */
   readonly login: (first?: EnvironmentTokens) => SharedLogin;
+  readonly responses: (local: ResponseStore) => SharedResponses;
 }
 
 /**
@@ -30,17 +31,23 @@ export async function openStore(
       hint: "Set PLANSOCKET_STORE_KEY, the same for all replicas; `openssl rand -base64 32` makes one.",
     });
   }
-  const [{ storeAddress }, { StoreConnection }, { Sealer }, shared] = await Promise.all([
+  const [{ storeAddress }, { StoreConnection }, { Sealer }, auth, server] = await Promise.all([
     import("../store/address.ts"),
     import("../store/connection.ts"),
     import("../store/sealing.ts"),
     import("../auth/sources/shared-login.ts"),
+    import("../server/shared-responses.ts"),
   ]);
   const address = storeAddress(store);
   const sealer = new Sealer(storeKey);
   const authorities = address.isTls ? await authoritiesOf(env) : [];
   const connection = new StoreConnection({ address, prefix, authorities, log });
-  return { connection, sealer, login: (first) => new shared.SharedLogin({ store: connection, sealer, first }) };
+  const sharing = { store: connection, sealer };
+  return {
+    connection,
+    login: (first) => new auth.SharedLogin({ ...sharing, first }),
+    responses: (local) => new server.SharedResponses({ ...sharing, local, log, now: Date.now }),
+  };
 }
 
 /** What TLS to the store trusts, as traffic does: the usual authorities, and those that the environment names. */

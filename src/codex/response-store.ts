@@ -121,6 +121,15 @@ export class ResponseStore implements ResponseMemory {
     return found && this.#find(found.node.key, nowMs) ? found : undefined;
   }
 
+  /** Ids of the turns that a response goes on from, oldest first; undefined when it is not known. */
+  lineOf(id: string, clientId = ""): string[] | undefined {
+    const node = this.#nodes.get(keyOf(clientId, id));
+    if (!node) return undefined;
+    const line: string[] = [];
+    for (let { parent } = node; parent; { parent } = parent) line.push(parent.turn.id);
+    return line.toReversed();
+  }
+
   forget(id: string, clientId = ""): boolean {
     const node = this.#nodes.get(keyOf(clientId, id));
     if (!node) return false;

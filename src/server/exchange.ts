@@ -35,7 +35,7 @@ export async function handleExchange(
 ): Promise<Response> {
   const body = await bodyOf(protocol, admitted, deps.options.maxBodyBytes);
   admitted.waitForever();
-  const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps);
+  const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps, body);
   const exchange = protocol.read(body, context);
   admitted.record.onExchange(body, exchange);
   if (deps.options.strict) refuseDropped(exchange);

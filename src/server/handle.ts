@@ -27,6 +27,7 @@ import type { RequestLifetime } from "./lifetime.ts";
 import type { RelayOptions } from "./options.ts";
 import { LimitedBatches } from "./output-limit.ts";
 import type { RequestRecord } from "./record.ts";
+import type { SharedResponses } from "./shared-responses.ts";
 import { jsonReply, requestIdHeaders, streamHeaders } from "./http/reply.ts";
 import { wholeReply } from "./http/whole-reply.ts";
 import { ReplyStream, sizeOf, textSource } from "./reply-stream.ts";
@@ -39,6 +40,8 @@ export interface HandleDependencies {
   readonly budgets: () => KeyBudgets | undefined;
   readonly memory: ReasoningStore;
   readonly responses: ResponseStore;
+  /** The same for all replicas with one store; undefined for a relay of its own. */
+  readonly shared?: SharedResponses | undefined;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -77,7 +80,7 @@ export async function handle(protocol: Protocol, admitted: Admitted, deps: Handl
   const bytes = await readBody(admitted, deps.options.maxBodyBytes);
   admitted.waitForever();
   const body = await parseBody(bytes);
-  const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps);
+  const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps, body);
   const asked = protocol.read(body, context);
   if ("reply" in asked) return ownReply(protocol, asked.reply, admitted.id);
   const { reply, headers } = await begin(protocol, { body, asked, context }, admitted, deps);
@@ -174,7 +177,7 @@ export async function handleExtraRoute(
     ? undefined
     : await parseBody(await readBody(admitted, deps.options.maxBodyBytes));
   admitted.waitForever();
-  const context = await contextOf(admitted, false, deps);
+  const context = await contextOf(admitted, false, deps, body);
   return ownReply(protocol, await protocol.answerExtraRoute?.(extraRoute, body, context), admitted.id);
 }
 
@@ -189,15 +192,17 @@ function ownReply(protocol: Protocol, body: unknown, id: string): Response {
   return jsonReply(body, 200, { ...headers, ...requestIdHeaders(protocol, headers) });
 }
 
-/** What a dialect may know while it translates this request. */
+/** What a dialect may know while it translates this request; `body` is looked through for what it refers to. */
 export async function contextOf(
   admitted: Pick<Admitted, "caller" | "share" | "id">,
   isCodex: boolean,
   deps: HandleDependencies,
+  body?: unknown,
 ): Promise<Context> {
-  const now = deps.now();
   const { modelAliases } = deps.options;
   const clientId = admitted.caller.key?.id ?? "";
+  await deps.shared?.bring(clientId, body);
+  const now = deps.now();
   const reserve = (size: JsonSize) => admitted.share.add(size);
   return {
     id: admitted.id,
@@ -208,7 +213,7 @@ export async function contextOf(
     models: modelsFor(admitted.caller.key, { models: await deps.upstream.catalogue.current(), modelAliases }),
     modelAliases,
     memory: deps.memory.within(clientId, reserve),
-    responses: deps.responses.ofClient(clientId),
+    responses: (deps.shared ?? deps.responses).ofClient(clientId),
     reserve,
     clientId,
     countTokens: countTokensNow,

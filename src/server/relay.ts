@@ -36,6 +36,7 @@ import { logRequest } from "./request-log.ts";
 import { dialectNamedIn, fits, pathOf, type Handler, type Route } from "./http/routes.ts";
 import { isUpgrade, Sockets, TAKEN } from "./websocket/sockets.ts";
 import { storedRoutes } from "./http/stored.ts";
+import type { SharedResponses } from "./shared-responses.ts";
 import { answerUnrouted } from "./http/unrouted.ts";
 import type { ResponsesSocket, SocketDependencies } from "./websocket/responses-socket.ts";
 
@@ -49,6 +50,8 @@ export interface RelayDependencies {
   readonly budgets?: KeyBudgets;
   /** What this relay shares with others; undefined for one of its own. */
   readonly store?: StoreState | undefined;
+  /** Makes the memory of responses that goes with it. */
+  readonly share?: ((local: ResponseStore) => SharedResponses) | undefined;
   /** Counts what is used; nobody does when left out. */
   readonly ledger?: Ledger | undefined;
   readonly log: Log;
@@ -106,12 +109,14 @@ export class Relay {
     const requests = () => this.limit.active;
     const sockets = () => this.sockets.watched();
     this.#keyWatch = deps.keys && new KeyWatch({ ring: deps.keys, requests, sockets });
+    const responses = new ResponseStore();
     this.#handling = {
       options: deps.options,
       upstream: deps.upstream,
       budgets: () => (deps.keys?.isInUse === true ? deps.budgets : undefined),
       memory: new ReasoningStore(),
-      responses: new ResponseStore(),
+      responses,
+      shared: deps.share?.(responses),
       log: deps.log,
       now: this.#now,
     };
@@ -134,7 +139,7 @@ export class Relay {
     this.#routes = [
       ...conversations,
       ...modelRoutes(deps.upstream, this.#publicApi, () => this.#options.modelAliases),
-      ...storedRoutes(this.#handling.responses, this.#publicApi, this.#now),
+      ...storedRoutes(this.#handling, this.#publicApi, this.#now),
       ...codexRoutes({
         limits: this.#handling,
         upstream: deps.upstream,
@@ -152,6 +157,11 @@ export class Relay {
       ...this.#pageRoutes(conversations),
     ];
     this.#patterns = new Set(this.#routes.map(({ path }) => path));
+  }
+
+  /** Waits for what is on its way to other replicas. */
+  async settle(): Promise<void> {
+    await this.#handling.shared?.settle();
   }
 
   reconfigure(options: RelayOptions): void {

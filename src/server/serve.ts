@@ -77,6 +77,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       ]);
       clearTimeout(timer);
       deps.upstream.close();
+      await relay.settle();
       await deps.budgets?.close();
       await deps.ledger?.close();
       return isDrained;
@@ -90,6 +91,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       const all = [server, ...replaced];
       await Promise.race([Promise.all(all.map((one) => one.stop())), Bun.sleep(LAST_WORDS_MS)]);
       await Promise.all(all.map((one) => one.stop(true)));
+      await relay.settle();
       await deps.budgets?.close();
       await deps.ledger?.close();
     },

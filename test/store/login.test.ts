@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openCredentials } from "../../src/auth/index.ts";
 import type { CredentialKeeper } from "../../src/auth/keeper.ts";
-import { SharedLogin } from "../../src/auth/sources/shared-login.ts";
+import { SharedLogin, type SharedLoginTiming } from "../../src/auth/sources/shared-login.ts";
 import type { RelayError } from "../../src/lib/errors.ts";
 import type { Log } from "../../src/lib/log.ts";
 import { storeAddress } from "../../src/store/address.ts";
@@ -16,6 +16,8 @@ import { jwt, startTokenServer, type TokenServer } from "../support/token-server
 
 const KEY = randomBytes(32).toString("base64");
 const TIMING = { lockMs: 400, settleMs: 150, spendingMs: 600 };
+
+const PATIENT = { sleep: (ms: number) => Bun.sleep(ms), patienceMs: 5000 };
 
 let store: StoreServer;
 let tokens: TokenServer;
@@ -47,14 +49,20 @@ interface Replica {
   readonly login: SharedLogin;
 }
 
+const chatgptLogin = (accessToken: string, refreshToken: string) => {
+  const rest = { idToken: undefined, accountId: undefined, expiresAtMs: undefined, lastRefreshMs: undefined };
+  return { kind: "chatgpt" as const, tokens: { accessToken, refreshToken, ...rest } };
+};
+
 interface Over {
+  readonly timing?: SharedLoginTiming;
   readonly env?: Record<string, string>;
   readonly port?: number;
   readonly key?: string;
   readonly now?: () => number;
 }
 
-function replica({ env = {}, port = store.port, key = KEY, now = Date.now }: Over = {}): Replica {
+function replica({ env = {}, port = store.port, key = KEY, now = Date.now, timing = TIMING }: Over = {}): Replica {
   const address = storeAddress(`redis://127.0.0.1:${port}`);
   const connection = new StoreConnection({ address, prefix: "test", log });
   open.push(connection);
@@ -68,7 +76,7 @@ function replica({ env = {}, port = store.port, key = KEY, now = Date.now }: Ove
     fetch,
     log,
     now,
-    share: (first) => (login = new SharedLogin({ store: connection, sealer: new Sealer(key), first, timing: TIMING })),
+    share: (first) => (login = new SharedLogin({ store: connection, sealer: new Sealer(key), first, timing })),
   });
   if (!login) throw new Error("not shared");
   return { keeper, connection, login };
@@ -186,7 +194,7 @@ describe.skipIf(STORE_PROGRAM === undefined)("replicas with one store", () => {
     const [one, other] = [replica({ env: ENV() }), replica()];
     await one.keeper.describe();
     await other.keeper.describe();
-    const lock = await one.login.lock((ms) => Bun.sleep(ms));
+    const lock = await one.login.lock(PATIENT);
     await lock.confirm("rt_first");
     // It is heard of no more.
     one.connection.close();
@@ -199,10 +207,55 @@ describe.skipIf(STORE_PROGRAM === undefined)("replicas with one store", () => {
     expect(tokens.asked).toEqual(["rt_first"]);
   });
 
+  test("a request whose token still works does not wait for a replica that died", async () => {
+    const [one, other] = [replica({ env: ENV(), timing: { ...TIMING, lockMs: 60_000 } }), replica()];
+    await one.keeper.describe();
+    const { accessToken } = await other.keeper.describe().then(() => one.keeper.current());
+    const due = jwt({ exp: Date.now() / 1000 + 100, n: 3 });
+    await replica().login.replace(chatgptLogin(due, "rt_due"));
+    await until(() => other.login.version() === one.login.version());
+    await one.login.lock(PATIENT);
+    one.connection.close();
+    const began = performance.now();
+    expect((await other.keeper.current()).accessToken).toBe(due);
+    expect(performance.now() - began).toBeLessThan(5000);
+    expect(accessToken).not.toBe(due);
+  });
+
+  test("an old login that somebody puts back under a new number does not open", async () => {
+    const [one, other] = [replica({ env: ENV() }), replica()];
+    await one.keeper.describe();
+    const old = String(await store.send("HGET", "{test}:login", "sealed"));
+    await one.keeper.current();
+    await other.keeper.describe();
+    await store.send("HSET", "{test}:login", "sealed", old, "fence", String(Date.now() + 60_000));
+    await store.send("PUBLISH", "{test}:changes", "login 1");
+    expect((await failure(replica().keeper.current())).code).toBe("store_unavailable");
+    expect((await one.keeper.current()).accessToken).not.toBe("");
+    expect(tokens.asked).toEqual(["rt_first"]);
+  });
+
+  test("an emptied store takes no second login of the environment before the newest one had its chance", async () => {
+    const env = ENV();
+    const one = replica({ env });
+    await one.keeper.current();
+    const newest = (await one.keeper.current()).accessToken;
+    await store.kill();
+    const away = one.connection;
+    await store.start();
+    // Both bring tokens that were spent, and come before the replica that has what they became.
+    const [second, third] = [replica({ env }), replica({ env: { ...env, OPENAI_REFRESH_TOKEN: "rt_older" } })];
+    await Promise.all([second.keeper.describe(), third.keeper.describe()]);
+    await until(() => away.isUp);
+    await until(async () => (await third.keeper.describe(), second.login.version() === one.login.version()));
+    expect((await one.keeper.current()).accessToken).toBe(newest);
+    expect(tokens.asked.filter((token) => token === "rt_first")).toHaveLength(1);
+  });
+
   test("a lock that ran out spends nothing", async () => {
     const one = replica({ env: ENV() });
     await one.keeper.describe();
-    const lock = await one.login.lock((ms) => Bun.sleep(ms));
+    const lock = await one.login.lock(PATIENT);
     await store.send("DEL", "{test}:login-lock");
     expect((await failure(lock.confirm("rt_first"))).code).toBe("store_unavailable");
   });

@@ -4,6 +4,7 @@ import type { KeyRing } from "../../src/keys/key-ring.ts";
 import type { Ledger } from "../../src/ledger/ledger.ts";
 import { SILENT_LOG, type Log } from "../../src/lib/log.ts";
 import type { RelayOptions } from "../../src/server/options.ts";
+import type { RelayDependencies } from "../../src/server/relay.ts";
 import { startRelay, type RunningRelay } from "../../src/server/serve.ts";
 import { UpstreamClient } from "../../src/upstream/client.ts";
 import { createEgress, type Egress } from "../../src/upstream/egress.ts";
@@ -29,6 +30,8 @@ export interface TestRelayOptions {
   /** What they have used. */
   readonly budgets?: KeyBudgets;
   readonly ledger?: Ledger;
+  /** What it shares with other relays. */
+  readonly sharing?: Pick<RelayDependencies, "store" | "share">;
 }
 
 /** A relay on a free port, in this process. Retries do not wait. */
@@ -81,6 +84,7 @@ export function startTestRelay(options: TestRelayOptions): TestRelay {
     ...(options.elapsed ? { elapsed: options.elapsed } : {}),
     ...(options.keys ? { keys: options.keys } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
+    ...options.sharing,
   });
   return Object.assign(relay, { upstream, [Symbol.asyncDispose]: () => relay.stop() });
 }

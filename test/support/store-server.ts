@@ -42,7 +42,7 @@ export async function startStoreServer({
   const start = async () => {
     child = Bun.spawn(
       [program, "--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder, ...durable, ...args],
-      { stdout: "ignore", stderr: "inherit" },
+      { stdio: ["ignore", "ignore", "ignore"] },
     );
     client = await connected(url);
   };
@@ -51,7 +51,10 @@ export async function startStoreServer({
     client = undefined;
     child?.kill(9);
     await child?.exited;
+    child = undefined;
   };
+  // A test that fails or is cut off leaves no server behind.
+  process.on("exit", () => child?.kill(9));
   await start();
   return {
     port,

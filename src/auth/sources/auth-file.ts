@@ -9,7 +9,7 @@ import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/
 import { proveWritable } from "../../lib/write-probe.ts";
 import { takeLock } from "../../lib/lock-file.ts";
 import { fileLock } from "./file-lock.ts";
-import type { CredentialSource, FreshTokens, Login, LoginLock } from "./source.ts";
+import type { CredentialSource, FreshTokens, LockOptions, Login, LoginLock } from "./source.ts";
 import { errorCode } from "../../lib/thrown.ts";
 
 /** Older Codex CLIs truncate the file in place: a reader may meet half of it for a moment. */
@@ -156,7 +156,7 @@ export class AuthFile implements CredentialSource {
     }
   }
 
-  lock(sleep: (ms: number) => Promise<void>): Promise<LoginLock> {
+  lock({ sleep }: LockOptions): Promise<LoginLock> {
     return fileLock(() => this.#lockPath(), sleep);
   }
 

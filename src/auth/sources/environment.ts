@@ -9,7 +9,7 @@ import { secretInFile } from "../../lib/secret-file.ts";
 import { proveWritable } from "../../lib/write-probe.ts";
 import { isPersonalToken } from "../personal-token.ts";
 import { fileLock } from "./file-lock.ts";
-import type { CredentialSource, FreshTokens, Login, LoginLock, Tokens } from "./source.ts";
+import type { CredentialSource, FreshTokens, LockOptions, Login, LoginLock, Tokens } from "./source.ts";
 import { errorCode } from "../../lib/thrown.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -117,7 +117,7 @@ export class EnvironmentTokens implements CredentialSource {
     await proveWritable(path);
   }
 
-  lock(sleep: (ms: number) => Promise<void>): Promise<LoginLock> {
+  lock({ sleep }: LockOptions): Promise<LoginLock> {
     return fileLock(async () => {
       const [path] = this.#places;
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });

@@ -5,7 +5,7 @@ import { parseJson } from "../../lib/json.ts";
 import { announcing, script, type StoreConnection } from "../../store/connection.ts";
 import type { Sealer } from "../../store/sealing.ts";
 import { mergedTokens } from "../held-login.ts";
-import type { CredentialSource, FreshTokens, Login, LoginLock, Tokens } from "./source.ts";
+import type { CredentialSource, FreshTokens, LockOptions, Login, LoginLock, Tokens } from "./source.ts";
 
 /** How long things take that no replica can be asked about. */
 export interface SharedLoginTiming {
@@ -19,9 +19,8 @@ export interface SharedLoginTiming {
 
 /** A call that renews takes at most 30 s; a store that comes back is found within one. */
 const TIMING: SharedLoginTiming = { lockMs: 15_000, settleMs: 3000, spendingMs: 60_000 };
-/** Between attempts to take a lock that another replica has, and for how long: a renewal takes at most 30 s. */
+/** Between attempts to take a lock that another replica has. */
 const POLL_MS = 100;
-const LOCK_PATIENCE_MS = 35_000;
 /** Logins that came from the environment, remembered so that an old one does not come in again. */
 const MOST_ORIGINS = 16;
 
@@ -51,27 +50,24 @@ if mine > cur then
   if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'born', text(now)) end
   return {ARGV[1]}
 end
-if cur > mine then return present() end
+if cur > mine or (cur == mine and redis.call('HGET', KEYS[1], 'sealed') ~= ARGV[2]) then return present() end
 return {text(cur)}`);
 
-/** The first login of a store gets the lowest fencing token: if it is old, whoever knows a newer one brings it. ARGV origin, sealed. */
-const IMPORT = script(`${CLOCK}
+/**
+ * The fencing token for a login of the environment. The first one of a store gets the lowest: if it is old, whoever knows
+ * a newer one brings it. ARGV origin, milliseconds to settle.
+ */
+const OFFER = script(`${CLOCK}
 local origins = redis.call('HGET', KEYS[1], 'origins') or ''
-if cur > 0 and string.find(' ' .. origins .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then return present() end
-local fence = cur == 0 and 1 or nextFence(0)
-local kept = ARGV[1]
-local count = 1
-for origin in string.gmatch(origins, '%S+') do
-  if count < ${MOST_ORIGINS} then kept = kept .. ' ' .. origin end
-  count = count + 1
-end
-put(fence, ARGV[2], kept)
-return {text(fence), ARGV[2], kept}`);
+if cur == 0 then return {'free', '1', ''} end
+if string.find(' ' .. origins .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then return {'known'} end
+local born = tonumber(redis.call('HGET', KEYS[1], 'born') or '0')
+if now - born < tonumber(ARGV[2]) and now >= born then return {'settling'} end
+return {'free', text(nextFence(0)), origins}`);
 
-/** Its owner's word: replaces whatever is there. ARGV sealed, "" for a logout. */
-const REPLACE = script(`${CLOCK}
-put(nextFence(0), ARGV[1], redis.call('HGET', KEYS[1], 'origins') or '')
-return 1`);
+/** The fencing token for its owner's word, above all others. */
+const NEXT = script(`${CLOCK}
+return {text(nextFence(0)), redis.call('HGET', KEYS[1], 'origins') or ''}`);
 
 /** ARGV fence, what it was sealed as, the same sealed anew. */
 const RESEAL =
@@ -211,7 +207,8 @@ export class SharedLogin implements CredentialSource {
     const spending = this.#spending;
     if (refreshToken === replaces && spending?.refreshToken === replaces) {
       const next: Login = { kind: "chatgpt", tokens: mergedTokens(login.tokens, fresh, nowMs) };
-      this.#held = { ...this.#held, fence: spending.fence, login: next, sealed: this.#seal(next) };
+      const { fence } = spending;
+      this.#held = { ...this.#held, fence, login: next, sealed: this.#seal(next, fence) };
       this.#unsynced = true;
     } else if (refreshToken !== fresh.refreshToken) return false;
     const { fence } = this.#held;
@@ -226,14 +223,16 @@ export class SharedLogin implements CredentialSource {
   /** A logout leaves its fencing token behind, so that no replica brings the login back. Throws `store_unavailable`. */
   async replace(login: Login | undefined): Promise<void> {
     await this.#store.open();
-    await this.#run(REPLACE, [login ? this.#seal(login) : ""]);
+    const [fence = "", origins = ""] = textsOf(await this.#run(NEXT, []));
+    this.#held = { fence: Number(fence), login, sealed: login ? this.#seal(login, Number(fence)) : "", origins };
     await this.#sync();
+    if (this.#held.fence !== Number(fence)) throw retryLater(CHANGED);
   }
 
-  async lock(sleep: (ms: number) => Promise<void>): Promise<LoginLock> {
+  async lock({ sleep, patienceMs }: LockOptions): Promise<LoginLock> {
     const { fence: before } = this.#held;
     const { lockMs, settleMs } = this.#timing;
-    const deadline = this.#elapsed() + LOCK_PATIENCE_MS;
+    const deadline = this.#elapsed() + patienceMs;
     while (this.#elapsed() < deadline) {
       // Another replica was faster; what it got is looked at, and nothing more is needed.
       if (this.#held.fence !== before)
@@ -244,7 +243,7 @@ export class SharedLogin implements CredentialSource {
       if (state === "taken" && fence !== undefined) return this.#lockOf(Number(fence));
       await sleep(POLL_MS);
     }
-    throw retryLater("Another replica has been renewing the login for too long.");
+    throw retryLater("Another replica is renewing the login, or has died while it did.");
   }
 
   #lockOf(fence: number): LoginLock {
@@ -286,16 +285,24 @@ export class SharedLogin implements CredentialSource {
 
   #take(fence: number, [sealed = "", origins = ""]: readonly string[]): void {
     this.#unsynced = false;
-    this.#held = { fence, sealed, origins, login: sealed === "" ? undefined : this.#unseal(sealed) };
+    this.#held = { fence, sealed, origins, login: sealed === "" ? undefined : this.#unseal(sealed, fence) };
   }
 
   async #importFirst(): Promise<void> {
     if (this.#isImported || !this.#first) return;
     const login = await this.#first.load();
     if (login) {
-      const reply = textsOf(await this.#run(IMPORT, [this.#first.origin, this.#seal(login)]));
-      const [fence, ...rest] = reply;
-      if (Number(fence) !== this.#held.fence) this.#take(Number(fence), rest);
+      const { origin } = this.#first;
+      const offer = await this.#run(OFFER, [origin, String(this.#timing.settleMs)]);
+      const [state, text, before = ""] = textsOf(offer);
+      // The login that is there is used until then.
+      if (state === "settling") return this.#sync();
+      if (state === "free") {
+        const fence = Number(text);
+        const origins = [origin, ...before.split(" ").slice(0, MOST_ORIGINS - 1)].join(" ").trim();
+        this.#held = { fence, login, sealed: this.#seal(login, fence), origins };
+        await this.#sync();
+      }
     }
     this.#isImported = true;
   }
@@ -303,7 +310,7 @@ export class SharedLogin implements CredentialSource {
   async #resealOld(): Promise<void> {
     const { fence, sealed, login } = this.#held;
     if (!login || this.#sealer.isNewest(sealed)) return;
-    const anew = this.#seal(login);
+    const anew = this.#seal(login, fence);
     await this.#run(RESEAL, [String(fence), sealed, anew]);
     if (this.#held.fence === fence) this.#held = { ...this.#held, sealed: anew };
   }
@@ -313,12 +320,13 @@ export class SharedLogin implements CredentialSource {
     return this.#store.run(what, keys, values);
   }
 
-  #seal(login: Login): string {
-    return this.#sealer.seal(JSON.stringify(login), this.#store.key("login"));
+  /** Bound to its fencing token: an old login that somebody puts back under a new one does not open. */
+  #seal(login: Login, fence: number): string {
+    return this.#sealer.seal(JSON.stringify(login), `${this.#store.key("login")} ${fence}`);
   }
 
-  #unseal(sealed: string): Login {
-    const parsed = Sealed.safeParse(parseJson(this.#sealer.open(sealed, this.#store.key("login"))));
+  #unseal(sealed: string, fence: number): Login {
+    const parsed = Sealed.safeParse(parseJson(this.#sealer.open(sealed, `${this.#store.key("login")} ${fence}`)));
     if (!parsed.success) {
       throw new RelayError("store_unavailable", "The login in the store has a form that this version does not know.", {
         hint: "Update this relay, or sign in again with `plansocket login` and the same --store.",

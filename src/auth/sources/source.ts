@@ -51,7 +51,13 @@ export interface CredentialSource {
   /** Resolves when `save` would succeed now; changes nothing. Throws the error of the file system. */
   proveWritable(): Promise<void>;
   /** Waits for the lock that all processes using this place share. Throws when nothing may be renewed without it. */
-  lock(sleep: (ms: number) => Promise<void>): Promise<LoginLock>;
+  lock(options: LockOptions): Promise<LoginLock>;
+}
+
+export interface LockOptions {
+  readonly sleep: (ms: number) => Promise<void>;
+  /** How long another machine's renewal may be waited for. */
+  readonly patienceMs: number;
 }
 
 /** Keeps others from spending the same refresh token. */

@@ -1,12 +1,15 @@
 import type { ResponseMemory, ResponseStore, StoredTurn } from "../../codex/response-store.ts";
 import type { InputItem } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
+import type { SharedResponses } from "../shared-responses.ts";
 import type { PublicApi } from "./public-api.ts";
 import { wholeReply } from "./whole-reply.ts";
 import { decode, parametersOf, pathOf, withAlias, type Handler, type Route } from "./routes.ts";
 
 /** A question about one response that the relay may remember. */
 interface StoredQuery {
+  /** Deletes it for all replicas; undefined for a relay of its own. */
+  readonly forgetShared: (() => Promise<boolean>) | undefined;
   /** Of the client that asks. */
   readonly store: ResponseMemory;
   readonly id: string;
@@ -18,17 +21,26 @@ interface StoredQuery {
 const USUAL_ITEMS = 20;
 const MOST_ITEMS = 100;
 
+/** Where responses are remembered. */
+export interface Memories {
+  readonly responses: ResponseStore;
+  readonly shared?: SharedResponses | undefined;
+}
+
 /** What the relay itself remembers: the backend stores nothing. */
-export function storedRoutes(store: ResponseStore, publicApi: PublicApi, now: () => number): Route[] {
+export function storedRoutes({ responses: store, shared }: Memories, publicApi: PublicApi, now: () => number): Route[] {
   const stored =
-    (answer: (query: StoredQuery) => object): Handler =>
+    (answer: (query: StoredQuery) => object | Promise<object>): Handler =>
     async (admitted) => {
       const { url } = admitted.request;
       const path = pathOf(url);
       if (await publicApi.isLogin()) return publicApi.forward(admitted, path);
       const id = decode(/responses\/([^/]+)/.exec(path)?.[1] ?? "");
-      const own = store.ofClient(admitted.caller.key?.id ?? "");
-      return wholeReply(answer({ store: own, id, url, nowMs: now() }), {}, admitted.lifetime);
+      const clientId = admitted.caller.key?.id ?? "";
+      await shared?.bring(clientId, { previous_response_id: id });
+      const forgetShared = shared && (() => shared.forget(clientId, id));
+      const query = { store: store.ofClient(clientId), forgetShared, id, url, nowMs: now() };
+      return wholeReply(await answer(query), {}, admitted.lifetime);
     };
   const routes = {
     "/v1/responses/:id": { GET: stored(oneResponse), DELETE: stored(forgetResponse) },
@@ -46,8 +58,9 @@ function oneResponse(query: StoredQuery): object {
 }
 
 /** DELETE /v1/responses/{id}. */
-function forgetResponse(query: StoredQuery): object {
-  if (!query.store.forget(query.id)) throw notFound(query.id);
+async function forgetResponse(query: StoredQuery): Promise<object> {
+  const isGone = query.forgetShared ? await query.forgetShared() : query.store.forget(query.id);
+  if (!isGone) throw notFound(query.id);
   return { id: query.id, object: "response", deleted: true };
 }
 

@@ -239,6 +239,7 @@ export class ResponsesSocket {
     try {
       limit.enter(lifetime);
       this.#lifetime = lifetime;
+      await this.#bring(body);
       const asked = this.#memory.asked(body);
       const post = new Request(this.#upgrade.url, { method: "POST", headers: this.#headersFor(body) });
       const { caller } = this.#upgrade;
@@ -331,6 +332,14 @@ export class ResponsesSocket {
       ...(error.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(error.retryAfterMs / 1000)) }),
     };
     socket.send(JSON.stringify({ ...own, status: error.status, error: detail, headers }));
+  }
+
+  /** Other replicas may know what the request goes on from; what this socket remembers is its own. */
+  async #bring(body: JsonObject): Promise<void> {
+    const { shared } = this.#deps.handling;
+    if (this.#isCodex || !shared) return;
+    const previousId = this.#memory.remembers(body) ? undefined : previousIdOf(body);
+    await shared.bring(this.#upgrade.caller.key?.id ?? "", { ...body, previous_response_id: previousId });
   }
 
   /** Headers as an HTTP request would have had them. */

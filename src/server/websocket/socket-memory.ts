@@ -47,6 +47,12 @@ export class SocketMemory {
     });
   }
 
+  /** True where the socket itself remembers what the request goes on from. */
+  remembers(body: JsonObject): boolean {
+    const id = previousIdOf(body);
+    return id !== undefined && this.#turns.conversation(id) !== undefined;
+  }
+
   /** Keeps what a request asked and was answered, for requests that go on from it. */
   remember({ id, items }: Answered, body: JsonObject, { added }: Asked): void {
     const previousId = previousIdOf(body);
