@@ -15,7 +15,7 @@ import { readText, SetupJournal, type Change } from "../setup/journal.ts";
 import { clientStates } from "../setup/overview.ts";
 import { areKeysInUse, keepOwnKey, ownKeyFor, revokeOwnKeys, type OwnKey } from "../setup/own-key.ts";
 import { previewOf } from "../setup/preview.ts";
-import { addressOf, modelsOf, originOf } from "../setup/target.ts";
+import { addressOf, checkKey, modelsOf, originOf } from "../setup/target.ts";
 import { openServices } from "../services.ts";
 import { NAME } from "../../version.ts";
 
@@ -135,6 +135,7 @@ async function stateDirOf({ settings, own }: ParsedFlags): Promise<string> {
 
 async function write(name: string, client: ClientSetup, { journal, keys }: State, flags: ParsedFlags): Promise<number> {
   const { target, ownKey } = await withOwnKey(name, client, keys, flags);
+  checkKey(client, target.key);
   const plan = client.plan(target);
   if (plan.instructions !== undefined) print(plan.instructions);
   const changes = await changesOf(plan);

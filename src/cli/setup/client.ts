@@ -50,6 +50,8 @@ export interface ClientSetup {
   readonly title: string;
   /** Its program, by which it is found on this machine. */
   readonly command?: string;
+  /** What it puts something else in the place of, wherever it stands in the file, with no way to write it as itself. */
+  readonly replaces?: { readonly form: string; readonly pattern: RegExp };
   /** False for those that need no model: the backend is then not asked, and `models` is empty. */
   readonly usesModels?: boolean;
   /** Looks which of its files the client has; changes nothing. Throws `setup_failed`. */

@@ -4,7 +4,7 @@ import type { Settings } from "../../config/settings.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { callableHost } from "../../lib/url.ts";
 import { urlAt } from "../own-relay.ts";
-import { PROVIDER, type Target, type TargetModel } from "./client.ts";
+import { PROVIDER, type ClientSetup, type Target, type TargetModel } from "./client.ts";
 
 /** What to assume of a model that the list does not describe. */
 const USUAL_CONTEXT_TOKENS = 272_000;
@@ -23,6 +23,18 @@ export function originOf(settings: Pick<Settings, "host" | "port" | "addr" | "ba
   }
   // Few clients read an IPv6 address in a URL.
   return urlAt(settings, host === "::" ? "127.0.0.1" : callableHost(host), port);
+}
+
+/** Throws `setup_failed` for a key that the client would read as something else. Tells nothing of the key itself. */
+export function checkKey({ title, replaces }: ClientSetup, key: string): void {
+  if (replaces?.pattern.test(key) !== true) return;
+  throw new RelayError(
+    "setup_failed",
+    `The relay's key has the form ${replaces.form} in it, which ${title} replaces.`,
+    {
+      hint: "Give the relay another key (--api-key or PLANSOCKET_API_KEY); letters and digits are always right.",
+    },
+  );
 }
 
 /** Base URLs and key of a relay at `origin`. */

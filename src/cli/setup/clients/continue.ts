@@ -10,6 +10,7 @@ const REQUIRED = { name: "Local Config", version: "1.0.0", schema: "v1" };
 export const continueDev: ClientSetup = {
   title: "Continue",
   command: "cn",
+  replaces: { form: "${{ NAME }}", pattern: /\$\{\{\s*[^}\s]+\s*\}\}/ },
   plan(target) {
     const place = (name: string) => inFolder(target, "CONTINUE_GLOBAL_DIR", [".continue"], name);
     const path = place("config.yaml");

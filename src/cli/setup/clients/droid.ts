@@ -6,6 +6,7 @@ import { inHome } from "../place.ts";
 export const droid: ClientSetup = {
   title: "Droid",
   command: "droid",
+  replaces: { form: "${NAME}", pattern: /\$\{[^}]+\}/ },
   plan(target) {
     const path = inHome(target, ".factory", "settings.json");
     return {
@@ -13,16 +14,17 @@ export const droid: ClientSetup = {
         {
           path,
           edit: (before) =>
-            target.models.reduce((text, { id, name }) => {
+            target.models.reduce((text, { id, name, takesImages }) => {
               const displayName = `${name} (${PROVIDER})`;
               const entry = {
                 model: id,
                 displayName,
                 baseUrl: target.v1,
-                // `${NAME}` in it would be read as a variable; no key that the relay takes has one.
                 apiKey: target.key,
                 provider: "openai",
                 maxOutputTokens: OUTPUT_TOKENS,
+                // Unless told otherwise it sends images to every model of this provider.
+                ...(takesImages ? {} : { noImageSupport: true }),
               };
               return putJsonItem({ path }, text, ["customModels"], entry, { displayName });
             }, before),

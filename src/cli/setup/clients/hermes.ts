@@ -6,6 +6,7 @@ import { inFolder } from "../place.ts";
 export const hermes: ClientSetup = {
   title: "Hermes",
   command: "hermes",
+  replaces: { form: "${NAME}", pattern: /\$\{[^}]+\}/ },
   plan(target) {
     const path = inFolder(target, "HERMES_HOME", [".hermes"], "config.yaml");
     const provider = { name: PROVIDER, base_url: target.v1, api_key: target.key, model: target.model };

@@ -5,6 +5,7 @@ import { editEnvFile } from "../formats/env-file.ts";
 export const openWebui: ClientSetup = {
   title: "Open WebUI",
   command: "open-webui",
+  replaces: { form: "${NAME}", pattern: /\$\{[^}]+\}/ },
   plan(target) {
     const path = target.envFile;
     const variables = { OPENAI_API_BASE_URL: target.v1, OPENAI_API_KEY: target.key };

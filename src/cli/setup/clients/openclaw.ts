@@ -21,7 +21,7 @@ export const openclaw: ClientSetup = {
 
 function editsOf(target: Target, present: Record<string, unknown>): JsonEdit[] {
   // pi's vocabulary for providers and models is OpenClaw's too.
-  const edits: JsonEdit[] = Object.entries(piProvider(target)).map(([key, value]) => [
+  const edits: JsonEdit[] = Object.entries(piProvider({ ...target, key: literal(target.key) })).map(([key, value]) => [
     ["models", "providers", PROVIDER, key],
     value,
   ]);
@@ -43,4 +43,9 @@ function editsOf(target: Target, present: Record<string, unknown>): JsonEdit[] {
     }
   }
   return edits;
+}
+
+/** A text that OpenClaw reads as itself: it replaces `${NAME}` unless another `$` stands before it. */
+function literal(text: string): string {
+  return text.replaceAll(/\$\{[A-Z_][A-Z0-9_]*\}/g, "$$$&");
 }

@@ -38,6 +38,7 @@ function clientOf({ title, command, files, usualFile, schema, remarks = [] }: Fl
   return {
     title,
     command,
+    replaces: { form: "{env:NAME}", pattern: /\{(?:env|file):[^}]+\}/ },
     plan(target) {
       const place = (name: string) => inFolder(target, "XDG_CONFIG_HOME", [".config"], command, name);
       const file = { path: firstPresent(files.map(place), place(usualFile)) };

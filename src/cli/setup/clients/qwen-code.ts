@@ -5,6 +5,7 @@ import { inFolder } from "../place.ts";
 export const qwenCode: ClientSetup = {
   title: "Qwen Code",
   command: "qwen",
+  replaces: { form: "$NAME", pattern: /\$(?:\w+|\{[^}]+\})/ },
   plan(target) {
     const path = inFolder(target, "QWEN_HOME", [".qwen"], "settings.json");
     return {

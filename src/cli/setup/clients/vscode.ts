@@ -7,6 +7,7 @@ import { inHome } from "../place.ts";
 export const vscode: ClientSetup = {
   title: "VS Code",
   command: "code",
+  replaces: { form: "${apiKey}", pattern: /\$\{apiKey\}/ },
   plan(target) {
     const path = join(userFolder(target), "chatLanguageModels.json");
     return {
@@ -21,16 +22,20 @@ export const vscode: ClientSetup = {
   },
 };
 
-function entryOf({ v1, key, models }: Target) {
+/**
+ * The key stands among the headers: VS Code takes an `apiKey` for the name of one in its own secret storage and never
+ * reads the text itself. It leaves out its own credentials where this header is there.
+ */
+function entryOf({ v1, key, hasKey, models }: Target) {
   return {
     name: PROVIDER,
     vendor: "customendpoint",
-    apiKey: key,
     apiType: "responses",
     models: models.map(({ id, name, contextTokens, takesImages }) => ({
       id,
       name: `${name} (${PROVIDER})`,
       url: `${v1}/responses`,
+      ...(hasKey ? { requestHeaders: { "x-api-key": key } } : {}),
       toolCalling: true,
       vision: takesImages,
       thinking: true,
