@@ -89,6 +89,7 @@ export class Relay {
   readonly #elapsed: () => number;
   readonly #routes: readonly Route[];
   readonly #patterns: ReadonlySet<string>;
+  #isRetiring = false;
   #options: RelayOptions;
   #handling: HandleDependencies;
   #access: AccessCheck;
@@ -150,6 +151,7 @@ export class Relay {
         instance: this.instance,
         credentials: deps.credentials,
         store: deps.store,
+        isRetiring: () => this.#isRetiring,
         metrics: this.#metrics,
         now: this.#now,
         snapshot: (isTrusted) => this.#snapshot(isTrusted),
@@ -170,6 +172,11 @@ export class Relay {
     this.#access = new AccessCheck(options, this.#deps.keys, this.#now);
     this.#arrivals = new ArrivalReader(options.trustProxies, options.basePath);
     this.#handling = { ...this.#handling, options };
+  }
+
+  /** Tells load balancers by /ready and clients by `Connection: close` to go elsewhere, and goes on answering. */
+  retire(): void {
+    this.#isRetiring = true;
   }
 
   /** The route table in Bun's form: one wrapped handler for each path and method. */
@@ -257,12 +264,12 @@ export class Relay {
       const reply = await handler(admitted);
       if (reply === TAKEN) return reply;
       record.status = reply.status;
-      return withCommonHeaders(reply, admitted);
+      return this.#parting(withCommonHeaders(reply, admitted));
     } catch (thrown) {
       const format = (await dialect?.load()) ?? (await dialectNamedIn(request)) ?? OPENAI_ERRORS;
       const refusal = refusalReply(thrown, admitted, format, this.log);
       record.status = refusal.status;
-      return refusal;
+      return this.#parting(refusal);
     } finally {
       if (lifetime.isStreaming) share.settle();
       else {
@@ -271,6 +278,12 @@ export class Relay {
         record.end(lifetime);
       }
     }
+  }
+
+  /** The same reply; before a stop its connection ends with it, which would else be cut under its next request. */
+  #parting(reply: Response): Response {
+    if (this.#isRetiring) reply.headers.set("connection", "close");
+    return reply;
   }
 
   /** The request as it would be at the root of the host; the same one where it is. */

@@ -18,6 +18,8 @@ export interface RunningRelay {
   activeRequests(): number;
   /** From now on these hold, but for the address and the size of sockets' frames. Open sockets keep what they began with. */
   reconfigure(options: RelayOptions): void;
+  /** From now on /ready fails and connections end with their reply; everything is still answered. */
+  retire(): void;
   /** Stops listening and waits for requests in flight; false when some were still running after `timeoutMs`. */
   drain(timeoutMs: number): Promise<boolean>;
   /** Stops at once: open replies end with an error. */
@@ -66,7 +68,9 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       }
       relay.reconfigure(next);
     },
+    retire: () => relay.retire(),
     async drain(timeoutMs) {
+      relay.retire();
       relay.sockets.goAway();
       relay.feed.close();
       const limit = Promise.withResolvers<false>();

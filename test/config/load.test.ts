@@ -67,6 +67,8 @@ const SAMPLES: Record<SettingName, [string, unknown]> = {
   firstByteTimeout: ["2", 2],
   idleTimeout: ["0.5", 0.5],
   keepAlive: ["3", 3],
+  stopDelay: ["5", 5],
+  drainTimeout: ["300", 300],
   stateDir: ["/s", "/s"],
   pidFile: ["/s/pid", "/s/pid"],
   logFile: ["/s/log", "/s/log"],

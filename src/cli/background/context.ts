@@ -5,7 +5,7 @@ import { takeOverProxyEnvironment } from "../../upstream/egress.ts";
 import { BACKGROUND_SETTINGS } from "../flags.ts";
 import { warnOf } from "../output.ts";
 import { otherUsersFailure } from "./other-user.ts";
-import { STOP_LIMIT_MS } from "./end.ts";
+import { stopLimitMs } from "./end.ts";
 import { childEnvironment } from "./launch.ts";
 import { otherVariables, type ExplicitSettings } from "./explicit-settings.ts";
 import { backgroundPaths, type BackgroundPaths } from "./paths.ts";
@@ -24,8 +24,8 @@ export interface BackgroundContext {
 /** For commands that only inspect or stop the background relay: only the settings that locate it are validated. */
 export const INSPECTION: Judgment = { needs: BACKGROUND_SETTINGS, toleratesFile: true };
 
-/** A stop and a start under one lock, both at their longest. */
-const LOCK_STALE_MS = 2 * STOP_LIMIT_MS + 60_000;
+/** A start at its longest, under one lock with a stop. */
+const START_MS = 60_000;
 
 /** Loads settings and the saved state. Without `judgment` every setting is validated, as for a start. Throws `usage`. */
 export async function openBackgroundContext(flags: FlagValues, judgment?: Judgment): Promise<BackgroundContext> {
@@ -46,14 +46,15 @@ const NO_ROOM = new Set(["ENOSPC", "EDQUOT", "EROFS"]);
 export async function withStateLock<Result>(
   context: BackgroundContext,
   work: (state: State | undefined) => Promise<Result>,
-  { staleMs = LOCK_STALE_MS, isEnding = false }: { staleMs?: number; isEnding?: boolean } = {},
+  { isEnding = false, limitMs }: { isEnding?: boolean; limitMs?: number } = {},
 ): Promise<Result> {
   const { lockFile, stateDir, stateFile } = context.paths;
   let release: () => Promise<void>;
   try {
     await makeFolder(lockFile);
     await makeFolder(`${stateDir}/x`);
-    release = await takeLock(lockFile, { staleMs });
+    const longestMs = limitMs ?? (await relayStopLimitMs(context, context.state));
+    release = await takeLock(lockFile, { staleMs: 2 * longestMs + START_MS });
   } catch (error) {
     if (isEnding && NO_ROOM.has(errorCode(error) ?? "")) return work(await loadState(stateFile));
     const isForbidden = errorCode(error) === "EACCES";
@@ -77,6 +78,12 @@ export async function settingsOfRelay(
   const { paths } = context;
   const env = childEnvironment({ given, other, paths, maxRequests: 0 }, context.env);
   return { loaded: await loadSettings({}, env, context.judgment), env };
+}
+
+/** How long the relay that the last start left takes to stop by itself at most. */
+export async function relayStopLimitMs(context: BackgroundContext, state: State | undefined): Promise<number> {
+  const given = await settingsOfLastStart(context, state).catch(() => ({}));
+  return stopLimitMs((await settingsOfRelay(context, given)).loaded.settings);
 }
 
 /** Settings of the last start, or none. */

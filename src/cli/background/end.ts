@@ -1,3 +1,4 @@
+import type { Settings } from "../../config/settings.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { BackgroundPaths } from "./paths.ts";
 import { hasEnded } from "./process.ts";
@@ -5,8 +6,13 @@ import { forgetPid, probe } from "./probe.ts";
 import type { State } from "./state.ts";
 import { errorCode } from "../../lib/thrown.ts";
 
-/** Longer than a relay lets running requests finish, so that it usually ends by itself. */
-export const STOP_LIMIT_MS = 40_000;
+/** Beyond the time that a relay's settings give it, so that it usually ends by itself. */
+const BEYOND_MS = 10_000;
+
+/** How long a relay with these settings takes to stop at most. */
+export function stopLimitMs({ stopDelay, drainTimeout }: Pick<Settings, "stopDelay" | "drainTimeout">): number {
+  return (stopDelay + drainTimeout) * 1000 + BEYOND_MS;
+}
 
 /** From the second signal a relay needs only the time to say goodbye to its streams. */
 const CUT_LIMIT_MS = 6000;

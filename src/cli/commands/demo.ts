@@ -11,7 +11,7 @@ import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { keyNeed } from "../keys/key-need.ts";
 import { say, sayAsIs } from "../output.ts";
 import { reloader } from "../reload.ts";
-import { runUntilStopped } from "../shutdown.ts";
+import { runUntilStopped, stopTimes } from "../shutdown.ts";
 import { listenOrExplain, openKeys, openLedger, openServices } from "../services.ts";
 
 /** About the pace of a real model. */
@@ -49,6 +49,7 @@ export const demo = defineCommand({
       const keys = openKeys(services);
       const relay = await listenOrExplain(services, keys, openLedger(services, folder));
       const stopped = runUntilStopped(relay, services.log, {
+        ...stopTimes(services.settings),
         reload: reloader(services, relay),
         settle: () => services.credentials.settle(),
       });

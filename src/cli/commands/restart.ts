@@ -2,13 +2,14 @@ import { addressOf } from "../own-relay.ts";
 import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import {
+  relayStopLimitMs,
   withStateLock,
   settingsOfLastStart,
   openBackgroundContext,
   settingsOfRelay,
   type BackgroundContext,
 } from "../background/context.ts";
-import { end, STOP_LIMIT_MS } from "../background/end.ts";
+import { end } from "../background/end.ts";
 import {
   givenBy,
   loginVariables,
@@ -53,9 +54,9 @@ export const restart = defineCommand({
 });
 
 async function stopFirst(context: BackgroundContext, state: State | undefined): Promise<void> {
-  const how = await end(state, context.paths, STOP_LIMIT_MS);
-  if (how === "cut" || how === "killed")
-    say(`Requests were still running after ${STOP_LIMIT_MS / 1000} s; they were cut.`);
+  const limitMs = await relayStopLimitMs(context, state);
+  const how = await end(state, context.paths, limitMs);
+  if (how === "cut" || how === "killed") say(`Requests were still running after ${limitMs / 1000} s; they were cut.`);
 }
 
 /** Restarting must not change whose login is used: neither lose tokens of the environment nor pick some up. */

@@ -4,7 +4,7 @@ import { citty, parseFlags } from "../flags.ts";
 import { keyNeed } from "../keys/key-need.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
-import { runUntilStopped } from "../shutdown.ts";
+import { runUntilStopped, stopTimes } from "../shutdown.ts";
 import { listenOrExplain, openKeys, openServices, type ClientKeys, type Services } from "../services.ts";
 
 export const serve = defineCommand({
@@ -17,6 +17,7 @@ export const serve = defineCommand({
     const relay = await listenOrExplain(services, keys);
     await services.credentials.allowUnsaved();
     const stopped = runUntilStopped(relay, services.log, {
+      ...stopTimes(services.settings),
       reload: reloader(services, relay),
       async settle() {
         await services.credentials.settle();

@@ -1,14 +1,14 @@
 import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
-import { INSPECTION, withStateLock, openBackgroundContext } from "../background/context.ts";
-import { end, STOP_LIMIT_MS, type End } from "../background/end.ts";
+import { INSPECTION, withStateLock, openBackgroundContext, relayStopLimitMs } from "../background/context.ts";
+import { end, type End } from "../background/end.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { say } from "../output.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   timeout: {
     value: "SECONDS",
-    help: `time for running requests to finish; then they are cut (default: ${STOP_LIMIT_MS / 1000})`,
+    help: "time for running requests to finish; then they are cut (default: 40, or what the relay was given and 10 more)",
   },
 };
 
@@ -17,10 +17,11 @@ export const stop = defineCommand({
   args: citty(OWN, BACKGROUND_SETTINGS),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const limitMs = limitOf(flags.own["timeout"]);
+    const askedMs = limitOf(flags.own["timeout"]);
     const context = await openBackgroundContext(flags.settings, INSPECTION);
+    const limitMs = askedMs ?? (await relayStopLimitMs(context, context.state));
     const how = await withStateLock(context, (state) => end(state, context.paths, limitMs), {
-      staleMs: 2 * limitMs + 60_000,
+      limitMs,
       isEnding: true,
     });
     say(words(how));
@@ -34,8 +35,9 @@ function words(how: End): string {
   return `plansocket has stopped; requests that were still running were ${how === "cut" ? "cut" : "lost"}.`;
 }
 
-function limitOf(text: string | true | undefined): number {
-  const seconds = text === undefined ? STOP_LIMIT_MS / 1000 : Number(text === true || text.trim() === "" ? "x" : text);
+function limitOf(text: string | true | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = Number(text === true || text.trim() === "" ? "x" : text);
   if (Number.isFinite(seconds) && seconds >= 0 && seconds <= 3600) return seconds * 1000;
   throw new RelayError("usage", `Bad value '${String(text).slice(0, 40)}' for --timeout.`, {
     hint: "It is a number of seconds, 0 to cut requests at once.",

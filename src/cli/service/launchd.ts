@@ -65,7 +65,7 @@ ${words.map((word) => `    <string>${escapeXml(word)}</string>`).join("\n")}
   <key>ThrottleInterval</key>
   <integer>10</integer>
   <key>ExitTimeOut</key>
-  <integer>40</integer>
+  <integer>${Math.ceil(plan.stopLimitMs / 1000)}</integer>
   <key>Umask</key>
   <integer>63</integer>
 </dict>

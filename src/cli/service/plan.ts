@@ -11,6 +11,7 @@ import {
   type ExplicitSettings,
 } from "../background/explicit-settings.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { stopLimitMs } from "../background/end.ts";
 import { backgroundPaths } from "../background/paths.ts";
 import { selfCommand } from "../background/process.ts";
 import { stablePath } from "./stable-path.ts";
@@ -25,6 +26,8 @@ export interface ServicePlan {
   readonly stateDir: string;
   readonly stateFile: string;
   readonly logFile: string;
+  /** How long it may take to stop by itself. */
+  readonly stopLimitMs: number;
   /** Folders that have to be written: renewed logins, state. */
   readonly writableFolders: readonly string[];
 }
@@ -51,6 +54,7 @@ export function servicePlan(loaded: Loaded, given: ExplicitSettings, instance: s
     stateDir: paths.stateDir,
     stateFile: paths.stateFile,
     logFile: paths.logFile,
+    stopLimitMs: stopLimitMs(loaded.settings),
     writableFolders: [...new Set([paths.stateDir, dirname(authFile), dirname(target(authFile))])],
   };
 }

@@ -56,8 +56,8 @@ Restart=on-failure
 RestartSec=2
 # Another start does not change wrong usage.
 RestartPreventExitStatus=2
-# Requests that run have 30 seconds to finish.
-TimeoutStopSec=40
+# The relay's --stop-delay and --drain-timeout, and a little more.
+TimeoutStopSec=${Math.ceil(plan.stopLimitMs / 1000)}
 UMask=0077
 
 NoNewPrivileges=yes

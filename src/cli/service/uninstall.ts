@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { withStateLock, type BackgroundContext } from "../background/context.ts";
-import { end, STOP_LIMIT_MS } from "../background/end.ts";
+import { relayStopLimitMs, withStateLock, type BackgroundContext } from "../background/context.ts";
+import { end } from "../background/end.ts";
 import { tilde } from "../background/messages.ts";
 import { print, say } from "../output.ts";
 import { managerHere, missingSession } from "./installed.ts";
@@ -24,8 +24,10 @@ export async function uninstall(context: BackgroundContext, isDryRun: boolean): 
   const missing = missingSession(manager);
   const isAsked = isHere && !missing;
   if (isAsked) await runSteps(manager.uninstall);
-  if (manager.keepsState === true)
-    await withStateLock(context, (state) => end(state, context.paths, STOP_LIMIT_MS), { isEnding: true });
+  if (manager.keepsState === true) {
+    const limitMs = await relayStopLimitMs(context, context.state);
+    await withStateLock(context, (state) => end(state, context.paths, limitMs), { limitMs, isEnding: true });
+  }
   for (const path of [...files, ...(manager.links ?? [])]) await rm(path, { force: true });
   if (isAsked) await runSteps(manager.afterRemoval);
   say(`The plansocket service is removed: ${files.map(tilde).join(", ")}.`);

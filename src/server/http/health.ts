@@ -20,6 +20,8 @@ export interface HealthSources {
   readonly credentials: CredentialProvider;
   /** What replicas share; undefined for a relay of its own. */
   readonly store?: { readonly isUp: boolean } | undefined;
+  /** True once the relay is about to stop. */
+  readonly isRetiring: () => boolean;
   readonly metrics: Metrics;
   readonly now: () => number;
   /** `isTrusted` callers may know how full the plan is. */
@@ -27,7 +29,8 @@ export interface HealthSources {
 }
 
 /** Routes for whoever watches over the relay. They need no key and say nothing private. */
-export function openRoutes({ instance, credentials, store, metrics, now, snapshot }: HealthSources): Route[] {
+export function openRoutes(sources: HealthSources): Route[] {
+  const { instance, credentials, store, isRetiring, metrics, now, snapshot } = sources;
   const alive = () => health(instance, now());
   const counters: Handler = ({ request, caller }) => {
     const wantsJson = /\bapplication\/json\b/i.test(request.headers.get("accept") ?? "");
@@ -38,7 +41,7 @@ export function openRoutes({ instance, credentials, store, metrics, now, snapsho
   const routes = {
     "/health": alive,
     "/healthz": alive,
-    "/ready": () => ready(credentials, store?.isUp !== false),
+    "/ready": () => (isRetiring() ? notReady("relay_stopping") : ready(credentials, store?.isUp !== false)),
     "/metrics": counters,
     "/metrics/prometheus": (({ caller }) => text(caller.isTrusted)) satisfies Handler,
   };
@@ -80,6 +83,10 @@ async function ready(credentials: CredentialProvider, isWhole: boolean): Promise
     );
   } catch (thrown) {
     const error = toRelayError(thrown);
-    return jsonReply({ status: "not_ready", reason: error.wireCode ?? error.code }, 503, { "retry-after": "5" });
+    return notReady(error.wireCode ?? error.code);
   }
+}
+
+function notReady(reason: string): Response {
+  return jsonReply({ status: "not_ready", reason }, 503, { "retry-after": "5" });
 }

@@ -23,6 +23,7 @@ const plan = (over: Partial<ServicePlan> = {}): ServicePlan => ({
   stateDir: "/home/dev/.local/state/plansocket",
   stateFile: "/home/dev/.local/state/plansocket/background.json",
   logFile: "/home/dev/.local/state/plansocket/plansocket.log",
+  stopLimitMs: 40_000,
   writableFolders: ["/home/dev/.local/state/plansocket", "/home/dev/.codex"],
   ...over,
 });
