@@ -7,6 +7,7 @@ import { loadSettings, type FlagValues, type Judgment, type Loaded } from "../co
 import { authFile, codexHome, stateFolder } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { KeyFile, keysPath } from "../keys/key-file.ts";
+import type { KeyBudgets } from "../keys/budgets.ts";
 import { KeyRing } from "../keys/key-ring.ts";
 import { takeOpenCode } from "../keys/open-code.ts";
 import { LocalBudgets } from "../keys/local-budgets.ts";
@@ -162,14 +163,28 @@ export async function listenOrExplain(services: Services, keys: ClientKeys, ledg
 /** The clients' keys, and what they have used. */
 export interface ClientKeys {
   readonly ring: KeyRing;
-  readonly budgets: LocalBudgets;
+  readonly budgets: KeyBudgets;
+  /** Resolves when the list was read, or could not be. */
+  readonly looked: Promise<void>;
 }
 
-/** The clients' keys of these settings; relays that serve one command alone have none. */
-export function openKeys({ settings, log }: Pick<Services, "settings" | "log">): ClientKeys {
+/**
+ * The clients' keys of these settings, in the state folder or in the store that replicas share; relays that serve one
+ * command alone have none.
+ */
+export function openKeys({ settings, log, store }: Pick<Services, "settings" | "log" | "store">): ClientKeys {
+  if (store) {
+    const stored = store.keys();
+    const looked = stored.load().then(
+      () => {},
+      () => {},
+    );
+    return { ring: new KeyRing(stored, log), budgets: store.budgets(), looked };
+  }
   const folder = stateFolder(process.env, settings);
   const ring = new KeyRing(new KeyFile(keysPath(folder)), log);
-  return { ring, budgets: new LocalBudgets({ file: new UsageFile(usagePath(folder)), log }) };
+  const budgets = new LocalBudgets({ file: new UsageFile(usagePath(folder)), log });
+  return { ring, budgets, looked: Promise.resolve() };
 }
 
 /** Counts what is used, in the state folder unless another one is named; undefined with `--ledger off`. */

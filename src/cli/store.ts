@@ -1,7 +1,10 @@
 import type { EnvironmentTokens } from "../auth/sources/environment.ts";
 import type { SharedLogin } from "../auth/sources/shared-login.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
-import type { Settings } from "../config/settings.ts";
+import type { SettingName, Settings } from "../config/settings.ts";
+import type { KeyBudgets } from "../keys/budgets.ts";
+import type { StoredKeys } from "../keys/stored-keys.ts";
+import type { StoredUsage } from "../keys/stored-usage.ts";
 import type { Environment } from "../lib/environment.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -14,14 +17,22 @@ export interface SharedStore {
   /** Their one login; the environment's tokens are the first that it gets. */
   readonly login: (first?: EnvironmentTokens) => SharedLogin;
   readonly responses: (local: ResponseStore) => SharedResponses;
+  readonly keys: () => StoredKeys;
+  readonly usage: () => StoredUsage;
+  readonly budgets: () => KeyBudgets;
 }
+
+type StoreSettings = Pick<Settings, "store" | "storeKey" | "storePrefix" | "storeBudgets">;
+
+/** The settings that lead to it. */
+export const STORE_SETTINGS = ["store", "storeKey", "storePrefix"] as const satisfies readonly SettingName[];
 
 /**
  * The store of these settings, not yet connected; undefined without one. Its code is loaded only then. Throws `usage` for
  * a URL or a key that is none.
  */
 export async function openStore(
-  { store, storeKey, storePrefix: prefix }: Pick<Settings, "store" | "storeKey" | "storePrefix">,
+  { store, storeKey, storePrefix: prefix, storeBudgets: whenAway }: StoreSettings,
   env: Environment,
   log: Log,
 ): Promise<SharedStore | undefined> {
@@ -31,13 +42,18 @@ export async function openStore(
       hint: "Set PLANSOCKET_STORE_KEY, the same for all replicas; `openssl rand -base64 32` makes one.",
     });
   }
-  const [{ storeAddress }, { StoreConnection }, { Sealer }, auth, server] = await Promise.all([
-    import("../store/address.ts"),
-    import("../store/connection.ts"),
-    import("../store/sealing.ts"),
-    import("../auth/sources/shared-login.ts"),
-    import("../server/shared-responses.ts"),
-  ]);
+  const [{ storeAddress }, { StoreConnection }, { Sealer }, auth, server, keys, usage, shared, local] =
+    await Promise.all([
+      import("../store/address.ts"),
+      import("../store/connection.ts"),
+      import("../store/sealing.ts"),
+      import("../auth/sources/shared-login.ts"),
+      import("../server/shared-responses.ts"),
+      import("../keys/stored-keys.ts"),
+      import("../keys/stored-usage.ts"),
+      import("../keys/shared-budgets.ts"),
+      import("../keys/local-budgets.ts"),
+    ]);
   const address = storeAddress(store);
   const sealer = new Sealer(storeKey);
   const authorities = address.isTls ? await authoritiesOf(env) : [];
@@ -46,7 +62,13 @@ export async function openStore(
   return {
     connection,
     login: (first) => new auth.SharedLogin({ ...sharing, first }),
-    responses: (local) => new server.SharedResponses({ ...sharing, local, log, now: Date.now }),
+    responses: (own) => new server.SharedResponses({ ...sharing, local: own, log, now: Date.now }),
+    keys: () => new keys.StoredKeys(connection, sealer),
+    usage: () => new usage.StoredUsage(connection),
+    budgets: () => {
+      const own = new local.LocalBudgets({ file: new usage.StoredUsage(connection), log });
+      return new shared.SharedBudgets({ store: connection, local: own, whenAway, log });
+    },
   };
 }
 

@@ -1,7 +1,6 @@
-import { fileVersion } from "../lib/atomic-file.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { KeyFile } from "./key-file.ts";
+import { UNKNOWN, type KeyPlace } from "./key-list.ts";
 import { stateOf, type ClientKey, type KeyState } from "./key.ts";
 
 /**
@@ -13,7 +12,7 @@ import { stateOf, type ClientKey, type KeyState } from "./key.ts";
  * where there were none yet, nobody comes in.
  */
 export class KeyRing {
-  readonly #file: KeyFile;
+  readonly #place: KeyPlace;
   readonly #now: () => number;
   readonly #log: Log;
   #version: string | undefined;
@@ -21,16 +20,16 @@ export class KeyRing {
   #fault: RelayError | undefined;
   #isInUse = false;
 
-  constructor(file: KeyFile, log: Log, now: () => number = Date.now) {
-    this.#file = file;
+  constructor(place: KeyPlace, log: Log, now: () => number = Date.now) {
+    this.#place = place;
     this.#log = log;
     this.#now = now;
   }
 
-  /** True from the moment on in which there was a file of keys, good or broken. */
+  /** True from the moment on in which there was a file of keys, good or broken; also while nobody can tell. */
   get isInUse(): boolean {
     this.#refresh();
-    return this.#isInUse;
+    return this.#isInUse || this.#version === UNKNOWN;
   }
 
   /** True when somebody could come in with one of the keys. */
@@ -66,13 +65,13 @@ export class KeyRing {
   }
 
   #refresh(): void {
-    const version = fileVersion(this.#file.path);
+    const version = this.#place.version();
     if (version === this.#version) return;
     const isFirst = this.#version === undefined;
     this.#version = version;
-    if (version !== "none") this.#isInUse = true;
+    if (version !== "none" && version !== UNKNOWN) this.#isInUse = true;
     try {
-      const keys = this.#file.read()?.keys ?? [];
+      const keys = this.#place.read()?.keys ?? [];
       // Files that are gone from a folder that is gone, as with a mount that is not there for a moment, revoke nothing.
       if (version === "none" && this.#isInUse)
         return this.#log.warn("The file of keys is gone; its keys stay in force.");

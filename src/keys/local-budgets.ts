@@ -2,7 +2,7 @@ import { windowName, windowsOf } from "../codex/plan-limits.ts";
 import type { Log } from "../lib/log.ts";
 import type { BudgetedKey, Estimate, KeyBudgets, Reservation } from "./budgets.ts";
 import { dayIsHeld, dayIsUsedUp, tooManyAtOnce, windowIsUsedUp } from "./limit-refusals.ts";
-import type { UsageFile } from "./usage-file.ts";
+import type { UsagePlace } from "./usage-file.ts";
 import { dayOf, joined, merged, NO_DELTA, NO_USAGE, shareOf, withRequest, type UsageState } from "./usage-state.ts";
 
 /** What a `kill -9` may lose of the counts. */
@@ -24,7 +24,7 @@ interface UnderWay {
 }
 
 export interface LocalBudgetsOptions {
-  readonly file: UsageFile;
+  readonly file: UsagePlace;
   readonly log: Log;
   readonly now?: () => number;
 }
@@ -34,7 +34,7 @@ export interface LocalBudgetsOptions {
  * what the others used until its own last write; requests at once are counted in each relay by itself.
  */
 export class LocalBudgets implements KeyBudgets {
-  readonly #file: UsageFile;
+  readonly #file: UsagePlace;
   readonly #log: Log;
   readonly #now: () => number;
   readonly #underWay = new Map<string, UnderWay>();

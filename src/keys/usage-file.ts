@@ -37,8 +37,16 @@ export function usagePath(stateFolder: string): string {
   return join(stateFolder, "key-usage.json");
 }
 
+/** Where what keys have used is kept. */
+export interface UsagePlace {
+  /** Undefined where nothing is known. Throws where it cannot be read. */
+  read(): UsageState | undefined;
+  /** Changes what is kept now, which may be another relay's words, and returns what is kept then. */
+  update(change: (state: UsageState) => UsageState): Promise<UsageState>;
+}
+
 /** What keys have used, in the state folder: small enough to be written as a whole, and one writer at a time. */
-export class UsageFile {
+export class UsageFile implements UsagePlace {
   readonly path: string;
 
   constructor(path: string) {
@@ -47,8 +55,7 @@ export class UsageFile {
 
   /** Undefined where there is none that can be read. Throws the error of the file system. */
   read(): UsageState | undefined {
-    const parsed = State.safeParse(parseJson(readOwn(this.path, MOST_BYTES)?.text ?? ""));
-    return parsed.success ? fromFile(parsed.data) : undefined;
+    return parseUsage(readOwn(this.path, MOST_BYTES)?.text ?? "");
   }
 
   /**
@@ -63,12 +70,22 @@ export class UsageFile {
       if (!before) await rename(this.path, `${this.path}.broken`).catch(() => {});
       const after = change(before ?? NO_USAGE);
       refuseLink(this.path);
-      await writeAtomically(this.path, `${JSON.stringify(toFile(after))}\n`, PRIVATE);
+      await writeAtomically(this.path, `${usageText(after)}\n`, PRIVATE);
       return after;
     } finally {
       await unlock();
     }
   }
+}
+
+/** Undefined for what is no such text. */
+export function parseUsage(text: string): UsageState | undefined {
+  const parsed = State.safeParse(parseJson(text));
+  return parsed.success ? fromFile(parsed.data) : undefined;
+}
+
+export function usageText(state: UsageState): string {
+  return JSON.stringify(toFile(state));
 }
 
 function fromFile({ keys, windows }: z.infer<typeof State>): UsageState {

@@ -1,7 +1,7 @@
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import { idOfDigest, keyDigest, stateOf, type KeyLimits } from "../keys/key.ts";
-import { OWNER } from "../keys/key-file.ts";
+import { OWNER } from "../keys/key-list.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { Arrival } from "./arrival.ts";
 import type { RelayOptions } from "./options.ts";

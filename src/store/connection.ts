@@ -5,6 +5,8 @@ import type { StoreAddress } from "./address.ts";
 
 /** One attempt to connect. Short, so that a network that comes back is noticed within a second. */
 const CONNECT_MS = 1000;
+/** Of whoever starts while the store is away. */
+const PATIENCE_MS = 2500;
 /** A store in the same data center answers within a few milliseconds. */
 const COMMAND_MS = 1500;
 /** Between attempts to connect: from the first to the last of a growing row, each shortened by chance. */
@@ -64,7 +66,10 @@ export class StoreConnection {
   #hasBeenUp = false;
   #retryMs = FIRST_RETRY_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #firstTry: Promise<void> | undefined;
+  #attempts = 0;
+  /** Resolves when the store was reached for the first time. */
+  readonly #up = Promise.withResolvers<void>();
+  #opening: Promise<void> | undefined;
 
   constructor({ address, prefix, authorities = [], log, random = Math.random }: StoreOptions) {
     this.address = address;
@@ -93,10 +98,11 @@ export class StoreConnection {
     this.#onBack.push(listener);
   }
 
-  /** Resolves after the first attempt, whatever came of it; later ones are made in the background. */
+  /** Resolves when the store can be used, or after a few attempts that failed; more are made in the background. */
   open(): Promise<void> {
-    this.#firstTry ??= this.#connect();
-    return this.#firstTry;
+    this.#opening ??= inTime(this.#up.promise, PATIENCE_MS).catch(() => {});
+    if (this.#attempts === 0) void this.#connect();
+    return this.#opening;
   }
 
   /** Runs a script. Throws `store_unavailable`. */
@@ -155,6 +161,7 @@ export class StoreConnection {
 
   async #connect(): Promise<void> {
     if (this.#isClosed) return;
+    this.#attempts += 1;
     const wires = { commands: this.#client(), messages: this.#client() };
     try {
       await inTime(Promise.all([wires.commands.connect(), wires.messages.connect()]), 2 * CONNECT_MS);
@@ -181,6 +188,7 @@ export class StoreConnection {
     if (this.#isAwayTold) this.#log.info("The store is back.", { store: this.address.shown });
     this.#isAwayTold = false;
     this.#hasBeenUp = true;
+    this.#up.resolve();
   }
 
   #client(): Bun.RedisClient {

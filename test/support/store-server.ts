@@ -8,8 +8,8 @@ export const STORE_PROGRAM = Bun.which("valkey-server") ?? Bun.which("redis-serv
 export interface StoreServer {
   readonly port: number;
   readonly url: string;
-  /** Ends it as `kill -9` does. */
-  kill(): Promise<void>;
+  /** Ends it as `kill -9` does; with `isEmptied` its disk is lost too. */
+  kill(isEmptied?: boolean): Promise<void>;
   /** Starts it again on the same port; with what it had written, or empty. */
   start(): Promise<void>;
   /** A command by a client of the test's own. */
@@ -46,12 +46,13 @@ export async function startStoreServer({
     );
     client = await connected(url);
   };
-  const kill = async () => {
+  const kill = async (isEmptied = false) => {
     client?.close();
     client = undefined;
     child?.kill(9);
     await child?.exited;
     child = undefined;
+    if (isEmptied) rmSync(join(folder, "appendonlydir"), { recursive: true, force: true });
   };
   // A test that fails or is cut off leaves no server behind.
   process.on("exit", () => child?.kill(9));

@@ -1,19 +1,18 @@
 import { defineCommand, type ArgsDef } from "citty";
 import { loadSettings } from "../../config/load.ts";
-import { stateFolder } from "../../config/paths.ts";
 import type { SettingName } from "../../config/settings.ts";
-import { KeyFile, keysPath } from "../../keys/key-file.ts";
-import { UsageFile, usagePath } from "../../keys/usage-file.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { nearest } from "../../lib/nearest.ts";
 import { citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
 import { addKey, LIMIT_FLAGS } from "../keys/add.ts";
 import { listKeys } from "../keys/list.ts";
+import { keyPlace, usagePlace } from "../keys/key-place.ts";
 import { revokeKey } from "../keys/revoke.ts";
 import { warnOf } from "../output.ts";
+import { STORE_SETTINGS } from "../store.ts";
 
 const VERBS: readonly string[] = ["add", "list", "revoke"];
-const SETTINGS_USED: readonly SettingName[] = ["stateDir"];
+const SETTINGS_USED: readonly SettingName[] = ["stateDir", ...STORE_SETTINGS];
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   ...LIMIT_FLAGS,
@@ -40,9 +39,8 @@ export const keys = defineCommand({
     const isJson = flags.own["json"] === true;
     const loaded = await loadSettings(flags.settings, process.env, { needs: SETTINGS_USED, toleratesFile: true });
     warnOf(loaded.warnings);
-    const folder = stateFolder(process.env, loaded.settings);
-    const file = new KeyFile(keysPath(folder));
-    if (verb === "list") return listKeys(file, new UsageFile(usagePath(folder)), isJson);
+    const file = await keyPlace(loaded.settings, process.env);
+    if (verb === "list") return listKeys(file, await usagePlace(loaded.settings, process.env), isJson);
     const name = nameIn(verb, flags.operands);
     return verb === "add" ? addKey(file, name, flags.own) : revokeKey(file, name);
   },

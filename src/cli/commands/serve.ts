@@ -14,6 +14,7 @@ export const serve = defineCommand({
     const services = await openServices(parseFlags(rawArgs).settings, process.env);
     await services.store?.connection.open();
     const keys = openKeys(services);
+    await keys.looked;
     const relay = await listenOrExplain(services, keys);
     await services.credentials.allowUnsaved();
     const stopped = runUntilStopped(relay, services.log, {

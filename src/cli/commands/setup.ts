@@ -3,7 +3,9 @@ import { defineCommand, type ArgsDef } from "citty";
 import { loadSettings, type FlagValues, type Judgment } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
 import { KeyFile, keysPath } from "../../keys/key-file.ts";
-import { RelayError } from "../../lib/errors.ts";
+import type { KeyPlace } from "../../keys/key-list.ts";
+import { keyPlace } from "../keys/key-place.ts";
+import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { confirm } from "../confirm.ts";
@@ -17,6 +19,7 @@ import { areKeysInUse, keepOwnKey, ownKeyFor, revokeOwnKeys, type OwnKey } from 
 import { previewOf } from "../setup/preview.ts";
 import { addressOf, checkKey, modelsOf, originOf } from "../setup/target.ts";
 import { openServices } from "../services.ts";
+import { STORE_SETTINGS } from "../store.ts";
 import { NAME } from "../../version.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
@@ -43,8 +46,7 @@ export const setup = defineCommand({
     if (!named) return overview(parseFlags(rawArgs, OWN));
     const { name, client, rest } = named;
     const flags = parseFlags(rest, OWN);
-    const stateDir = await stateDirOf(flags);
-    const state = { journal: new SetupJournal(stateDir, name), keys: new KeyFile(keysPath(stateDir)) };
+    const state = await stateOf(name, flags);
     return flags.own["undo"] ? undo(name, state, flags) : write(name, inWayOf(name, client, flags), state, flags);
   },
 });
@@ -122,15 +124,22 @@ function takesNext(word: string | undefined): boolean {
 /** What setup keeps in the state folder. */
 interface State {
   readonly journal: SetupJournal;
-  readonly keys: KeyFile;
+  readonly keys: KeyPlace;
 }
 
-async function stateDirOf({ settings, own }: ParsedFlags): Promise<string> {
+async function stateOf(client: string, { settings, own }: ParsedFlags): Promise<State> {
   // Undo must work when the settings do not.
-  const judgment: Judgment = { needs: ["stateDir"], toleratesFile: own["undo"] === true };
+  const isUndo = own["undo"] === true;
+  const judgment: Judgment = { needs: ["stateDir", ...STORE_SETTINGS], toleratesFile: isUndo };
   const loaded = await loadSettings(settings, process.env, judgment);
   warnOf(loaded.warnings);
-  return stateFolder(process.env, loaded.settings);
+  const folder = stateFolder(process.env, loaded.settings);
+  const keys = await keyPlace(loaded.settings, process.env).catch((error: unknown) => {
+    if (!isUndo) throw error;
+    say(`${toRelayError(error).message} The client's key there stays; \`plansocket keys revoke\` ends it.`);
+    return new KeyFile(keysPath(folder));
+  });
+  return { journal: new SetupJournal(folder, client), keys };
 }
 
 async function write(name: string, client: ClientSetup, { journal, keys }: State, flags: ParsedFlags): Promise<number> {
@@ -177,7 +186,7 @@ function inWayOf(name: string, client: ClientSetup, { own }: ParsedFlags): Clien
 async function withOwnKey(
   name: string,
   client: ClientSetup,
-  keys: KeyFile,
+  keys: KeyPlace,
   flags: ParsedFlags,
 ): Promise<{ target: Target; ownKey?: OwnKey }> {
   const target = await targetOf(client, flags);

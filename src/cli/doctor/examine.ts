@@ -6,7 +6,9 @@ import { offlineCatalogue } from "../../upstream/catalogue.ts";
 import type { RunningRelay } from "../../server/serve.ts";
 import { listen, listenWithoutLogin, openKeys, type Services, PLAIN } from "../services.ts";
 import { check, RENEWAL_MS, skip, type Finding, type Outcome } from "./finding.ts";
+import { keyPlace } from "../keys/key-place.ts";
 import { keysCheck } from "./keys.ts";
+import { storeCheck } from "./store.ts";
 import { gateCheck, portCheck, settingsCheck, versionCheck } from "./local.ts";
 import { loginCheck, storageCheck, tokenCheck, type ClockOff } from "./login.ts";
 import {
@@ -53,7 +55,8 @@ export async function* examine(
 
   yield await check("version", () => versionCheck(services.upstreamOptions.clientVersion, env));
   yield await check("settings", () => settingsCheck(services, env));
-  yield await check("keys", () => keysCheck(stateDir));
+  if (services.store) yield await check("store", () => storeCheck(services.store));
+  yield await check("keys", async () => keysCheck(await keyPlace(settings, env)));
   yield login;
   yield await check("storage", () => (facts ? storageCheck(facts, services, authFile, stateDir) : skip("no login")));
   yield await check("proxy", () => proxyCheck(services, remote.urls, unreadProxies));

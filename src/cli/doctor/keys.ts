@@ -1,4 +1,4 @@
-import { KeyFile, keysPath } from "../../keys/key-file.ts";
+import type { KeyPlace } from "../../keys/key-list.ts";
 import { stateOf, type ClientKey } from "../../keys/key.ts";
 import { toRelayError } from "../../lib/errors.ts";
 import { moment } from "../../lib/time.ts";
@@ -8,12 +8,11 @@ import { fail, ok, warn, type Outcome } from "./finding.ts";
 const SOON_MS = 3 * 24 * 3_600_000;
 
 /** The clients' keys: whether the relay can read them, who else can, and which have ended or will soon. */
-export function keysCheck(stateFolder: string, nowMs = Date.now()): Outcome {
-  const file = new KeyFile(keysPath(stateFolder));
+export function keysCheck(file: KeyPlace, nowMs = Date.now()): Outcome {
   try {
-    const read = file.read();
+    const read: { readonly keys: readonly ClientKey[]; readonly mode?: number } | undefined = file.read();
     if (!read) return ok("none: clients need no key of their own", { path: file.path, keys: 0 });
-    return judge(read.keys, read.mode, file.path, nowMs);
+    return judge(read.keys, read.mode ?? 0, file.path, nowMs);
   } catch (thrown) {
     const { message, hint } = toRelayError(thrown);
     return fail(`${message} A relay that starts now lets nobody in by them.`, hint ?? "Correct it.", {

@@ -37,7 +37,7 @@ export async function loginCheck(services: Services, authFile: string): Promise<
 function loginDetail({ kind, source, email, plan, accountId }: LoginFacts): Detail {
   return {
     mode: kind,
-    source: source === "environment" ? "environment" : "file",
+    source: source === "environment" ? source : source.startsWith("the store") ? "store" : "file",
     ...(kind === "chatgpt" ? { email: email ?? null, plan: plan ?? null, account_id: accountId ?? null } : {}),
   };
 }
@@ -67,6 +67,7 @@ export async function storageCheck(
 ): Promise<Outcome> {
   const fault = await services.credentials.savingFault();
   if (fault) return fail(fault.message, fault.hint ?? "");
+  if (services.store) return ok("kept in the store, encrypted");
   if (isEnvironment(facts)) {
     return facts.canRenew
       ? keptIn(placeToKeep(services, authFile) ?? stateDir)

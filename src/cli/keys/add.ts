@@ -1,5 +1,5 @@
-import type { KeyFile } from "../../keys/key-file.ts";
-import { limitsAsJson } from "../../keys/key-file.ts";
+import type { KeyPlace } from "../../keys/key-list.ts";
+import { limitsAsJson } from "../../keys/key-list.ts";
 import { keyDigest, newKeyText, type KeyLimits } from "../../keys/key.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { moment } from "../../lib/time.ts";
@@ -22,7 +22,7 @@ export const LIMIT_FLAGS: Readonly<Record<string, OwnFlag>> = {
 };
 
 /** Makes a key and shows it: on stdout alone, once. */
-export async function addKey(file: KeyFile, name: string, own: ParsedFlags["own"]): Promise<number> {
+export async function addKey(file: KeyPlace, name: string, own: ParsedFlags["own"]): Promise<number> {
   const text = newKeyText();
   const limits = limitsIn(own);
   const expiresAtMs = expiryOf(own["expires"], Date.now());

@@ -1,6 +1,6 @@
-import { limitsAsJson, type KeyFile } from "../../keys/key-file.ts";
+import { limitsAsJson, type KeyPlace } from "../../keys/key-list.ts";
 import { stateOf, type ClientKey } from "../../keys/key.ts";
-import type { UsageFile } from "../../keys/usage-file.ts";
+import type { UsagePlace } from "../../keys/usage-file.ts";
 import { dayOf, NO_USAGE, shareOf, type UsageState } from "../../keys/usage-state.ts";
 import { grouped } from "../../lib/grouped.ts";
 import { moment } from "../../lib/time.ts";
@@ -8,7 +8,7 @@ import { print, printJson, say } from "../output.ts";
 import { limitsText } from "./limits-text.ts";
 
 /** Every key with what it may do and has done, as running relays wrote it a second ago; never the key itself. */
-export function listKeys(file: KeyFile, usageFile: UsageFile, isJson: boolean): number {
+export function listKeys(file: KeyPlace, usageFile: Pick<UsagePlace, "read">, isJson: boolean): number {
   const nowMs = Date.now();
   const read = file.read();
   const keys = read?.keys ?? [];

@@ -1,4 +1,4 @@
-import type { KeyFile } from "../../keys/key-file.ts";
+import type { KeyPlace } from "../../keys/key-list.ts";
 import { KEY_TEXT, keyDigest, newKeyText, stateOf, type ClientKey } from "../../keys/key.ts";
 import { toRelayError } from "../../lib/errors.ts";
 import { say } from "../output.ts";
@@ -12,7 +12,7 @@ export interface OwnKey {
 }
 
 /** True when clients of the relay have keys. Throws `keys_unreadable`. */
-export function areKeysInUse(file: KeyFile): boolean {
+export function areKeysInUse(file: KeyPlace): boolean {
   return file.read() !== undefined;
 }
 
@@ -21,7 +21,7 @@ export function areKeysInUse(file: KeyFile): boolean {
  * only once it is kept. Keys that were made by hand stay as they are, also under the client's name. Throws
  * `keys_unreadable`.
  */
-export function ownKeyFor(client: string, file: KeyFile, texts: readonly string[]): OwnKey {
+export function ownKeyFor(client: string, file: KeyPlace, texts: readonly string[]): OwnKey {
   const usable = usableKeys(file);
   const present = texts.flatMap((text) => text.match(KEY_TEXT) ?? []);
   for (const { name, digest } of usable.filter(({ madeFor }) => madeFor === client)) {
@@ -34,13 +34,13 @@ export function ownKeyFor(client: string, file: KeyFile, texts: readonly string[
 }
 
 /** Makes a new key good. Throws `keys_failed`. */
-export async function keepOwnKey(client: string, file: KeyFile, { name, text, isNew }: OwnKey): Promise<void> {
+export async function keepOwnKey(client: string, file: KeyPlace, { name, text, isNew }: OwnKey): Promise<void> {
   if (!isNew) return;
   await file.add({ name, digest: keyDigest(text), expiresAtMs: undefined, limits: {}, madeFor: client });
 }
 
 /** Ends the keys that setup made for a client. Says what is wrong with a list of keys that cannot be read, and goes on. */
-export async function revokeOwnKeys(client: string, file: KeyFile): Promise<void> {
+export async function revokeOwnKeys(client: string, file: KeyPlace): Promise<void> {
   try {
     for (const { name, madeFor } of usableKeys(file)) {
       if (madeFor !== client) continue;
@@ -53,6 +53,6 @@ export async function revokeOwnKeys(client: string, file: KeyFile): Promise<void
   }
 }
 
-function usableKeys(file: KeyFile): ClientKey[] {
+function usableKeys(file: KeyPlace): ClientKey[] {
   return (file.read()?.keys ?? []).filter((key) => stateOf(key, Date.now()) === "usable");
 }

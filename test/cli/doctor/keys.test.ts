@@ -7,7 +7,7 @@ const DAY_MS = 86_400_000;
 let keys: TestKeys;
 beforeEach(() => (keys = new TestKeys()));
 afterEach(() => keys.remove());
-const look = (nowMs?: number) => keysCheck(keys.folder, nowMs);
+const look = (nowMs?: number) => keysCheck(keys.file, nowMs);
 
 test("keys that are good are counted, and none are no fault", async () => {
   expect(look()).toMatchObject({ status: "ok", summary: "none: clients need no key of their own" });
