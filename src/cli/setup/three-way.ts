@@ -3,6 +3,7 @@ import { applyPatch, structuredPatch, type StructuredPatch, type StructuredPatch
 import { isObject } from "../../lib/json.ts";
 import { editJson, readJson, removeJson, removeJsonItem, replaceJsonItem, type JsonFile } from "./formats/json-edit.ts";
 import { skipBlank } from "./formats/json-text.ts";
+import { parseToml } from "./formats/toml-text.ts";
 
 /** Lines around a change that may have changed meanwhile. */
 const FUZZ_LINES = 2;
@@ -47,7 +48,7 @@ function keepsTheirs(text: string, written: string, current: string): boolean {
 
 function tomlLeaves(text: string): Map<string, string> | undefined {
   try {
-    return new Map(leavesOf(Bun.TOML.parse(text)));
+    return new Map(leavesOf(parseToml(text)));
   } catch {
     return undefined;
   }

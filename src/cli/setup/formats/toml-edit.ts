@@ -1,4 +1,5 @@
 import { isObject } from "../../../lib/json.ts";
+import { parseToml } from "./toml-text.ts";
 import { firstBadLine, lineEndOf, malformed, unreachable } from "./refuse.ts";
 
 export type TomlValue = string | boolean;
@@ -6,7 +7,7 @@ export type TomlValue = string | boolean;
 /** The file as plain data. Throws `setup_failed` with the line of the first fault. */
 export function readToml(path: string, text: string): Record<string, unknown> {
   try {
-    return Bun.TOML.parse(text) as Record<string, unknown>;
+    return parseToml(text);
   } catch (error) {
     const reason = (error as Error).message.replace(/^TOML Parse error: /, "");
     throw malformed(path, "TOML", reason, firstBadLine(text, isToml));
@@ -27,13 +28,13 @@ export function editToml(
   const wanted = structuredClone(readToml(path, before));
   Object.assign(tableOf(path, wanted, table), values);
   const text = withValues(before, table, values);
-  if (!isToml(text) || !Bun.deepEquals(Bun.TOML.parse(text), wanted)) throw unreachable(path, `[${table.join(".")}]`);
+  if (!isToml(text) || !Bun.deepEquals(parseToml(text), wanted)) throw unreachable(path, `[${table.join(".")}]`);
   return text;
 }
 
 function isToml(text: string): boolean {
   try {
-    Bun.TOML.parse(text);
+    parseToml(text);
     return true;
   } catch {
     return false;
