@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { RelayError } from "../lib/errors.ts";
-import { postToService, refusalOf, type LoginService } from "./login-service.ts";
+import { emptyReplyError, postToService, refusalOf, type LoginService } from "./login-service.ts";
 
 /** The tokens of a new login. */
 export interface IssuedTokens {
@@ -32,9 +31,11 @@ export async function exchangeCode(
   if (reply.status !== 200) throw refusalOf(reply, "the sign-in's code", "Run `plansocket login` again.");
   const tokens = Reply.safeParse(reply.body);
   if (!tokens.success) {
-    throw new RelayError("login_failed", "The login service answered without a full set of tokens.", {
-      hint: "Run `plansocket login` again.",
-    });
+    throw emptyReplyError(
+      reply,
+      "The login service answered without a full set of tokens.",
+      "Run `plansocket login` again.",
+    );
   }
   const { access_token: accessToken, refresh_token: refreshToken, id_token: idToken } = tokens.data;
   return { accessToken, refreshToken, idToken };

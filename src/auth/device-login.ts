@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { RelayError } from "../lib/errors.ts";
 import { exchangeCode, type IssuedTokens } from "./code-exchange.ts";
-import { postToService, refusalOf, type LoginService } from "./login-service.ts";
+import { emptyReplyError, postToService, refusalOf, type LoginService, type ServiceReply } from "./login-service.ts";
 
 /** What the owner types into a page on any device. */
 export interface DeviceCode {
@@ -51,9 +51,11 @@ export async function requestDeviceCode(service: LoginService, nowMs: number): P
   if (reply.status !== 200) throw refusalOf(reply, "the request for a code", "Try again, or use `plansocket login`.");
   const parsed = CodeReply.safeParse(reply.body);
   if (!parsed.success || parsed.data.code === undefined) {
-    throw new RelayError("login_failed", "The login service answered without a device code.", {
-      hint: "Try again, or use `plansocket login`.",
-    });
+    throw emptyReplyError(
+      reply,
+      "The login service answered without a device code.",
+      "Try again, or use `plansocket login`.",
+    );
   }
   const { device_auth_id: deviceAuthId, code, interval, expires_at: expiresAt } = parsed.data;
   // A string of seconds today; a number would mean the same.
@@ -86,7 +88,7 @@ export async function awaitDevice(service: LoginService, device: DeviceCode, wai
     });
     if (reply) {
       unreachable = 0;
-      if (reply.status === 200) return redeem(service, reply.body);
+      if (reply.status === 200) return redeem(service, reply);
       // Either means that nobody has typed the code yet. A page of something in between means neither.
       const isPending = (reply.status === 403 || reply.status === 404) && !/^\s*</.test(reply.text);
       if (!isPending) throw refusalOf(reply, "the code", "Run `plansocket login --device` again.");
@@ -97,12 +99,14 @@ export async function awaitDevice(service: LoginService, device: DeviceCode, wai
 }
 
 /** In this flow the verifier comes from the service. */
-function redeem(service: LoginService, body: unknown): Promise<IssuedTokens> {
-  const approval = Approval.safeParse(body);
+function redeem(service: LoginService, reply: ServiceReply): Promise<IssuedTokens> {
+  const approval = Approval.safeParse(reply.body);
   if (!approval.success) {
-    throw new RelayError("login_failed", "The login service approved the code but sent nothing to redeem.", {
-      hint: "Run `plansocket login --device` again.",
-    });
+    throw emptyReplyError(
+      reply,
+      "The login service approved the code but sent nothing to redeem.",
+      "Run `plansocket login --device` again.",
+    );
   }
   return exchangeCode(service, {
     code: approval.data.authorization_code,

@@ -69,6 +69,11 @@ export function refusalOf(reply: ServiceReply, doing: string, next: string): Rel
   return new RelayError("login_failed", message, { hint: next });
 }
 
+/** A reply whose content is not what was asked for, as a failure: a page of the network's own is named as that. */
+export function emptyReplyError(reply: ServiceReply, message: string, next: string): RelayError {
+  return new RelayError("login_failed", networkRefusal(reply.status, reply.text) ?? message, { hint: next });
+}
+
 /** Refusals that speak of the network rather than of the login, in one sentence; undefined for all others. */
 export function networkRefusal(status: number, text: string): string | undefined {
   if (errorCode(parseJson(text)) === "unsupported_country_region_territory") {

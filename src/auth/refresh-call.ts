@@ -61,7 +61,10 @@ export async function refreshTokens(call: RefreshCall): Promise<FreshTokens> {
   const fresh = readTokens(parseJson(text.replace(/^\uFEFF/, "")));
   // A refresh token that comes alone is kept: the old one is spent.
   if (fresh.accessToken === undefined && fresh.refreshToken === undefined) {
-    throw new RefreshFailure("The login service answered with something that is no token.", { isPermanent: false });
+    const page = networkRefusal(response.status, text);
+    throw new RefreshFailure(page ?? "The login service answered with something that is no token.", {
+      isPermanent: false,
+    });
   }
   return fresh;
 }

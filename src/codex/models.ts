@@ -20,6 +20,8 @@ export type ModelInfo = z.infer<typeof ModelInfo>;
 export interface ModelCatalogue {
   /** `live` came from the backend; otherwise the list may be stale, and unknown ids are let through. */
   readonly origin: "live" | "cache" | "bundled";
+  /** Why the backend gave no list, as sentences for people; absent where it did, or was not asked. */
+  readonly reason?: string;
   /** All entries, hidden ones too, in the backend's order. */
   readonly models: readonly ModelInfo[];
   /** Ids that the owner listed with `--models`; they replace the published list. */

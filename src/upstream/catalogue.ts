@@ -2,8 +2,11 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import bundled from "../codex/bundled-models.json" with { type: "json" };
 import { findModel, ModelInfo, type ModelCatalogue } from "../codex/models.ts";
+import { httpFailure } from "../codex/wire/failure.ts";
+import { RelayError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
+import { errorName } from "../lib/thrown.ts";
 
 const FRESH_MS = 5 * 60_000;
 /** After a failed question the old list serves this long before the next try. */
@@ -40,7 +43,7 @@ export class CatalogueKeeper {
   /** Another list of the owner's own; undefined goes back to the account's. */
   publish(ids: readonly string[] | undefined): void {
     this.#published = ids;
-    if (this.#known) this.#keep(this.#known.origin, this.#known.models);
+    if (this.#known) this.#keep(this.#known);
   }
 
   /** Never throws and, once a list is known, never waits: an old list is renewed behind the caller's back. */
@@ -73,28 +76,43 @@ export class CatalogueKeeper {
         this.#askAgainAtMs = this.#options.now() + FRESH_MS;
         return this.#known;
       }
-      const models = response.ok ? parseModels(await response.json()) : [];
-      if (models.length === 0) throw new Error(`the backend answered ${response.status} without a model list`);
+      const models = await this.#modelsIn(response);
       this.#etag = response.headers.get("etag") ?? undefined;
       this.#askAgainAtMs = this.#options.now() + FRESH_MS;
-      return this.#keep("live", models);
+      return this.#keep({ origin: "live", models });
     } catch (error) {
       this.#askAgainAtMs = this.#options.now() + RETRY_MS;
-      this.#options.log.debug("The model list could not be fetched.", { reason: String(error) });
-      return this.#known ?? this.#fallback();
+      const reason = reasonOf(error);
+      this.#options.log.debug("The model list could not be fetched.", { reason });
+      return this.#known ?? this.#fallback(reason);
     }
   }
 
-  async #fallback(): Promise<ModelCatalogue> {
-    this.#known = await offlineCatalogue(this.#options.modelsCacheFile, this.#options.published);
-    return this.#known;
+  /** The list of a reply. Throws RelayError where there is none. */
+  async #modelsIn(response: Response): Promise<readonly ModelInfo[]> {
+    const { ok, status, headers } = response;
+    const text = await response.text();
+    const isPage = /^\s*</.test(text);
+    if (!ok || isPage) throw httpFailure({ status, headers, text }, this.#options.now());
+    const models = parseModels(parseJson(text));
+    if (models.length > 0) return models;
+    throw new RelayError("upstream_error", "The backend answered without a list of models.");
   }
 
-  #keep(origin: ModelCatalogue["origin"], models: readonly ModelInfo[]): ModelCatalogue {
-    const published = this.#published;
-    this.#known = { origin, models, ...(published ? { published } : {}) };
+  async #fallback(reason: string): Promise<ModelCatalogue> {
+    return this.#keep({ ...(await offlineCatalogue(this.#options.modelsCacheFile, undefined)), reason });
+  }
+
+  #keep({ origin, models, reason }: ModelCatalogue): ModelCatalogue {
+    const why = reason === undefined ? {} : { reason };
+    this.#known = { origin, models, ...why, ...(this.#published ? { published: this.#published } : {}) };
     return this.#known;
   }
+}
+
+function reasonOf(thrown: unknown): string {
+  if (thrown instanceof RelayError) return thrown.explanation;
+  return errorName(thrown) === "TimeoutError" ? "There was no answer in time." : "The connection failed.";
 }
 
 /** The list that serves while the backend cannot be asked: the Codex CLI's cache, else the one built in. */

@@ -214,7 +214,11 @@ describe("signing in with a browser", () => {
       "The login service does not serve your region; set --proxy if your network leaves elsewhere.",
     ],
     [200, { access_token: "a" }, "The login service answered without a full set of tokens."],
-    [200, "<html>welcome</html>", "The login service answered without a full set of tokens."],
+    [
+      200,
+      "<html>welcome</html>",
+      "A web page with status 200 came instead of the login service's answer; check the network or --proxy.",
+    ],
   ])("the code is answered with %i %j", async (status, body, message) => {
     const login = begin({ service: answering(status, body, "/oauth/token") });
     const { url } = await login.shown;

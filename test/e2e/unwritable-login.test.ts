@@ -47,7 +47,7 @@ describe.skipIf(!canMount())("with an ended token in a read-only folder", () => 
     "%j shows the list that came with the program and says so",
     async (args) => {
       const { code, err, out } = await home.run(args);
-      expect([code, err]).toEqual([0, expect.stringContaining("this is the bundled list")]);
+      expect([code, err]).toEqual([0, expect.stringContaining("Shown are those that came with plansocket.")]);
       expect(out).toContain("gpt-");
       expect(backend.counts.refreshes).toBe(0);
     },

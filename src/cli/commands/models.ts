@@ -3,6 +3,7 @@ import { publishedModels, type ModelCatalogue, type ModelInfo } from "../../code
 import { toRelayError, type ErrorCode } from "../../lib/errors.ts";
 import { offlineCatalogue } from "../../upstream/catalogue.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { oldModelsNote } from "../old-models.ts";
 import { print, printJson, say } from "../output.ts";
 import { openServices, type Services } from "../services.ts";
 
@@ -25,7 +26,8 @@ export const models = defineCommand({
       printJson({ origin: catalogue.origin, models: rows });
       return 0;
     }
-    if (catalogue.origin !== "live") say(`The backend could not be asked; this is the ${catalogue.origin} list.`);
+    const note = oldModelsNote(catalogue);
+    if (note !== undefined) say(note);
     const widths = [Math.max(5, ...rows.map((row) => row.id.length)) + 2, 10, 34];
     const line = (...cells: string[]) =>
       print(
@@ -51,15 +53,15 @@ export const models = defineCommand({
 /** Faults that another list bridges; any other fault of the login is told instead of a list that would be a guess. */
 const PASSING = new Set<ErrorCode>(["login_unwritable", "upstream_unreachable", "upstream_timeout"]);
 
-/** The account's models; where the login cannot be renewed now, the list that serves meanwhile, and why. */
+/** The account's models; where the login cannot be renewed now, the list that serves meanwhile. */
 async function listOf({ upstream, upstreamOptions, credentials }: Services): Promise<ModelCatalogue> {
   try {
     await credentials.current();
   } catch (thrown) {
     const error = toRelayError(thrown);
     if (!PASSING.has(error.code)) throw error;
-    say(error.explanation);
-    return offlineCatalogue(upstreamOptions.modelsCacheFile, upstreamOptions.models);
+    const list = await offlineCatalogue(upstreamOptions.modelsCacheFile, upstreamOptions.models);
+    return { ...list, reason: error.explanation };
   }
   return upstream.catalogue.current();
 }

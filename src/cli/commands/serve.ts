@@ -2,6 +2,7 @@ import { defineCommand } from "citty";
 import { toRelayError } from "../../lib/errors.ts";
 import { citty, parseFlags } from "../flags.ts";
 import { keyNeed } from "../keys/key-need.ts";
+import { oldModelsNote } from "../old-models.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped, stopTimes } from "../shutdown.ts";
@@ -48,8 +49,9 @@ async function introduce(services: Services, { ring }: ClientKeys, url: string):
     if (kind === "api-key") return;
     const { publishedModels } = await import("../../codex/models.ts");
     const catalogue = await services.upstream.catalogue.current();
-    const note = catalogue.origin === "live" ? "" : ` (${catalogue.origin}: the backend could not be asked)`;
-    say(`  models    ${publishedModels(catalogue).join(", ")}${note}`);
+    say(`  models    ${publishedModels(catalogue).join(", ")}`);
+    const note = oldModelsNote(catalogue);
+    if (note !== undefined) say(`            ${note}`);
   } catch (thrown) {
     const error = toRelayError(thrown);
     say(`  login     ${error.message}${error.hint === undefined ? "" : ` ${error.hint}`}`);

@@ -10,6 +10,7 @@ import { isObject } from "../../lib/json.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { confirm } from "../confirm.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
+import { oldModelsNote } from "../old-models.ts";
 import { print, printText, say, warnOf } from "../output.ts";
 import type { ClientSetup, Plan, Target } from "../setup/client.ts";
 import { CLIENTS } from "../setup/index.ts";
@@ -224,9 +225,8 @@ const NO_MODELS = { model: "", smallModel: "", models: [] };
 async function accountModels(settings: FlagValues, wanted: string | undefined) {
   const { upstream } = await openServices(settings, process.env);
   const catalogue = await upstream.catalogue.current();
-  if (catalogue.origin !== "live") {
-    say(`The backend could not be asked for the account's models; this is the ${catalogue.origin} list.`);
-  }
+  const note = oldModelsNote(catalogue);
+  if (note !== undefined) say(note);
   return modelsOf(catalogue, wanted);
 }
 

@@ -163,7 +163,8 @@ test("without the backend the list that is known serves, and it is said so", asy
   });
   expect([code, err]).toEqual([
     0,
-    "The backend could not be asked for the account's models; this is the bundled list.\n",
+    "The backend could not be asked for the account's models: 127.0.0.1:9 could not be reached (ECONNREFUSED). " +
+      "Check your network; behind a corporate proxy set --proxy. Shown are those that came with plansocket.\n",
   ]);
 });
 
