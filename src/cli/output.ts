@@ -2,6 +2,8 @@ import type { SettingsWarning } from "../config/load.ts";
 import { RelayError } from "../lib/errors.ts";
 import { fileFailure } from "../lib/file-failure.ts";
 import { printableJson, printableText } from "../lib/printable.ts";
+import { errorCode } from "../lib/thrown.ts";
+import { expectedFailure } from "./expected-failure.ts";
 import { fitted } from "./wrap.ts";
 
 /**
@@ -21,19 +23,6 @@ export function printFailure(thrown: unknown): number {
   const text = cause instanceof Error ? cause.message : String(cause);
   say(`plansocket: ${text}\n  This is a bug in plansocket; please report it with the command you ran.`);
   return 1;
-}
-
-/** Failures of the system and of time limits, which happen to correct programs too. */
-function expectedFailure(thrown: unknown): RelayError | undefined {
-  if (!(thrown instanceof Error)) return undefined;
-  const { name } = thrown;
-  if (name === "TimeoutError" || name === "AbortError") {
-    return new RelayError("upstream_timeout", "There was no answer in time.", {
-      hint: "Check your network; `plansocket doctor` names the host that does not answer.",
-      cause: thrown,
-    });
-  }
-  return fileFailure(thrown);
 }
 
 /** Talk goes to stderr, so that stdout holds data only; wrapped to the terminal's width. */
@@ -85,9 +74,13 @@ export function isScreen(stream: { readonly isTTY?: boolean }, env: NodeJS.Proce
 
 /**
  * Readers such as `head` close a pipe when they have enough (EPIPE). On stdout that ends the command as if it were done;
- * on stderr it ends nothing: a relay goes on serving without its log's reader. `beforeExit` is waited for.
+ * on stderr it ends nothing: a relay goes on serving without its log's reader. Output that is lost for another reason,
+ * as on a full disk, is a failure. `beforeExit` is waited for.
  */
 export function endWithReader(beforeExit: () => Promise<void>): void {
-  process.stdout.on("error", () => void beforeExit().finally(() => process.exit(0)));
+  process.stdout.on("error", (error) => {
+    const code = errorCode(error) === "EPIPE" ? 0 : printFailure(fileFailure(error, { path: "The output" }) ?? error);
+    void beforeExit().finally(() => process.exit(code));
+  });
   process.stderr.on("error", () => {});
 }

@@ -18,6 +18,10 @@ const REASONS: Readonly<Record<string, readonly [reason: string, fix: string]>> 
   ENFILE: ["too many files are open on this machine", "Close other programs"],
 };
 
+/** File systems without modes, such as FAT and some network shares, refuse them with any of these. */
+const REFUSED_MODE = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL"]);
+const NO_MODES = ["could not be set: its file system refuses", "Keep it on a file system that has modes"] as const;
+
 export interface FileFailureOptions {
   readonly code?: ErrorCode;
   /** The file, when the system's error does not name it. */
@@ -30,17 +34,15 @@ export interface FileFailureOptions {
 /** A failed file operation in words; undefined for anything else. */
 export function fileFailure(error: unknown, options: FileFailureOptions = {}): RelayError | undefined {
   const { code = "", path, dest, syscall } = error as Partial<Record<"code" | "path" | "dest" | "syscall", string>>;
-  const known = REASONS[code];
-  if (!known) return undefined;
-  const [reason, fix] = known;
   const place = options.path ?? dest ?? path ?? "A file";
   const verb = options.verb ?? (syscall === "read" || syscall === "scandir" ? "read" : "written");
-  const isMode = syscall === "fchmod" || syscall === "chmod";
+  const isMode = REFUSED_MODE.has(code) && (syscall === "fchmod" || syscall === "chmod");
+  const known = isMode ? NO_MODES : REASONS[code];
+  if (!known) return undefined;
+  const [reason, fix] = known;
   return new RelayError(
     options.code ?? "start_failed",
-    isMode
-      ? `The mode of ${place} could not be set: its file system refuses (${code}).`
-      : `${place} could not be ${verb}: ${reason} (${code}).`,
+    isMode ? `The mode of ${place} ${reason} (${code}).` : `${place} could not be ${verb}: ${reason} (${code}).`,
     { hint: `${fix}${options.instead === undefined ? "" : `, ${options.instead}`}.`, cause: error },
   );
 }

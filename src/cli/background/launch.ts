@@ -1,6 +1,7 @@
 import { closeSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
+import { fileFailure } from "../../lib/file-failure.ts";
 import { assertOwnFolder, openPrivate, refuseLink, writePrivate } from "../../lib/private-file.ts";
 import { relayAt } from "../relay-at.ts";
 import {
@@ -69,6 +70,8 @@ export async function launch(plan: Plan, env: Readonly<Record<string, string | u
 function unwritable(error: unknown, { stateDir }: BackgroundPaths): RelayError {
   const { code, path, dest = path } = error as { code?: string; path?: string; dest?: string };
   if (code === undefined) return toRelayError(error);
+  const known = fileFailure(error, { path: dest ?? stateDir, instead: "or choose another folder with --state-dir" });
+  if (known) return known;
   return new RelayError("start_failed", `${dest ?? `A file in ${stateDir}`} could not be written (${code}).`, {
     hint: "Make room for it and its folder writable, or choose another with --state-dir.",
     cause: error,

@@ -1,5 +1,6 @@
 import { printableLine } from "../../lib/printable.ts";
 import { toRelayError } from "../../lib/errors.ts";
+import { expectedFailure } from "../expected-failure.ts";
 
 type Status = "ok" | "warn" | "fail" | "skip";
 
@@ -94,7 +95,8 @@ function isLoginError(thrown: unknown): boolean {
 
 function refusal(thrown: unknown): Outcome {
   const error = toRelayError(thrown);
-  if (error.code !== "internal_error") return fail(error.message, error.hint ?? "Try again in a moment.");
+  const expected = error.code === "internal_error" ? expectedFailure(error.cause) : error;
+  if (expected) return fail(expected.message, expected.hint ?? "Try again in a moment.");
   const cause = error.cause instanceof Error ? error.cause.message : "unknown";
   return fail(`The check itself failed: ${cause}`, "This is a bug in the relay; please report it.");
 }

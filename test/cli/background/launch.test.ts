@@ -23,7 +23,10 @@ test.each([
     const folder = join(home.path, "folder");
     mkdirSync(folder);
     const { code, err } = await home.run(["start", "--demo", "--port", "0", flag, folder]);
-    expect([code, err]).toEqual([1, expect.stringMatching(/folder could not be written \(E[A-Z]+\)\.\n {2}Make room/)]);
+    expect([code, err]).toEqual([
+      1,
+      expect.stringMatching(/folder could not be written: a folder .+ \(EISDIR\)\.\n {2}Move that folder away, or/),
+    ]);
     expect(processesOf(home.path)).toEqual([]);
     expect(existsSync(join(home.path, ".local/state/plansocket/plansocket.pid"))).toBe(false);
   },
