@@ -15,7 +15,7 @@ import { UsageFile, usagePath } from "../keys/usage-file.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { ledgerPath } from "../ledger/file.ts";
-import { Ledger } from "../ledger/ledger.ts";
+import { Ledger, type Counts } from "../ledger/ledger.ts";
 import type { RelayOptions } from "../server/options.ts";
 import { startRelay, type RunningRelay } from "../server/serve.ts";
 import { UpstreamClient } from "../upstream/client.ts";
@@ -84,7 +84,13 @@ export async function openServices(
     onSpending: deferSignals,
   });
   const upstreamOptions = await upstreamOptionsOf(settings, env);
-  const upstream = new UpstreamClient({ options: upstreamOptions, credentials, egress, log });
+  const upstream = new UpstreamClient({
+    options: upstreamOptions,
+    credentials,
+    egress,
+    log,
+    learned: store?.learned(),
+  });
   return {
     settings,
     origins: loaded.origins,
@@ -151,7 +157,7 @@ export function secretsOf(settings: Settings): (string | undefined)[] {
 }
 
 /** The same, and where it cannot listen the failure names who holds the port. */
-export async function listenOrExplain(services: Services, keys: ClientKeys, ledger?: Ledger): Promise<RunningRelay> {
+export async function listenOrExplain(services: Services, keys: ClientKeys, ledger?: Counts): Promise<RunningRelay> {
   try {
     return listen(services, { keys, ...(ledger ? { ledger } : {}) });
   } catch (error) {
@@ -187,19 +193,20 @@ export function openKeys({ settings, log, store }: Pick<Services, "settings" | "
   return { ring, budgets, looked: Promise.resolve() };
 }
 
-/** Counts what is used, in the state folder unless another one is named; undefined with `--ledger off`. */
+/** Counts what is used, in the state folder unless another one is named, or in the store; undefined with `--ledger off`. */
 export function openLedger(
-  { settings, log }: Pick<Services, "settings" | "log">,
+  { settings, log, store }: Pick<Services, "settings" | "log" | "store">,
   folder = stateFolder(process.env, settings),
-): Ledger | undefined {
+): Counts | undefined {
   if (settings.ledger === "off") return undefined;
+  if (store) return store.ledger(settings.ledgerDays);
   return new Ledger({ path: ledgerPath(folder), days: settings.ledgerDays, log });
 }
 
 /** Starts listening. Throws `start_failed`, and `usage` for settings that do not go together. */
 export function listen(
   { settings, upstream, credentials, store, log }: Services,
-  { keys, apiKeyName, ledger }: { keys?: ClientKeys; apiKeyName?: string; ledger?: Ledger } = {},
+  { keys, apiKeyName, ledger }: { keys?: ClientKeys; apiKeyName?: string; ledger?: Counts } = {},
 ): RunningRelay {
   checkFallback(settings);
   warnOfText(log);
@@ -209,7 +216,7 @@ export function listen(
   const ofOwner = keys
     ? { keys: keys.ring, budgets: keys.budgets, takeOpenCode: (code: string) => takeOpenCode(folder, code) }
     : {};
-  const counting = ledger ?? openLedger({ settings, log });
+  const counting = ledger ?? openLedger({ settings, log, store });
   const sharing = store ? { store: store.connection, share: store.responses } : {};
   return startRelay({ options, upstream, credentials, log, instanceId, ledger: counting, ...sharing, ...ofOwner });
 }

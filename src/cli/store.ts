@@ -5,10 +5,12 @@ import type { SettingName, Settings } from "../config/settings.ts";
 import type { KeyBudgets } from "../keys/budgets.ts";
 import type { StoredKeys } from "../keys/stored-keys.ts";
 import type { StoredUsage } from "../keys/stored-usage.ts";
+import type { Counts } from "../ledger/ledger.ts";
 import type { Environment } from "../lib/environment.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { SharedResponses } from "../server/shared-responses.ts";
+import type { SharedLearned } from "../upstream/shared-learned.ts";
 import type { StoreConnection } from "../store/connection.ts";
 
 /** What replicas share, and the way to it. */
@@ -20,6 +22,8 @@ export interface SharedStore {
   readonly keys: () => StoredKeys;
   readonly usage: () => StoredUsage;
   readonly budgets: () => KeyBudgets;
+  readonly ledger: (days: number) => Counts;
+  readonly learned: () => SharedLearned;
 }
 
 type StoreSettings = Pick<Settings, "store" | "storeKey" | "storePrefix" | "storeBudgets">;
@@ -42,18 +46,31 @@ export async function openStore(
       hint: "Set PLANSOCKET_STORE_KEY, the same for all replicas; `openssl rand -base64 32` makes one.",
     });
   }
-  const [{ storeAddress }, { StoreConnection }, { Sealer }, auth, server, keys, usage, shared, local] =
-    await Promise.all([
-      import("../store/address.ts"),
-      import("../store/connection.ts"),
-      import("../store/sealing.ts"),
-      import("../auth/sources/shared-login.ts"),
-      import("../server/shared-responses.ts"),
-      import("../keys/stored-keys.ts"),
-      import("../keys/stored-usage.ts"),
-      import("../keys/shared-budgets.ts"),
-      import("../keys/local-budgets.ts"),
-    ]);
+  const [
+    { storeAddress },
+    { StoreConnection },
+    { Sealer },
+    auth,
+    server,
+    keys,
+    usage,
+    shared,
+    local,
+    ledger,
+    upstream,
+  ] = await Promise.all([
+    import("../store/address.ts"),
+    import("../store/connection.ts"),
+    import("../store/sealing.ts"),
+    import("../auth/sources/shared-login.ts"),
+    import("../server/shared-responses.ts"),
+    import("../keys/stored-keys.ts"),
+    import("../keys/stored-usage.ts"),
+    import("../keys/shared-budgets.ts"),
+    import("../keys/local-budgets.ts"),
+    import("../ledger/shared-ledger.ts"),
+    import("../upstream/shared-learned.ts"),
+  ]);
   const address = storeAddress(store);
   const sealer = new Sealer(storeKey);
   const authorities = address.isTls ? await authoritiesOf(env) : [];
@@ -65,6 +82,8 @@ export async function openStore(
     responses: (own) => new server.SharedResponses({ ...sharing, local: own, log, now: Date.now }),
     keys: () => new keys.StoredKeys(connection, sealer),
     usage: () => new usage.StoredUsage(connection),
+    ledger: (days) => new ledger.SharedLedger({ store: connection, days, log }),
+    learned: () => new upstream.SharedLearned({ ...sharing, now: Date.now }),
     budgets: () => {
       const own = new local.LocalBudgets({ file: new usage.StoredUsage(connection), log });
       return new shared.SharedBudgets({ store: connection, local: own, whenAway, log });

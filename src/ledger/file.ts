@@ -59,6 +59,14 @@ export async function openToWrite(path: string): Promise<Database> {
   }
 }
 
+/** The same tables in memory, empty. */
+export async function openInMemory(): Promise<Database> {
+  const { Database } = await sqlite();
+  const database = new Database(":memory:");
+  migrate(database);
+  return database;
+}
+
 /** Opens the file to read; undefined where there is none. Throws what SQLite throws, and `ledger_newer`. */
 export async function openToRead(path: string): Promise<Database | undefined> {
   if (!existsSync(path)) return undefined;

@@ -29,11 +29,21 @@ export interface LedgerOptions {
   readonly after?: (ms: number, call: () => void) => void;
 }
 
+/** What counts requests, wherever it keeps the counts. */
+export interface Counts {
+  /** Counts one request. Quick, and never throws. */
+  add(entry: LedgerEntry): void;
+  /** Answers a question with what was counted until now. Undefined while there is nothing. */
+  read<Answer>(question: (database: Database) => Answer): Promise<Answer | undefined>;
+  /** Keeps what was not kept yet. Never throws. */
+  close(): Promise<void>;
+}
+
 /**
  * Counts requests into a file, off their way: an entry is a few additions in memory, and once a second all of them are
  * written in one transaction. Whatever goes wrong with the file is told once and never fails a request.
  */
-export class Ledger {
+export class Ledger implements Counts {
   readonly #path: string;
   readonly #bounds: LedgerBounds;
   readonly #log: Log;

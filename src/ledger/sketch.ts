@@ -16,6 +16,16 @@ export class Sketch {
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
   }
 
+  /** Buckets that hold something, with how much. */
+  counts(): [bucket: number, count: number][] {
+    return [...this.#counts.entries()].filter(([, count]) => count > 0);
+  }
+
+  addCount(bucket: number, count: number): void {
+    if (bucket >= 0 && bucket < BUCKETS)
+      this.#counts[bucket] = Math.min(0xffff_ffff, (this.#counts[bucket] ?? 0) + count);
+  }
+
   /** Adds what `bytes` holds, which `toBytes` made; whatever else they hold is left out. */
   addBytes(bytes: Uint8Array): void {
     const counts = this.#counts;

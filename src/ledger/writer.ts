@@ -23,7 +23,7 @@ export class LedgerWriter {
     this.#database = database;
   }
 
-  write(pending: Pending): void {
+  write(pending: Pick<Pending, "hours" | "conversations">): void {
     try {
       this.#database
         .transaction(() => {

@@ -6,7 +6,7 @@ import type { KeyBudgets } from "../keys/budgets.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Counts } from "../ledger/ledger.ts";
 import { productName } from "../lib/product-name.ts";
 import type { ProtocolEntry } from "../protocols/protocol.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
@@ -53,7 +53,7 @@ export interface RelayDependencies {
   /** Makes the memory of responses that goes with it. */
   readonly share?: ((local: ResponseStore) => SharedResponses) | undefined;
   /** Counts what is used; nobody does when left out. */
-  readonly ledger?: Ledger | undefined;
+  readonly ledger?: Counts | undefined;
   readonly log: Log;
   /** Takes a code that `plansocket open` left for this relay; true for a good one. Absent where nobody leaves any. */
   readonly takeOpenCode?: ((code: string) => boolean) | undefined;

@@ -38,6 +38,7 @@ import { ACCOUNT_TIMEOUT_MS, AccountApi, type PassedRequest } from "./account-ap
 import { readRefusal } from "./refusal.ts";
 import { LinkedAbort } from "./transport/linked-abort.ts";
 import { LearnedRejections } from "./learned-rejections.ts";
+import type { SharedLearned } from "./shared-learned.ts";
 import { TurnStates } from "./turn-states.ts";
 import { RequestEncoder, type PreparedRequest, type WrittenRequest } from "./request-encoder.ts";
 
@@ -79,6 +80,8 @@ export interface UpstreamDependencies {
   readonly now?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly random?: () => number;
+  /** What replicas tell each other of the backend's refusals. */
+  readonly learned?: SharedLearned | undefined;
 }
 
 /** Counters for health and metrics. */
@@ -138,7 +141,9 @@ export class UpstreamClient {
     this.#credentials = dependencies.credentials;
     this.#log = dependencies.log;
     this.#now = dependencies.now ?? Date.now;
-    this.#learned = new LearnedRejections(this.#now);
+    const { learned } = dependencies;
+    this.#learned = new LearnedRejections(this.#now, learned && ((name, entry) => learned.tell(name, entry)));
+    learned?.onEntry((entry) => this.#learned.take(entry));
     this.#learnedOfPublicApi = new LearnedRejections(this.#now);
     this.#fallback = new Fallback(this.#options.fallback, this.#log, this.#now);
     this.#retrier = new Retrier({ ...dependencies, counts: this.counts });

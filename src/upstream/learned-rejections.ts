@@ -2,13 +2,23 @@ import { keyOf, type Adaptation } from "../codex/request/adaptation.ts";
 import type { InputItem } from "../codex/wire/schema.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import { Packing } from "./compression.ts";
-import { LEARNED_FOR_MS, RejectedTools } from "./rejected-tools.ts";
+import { LEARNED_FOR_MS, RejectedTools, type LearnedForm } from "./rejected-tools.ts";
 
 /** Models, and adaptations for each; more are inventions of a backend that refuses everything. */
 const MOST_MODELS = 64;
 const MOST_ADAPTATIONS = 32;
 /** Encrypted reasoning that was refused. A conversation has a few dozen. */
 const MOST_REASONING = 4096;
+
+/** One thing that was learnt, as replicas tell it to each other. */
+export type LearnedEntry = { readonly untilMs: number } & (
+  | { readonly kind: "adaptation"; readonly model: string; readonly adaptation: Adaptation }
+  | { readonly kind: "tool"; readonly key: string; readonly form: LearnedForm }
+  | { readonly kind: "reasoning"; readonly key: string }
+);
+
+/** Tells the other replicas; equal names replace each other. */
+export type TellLearned = (name: string, entry: LearnedEntry) => void;
 
 interface Learned {
   readonly adaptation: Adaptation;
@@ -24,9 +34,21 @@ export class LearnedRejections {
   /** Hashes of encrypted reasoning that cannot be read any more, and until when that is remembered. */
   readonly #unreadable = new Map<string, number>();
 
-  constructor(now: () => number) {
+  readonly #tell: TellLearned;
+
+  constructor(now: () => number, tell: TellLearned = () => {}) {
     this.#now = now;
-    this.tools = new RejectedTools(now);
+    this.#tell = tell;
+    this.tools = new RejectedTools(now, (key, { untilMs, ...form }) => {
+      tell(`tool ${key}`, { kind: "tool", key, form, untilMs });
+    });
+  }
+
+  /** What another replica has learnt. */
+  take(entry: LearnedEntry): void {
+    if (entry.kind === "adaptation") this.#keep(entry.model, entry.adaptation, entry.untilMs);
+    else if (entry.kind === "tool") this.tools.take(entry.key, { ...entry.form, untilMs: entry.untilMs });
+    else this.#keepUnreadable(entry.key, entry.untilMs);
   }
 
   /** What holds for a model now, in the order in which it was learnt. */
@@ -36,10 +58,17 @@ export class LearnedRejections {
   }
 
   learn(model: string, adaptation: Adaptation): void {
+    const untilMs = this.#now() + LEARNED_FOR_MS;
+    this.#keep(model, adaptation, untilMs);
+    const name = `adaptation ${sha256Hex(JSON.stringify([model, keyOf(adaptation)]))}`;
+    this.#tell(name, { kind: "adaptation", model, adaptation, untilMs });
+  }
+
+  #keep(model: string, adaptation: Adaptation, untilMs: number): void {
     const learned = this.#byModel.get(model) ?? new Map<string, Learned>();
     this.#byModel.set(model, learned);
     learned.delete(keyOf(adaptation));
-    learned.set(keyOf(adaptation), { adaptation, untilMs: this.#now() + LEARNED_FOR_MS });
+    learned.set(keyOf(adaptation), { adaptation, untilMs });
     dropOldest(learned, MOST_ADAPTATIONS);
     dropOldest(this.#byModel, MOST_MODELS);
   }
@@ -48,8 +77,15 @@ export class LearnedRejections {
   forgetReasoning(items: readonly InputItem[]): void {
     for (const item of items) {
       const key = reasoningKey(item);
-      if (key !== undefined) this.#unreadable.set(key, this.#now() + LEARNED_FOR_MS);
+      if (key === undefined) continue;
+      const untilMs = this.#now() + LEARNED_FOR_MS;
+      this.#keepUnreadable(key, untilMs);
+      this.#tell(`reasoning ${key}`, { kind: "reasoning", key, untilMs });
     }
+  }
+
+  #keepUnreadable(key: string, untilMs: number): void {
+    this.#unreadable.set(key, untilMs);
     dropOldest(this.#unreadable, MOST_REASONING);
   }
 

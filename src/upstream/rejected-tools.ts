@@ -15,8 +15,12 @@ const REFUSALS_FOR_ONE = 3;
 /** For one request: each costs another one, and a backend may have an opinion on those that are made in vain. */
 const MOST_REFUSALS = 12;
 
-interface Learned extends ToolForm {
+/** The form in which a model takes a tool. */
+export interface LearnedForm extends ToolForm {
   readonly isRepaired: boolean;
+}
+
+interface Learned extends LearnedForm {
   readonly untilMs: number;
 }
 
@@ -34,10 +38,20 @@ export interface RefusedTools {
 /** The forms in which models of the backend take tools that they refused. */
 export class RejectedTools {
   readonly #now: () => number;
+  readonly #onLearned: (key: string, learned: Learned) => void;
   readonly #learned = new Map<string, Learned>();
 
-  constructor(now: () => number) {
+  constructor(now: () => number, onLearned: (key: string, learned: Learned) => void = () => {}) {
     this.#now = now;
+    this.#onLearned = onLearned;
+  }
+
+  /** What another replica has learnt, by the same key. */
+  take(key: string, learned: Learned): void {
+    this.#learned.delete(key);
+    this.#learned.set(key, learned);
+    const [oldest] = this.#learned.keys();
+    if (this.#learned.size > MOST_TOOLS && oldest !== undefined) this.#learned.delete(oldest);
   }
 
   /** The form that `model` takes the tool in; undefined for one that it never refused. */
@@ -90,10 +104,9 @@ export class RejectedTools {
 
   #keep(model: string, tool: unknown, form: Omit<Learned, "untilMs">): void {
     const key = keyOf(model, tool);
-    this.#learned.delete(key);
-    this.#learned.set(key, { ...form, untilMs: this.#now() + LEARNED_FOR_MS });
-    const [oldest] = this.#learned.keys();
-    if (this.#learned.size > MOST_TOOLS && oldest !== undefined) this.#learned.delete(oldest);
+    const learned = { ...form, untilMs: this.#now() + LEARNED_FOR_MS };
+    this.take(key, learned);
+    this.#onLearned(key, learned);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { CredentialProvider, Credentials } from "../../src/auth/credentials.ts";
 import type { KeyBudgets } from "../../src/keys/budgets.ts";
 import type { KeyRing } from "../../src/keys/key-ring.ts";
-import type { Ledger } from "../../src/ledger/ledger.ts";
+import type { Counts } from "../../src/ledger/ledger.ts";
 import { SILENT_LOG, type Log } from "../../src/lib/log.ts";
 import type { RelayOptions } from "../../src/server/options.ts";
 import type { RelayDependencies } from "../../src/server/relay.ts";
@@ -29,7 +29,7 @@ export interface TestRelayOptions {
   readonly keys?: KeyRing;
   /** What they have used. */
   readonly budgets?: KeyBudgets;
-  readonly ledger?: Ledger;
+  readonly ledger?: Counts;
   /** What it shares with other relays. */
   readonly sharing?: Pick<RelayDependencies, "store" | "share">;
 }

@@ -3,8 +3,10 @@ import { loadSettings } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
 import type { SettingName } from "../../config/settings.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { SILENT_LOG } from "../../lib/log.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
 import { warnOf } from "../output.ts";
+import { openStore, STORE_SETTINGS } from "../store.ts";
 
 const WATCH_SECONDS = 60;
 const LEAST_SECONDS = 5;
@@ -19,7 +21,7 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   csv: { help: "with --by: print CSV" },
 };
 
-const COUNTED: readonly SettingName[] = ["stateDir", "prices"];
+const COUNTED: readonly SettingName[] = ["stateDir", "prices", "ledgerDays", ...STORE_SETTINGS];
 
 export const usage = defineCommand({
   meta: {
@@ -61,7 +63,9 @@ async function showCounted(flags: ParsedFlags): Promise<number> {
     isCsv: flags.own["csv"] === true,
     isJson: flags.own["json"] === true,
   };
-  return usageBy(asked, stateFolder(process.env, settings), settings.prices, Date.now());
+  const store = await openStore(settings, process.env, SILENT_LOG);
+  const place = store?.ledger(settings.ledgerDays) ?? stateFolder(process.env, settings);
+  return usageBy(asked, place, settings.prices, Date.now());
 }
 
 function pauseOf(text: string | true | undefined): number {

@@ -3,6 +3,7 @@ import { fileFailure } from "../../lib/file-failure.ts";
 import { nearest } from "../../lib/nearest.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isBusy, isDamage, ledgerPath, openToRead } from "../../ledger/file.ts";
+import type { Counts } from "../../ledger/ledger.ts";
 import type { Prices } from "../../ledger/prices.ts";
 import {
   conversations,
@@ -34,16 +35,16 @@ export interface ByFlags {
   readonly isJson: boolean;
 }
 
-/** Prints what the relays with this state folder have counted. Returns the exit code. Throws `usage`, `start_failed`. */
-export async function usageBy(flags: ByFlags, stateFolder: string, prices: Prices, nowMs: number): Promise<number> {
+/** Prints what the relays with this state folder, or with one store, have counted. Returns the exit code. Throws `usage`, `start_failed`. */
+export async function usageBy(flags: ByFlags, place: string | Counts, prices: Prices, nowMs: number): Promise<number> {
   const by = wayOf(flags.by);
   const range = rangeOf(flags, by, nowMs);
-  const path = ledgerPath(stateFolder);
-  const answer = await asked(path, (database) => ({
+  const question = (database: Database) => ({
     firstMs: firstCountMs(database),
     conversations: by === "session" ? conversations(database, range, MOST_CONVERSATIONS) : [],
     counted: by === "session" ? { totals: [], trends: new Map() } : counted(database, by, range),
-  }));
+  });
+  const answer = await (typeof place === "string" ? asked(ledgerPath(place), question) : place.read(question));
   const isEmpty = !answer || (answer.counted.totals.length === 0 && answer.conversations.length === 0);
   if (flags.isJson) {
     printJson(

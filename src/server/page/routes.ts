@@ -1,7 +1,7 @@
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { toBodyStream } from "../../lib/body-stream.ts";
-import type { Ledger } from "../../ledger/ledger.ts";
+import type { Counts } from "../../ledger/ledger.ts";
 import type { Prices } from "../../ledger/prices.ts";
 import type { Admitted } from "../handle.ts";
 import { parseBody, readBody } from "../http/body.ts";
@@ -16,7 +16,7 @@ export interface PageOptions {
   readonly sessions: PageSessions;
   readonly feed: RequestFeed;
   readonly state: StateReader;
-  readonly ledger: Ledger | undefined;
+  readonly ledger: Counts | undefined;
   readonly prices: () => Prices;
   readonly now: () => number;
   /** True for the text of the relay's own key. */

@@ -1,6 +1,6 @@
 import type { UsageView } from "../../page/contract.ts";
 import { RelayError } from "../../lib/errors.ts";
-import type { Ledger } from "../../ledger/ledger.ts";
+import type { Counts } from "../../ledger/ledger.ts";
 import { listPrice, type Prices } from "../../ledger/prices.ts";
 import { dayOf, series, totals, type Range, type Total } from "../../ledger/queries.ts";
 import { printableLine } from "../../lib/printable.ts";
@@ -14,7 +14,7 @@ type By = keyof typeof NAMES_OF_NONE;
 
 /** Counts of the last days for the page: one day by the hour, more by the day. Throws `invalid_value`. */
 export async function usageView(
-  ledger: Ledger,
+  ledger: Counts,
   { by, days }: { readonly by: string; readonly days: number },
   prices: Prices,
   nowMs: number,
