@@ -1,24 +1,41 @@
 import { readFileSync } from "node:fs";
 import type { Settings } from "../config/settings.ts";
+import { socketUrl } from "../server/unix-socket.ts";
 import { callableHost, httpUrl } from "../lib/url.ts";
 
-type Listening = Pick<Settings, "host" | "port" | "addr" | "basePath" | "tlsCert">;
+type Listening = Pick<Settings, "host" | "port" | "addr" | "unix" | "basePath" | "tlsCert">;
 
 /** Where the settings say to listen. */
-export function addressOf(settings: Pick<Settings, "host" | "port" | "addr">): { host: string; port: number } {
-  return { host: settings.addr?.host || settings.host, port: settings.addr?.port ?? settings.port };
+export interface ListenAddress {
+  readonly host: string;
+  readonly otherHosts: readonly string[];
+  readonly port: number;
+  /** The socket that takes the place of a port; `host` is then the name under which it is called. */
+  readonly unix?: string;
+}
+
+export function addressOf(settings: Pick<Settings, "host" | "port" | "addr" | "unix">): ListenAddress {
+  const { unix, addr } = settings;
+  if (unix !== undefined) return { host: "localhost", otherHosts: [], port: 0, unix };
+  const [host = "", ...otherHosts] = addr?.host ? [addr.host] : settings.host;
+  return { host, otherHosts, port: addr?.port ?? settings.port };
+}
+
+/** True where commands can find the relay: a free port is another one each time. */
+export function isFindable({ port, unix }: ListenAddress): boolean {
+  return unix !== undefined || port !== 0;
 }
 
 /** Where `serve` listens with these settings, as a program on the same machine reaches it. */
 export function ownUrl(settings: Listening): string {
-  const { host, port } = addressOf(settings);
-  return urlAt(settings, callableHost(host), port);
+  const { host, port, unix } = addressOf(settings);
+  return unix === undefined ? urlAt(settings, callableHost(host), port) : socketUrl(unix, settings.basePath);
 }
 
 /** The same with the host as it was set. */
 export function listeningUrl(settings: Listening): string {
-  const { host, port } = addressOf(settings);
-  return urlAt(settings, host, port);
+  const { host, port, unix } = addressOf(settings);
+  return unix === undefined ? urlAt(settings, host, port) : socketUrl(unix, settings.basePath);
 }
 
 /** The relay's address as seen from `host`. */
@@ -33,8 +50,8 @@ export function urlAt(
 
 /**
  * What a request to the relay's own TLS needs: its certificate is for the name by which others call it, while commands
- * call it by an address of this machine, so it is told by its fingerprint. A certificate that vouches for itself is its
- * own authority; for others the usual authorities count, and NODE_EXTRA_CA_CERTS.
+ * call it by an address of this machine, so it is told by its fingerprint. The file that the relay reads it from is
+ * authority enough, whoever signed it.
  */
 export function ownTls({ tlsCert }: Pick<Listening, "tlsCert">): { tls?: object } {
   if (tlsCert === undefined) return {};
@@ -49,8 +66,7 @@ export function ownTls({ tlsCert }: Pick<Listening, "tlsCert">): { tls?: object 
     const own = new X509Certificate(pem);
     const checkServerIdentity = (_host: string, seen: { readonly fingerprint256?: string }) =>
       seen.fingerprint256 === own.fingerprint256 ? undefined : new Error("another certificate than --tls-cert");
-    const isOwnAuthority = own.issuer === own.subject;
-    return { tls: { checkServerIdentity, ...(isOwnAuthority ? { ca: pem } : {}) } };
+    return { tls: { checkServerIdentity, ca: pem, allowPartialTrustChain: true } };
   } catch {
     return {};
   }

@@ -1,3 +1,4 @@
+import { callRelay } from "./call-relay.ts";
 import { isObject, nonEmptyString } from "../lib/json.ts";
 
 const PROBE_MS = 2000;
@@ -9,10 +10,10 @@ export interface RelayFacts {
   readonly uptimeMs: number;
 }
 
-/** The relay that answers at a URL as in `http://127.0.0.1:8787`; undefined when none does. */
+/** The relay that answers at a URL as in `http://127.0.0.1:8787` or `unix:/run/relay.sock`; undefined when none does. */
 export async function relayAt(url: string): Promise<RelayFacts | undefined> {
   try {
-    const reply = await fetch(`${reachable(url)}/health`, {
+    const reply = await callRelay(url, "/health", {
       redirect: "manual",
       // Nothing secret is asked or said here, and what is said is only shown.
       ...(url.startsWith("https:") ? { tls: { rejectUnauthorized: false } } : {}),
@@ -28,9 +29,4 @@ export async function relayAt(url: string): Promise<RelayFacts | undefined> {
   } catch {
     return undefined;
   }
-}
-
-/** A relay that listens on every address is asked on this machine's own. */
-export function reachable(url: string): string {
-  return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
 }

@@ -17,7 +17,9 @@ import type { Log } from "../lib/log.ts";
 import { ledgerPath } from "../ledger/file.ts";
 import { Ledger, type Counts } from "../ledger/ledger.ts";
 import type { RelayOptions } from "../server/options.ts";
+import type { FailedAddress } from "../server/listeners.ts";
 import { startRelay, type RunningRelay } from "../server/serve.ts";
+import { takeSocketPlace } from "../server/unix-socket.ts";
 import { UpstreamClient } from "../upstream/client.ts";
 import { openEgress, type Egress } from "../upstream/egress.ts";
 import type { FallbackChoice, LiveUpstreamOptions, UpstreamOptions } from "../upstream/options.ts";
@@ -158,11 +160,17 @@ export function secretsOf(settings: Settings): (string | undefined)[] {
 
 /** The same, and where it cannot listen the failure names who holds the port. */
 export async function listenOrExplain(services: Services, keys: ClientKeys, ledger?: Counts): Promise<RunningRelay> {
+  // What does not go together is told before anything is touched.
+  const { unix } = relayOptions(services.settings);
+  const release = unix === undefined ? undefined : await takeSocketPlace(unix);
   try {
     return listen(services, { keys, ...(ledger ? { ledger } : {}) });
   } catch (error) {
-    const { code } = ((error as Error).cause ?? {}) as { code?: unknown };
-    throw typeof code === "string" ? await listenFailure(addressOf(services.settings), code, error) : error;
+    const { code, host, port } = ((error as Error).cause ?? {}) as Partial<FailedAddress>;
+    const isExplained = code === undefined || host === undefined || port === undefined;
+    throw isExplained ? error : await listenFailure({ host, port }, code, error);
+  } finally {
+    await release?.();
   }
 }
 
@@ -222,7 +230,15 @@ export function listen(
 }
 
 /** Over what for others stand in its way: a relay that serves one command speaks plain HTTP at the root, on loopback. */
-export const PLAIN = { tlsCert: undefined, tlsKey: undefined, basePath: undefined, trustProxies: [] as string[] };
+export const PLAIN = {
+  host: ["127.0.0.1"] as string[],
+  addr: undefined,
+  unix: undefined,
+  tlsCert: undefined,
+  tlsKey: undefined,
+  basePath: undefined,
+  trustProxies: [] as string[],
+};
 
 /** The same, with nobody's login: it answers at the door, and asks upstream nothing. Throws `start_failed`. */
 export function listenWithoutLogin({ settings, upstreamOptions, egress, log }: Services): RunningRelay {
@@ -232,8 +248,13 @@ export function listenWithoutLogin({ settings, upstreamOptions, egress, log }: S
   return startRelay({ options: relayOptions(settings), upstream, credentials, log });
 }
 
-function tlsOf({ tlsCert, tlsKey }: Settings): Pick<RelayOptions, "tls"> {
+function tlsOf({ tlsCert, tlsKey, unix }: Settings): Pick<RelayOptions, "tls"> {
   if (tlsCert === undefined && tlsKey === undefined) return {};
+  if (unix !== undefined) {
+    throw new RelayError("usage", "--unix and --tls-cert do not go together.", {
+      hint: "A socket is for this user's programs alone; leave TLS to whoever listens on the network.",
+    });
+  }
   if (tlsCert !== undefined && tlsKey !== undefined) return { tls: { cert: tlsCert, key: tlsKey } };
   const [given, missing] = tlsCert === undefined ? ["--tls-key", "--tls-cert"] : ["--tls-cert", "--tls-key"];
   throw new RelayError("usage", `${given} needs ${missing} beside it.`, {

@@ -79,7 +79,7 @@ function withoutWeakerAddr({ settings, origins }: Loaded): Settings {
   return {
     ...settings,
     addr: {
-      host: isStronger("host") ? settings.host : addr.host,
+      host: isStronger("host") ? "" : addr.host,
       port: isStronger("port") ? settings.port : addr.port,
     },
   };

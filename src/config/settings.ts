@@ -60,6 +60,15 @@ const host = text
       context.addIssue({ code: "custom", message: "must be a host name or an IP address" });
     }
   });
+/** One name or address, or several. */
+const hosts = z
+  .preprocess(
+    entriesOf,
+    z.array(host, { error: "must be text, or a list of texts" }).min(1, { error: "must not be empty" }),
+  )
+  .transform((entries) => [...new Set(entries)]);
+/** A colon would end it in `unix:PATH:/base`. */
+const socketPath = text.refine((value) => !/[:\0]/.test(value), "must be a path without a colon");
 const url = text
   .refine((value) => isWebUrl(value), "must be a URL that begins with http:// or https://")
   .refine((value) => !/[?#]/.test(value), "must be without ? and #")
@@ -240,10 +249,13 @@ export const SETTINGS = {
     flags: ["--host"],
     env: ["PLANSOCKET_HOST", "CODEX_PROXY_HOST"],
     containerEnv: ["HOST"],
-    schema: host,
-    default: "127.0.0.1",
+    schema: hosts,
+    default: ["127.0.0.1"],
+    defaultText: "127.0.0.1",
     value: "ADDRESS",
-    help: "address to listen on; off loopback an API key is required",
+    isList: true,
+    example: "127.0.0.1",
+    help: "address to listen on; off loopback an API key is required; repeatable",
   },
   port: {
     key: "port",
@@ -264,6 +276,16 @@ export const SETTINGS = {
     value: "HOST:PORT",
     example: "127.0.0.1:8787",
     help: "host and port in one",
+  },
+  unix: {
+    key: "unix",
+    flags: ["--unix"],
+    env: ["PLANSOCKET_UNIX"],
+    schema: socketPath,
+    default: undefined,
+    value: "FILE",
+    example: "~/.local/state/plansocket/relay.sock",
+    help: "Unix socket to listen on instead of host and port, for programs of this user alone (0600)",
   },
   apiKey: {
     key: "api_key",
@@ -815,6 +837,7 @@ export type SettingName = keyof typeof SETTINGS;
 
 type Optional =
   | "addr"
+  | "unix"
   | "apiKey"
   | "proxy"
   | "logFormat"

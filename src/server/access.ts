@@ -29,7 +29,7 @@ export interface Caller {
   readonly arrival: Arrival;
 }
 
-type AccessOptions = Pick<RelayOptions, "host" | "apiKey" | "apiKeyName" | "allowHosts" | "corsOrigins">;
+type AccessOptions = Pick<RelayOptions, "host" | "otherHosts" | "apiKey" | "apiKeyName" | "allowHosts" | "corsOrigins">;
 
 /** Checks `Host`, `Origin` and the API key of a request before anything else. Throws RelayError when one is refused. */
 export class AccessCheck {
@@ -88,7 +88,8 @@ export class AccessCheck {
    */
   #checkHost(host: string | null): void {
     const name = host === null ? "" : hostName(host);
-    if (isLoopbackName(name) || name === this.#options.host.toLowerCase()) return;
+    const { host: own, otherHosts = [] } = this.#options;
+    if (isLoopbackName(name) || [own, ...otherHosts].some((one) => one.toLowerCase() === name)) return;
     // No page can point an address elsewhere, and without the key whoever comes by it gets nothing.
     if (isAddress(name) && this.isKeyNeeded) return;
     if (this.#options.allowHosts.some((allowed) => allowed === "*" || (name !== "" && hostName(allowed) === name)))

@@ -6,6 +6,10 @@ import type { ReasoningMode } from "../protocols/protocol.ts";
 export interface RelayOptions {
   /** Address to bind. Off loopback an `apiKey` or a client's key is required. */
   readonly host: string;
+  /** More of them, on the same port. */
+  readonly otherHosts?: readonly string[];
+  /** Socket to listen on instead; `host` is then what clients call it by, a loopback name. */
+  readonly unix?: string;
   /** 0 picks a free port. */
   readonly port: number;
   readonly apiKey: string | undefined;

@@ -248,7 +248,7 @@ export class Relay {
       const arrival = this.#arrivals.read(
         request.headers,
         url.startsWith("https:"),
-        () => server.requestIP(original)?.address,
+        () => server.requestIP(original)?.address ?? this.#socketPeer,
       );
       const caller = this.#access.admit(request.headers, isOpen, arrival);
       record.address = arrival.address;
@@ -284,6 +284,11 @@ export class Relay {
   #parting(reply: Response): Response {
     if (this.#isRetiring) reply.headers.set("connection", "close");
     return reply;
+  }
+
+  /** Who comes by a socket is a program of this machine. */
+  get #socketPeer(): string | undefined {
+    return this.#options.unix === undefined ? undefined : "127.0.0.1";
   }
 
   /** The request as it would be at the root of the host; the same one where it is. */

@@ -1,18 +1,18 @@
-import type { Server } from "bun";
-import { RelayError, toRelayError } from "../lib/errors.ts";
+import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { isLoopbackName } from "../lib/host.ts";
 import { httpUrl } from "../lib/url.ts";
 import { readCertificate, type Certificate } from "./certificate.ts";
+import { Listeners } from "./listeners.ts";
 import type { RelayOptions } from "./options.ts";
 import { Relay, type RelayDependencies } from "./relay.ts";
-import { OPENAI_ERRORS, errorReply } from "./http/reply.ts";
-import type { ResponsesSocket } from "./websocket/responses-socket.ts";
-import { errorCode } from "../lib/thrown.ts";
+import { socketUrl } from "./unix-socket.ts";
 
 export interface RunningRelay {
-  /** As in `http://127.0.0.1:8787`. */
+  /** As in `http://127.0.0.1:8787`, or `unix:/run/relay.sock`. */
   readonly url: string;
+  /** The same on its other addresses. */
+  readonly otherUrls: readonly string[];
   readonly port: number;
   readonly instanceId: string;
   activeRequests(): number;
@@ -26,9 +26,6 @@ export interface RunningRelay {
   stop(): Promise<void>;
 }
 
-/** Bun cuts connections that are silent for this long unless a handler says otherwise; also bounds slow headers. */
-const CONNECTION_IDLE_SECONDS = 30;
-
 /** For open replies to say that they end here. */
 const LAST_WORDS_MS = 250;
 
@@ -40,16 +37,17 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
   const now = deps.now ?? Date.now;
   let certificate = options.tls && readCertificate(options.tls, now());
   tell(certificate, deps.log);
-  /** Listeners with an older certificate, until all that is open there has ended. */
-  const replaced = new Set<Server<ResponsesSocket>>();
-  let server = listen(options, certificate ? claimed(options) : options.port, certificate, relay);
+  const listeners = new Listeners(options, certificate, relay);
   // A login may be missing or the network down; the list is asked for again with the first request.
   void deps.upstream.catalogue.current();
-  const port = server.port ?? options.port;
+  const { port } = listeners;
+  const urlOf = (host: string) => {
+    const url = httpUrl(host, port);
+    return (certificate ? url.replace("http:", "https:") : url) + (options.basePath ?? "");
+  };
   return {
-    url:
-      (certificate ? httpUrl(options.host, port).replace("http:", "https:") : httpUrl(options.host, port)) +
-      (options.basePath ?? ""),
+    url: options.unix === undefined ? urlOf(options.host) : socketUrl(options.unix, options.basePath),
+    otherUrls: (options.otherHosts ?? []).map(urlOf),
     port,
     instanceId: relay.instance.id,
     activeRequests: () => relay.limit.active.size,
@@ -57,12 +55,8 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       assertGuarded(next, deps.keys?.isInUse === true);
       const renewed = options.tls && readCertificate(options.tls, now());
       if (renewed && (renewed.cert !== certificate?.cert || renewed.key !== certificate.key)) {
-        // Bun's server keeps its certificate, so another one takes the port; what is open goes on with the old one.
-        const old = server;
-        server = listen(options, port, renewed, relay);
+        listeners.renew(renewed);
         certificate = renewed;
-        replaced.add(old);
-        void old.stop().finally(() => replaced.delete(old));
         deps.log.info("New connections get the certificate that was read again.");
         tell(renewed, deps.log);
       }
@@ -75,10 +69,7 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       relay.feed.close();
       const limit = Promise.withResolvers<false>();
       const timer = setTimeout(() => limit.resolve(false), timeoutMs);
-      const isDrained = await Promise.race([
-        Promise.all([server, ...replaced].map((one) => one.stop())).then(() => true),
-        limit.promise,
-      ]);
+      const isDrained = await Promise.race([listeners.stop().then(() => true), limit.promise]);
       clearTimeout(timer);
       deps.upstream.close();
       await relay.settle();
@@ -92,9 +83,8 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
       relay.feed.close();
       deps.upstream.close();
       // Clients that read get an error frame; connections of readers that have stopped are cut.
-      const all = [server, ...replaced];
-      await Promise.race([Promise.all(all.map((one) => one.stop())), Bun.sleep(LAST_WORDS_MS)]);
-      await Promise.all(all.map((one) => one.stop(true)));
+      await Promise.race([listeners.stop(), Bun.sleep(LAST_WORDS_MS)]);
+      await listeners.stop(true);
       await relay.settle();
       await deps.budgets?.close();
       await deps.ledger?.close();
@@ -104,60 +94,13 @@ export function startRelay(deps: RelayDependencies): RunningRelay {
 
 /** Off loopback others could spend the plan. */
 function assertGuarded(options: RelayOptions, hasKeys: boolean): void {
-  if (isLoopbackName(options.host) || options.apiKey !== undefined || hasKeys) return;
-  throw new RelayError("start_failed", `Listening on ${options.host} needs an API key: others could spend your plan.`, {
+  const open = [options.host, ...(options.otherHosts ?? [])].find((host) => !isLoopbackName(host));
+  if (open === undefined || options.apiKey !== undefined || hasKeys) return;
+  throw new RelayError("start_failed", `Listening on ${open} needs an API key: others could spend your plan.`, {
     hint: "Set --api-key (or PLANSOCKET_API_KEY), make a key with `plansocket keys add NAME`, or listen on 127.0.0.1.",
   });
 }
 
-/** The port to listen on, once it is certain that nobody else does: listeners that share it would not notice. */
-function claimed(options: RelayOptions): number {
-  const { hostname, port } = { hostname: options.host, port: options.port };
-  try {
-    const probe = Bun.listen({ hostname, port, socket: { data() {} } });
-    const free = probe.port;
-    probe.stop(true);
-    return free;
-  } catch (error) {
-    throw cannotListen(options.host, port, error);
-  }
-}
-
 function tell(certificate: Certificate | undefined, log: Log): void {
   if (certificate?.remark !== undefined) log.warn(certificate.remark);
-}
-
-function listen(
-  options: RelayOptions,
-  port: number,
-  certificate: Certificate | undefined,
-  relay: Relay,
-): Server<ResponsesSocket> {
-  try {
-    return Bun.serve({
-      hostname: options.host,
-      port,
-      // The port is shared with the server of a new certificate until the old one has answered all.
-      ...(certificate ? { tls: { cert: certificate.cert, key: certificate.key }, reusePort: true } : {}),
-      idleTimeout: CONNECTION_IDLE_SECONDS,
-      // The relay's own limit answers with a body that says so; Bun's only with a bare 413.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      routes: relay.bunRoutes(),
-      fetch: (request, server) => relay.elsewhere(request, server),
-      websocket: relay.sockets.handlers(options.maxBodyBytes),
-      error: (error) => {
-        relay.log.error("A request failed inside the relay.", { reason: error.message });
-        return errorReply(toRelayError(error), OPENAI_ERRORS, {});
-      },
-    });
-  } catch (error) {
-    throw cannotListen(options.host, port, error);
-  }
-}
-
-function cannotListen(host: string, port: number, cause: unknown): RelayError {
-  const isBusy = errorCode(cause) === "EADDRINUSE";
-  const message = isBusy ? `Port ${port} on ${host} is in use.` : `Could not listen on ${host}:${port}.`;
-  const hint = isBusy ? "Stop the program that uses it, or choose another with --port." : "Check --host and --port.";
-  return new RelayError("start_failed", message, { cause, hint });
 }

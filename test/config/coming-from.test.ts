@@ -45,7 +45,7 @@ const ask = async (url: string, body: string, headers: Record<string, string> = 
 
 describe("codex-proxy (HaL)", () => {
   test("its names and defaults", async () => {
-    expect((await load([], {})).settings).toMatchObject({ host: "127.0.0.1", port: 8787, apiKey: undefined });
+    expect((await load([], {})).settings).toMatchObject({ host: ["127.0.0.1"], port: 8787, apiKey: undefined });
     const { settings } = await load(["-p", "9000"], { CODEX_PROXY_API_KEY: "k", HTTPS_PROXY: "http://127.0.0.1:7890" });
     expect(settings).toMatchObject({ port: 9000, apiKey: "k", proxy: "http://127.0.0.1:7890" });
   });
@@ -76,7 +76,7 @@ describe("codex-api-proxy", () => {
       CODEX_HOME: "/codex",
     };
     expect((await load([], env)).settings).toMatchObject({
-      host: "0.0.0.0",
+      host: ["0.0.0.0"],
       port: 8765,
       apiKey: "local-secret",
       logLevel: "warn",
@@ -92,7 +92,7 @@ describe("codex-api-proxy", () => {
     const argv = ["--host", "0.0.0.0", "--port", "8765", "--api-key", "local-secret", "--proxy=http://127.0.0.1:8118"];
     const { settings } = await load([...argv, "--log-level", level, "--log-format", "text"], {});
     expect(settings).toMatchObject({
-      host: "0.0.0.0",
+      host: ["0.0.0.0"],
       port: 8765,
       apiKey: "local-secret",
       proxy: "http://127.0.0.1:8118",
@@ -166,7 +166,7 @@ describe("codex-responses-proxy", () => {
       instructions: "You are kind.",
       logLevel: "debug",
     });
-    expect((await load([], {})).settings).toMatchObject({ host: "127.0.0.1", port: 8787 });
+    expect((await load([], {})).settings).toMatchObject({ host: ["127.0.0.1"], port: 8787 });
   });
 
   test("its endpoints and its instructions", async () => {

@@ -25,9 +25,10 @@ function writeConfig(content: string) {
 
 /** A good value for each setting, and what it becomes. */
 const SAMPLES: Record<SettingName, [string, unknown]> = {
-  host: ["localhost", "localhost"],
+  host: ["localhost, ::1", ["localhost", "::1"]],
   port: ["9", 9],
   addr: ["[::1]:80", { host: "::1", port: 80 }],
+  unix: ["/s/relay.sock", "/s/relay.sock"],
   apiKey: ["k", "k"],
   proxy: ["http://p:1", "http://p:1"],
   logLevel: ["warn", "warn"],
@@ -187,25 +188,25 @@ test("addr in the file gives way to what is said at the start", async () => {
     (await loadSettings(flags, env(variables))).settings.addr;
   expect(await addr({})).toEqual({ host: "10.0.0.1", port: 80 });
   expect(await addr({ port: "81" })).toEqual({ host: "10.0.0.1", port: 81 });
-  expect(await addr({}, { CODEX_PROXY_HOST: "::1" })).toEqual({ host: "::1", port: 80 });
+  expect(await addr({}, { CODEX_PROXY_HOST: "::1" })).toEqual({ host: "", port: 80 });
   expect(await addr({ addr: "127.0.0.1:1" }, { PLANSOCKET_PORT: "2" })).toEqual({ host: "127.0.0.1", port: 1 });
 });
 
 test("an IPv6 address may be written as in a URL", async () => {
-  expect((await loadSettings({ host: "[::1]" }, env())).settings.host).toBe("::1");
+  expect((await loadSettings({ host: "[::1]" }, env())).settings.host).toEqual(["::1"]);
 });
 
 test("HOST and PORT count in the container image only, after every other name", async () => {
   const platform = { HOST: "0.0.0.0", PORT: "9" };
-  expect((await loadSettings({}, env(platform))).settings).toMatchObject({ host: "127.0.0.1", port: 8787 });
+  expect((await loadSettings({}, env(platform))).settings).toMatchObject({ host: ["127.0.0.1"], port: 8787 });
   const inside = await loadSettings({}, env({ ...platform, PLANSOCKET_CONTAINER: "1" }));
-  expect(inside.settings).toMatchObject({ host: "0.0.0.0", port: 9 });
+  expect(inside.settings).toMatchObject({ host: ["0.0.0.0"], port: 9 });
   expect(inside.origins).toMatchObject({ host: "HOST", port: "PORT" });
   const named = await loadSettings(
     { port: "11" },
     env({ ...platform, PLANSOCKET_CONTAINER: "1", CODEX_PROXY_HOST: "::" }),
   );
-  expect(named.settings).toMatchObject({ host: "::", port: 11 });
+  expect(named.settings).toMatchObject({ host: ["::"], port: 11 });
 });
 
 test("folders follow the environment", () => {
@@ -259,7 +260,7 @@ describe("in Kubernetes", () => {
 
   test("a pod listens where the platform's HOST and PORT say", async () => {
     const { settings, origins } = await loadSettings({}, env({ ...service, HOST: "0.0.0.0", PORT: "9123" }));
-    expect(settings).toMatchObject({ host: "0.0.0.0", port: 9123 });
+    expect(settings).toMatchObject({ host: ["0.0.0.0"], port: 9123 });
     expect(origins).toMatchObject({ host: "HOST", port: "PORT" });
   });
 

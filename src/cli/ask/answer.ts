@@ -2,11 +2,12 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
 import { unreachable } from "../../lib/unreachable.ts";
+import { callRelay } from "../call-relay.ts";
 import type { Question } from "./question.ts";
 
 /** A relay to ask, and its key. */
 export interface Endpoint {
-  /** As in `http://127.0.0.1:8787`. */
+  /** As in `http://127.0.0.1:8787`, or `unix:/run/relay.sock`. */
   readonly url: string;
   readonly apiKey: string | undefined;
   /** Of fetch, for a relay that speaks TLS. */
@@ -33,7 +34,7 @@ export async function answerTo(
   wish: Wish,
   write: (text: string) => void,
 ): Promise<Answer> {
-  const response = await callRelay(endpoint, "/v1/responses", requestOf(question, wish));
+  const response = await call(endpoint, "/v1/responses", requestOf(question, wish));
   if (!response.ok || !response.body) throw await refusalOf(response);
   const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
   let text = "";
@@ -95,7 +96,7 @@ async function refusalOf(response: Response): Promise<RelayError> {
 
 /** The first model that the relay lists. Throws what the relay refuses. */
 export async function firstModel(endpoint: Endpoint): Promise<string> {
-  const response = await callRelay(endpoint, "/v1/models", undefined);
+  const response = await call(endpoint, "/v1/models", undefined);
   if (!response.ok) throw await refusalOf(response);
   const body = parseJson(await response.text());
   const [first] = isObject(body) && Array.isArray(body["data"]) ? (body["data"] as unknown[]) : [];
@@ -104,7 +105,7 @@ export async function firstModel(endpoint: Endpoint): Promise<string> {
   throw new RelayError("model_not_found", "The relay lists no models.", { hint: "Name one with --model." });
 }
 
-async function callRelay({ url, apiKey, tls }: Endpoint, path: string, body: object | undefined): Promise<Response> {
+async function call({ url, apiKey, tls }: Endpoint, path: string, body: object | undefined): Promise<Response> {
   const options = {
     method: body ? "POST" : "GET",
     headers: {
@@ -118,8 +119,8 @@ async function callRelay({ url, apiKey, tls }: Endpoint, path: string, body: obj
     ...(tls ? { tls } : {}),
   };
   try {
-    return await fetch(`${url}${path}`, options);
+    return await callRelay(url, path, options);
   } catch (error) {
-    throw unreachable(error, new URL(url).host, undefined);
+    throw unreachable(error, new URL(url).host || url, undefined);
   }
 }

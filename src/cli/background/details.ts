@@ -3,7 +3,8 @@ import type { Environment } from "../../lib/environment.ts";
 import { toRelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
 import { SILENT_LOG } from "../../lib/log.ts";
-import { reachable } from "../relay-at.ts";
+import { callRelay } from "../call-relay.ts";
+import { ownTls } from "../own-relay.ts";
 import { asJson as planAsJson, drawing } from "../usage/plan.ts";
 import { openServices, type Services } from "../services.ts";
 import { shownSettings, type ShownSetting } from "../settings-view.ts";
@@ -34,7 +35,7 @@ export async function detailsOf(
 ): Promise<Details> {
   const given = await settingsOfLastStart(context, context.state);
   const { loaded, env } = await settingsOfRelay(context, given);
-  const metrics = metricsAt(seen.url, given.apiKey?.value ?? loaded.settings.apiKey);
+  const metrics = metricsAt(seen.url, given.apiKey?.value ?? loaded.settings.apiKey, ownTls(loaded.settings));
   const account = await accountOf(context, env);
   const settings = settingsOf(loaded, given);
   const counted = await metrics;
@@ -115,9 +116,10 @@ async function planOf(services: Services): Promise<{ plan: unknown; lines: strin
 }
 
 /** What the relay itself counts. Undefined when it reports none. */
-async function metricsAt(url: string, apiKey: string | undefined): Promise<unknown> {
+async function metricsAt(url: string, apiKey: string | undefined, tls: object): Promise<unknown> {
   try {
-    const reply = await fetch(`${reachable(url)}/metrics`, {
+    const reply = await callRelay(url, "/metrics", {
+      ...tls,
       headers: {
         accept: "application/json",
         ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),

@@ -4,7 +4,7 @@ import { stateFolder } from "../../config/paths.ts";
 import { keysPath } from "../../keys/key-file.ts";
 import { homeFolder } from "../../lib/home.ts";
 import { keyNeed } from "../keys/key-need.ts";
-import { reachable } from "../relay-at.ts";
+import { addressLines, reachable } from "../call-relay.ts";
 import { say } from "../output.ts";
 import type { Started } from "./launch.ts";
 import type { BackgroundPaths } from "./paths.ts";
@@ -12,8 +12,7 @@ import type { BackgroundPaths } from "./paths.ts";
 /** What its owner wants to know of a relay that has just gone to the background. */
 export function introduce(started: Started, { settings, origins }: Loaded, paths: BackgroundPaths): void {
   say(`plansocket runs in the background on ${started.url} (pid ${started.pid})`);
-  say(`  base URL  ${reachable(started.url)}/v1`);
-  say(`  page      ${reachable(started.url)}/ (\`plansocket open\` shows it)`);
+  for (const line of addressLines(reachable(started.url))) say(line);
   say(`  API key   ${keyNeed(settings.apiKey, existsSync(keysPath(stateFolder(process.env, settings))))}`);
   if (origins.apiKey === "--api-key") {
     say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");

@@ -11,7 +11,7 @@ import { questionOf } from "../ask/question.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
 import { printJson } from "../output.ts";
 import { relayAt } from "../relay-at.ts";
-import { addressOf, ownTls, ownUrl } from "../own-relay.ts";
+import { addressOf, isFindable, ownTls, ownUrl } from "../own-relay.ts";
 import { listen, openServices, PLAIN } from "../services.ts";
 import { modelsOf } from "../setup/target.ts";
 
@@ -71,16 +71,15 @@ type Act = (endpoint: Endpoint, firstChoice: () => Promise<string>) => Promise<n
 /** The relay that listens where these settings say, else one for this question: on loopback, with a key of its own. */
 async function withRelay(flags: ParsedFlags, act: Act): Promise<number> {
   const { settings } = await loadSettings(flags.settings, process.env, JUDGMENT);
-  const { port } = addressOf(settings);
   const url = ownUrl(settings);
   // Without a key of its own it cannot come in where clients have theirs.
   const isShutOut = settings.apiKey === undefined && existsSync(keysPath(stateFolder(process.env, settings)));
-  if (port !== 0 && !isShutOut && (await relayAt(url))) {
+  if (isFindable(addressOf(settings)) && !isShutOut && (await relayAt(url))) {
     const endpoint = { url, apiKey: settings.apiKey, ...ownTls(settings) };
     return act(endpoint, () => firstModel(endpoint));
   }
   const apiKey = randomBytes(24).toString("base64url");
-  const own = { ...PLAIN, host: "127.0.0.1", addr: undefined, port: 0, apiKey };
+  const own = { ...PLAIN, port: 0, apiKey };
   const firstByteTimeout = Math.min(FIRST_BYTE_SECONDS, settings.firstByteTimeout);
   const quiet = flags.settings.logLevel === undefined ? { logLevel: "silent" as const } : {};
   const services = await openServices(flags.settings, process.env, {

@@ -7,6 +7,7 @@ import { SETTINGS, type SettingName } from "../../config/settings.ts";
 import { PLAYED_FAULTS } from "../../demo/faults.ts";
 import { startPlayer } from "../../demo/player.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { addressLines, socketOf } from "../call-relay.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { keyNeed } from "../keys/key-need.ts";
 import { say, sayAsIs } from "../output.ts";
@@ -64,13 +65,18 @@ export const demo = defineCommand({
 
 function introduce(url: string, backend: string, need: string): void {
   say(`plansocket demo listens on ${url}: no login is used and nothing leaves this machine`);
-  say(`  base URL  ${url}/v1`);
-  say(`  page      ${url}/`);
+  const socket = socketOf(url);
+  if (socket) for (const line of addressLines(url)) say(line);
+  else {
+    say(`  base URL  ${url}/v1`);
+    say(`  page      ${url}/`);
+  }
   say(`  API key   ${need}`);
   say(`  backend   ${backend} (built in; its answers are made up)`);
   say("");
   say("Try it:");
-  sayAsIs(`  curl ${url}/v1/chat/completions -d '{"model":"gpt-5.5","messages":[{"role":"user","content":"hello"}]}'`);
+  const way = socket ? `--unix-socket ${socket.path} http://localhost${socket.basePath}` : url;
+  sayAsIs(`  curl ${way}/v1/chat/completions -d '{"model":"gpt-5.5","messages":[{"role":"user","content":"hello"}]}'`);
   say("A prompt can ask for a fault:");
   say(
     `  ${Object.keys(PLAYED_FAULTS)

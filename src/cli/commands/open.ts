@@ -15,7 +15,16 @@ import { ownTls, ownUrl } from "../own-relay.ts";
 const OWN: Readonly<Record<string, OwnFlag>> = {
   print: { help: "only print the address, which opens the page once" },
 };
-const SETTINGS_USED: readonly SettingName[] = ["host", "port", "addr", "apiKey", "basePath", "tlsCert", "stateDir"];
+const SETTINGS_USED: readonly SettingName[] = [
+  "host",
+  "port",
+  "addr",
+  "unix",
+  "apiKey",
+  "basePath",
+  "tlsCert",
+  "stateDir",
+];
 const TIMEOUT_MS = 5000;
 
 export const open = defineCommand({
@@ -31,6 +40,11 @@ export const open = defineCommand({
       toleratesFile: true,
     });
     const url = ownUrl(settings);
+    if (settings.unix !== undefined) {
+      throw new RelayError("usage", "A browser cannot open a Unix socket.", {
+        hint: "Put a reverse proxy in front of it, or run the relay on a port to see the page.",
+      });
+    }
     if (!(await relayAt(url))) {
       throw new RelayError("nothing_there", `No relay answers on ${url}.`, {
         hint: "Start one with `plansocket start`, or name its --port.",

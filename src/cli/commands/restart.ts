@@ -1,4 +1,6 @@
-import { addressOf } from "../own-relay.ts";
+import { resolve } from "node:path";
+import { addressOf, type ListenAddress } from "../own-relay.ts";
+import { socketOf } from "../call-relay.ts";
 import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import {
@@ -41,7 +43,7 @@ export const restart = defineCommand({
       const { loaded } = await settingsOfRelay(context, given, other);
       const address = addressOf(loaded.settings);
       const seen = await probe(state);
-      if (seen.kind === "running" && portOf(seen.url) !== address.port) await assertFree(address);
+      if (seen.kind === "running" && !isAt(seen.url, address)) await assertFree(address);
       await stopFirst(context, state);
       await assertFree(address);
       const { maxRequests } = loaded.settings;
@@ -74,6 +76,8 @@ function loginOf(
   );
 }
 
-function portOf(url: string): number {
-  return Number(new URL(url).port || 80);
+/** True for a relay's URL whose place, by port or socket, is the one where another is to listen. */
+function isAt(url: string, { port, unix }: ListenAddress): boolean {
+  if (unix !== undefined) return socketOf(url)?.path === resolve(unix);
+  return socketOf(url) === undefined && Number(new URL(url).port || 80) === port;
 }

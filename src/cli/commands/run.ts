@@ -94,8 +94,6 @@ async function withRelay(
 function servicesForRun({ settings }: ParsedFlags, backend: Player | undefined): Promise<Services> {
   const own = {
     ...PLAIN,
-    host: "127.0.0.1",
-    addr: undefined,
     apiKey: randomBytes(24).toString("base64url"),
     // The command has the terminal for itself, unless somebody asks to see more.
     ...(settings.port === undefined ? { port: 0 } : {}),

@@ -1,6 +1,8 @@
 import { defineCommand } from "citty";
 import { toRelayError } from "../../lib/errors.ts";
+import { addressLines } from "../call-relay.ts";
 import { citty, parseFlags } from "../flags.ts";
+import type { RunningRelay } from "../../server/serve.ts";
 import { keyNeed } from "../keys/key-need.ts";
 import { oldModelsNote } from "../old-models.ts";
 import { say } from "../output.ts";
@@ -26,18 +28,19 @@ export const serve = defineCommand({
         services.store?.connection.close();
       },
     });
-    await introduce(services, keys, relay.url);
+    await introduce(services, keys, relay);
     say('Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.');
     return stopped;
   },
 });
 
 /** What its owner wants to know first: where it is, who may use it, whose plan it spends. */
-async function introduce(services: Services, { ring }: ClientKeys, url: string): Promise<void> {
+async function introduce(services: Services, { ring }: ClientKeys, relay: RunningRelay): Promise<void> {
+  const { url } = relay;
   const { settings, origins } = services;
   say(`plansocket listens on ${url}`);
-  say(`  base URL  ${url}/v1`);
-  say(`  page      ${url}/ (\`plansocket open\` shows it)`);
+  for (const other of relay.otherUrls) say(`  also on   ${other}`);
+  for (const line of addressLines(url)) say(line);
   say(`  API key   ${keyNeed(settings.apiKey, ring.isInUse)}`);
   if (origins.apiKey === "--api-key") {
     say("            a key on the command line can be seen by other users; PLANSOCKET_API_KEY cannot");

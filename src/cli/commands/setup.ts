@@ -6,7 +6,6 @@ import { KeyFile, keysPath } from "../../keys/key-file.ts";
 import type { KeyPlace } from "../../keys/key-list.ts";
 import { keyPlace } from "../keys/key-place.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
-import { isObject } from "../../lib/json.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { confirm } from "../confirm.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
@@ -21,7 +20,7 @@ import { previewOf } from "../setup/preview.ts";
 import { addressOf, checkKey, modelsOf, originOf } from "../setup/target.ts";
 import { openServices } from "../services.ts";
 import { STORE_SETTINGS } from "../store.ts";
-import { NAME } from "../../version.ts";
+import { relayAt } from "../relay-at.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   model: { value: "MODEL", help: "model that the client uses (default: the first of the account)" },
@@ -102,20 +101,10 @@ async function overview({ settings, own }: ParsedFlags): Promise<number> {
   }
   const others = states.filter((state) => !here.includes(state)).map(({ name }) => name);
   if (others.length > 0) printText(`Also known: ${[...others, "env"].join(", ")}.`);
-  if (!(await answers(origin))) {
+  if (!(await relayAt(origin))) {
     say(`No relay answers on ${origin}. Start it with \`plansocket start\`, or \`plansocket serve\` to watch it.`);
   }
   return 0;
-}
-
-/** True when a relay of ours listens there. */
-async function answers(origin: string): Promise<boolean> {
-  try {
-    const reply: unknown = await (await fetch(`${origin}/health`, { signal: AbortSignal.timeout(1000) })).json();
-    return isObject(reply) && reply["name"] === NAME;
-  } catch {
-    return false;
-  }
 }
 
 function takesNext(word: string | undefined): boolean {

@@ -13,8 +13,9 @@ import { tilde } from "../background/messages.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { printJson, printText, say } from "../output.ts";
 import { portOwner } from "../port-owner.ts";
-import { reachable, relayAt } from "../relay-at.ts";
-import { addressOf, listeningUrl } from "../own-relay.ts";
+import { addressLines, reachable } from "../call-relay.ts";
+import { relayAt } from "../relay-at.ts";
+import { addressOf, isFindable, listeningUrl } from "../own-relay.ts";
 import { span } from "../../lib/time.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
@@ -73,7 +74,7 @@ async function show(context: BackgroundContext, seen: Probe, details: Details | 
   const { url, pid, relay } = seen;
   const isDemo = state?.command === "demo";
   printText(`plansocket ${isDemo ? "demo " : ""}runs on ${url} (pid ${pid}), up ${span(relay.uptimeMs)}.`);
-  printText(`  page      ${reachable(url)}/ (\`plansocket open\` shows it)`);
+  for (const line of addressLines(reachable(url)).slice(-1)) printText(line);
   if (!details) {
     const { env } = await settingsOfRelay(context, await settingsOfLastStart(context, state));
     for (const line of (await accountOf(context, env)).lines) printText(line);
@@ -98,10 +99,10 @@ async function remarks(context: BackgroundContext): Promise<string[]> {
   const given: ExplicitSettings = await settingsOfLastStart(context, state).catch(() => ({}));
   const { loaded } = await settingsOfRelay(context, given, state?.environment ?? otherVariables(context.env));
   const settings = state ? loaded.settings : context.loaded.settings;
-  const { port } = addressOf(settings);
+  const address = addressOf(settings);
   const url = listeningUrl(settings);
-  if (port !== 0 && (await relayAt(url))) {
-    const owner = portOwner(port);
+  if (isFindable(address) && (await relayAt(url))) {
+    const owner = address.unix === undefined ? portOwner(address.port) : undefined;
     const who = owner ? ` (pid ${owner.pid})` : "";
     return [...lines, `A plansocket that was not started by \`plansocket start\` answers on ${url}${who}.`];
   }

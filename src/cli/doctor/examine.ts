@@ -152,5 +152,5 @@ async function tryGate(services: Services): Promise<Outcome> {
 }
 
 function onOwnPort(services: Services): Services {
-  return { ...services, settings: { ...services.settings, ...PLAIN, addr: undefined, host: "127.0.0.1", port: 0 } };
+  return { ...services, settings: { ...services.settings, ...PLAIN, port: 0 } };
 }

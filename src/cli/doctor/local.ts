@@ -5,7 +5,9 @@ import type { Environment } from "../../lib/environment.ts";
 import { isLoopbackName } from "../../lib/host.ts";
 import type { RunningRelay } from "../../server/serve.ts";
 import { COMMIT, VERSION } from "../../version.ts";
-import { listeningUrl } from "../own-relay.ts";
+import { addressOf, listeningUrl, urlAt } from "../own-relay.ts";
+import { socketState } from "../../server/unix-socket.ts";
+import { toRelayError } from "../../lib/errors.ts";
 import { listenFailure } from "../listen-failure.ts";
 import { portOwner } from "../port-owner.ts";
 import { relayAt } from "../relay-at.ts";
@@ -48,24 +50,42 @@ export function settingsCheck({ origins, warnings }: Services, env: Environment 
 
 /** Where `serve` would listen: free, or taken by whom. */
 export async function portCheck({ settings }: Services, hasKeys: boolean): Promise<Outcome> {
-  const host = settings.addr?.host || settings.host;
-  const port = settings.addr?.port ?? settings.port;
-  if (!isLoopbackName(host) && settings.apiKey === undefined && !hasKeys) {
+  const { host, otherHosts, port, unix } = addressOf(settings);
+  if (unix !== undefined) return socketCheck(unix, listeningUrl(settings));
+  const hosts = [host, ...otherHosts];
+  const open = hosts.find((each) => !isLoopbackName(each));
+  if (open !== undefined && settings.apiKey === undefined && !hasKeys) {
     return fail(
-      `${host} is not loopback and no API key is set: serve would refuse.`,
+      `${open} is not loopback and no API key is set: serve would refuse.`,
       "Set --api-key, make a key with `plansocket keys add NAME`, or leave --host.",
     );
   }
   if (port === 0) return ok("any free port");
+  for (const each of hosts) {
+    try {
+      await Bun.serve({ hostname: each, port, fetch: () => new Response() }).stop(true);
+    } catch (error) {
+      const code = errorCode(error) ?? "unknown";
+      if (code === "EADDRINUSE") return takenBy(port, urlAt(settings, each, port));
+      const { message, hint } = await listenFailure({ host: each, port }, code);
+      return fail(message, hint ?? "Check --host and --port.");
+    }
+  }
+  return ok(`${hosts.map((each) => `${each}:${port}`).join(" and ")} ${hosts.length === 1 ? "is" : "are"} free`);
+}
+
+/** The same for a socket. */
+async function socketCheck(path: string, url: string): Promise<Outcome> {
   try {
-    const probe = Bun.serve({ hostname: host, port, fetch: () => new Response() });
-    await probe.stop(true);
-    return ok(`${host}:${port} is free`);
-  } catch (error) {
-    const code = errorCode(error) ?? "unknown";
-    if (code === "EADDRINUSE") return takenBy(port, listeningUrl(settings));
-    const { message, hint } = await listenFailure({ host, port }, code);
-    return fail(message, hint ?? "Check --host and --port.");
+    const state = await socketState(path);
+    if (state === "free") return ok(`${path} is free`);
+    if (state === "left behind") return ok(`${path} was left by a relay that is gone; serve replaces it`);
+    const relay = await relayAt(url);
+    if (relay) return ok(`a plansocket ${relay.version} already serves on ${path}, up ${span(relay.uptimeMs)}`);
+    return fail(`Another program listens on ${path}.`, "Stop it, or name another path with --unix.");
+  } catch (thrown) {
+    const { message, hint } = toRelayError(thrown);
+    return fail(message, hint ?? "Name another path with --unix.");
   }
 }
 

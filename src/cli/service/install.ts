@@ -1,4 +1,4 @@
-import { addressOf } from "../own-relay.ts";
+import { addressOf, isFindable, listeningUrl } from "../own-relay.ts";
 import { mkdir } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname } from "node:path";
@@ -34,7 +34,7 @@ const POLL_MS = 100;
 export async function install(context: BackgroundContext, flags: FlagValues, isDryRun: boolean): Promise<number> {
   const { env, loaded } = context;
   const address = addressOf(loaded.settings);
-  if (address.port === 0) {
+  if (!isFindable(address)) {
     throw new RelayError("usage", "A service needs a port that stays the same.", { hint: "Choose one with --port." });
   }
   const given = givenBy(loaded, flags, env);
@@ -48,8 +48,9 @@ export async function install(context: BackgroundContext, flags: FlagValues, isD
     });
   }
 
-  const holder = portOwner(address.port)?.pid;
+  const running = address.unix === undefined ? undefined : await relayAt(listeningUrl(loaded.settings));
   // The service itself may be there already, and is then replaced.
+  const holder = running ? pidOf(manager) : portOwner(address.port)?.pid;
   if (holder === undefined || holder !== pidOf(manager)) await assertFree(address);
   for (const folder of plan.writableFolders) await mkdir(folder, { recursive: true, mode: 0o700 });
   if (manager.keepsState === true) await saveAsStart(context, given);

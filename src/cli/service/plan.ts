@@ -1,6 +1,6 @@
 import type { Environment } from "../../lib/environment.ts";
 import { realpathSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Loaded } from "../../config/load.ts";
 import { authFile as authFileOf, configFile } from "../../config/paths.ts";
 import {
@@ -55,7 +55,14 @@ export function servicePlan(loaded: Loaded, given: ExplicitSettings, instance: s
     stateFile: paths.stateFile,
     logFile: paths.logFile,
     stopLimitMs: stopLimitMs(loaded.settings),
-    writableFolders: [...new Set([paths.stateDir, dirname(authFile), dirname(target(authFile))])],
+    writableFolders: [
+      ...new Set([
+        paths.stateDir,
+        dirname(authFile),
+        dirname(target(authFile)),
+        ...(loaded.settings.unix === undefined ? [] : [dirname(resolve(loaded.settings.unix))]),
+      ]),
+    ],
   };
 }
 

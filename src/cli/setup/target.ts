@@ -3,7 +3,7 @@ import { publishedModels, type ModelCatalogue } from "../../codex/models.ts";
 import type { Settings } from "../../config/settings.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { callableHost } from "../../lib/url.ts";
-import { urlAt } from "../own-relay.ts";
+import { addressOf as listenAddress, urlAt } from "../own-relay.ts";
 import { PROVIDER, type ClientSetup, type Target, type TargetModel } from "./client.ts";
 
 /** What to assume of a model that the list does not describe. */
@@ -13,9 +13,13 @@ const USUAL_CONTEXT_TOKENS = 272_000;
 const SMALL = /(?:^|-)(luna|mini|nano|spark)(?:-|$)/;
 
 /** Where clients find a relay that was started with these settings. Throws `usage` for a port that is not fixed. */
-export function originOf(settings: Pick<Settings, "host" | "port" | "addr" | "basePath" | "tlsCert">): string {
-  const host = settings.addr?.host || settings.host;
-  const port = settings.addr?.port ?? settings.port;
+export function originOf(settings: Pick<Settings, "host" | "port" | "addr" | "unix" | "basePath" | "tlsCert">): string {
+  const { host, port, unix } = listenAddress(settings);
+  if (unix !== undefined) {
+    throw new RelayError("usage", "Clients need a port, and --unix names a socket.", {
+      hint: "Run a relay on a port for them, or `plansocket run -- COMMAND`.",
+    });
+  }
   if (port === 0) {
     throw new RelayError("usage", "Clients need a fixed port, and 0 is a free one each time.", {
       hint: "Choose one with --port.",

@@ -41,7 +41,7 @@ test("what flags and environment say arrives the same by environment alone", asy
   expect(second.settings).toEqual({
     ...first.settings,
     addr: undefined,
-    host: "127.0.0.1",
+    host: ["127.0.0.1"],
     port: 9,
     authFile: resolve("auth.json"),
   });
