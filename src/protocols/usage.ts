@@ -5,7 +5,7 @@ export interface ChatUsage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
-  prompt_tokens_details: { cached_tokens: number; audio_tokens: number };
+  prompt_tokens_details: { cached_tokens: number; cache_write_tokens?: number; audio_tokens: number };
   completion_tokens_details: {
     reasoning_tokens: number;
     audio_tokens: number;
@@ -18,11 +18,16 @@ export interface ChatUsage {
 export function toChatUsage(usage: Usage | null | undefined): ChatUsage {
   const prompt = usage?.input_tokens ?? 0;
   const completion = usage?.output_tokens ?? 0;
+  const written = usage?.input_tokens_details?.cache_write_tokens ?? 0;
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: usage?.total_tokens ?? prompt + completion,
-    prompt_tokens_details: { cached_tokens: usage?.input_tokens_details?.cached_tokens ?? 0, audio_tokens: 0 },
+    prompt_tokens_details: {
+      cached_tokens: usage?.input_tokens_details?.cached_tokens ?? 0,
+      ...(written > 0 ? { cache_write_tokens: written } : {}),
+      audio_tokens: 0,
+    },
     completion_tokens_details: {
       reasoning_tokens: usage?.output_tokens_details?.reasoning_tokens ?? 0,
       audio_tokens: 0,

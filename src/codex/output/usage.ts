@@ -7,18 +7,20 @@ export function wholeUsage(usage: Partial<Usage> | null | undefined): Usage | un
   const input = count(usage.input_tokens);
   const output = count(usage.output_tokens);
   const cached = count(usage.input_tokens_details?.cached_tokens);
+  const written = count(usage.input_tokens_details?.cache_write_tokens);
   const reasoning = count(usage.output_tokens_details?.reasoning_tokens);
   const isWhole =
     usage.input_tokens === input &&
     usage.output_tokens === output &&
     typeof usage.total_tokens === "number" &&
     usage.input_tokens_details?.cached_tokens === cached &&
+    usage.input_tokens_details.cache_write_tokens === written &&
     usage.output_tokens_details?.reasoning_tokens === reasoning;
   if (isWhole) return usage as Usage;
   return {
     ...usage,
     input_tokens: input,
-    input_tokens_details: { ...usage.input_tokens_details, cached_tokens: cached },
+    input_tokens_details: { ...usage.input_tokens_details, cached_tokens: cached, cache_write_tokens: written },
     output_tokens: output,
     output_tokens_details: { ...usage.output_tokens_details, reasoning_tokens: reasoning },
     total_tokens: typeof usage.total_tokens === "number" ? usage.total_tokens : input + output,
@@ -37,7 +39,7 @@ export function estimatedTokens(characters: number): number {
 export function estimatedUsage(inputTokens: number, outputTokens: number): Usage {
   return {
     input_tokens: inputTokens,
-    input_tokens_details: { cached_tokens: 0 },
+    input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
     output_tokens: outputTokens,
     output_tokens_details: { reasoning_tokens: 0 },
     total_tokens: inputTokens + outputTokens,

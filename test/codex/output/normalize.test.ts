@@ -155,8 +155,25 @@ test.each([
 ])("usage with holes is completed: %j", (usage, whole) => {
   const end = { type: "response.completed", response: { id: "resp_1", usage } };
   const last = regular([created, end]).sent.at(-1)?.event;
-  const details = { input_tokens_details: { cached_tokens: 0 }, output_tokens_details: { reasoning_tokens: 0 } };
+  const details = {
+    input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
+    output_tokens_details: { reasoning_tokens: 0 },
+  };
   expect(last).toMatchObject({ response: { usage: { ...whole, ...details } } });
+});
+
+test("usage that the relay estimates has the details that the public schema requires", () => {
+  const bare = { ...message(""), content: [{ type: "output_text", text: "abcdefgh" }] };
+  const { sent } = regular([created, done(bare), completed([bare])], 1);
+  expect(sent.at(-1)?.event).toMatchObject({
+    response: {
+      status: "incomplete",
+      usage: {
+        input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
+        output_tokens_details: { reasoning_tokens: 0 },
+      },
+    },
+  });
 });
 
 test("every text that the relay tells itself has the log probabilities that the public schema requires", () => {

@@ -446,7 +446,11 @@ describe("a whole reply", () => {
       top_p: 1,
       truncation: "disabled",
       user: null,
-      usage: { ...usage, input_tokens_details: { cached_tokens: 0 }, output_tokens_details: { reasoning_tokens: 0 } },
+      usage: {
+        ...usage,
+        input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
+        output_tokens_details: { reasoning_tokens: 0 },
+      },
     });
   });
 
