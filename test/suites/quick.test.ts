@@ -1,42 +1,84 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
-import { missingFor, outcomes, prepared, SUITES } from "./suites.ts";
+import { readOptions } from "./options.ts";
+import { missingFor, outcomes, prepared } from "./packages.ts";
+import { SUITES, type Suite } from "./suites.ts";
+import { tallied } from "./tally.ts";
 
-/** From the registry, on a machine that has none of it. */
-const INSTALL_MS = 240_000;
+/** Cases of an SDK, on a machine that has other work. */
+const CASES_MS = 120_000;
 
-const runnable = SUITES.filter((suite) => suite.isQuick === true && missingFor(suite) === undefined);
-
-/** Not from registries during every run of the tests: where they are there already, or in CI. */
+/** Not from registries during every run of the tests: in CI, or where somebody asks for it. */
 const isWanted = process.env["CI"] !== undefined || process.env["SUITES"] !== undefined;
 
-describe.skipIf(!isWanted || runnable.length === 0)("other people's SDKs (needs python3, and CI or SUITES set)", () => {
+/** The command of a suite, or why it is passed over: known before tests have names, so that it counts as skipped. */
+function planOf(suite: Suite): { readonly command: readonly string[] } | { readonly missing: string } {
+  if (!isWanted) return { missing: "neither CI nor SUITES is set" };
+  const missing = missingFor(suite);
+  if (missing !== undefined) return { missing };
+  try {
+    return { command: prepared(suite) };
+  } catch (error) {
+    return { missing: `it cannot be got: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+describe("other people's SDKs", () => {
   let demo: DemoRelay;
-  const unavailable = new Map<string, string>();
   beforeAll(() => {
-    for (const suite of runnable) {
-      try {
-        prepared(suite);
-      } catch (error) {
-        unavailable.set(suite.name, String(error));
-      }
-    }
     demo = startDemoRelay();
-  }, INSTALL_MS);
+  });
   afterAll(() => demo.stop());
 
-  test.each(runnable.map((suite) => [suite.name, suite] as const))(
-    "every documented use of %s that is tried here holds",
-    async (name, suite) => {
-      const reason = unavailable.get(name);
-      if (reason !== undefined) {
-        console.error(`${name} is not tried: ${reason}`);
-        return;
-      }
-      const all = await outcomes(suite, demo.relay.url, "gpt-5.5");
-      expect(all.filter(({ ok }) => !ok)).toEqual([]);
-      expect(all.length).toBeGreaterThan(5);
-    },
-    INSTALL_MS,
-  );
+  for (const suite of SUITES.filter(({ isQuick }) => isQuick === true)) {
+    const plan = planOf(suite);
+    if ("missing" in plan) {
+      test.skip(`${suite.name} (${plan.missing.replaceAll("\n", " ")})`, () => {});
+      continue;
+    }
+    test(
+      `every documented use of ${suite.name} that is tried here holds`,
+      async () => {
+        const all = await outcomes(plan.command, demo.relay.url, "gpt-5.5");
+        expect(all.filter(({ ok }) => !ok)).toEqual([]);
+        expect(all.length).toBeGreaterThan(5);
+      },
+      CASES_MS,
+    );
+  }
+});
+
+describe("the command line of the suites", () => {
+  const named = (args: readonly string[]) => readOptions(args).suites.map(({ name }) => name);
+
+  test("runs all, those with a word in their name, or exactly those that are named", () => {
+    expect(named([])).toHaveLength(SUITES.length);
+    expect(named(["go"])).toEqual(["openai-go", "anthropic-go"]);
+    expect(named(["--only", "openai-go,litellm"])).toEqual(["litellm", "openai-go"]);
+    expect(readOptions(["--list"]).isList).toBe(true);
+  });
+
+  test.each([
+    [["--install"], "--install"],
+    [["no-such-suite"], "No suite has 'no-such-suite' in its name."],
+    // A part of a name is not the name.
+    [["--only", "openai"], "No suite is called 'openai'."],
+    [["--only", ""], "No suite is called ''."],
+  ])("refuses %p", (args, said) => {
+    expect(() => readOptions(args)).toThrow(said);
+  });
+});
+
+test("failures for a suite's own reason are told from the relay's, and cases that do not apply are not counted", () => {
+  const fault = { cases: /^needs a model/, reason: "answers are made up" };
+  const lost = { case: "loses its text", ok: false };
+  const tally = tallied({ suiteFaults: [fault] }, [
+    { case: "holds", ok: true },
+    { case: "needs a model: one", ok: false },
+    { case: "needs a model: two", ok: false },
+    { case: "needs a model that does this", ok: true },
+    { case: "is passed over", ok: false, applies: false },
+    lost,
+  ]);
+  expect(tally).toEqual({ passed: 2, applicable: 5, relay: [lost], suite: new Map([[fault, 2]]) });
 });

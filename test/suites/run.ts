@@ -1,27 +1,26 @@
 /**
- * `bun test/suites/run.ts [NAME …]`: other people's SDKs, each by its pinned version from its own registry, with cases
- * of their documented use against a relay and the strict stand-in backend, and against `demo`. Prints a table; exits
- * with 1 when a case fails. A suite whose language is not installed is skipped, and says so.
+ * `bun test/suites/run.ts [WORD …] [--only NAME,NAME] [--list]`: other people's SDKs and suites, each by its pinned
+ * version from its own registry, against a relay and the strict stand-in backend, and against `demo`. Prints a table;
+ * exits with 1 when a case fails that is the relay's, with 2 when asked for what there is not. A suite whose language
+ * is not installed is skipped, and says so.
  */
 import { startPlayer } from "../../src/demo/player.ts";
-import { fixedCredentials, startTestRelay } from "../support/relay.ts";
 import { startDemoRelay } from "../support/demo.ts";
-import { missingFor, outcomes, prepared, SUITES, type Suite } from "./suites.ts";
+import { fixedCredentials, startTestRelay } from "../support/relay.ts";
+import { readOptions, USAGE } from "./options.ts";
+import { missingFor, outcomes, prepared } from "./packages.ts";
+import type { Suite } from "./suites.ts";
+import { tallied, type Tally } from "./tally.ts";
 
 const MODEL = "gpt-5.5";
-const wanted = process.argv.slice(2);
-
-const chosen = SUITES.filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
-const unprepared = new Map<Suite, string>();
-// Before anything listens: installers hold this process up for as long as they take.
-for (const suite of chosen) {
-  if (missingFor(suite) !== undefined) continue;
-  try {
-    prepared(suite);
-  } catch (error) {
-    unprepared.set(suite, String(error));
-  }
+const options = optionsOrExit();
+if (options.isList) {
+  for (const { name } of options.suites) console.log(name);
+  process.exit(0);
 }
+
+// Before anything listens: installers hold this process up for as long as they take.
+const plans = options.suites.map((suite) => ({ suite, plan: planOf(suite) }));
 
 const strict = startDemoRelay();
 const player = startPlayer({ port: 0, paceMs: 0 });
@@ -34,41 +33,69 @@ const demo = startTestRelay({
   }),
 });
 
-let failures = 0;
-console.log(`${"suite".padEnd(40)} ${"version".padEnd(10)} ${"stand-in".padStart(10)} ${"demo".padStart(10)}`);
-for (const suite of chosen) {
-  const missing = missingFor(suite) ?? unprepared.get(suite);
+const total = { run: 0, skipped: 0, failures: 0 };
+console.log("| suite | version | stand-in | demo | the relay's | the suite's |\n|---|---|---|---|---|---|");
+const remarks: string[] = [];
+for (const { suite, plan } of plans) {
   const version = suite.packages[0]?.[1] ?? "";
-  if (missing !== undefined) {
-    console.log(`${suite.name.padEnd(40)} ${version.padEnd(10)} skipped: ${missing}`);
+  if (typeof plan === "string") {
+    total.skipped += 1;
+    console.log(`| ${suite.name} | ${version} | skipped: ${plan.replaceAll("\n", " ")} | | | |`);
     continue;
   }
-  const columns: string[] = [];
-  const reasons: string[] = [];
-  for (const [place, base] of [
-    ["stand-in", strict.relay.url],
-    ["demo", demo.url],
-  ] as const) {
-    const all = await outcomes(suite, base, MODEL);
-    const failed = all.filter(({ ok }) => !ok);
-    failures += failed.length;
-    columns.push(`${all.length - failed.length}/${all.length}`.padStart(10));
-    for (const { case: name, reason } of failed) reasons.push(`    ${place}: ${name}: ${reason ?? ""}`);
-  }
-  console.log(`${suite.name.padEnd(40)} ${version.padEnd(10)} ${columns.join(" ")}`);
-  for (const reason of reasons) console.log(reason);
+  total.run += 1;
+  const places = [
+    { place: "stand-in", tally: tallied(suite, await outcomes(plan, strict.relay.url, MODEL)) },
+    { place: "demo", tally: tallied(suite, await outcomes(plan, demo.url, MODEL)) },
+  ];
+  const columns = places.map(({ tally }) => `${tally.passed} / ${tally.applicable}`);
+  const relays = places.map(({ tally }) => tally.relay.length);
+  total.failures += relays.reduce((sum, count) => sum + count, 0);
+  const suites = places.map(({ tally }) => suiteCount(tally));
+  console.log(`| ${[suite.name, version, ...columns, both(relays), both(suites)].join(" | ")} |`);
+  for (const { place, tally } of places) remarks.push(...remarksOf(`${suite.name}, ${place}`, tally));
 }
-const { refusals } = strict.backend;
-console.log(
-  `The stand-in refused ${refusals.length} requests${
-    refusals.length === 0
-      ? "."
-      : `: ${refusals
-          .map(({ detail }) => detail)
-          .slice(0, 5)
-          .join("; ")}`
-  }`,
-);
+if (remarks.length > 0) console.log(`\n${remarks.join("\n")}`);
+const refusals = new Set(strict.backend.refusals.map(({ detail }) => detail));
+console.log(`\nThe stand-in refused ${strict.backend.refusals.length} requests${refusals.size === 0 ? "." : ":"}`);
+for (const detail of refusals) console.log(`  ${detail}`);
+console.log(`${total.run} suites run, ${total.skipped} skipped, ${total.failures} failures of the relay's`);
 await Promise.all([strict.stop(), demo.stop()]);
 await player.stop();
-process.exit(failures === 0 ? 0 : 1);
+process.exit(total.failures === 0 ? 0 : 1);
+
+function optionsOrExit() {
+  try {
+    return readOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    return process.exit(2);
+  }
+}
+
+/** The command of a suite, or why there is none. */
+function planOf(suite: Suite): readonly string[] | string {
+  const missing = missingFor(suite);
+  if (missing !== undefined) return missing;
+  try {
+    return prepared(suite);
+  } catch (error) {
+    return `cannot be got: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function suiteCount({ suite }: Tally): number {
+  return [...suite.values()].reduce((sum, count) => sum + count, 0);
+}
+
+/** One number where both backends agree. */
+function both([first = 0, second = 0]: readonly number[]): string {
+  return first === second ? String(first) : `${first} and ${second}`;
+}
+
+function remarksOf(title: string, { relay, suite }: Tally): string[] {
+  return [
+    ...relay.map((outcome) => `- ${title}: the relay's: ${outcome.case}: ${outcome.reason ?? ""}`),
+    ...[...suite].map(([{ reason }, count]) => `- ${title}: the suite's, ${count}: ${reason}`),
+  ];
+}
