@@ -168,6 +168,18 @@ test("a socket that has lost its history has the whole conversation sent again",
   expect(answers(demo).map(({ frame }) => object(frame)["previous_response_id"] !== undefined)).toEqual([false, false]);
 });
 
+test("an answer that the backend still counts as under way after its end keeps nobody off", async () => {
+  const demo = startDemoRelay({ upstream: { transport: "websocket" } }, { paceMs: 10 });
+  started.push(demo);
+  const client = DIALECT_CLIENTS["chat"]?.();
+  if (!client) throw new Error("no client");
+  for (let turn = 0; turn < 3; turn += 1) {
+    client.say("hello");
+    client.take(await post(demo, client.path, client.body()));
+  }
+  expect(answers(demo)).toHaveLength(3);
+});
+
 test("what a socket's frames tell of the plan is in headers and metrics", async () => {
   const demo = start();
   const body = JSON.stringify({ model, messages: [{ role: "user", content: "say pong" }] });

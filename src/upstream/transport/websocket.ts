@@ -116,7 +116,8 @@ export class SocketTransport {
     const open = this.#usable(call);
     if (open === "busy") return undefined;
     const entry = open ?? (await this.#open(call, signal));
-    if (!entry) return undefined;
+    // Another request may have come before this one woke up.
+    if (!entry || entry.socket.isBusy) return undefined;
     const isNew = open === undefined || open.isSpare;
     entry.isSpare = false;
     return { ...this.#start(entry.socket, call, signal), isNew };
@@ -301,9 +302,16 @@ export class SocketTransport {
   }
 }
 
+/** The last one: the backend may count an answer as under way for a moment after it has told its end. */
+const SOCKET_FAULTS: ReadonlySet<unknown> = new Set([
+  "previous_response_not_found",
+  "websocket_connection_limit_reached",
+  "response_in_progress",
+]);
+
 /** True for failures after which the same request, whole and on a new socket, may succeed. */
 export function isSocketFault(error: RelayError): boolean {
-  return error.wireCode === "previous_response_not_found" || error.wireCode === "websocket_connection_limit_reached";
+  return SOCKET_FAULTS.has(error.wireCode);
 }
 
 /** True for a socket that the backend would soon end. */
