@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { connect } from "node:net";
+import { lstatSync, mkdtempSync, rmSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { isObject, parseJson } from "../../src/lib/json.ts";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
@@ -29,9 +32,14 @@ beforeEach(() => account.tried());
 
 /** Everything that the relay says to these bytes before it closes, or until it has been silent for a while. */
 function send(bytes: string, quietMs = 400, drop = ""): Promise<string> {
+  return sendTo((onOpen) => connect(demo.relay.port, "127.0.0.1", onOpen), bytes, quietMs, drop);
+}
+
+/** The same over any connection. */
+function sendTo(open: (onOpen: () => void) => Socket, bytes: string, quietMs = 400, drop = ""): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let text = "";
-  const socket = connect(demo.relay.port, "127.0.0.1", () => socket.write(bytes));
+  const socket = open(() => socket.write(bytes));
   let quiet = setTimeout(() => socket.destroy(), quietMs);
   const drops = drop === "" ? undefined : setInterval(() => socket.write(drop), 5000);
   socket.on("data", (chunk) => {
@@ -129,6 +137,114 @@ describe("odd request lines", () => {
     expect(text).not.toMatch(/^set-cookie/im);
     const refused = await send(head(["GET /v1/models HTTP/1.1", "Host: page.example\u001b[2J"]));
     expect(refused).not.toContain("\u001b");
+  });
+});
+
+describe("claims about who asks, and for which host", () => {
+  const claims = (host: string): Record<string, string> => ({
+    "X-Forwarded-Host": host,
+    "X-Forwarded-For": "127.0.0.1",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Prefix": "/v1",
+    "X-Real-IP": "127.0.0.1",
+    Forwarded: `for=127.0.0.1;host=${host};proto=https`,
+  });
+  const asked = (headers: Record<string, string>, way = "/v1/models") =>
+    send(
+      head([
+        `GET ${way} HTTP/1.1`,
+        ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+        "Connection: close",
+      ]),
+    );
+
+  test("from an address that nobody named open no door: neither a host's, nor a key's, nor a page's", async () => {
+    expect(
+      statuses(await asked({ Host: "page.example", Authorization: `Bearer ${KEY}`, ...claims("localhost") })),
+    ).toEqual([403]);
+    expect(statuses(await asked({ Host: "127.0.0.1", ...claims("localhost") }))).toEqual([401]);
+    const origin = { Origin: "https://page.example", "Sec-Fetch-Site": "cross-site" };
+    const lured = { Host: "127.0.0.1", Authorization: `Bearer ${KEY}`, ...origin, ...claims("page.example") };
+    expect(statuses(await asked(lured))).toEqual([403]);
+    // And they change nothing for whoever may come in: the path is the one that was asked for.
+    expect(
+      statuses(await asked({ Host: "127.0.0.1", Authorization: `Bearer ${KEY}`, ...claims("page.example") })),
+    ).toEqual([200]);
+    expect(
+      statuses(await asked({ Host: "127.0.0.1", Authorization: `Bearer ${KEY}`, ...claims("x") }, "/models")),
+    ).toEqual([200]);
+  });
+
+  test.each([
+    ["X-Forwarded-Host: localhost\r\nX-Forwarded-Host: page.example"],
+    ["X-Forwarded-Host: localhost, page.example"],
+    ['Forwarded: host="localhost";host="page.example"'],
+    [`Forwarded: host=${"a".repeat(8000)}`],
+    [`X-Forwarded-For: ${"1.1.1.1,".repeat(1500)}`],
+    ["X-Forwarded-Prefix: //page.example/..\r\nX-Forwarded-Proto: javascript"],
+  ])("even a trusted address gets no other page in by %s", async (lines) => {
+    const trusting = startDemoRelay({ relay: { apiKey: KEY, trustProxies: ["loopback"] } });
+    const before = demo;
+    demo = trusting;
+    try {
+      const text = await send(
+        head(["GET /page/enter?code=no HTTP/1.1", "Host: page.example", lines, "Connection: close"]),
+      );
+      expect(statuses(text).every((status) => status >= 400 && status < 500)).toBe(true);
+      expect(text).not.toContain("Location: //");
+      const keyless = await send(head(["GET /v1/models HTTP/1.1", "Host: 127.0.0.1", lines, "Connection: close"]));
+      expect(statuses(keyless).every((status) => status === 401 || status === 403)).toBe(true);
+    } finally {
+      demo = before;
+      await trusting.stop();
+    }
+  });
+});
+
+describe.skipIf(process.platform === "win32")("at a Unix socket", () => {
+  const folder = mkdtempSync(join(tmpdir(), "plansocket-attack-"));
+  const path = join(folder, "relay.sock");
+  let relay: DemoRelay;
+  beforeAll(() => {
+    relay = startDemoRelay({ relay: { apiKey: KEY, host: "localhost", unix: path, maxBodyBytes: 4 * 1024 * 1024 } });
+  });
+  afterAll(async () => {
+    await relay.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const knock = async (bytes: string) => statuses(await sendTo((onOpen) => connect(path, onOpen), bytes));
+
+  test("no other user's program has a way in, from its first moment", () => {
+    expect(lstatSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  test.each<[string, readonly string[], number[]]>([
+    ["without a key", ["GET /v1/models HTTP/1.1", "Host: localhost"], [401]],
+    ["as another host", ["GET /v1/models HTTP/1.1", "Host: page.example", `Authorization: Bearer ${KEY}`], [403]],
+    ["as a page of another site", ["GET /v1/models HTTP/1.1", ...good, "Origin: https://page.example"], [403]],
+    [
+      "with two lengths",
+      ["POST /v1/chat/completions HTTP/1.1", ...good, "Content-Length: 6", "Content-Length: 5"],
+      [400],
+    ],
+    [
+      "with a body beyond the limit",
+      ["POST /v1/chat/completions HTTP/1.1", ...good, "Content-Length: 99999999"],
+      [413],
+    ],
+    ["as itself", ["GET /v1/models HTTP/1.1", ...good], [200]],
+  ])("whoever comes %s gets what everybody gets", async (_how, lines, expected) => {
+    expect(await knock(head([...lines, "Connection: close"]))).toEqual(expected);
+  });
+
+  test("what hides behind a request is no request of its own", async () => {
+    const first = head([
+      "POST /v1/chat/completions HTTP/1.1",
+      ...good,
+      "Content-Length: 2",
+      "Transfer-Encoding: chunked",
+    ]);
+    expect((await knock(`${first}${smuggled}`)).filter((status) => status === 200)).toEqual([]);
   });
 });
 
