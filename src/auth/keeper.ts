@@ -147,7 +147,9 @@ export class CredentialKeeper implements CredentialProvider {
       return this.#held;
     }
     this.#held = undefined;
-    const places = this.#options.sources.map((source) => source.name).join(" or ");
+    const places = this.#options.sources
+      .map(({ name }) => (name === "environment" ? `the ${name}` : name))
+      .join(" or ");
     throw new RelayError("codex_auth_required", `There is no login in ${places}.`, {
       hint:
         this.#options.sources.at(-1)?.signIn ?? "Run `plansocket login` (or `codex login`, if you have the Codex CLI).",

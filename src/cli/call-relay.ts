@@ -26,5 +26,5 @@ export function reachable(url: string): string {
 export function addressLines(url: string): string[] {
   const socket = socketOf(url);
   if (socket) return [`  base URL  http://localhost${socket.basePath}/v1, through that socket (curl --unix-socket)`];
-  return [`  base URL  ${url}/v1`, `  page      ${url}/ (\`plansocket open\` shows it)`];
+  return [`  base URL  ${url}/v1`, `  page      ${url}/ (\`plansocket open\`)`];
 }

@@ -139,7 +139,7 @@ function refusal(setting: Setting, { value, origin }: Given, reason = "is not ac
   const text = typeof value === "string" ? value : JSON.stringify(value);
   const shown = setting.isSecret ? "" : ` '${text.slice(0, 80)}'`;
   return new RelayError("usage", `Bad value${shown} for ${origin}: ${reason}.`, {
-    hint: `${setting.help[0]?.toUpperCase()}${setting.help.slice(1)}. For example: ${exampleFor(setting, origin)}`,
+    hint: `${setting.help[0]?.toUpperCase()}${setting.help.slice(1)}. For example: \`${exampleFor(setting, origin)}\``,
   });
 }
 

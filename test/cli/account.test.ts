@@ -269,7 +269,7 @@ describe("whoami", () => {
       code: 1,
       out: "",
       err:
-        "plansocket: There is no login in environment or ~/.codex/auth.json.\n" +
+        "plansocket: There is no login in the environment or ~/.codex/auth.json.\n" +
         "  Run `plansocket login` (or `codex login`, if you have the Codex CLI).\n",
     });
   });

@@ -72,7 +72,7 @@ describe("config", () => {
     expect(out).toBe(
       "prot: Unknown key 'prot'. Did you mean 'port'?\n" +
         "log_level: Bad value 'loud' for config.json (log_level): must be debug, info, warn, error or silent. " +
-        'Debug, info, warn, error or silent; --debug is short for debug. For example: "log_level": "info"\n',
+        'Debug, info, warn, error or silent; --debug is short for debug. For example: `"log_level": "info"`\n',
     );
     expect(err).toContain(`Fix ${file}`);
     const json = await home.run(["config", "check", "--json"]);

@@ -68,7 +68,7 @@ describe("the login", () => {
     [
       "is missing",
       () => {},
-      "There is no login in environment or ~/.codex/auth.json.",
+      "There is no login in the environment or ~/.codex/auth.json.",
       "Run `plansocket login` (or `codex login`, if you have the Codex CLI).",
     ],
     ["is half-written", () => patient.writeLogin('{"auth_mode":"chat'), "~/.codex/auth.json is not valid JSON.", login],
@@ -419,7 +419,7 @@ describe("the network", () => {
     expect(refused.find("settings")).toMatchObject({
       status: "fail",
       summary: "Bad value for HTTPS_PROXY: must be like http://host:port or socks5h://host:port.",
-      fix: expect.stringContaining("For example: HTTPS_PROXY=http://proxy.example:3128"),
+      fix: expect.stringContaining("For example: `HTTPS_PROXY=http://proxy.example:3128`"),
     });
   });
 });

@@ -12,8 +12,7 @@ function expectWords({ code, out, err }: Ended): void {
   expect(`${out}\n${err}`).not.toMatch(UNFIT);
   expect([0, 1, 2]).toContain(code);
   // Each failure ends with the next step.
-  if (err.startsWith("plansocket: "))
-    expect(err.trimEnd().split("\n").at(-1)).toMatch(/^ {2}\S.*([.!?)\]]|For example: .+)$/);
+  if (err.startsWith("plansocket: ")) expect(err.trimEnd().split("\n").at(-1)).toMatch(/^ {2}\S.*[.!?)\]`]$/);
 }
 
 describe("a folder that cannot be written", () => {

@@ -151,10 +151,10 @@ describe("a bad value", () => {
   test("names the place, the fault and a good value", async () => {
     await expect(loadSettings({ port: "70000" }, env())).rejects.toMatchObject({
       message: "Bad value '70000' for --port: must be a whole number from 0 to 65535.",
-      hint: "Port to listen on; 0 picks a free one. For example: --port 8787",
+      hint: "Port to listen on; 0 picks a free one. For example: `--port 8787`",
     });
     await expect(loadSettings({}, env({ PLANSOCKET_ISSUER: "auth.example" }))).rejects.toMatchObject({
-      hint: "The login service. For example: PLANSOCKET_ISSUER=https://auth.openai.com",
+      hint: "The login service. For example: `PLANSOCKET_ISSUER=https://auth.openai.com`",
     });
   });
 
@@ -405,7 +405,7 @@ test.each(names.filter((name) => SETTINGS[name].flags.length > 0 || SETTINGS[nam
       if (!(error instanceof RelayError)) continue;
       expect(error.message).toContain(`config.json (${setting.key})`);
       expect(`${error.message} ${error.hint}`).not.toMatch(/expected|received|invalid|NaN|undefined|zod|\[object/i);
-      const [, example = ""] = /For example: (.+)$/.exec(error.hint ?? "") ?? [];
+      const [, example = ""] = /For example: `(.+)`$/.exec(error.hint ?? "") ?? [];
       writeConfig(`{${example}}`);
       await loadSettings({}, env());
     }

@@ -6,6 +6,7 @@ import { otherUsersFailure } from "../background/other-user.ts";
 import { followLog, lastLines } from "../background/log-file.ts";
 import { readableLine } from "../log-line.ts";
 import { hasColors, printStyled } from "../output.ts";
+import { fitted } from "../wrap.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 
 const LINES = 100;
@@ -51,7 +52,11 @@ function lineWriter(): (text: string | Uint8Array) => void {
   return (text) => {
     const lines = (begun + (typeof text === "string" ? text : decoder.decode(text, { stream: true }))).split("\n");
     begun = lines.pop() ?? "";
-    for (const line of lines) printStyled(readableLine(line, isColored));
+    for (const line of lines) {
+      const shown = readableLine(line, isColored);
+      // What a relay says at its start holds commands to copy; only entries are sentences.
+      printStyled(line.startsWith("{") ? fitted(shown, process.stdout) : shown);
+    }
   };
 }
 

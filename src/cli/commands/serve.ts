@@ -10,6 +10,8 @@ import { reloader } from "../reload.ts";
 import { runUntilStopped, stopTimes } from "../shutdown.ts";
 import { listenOrExplain, openKeys, openServices, type ClientKeys, type Services } from "../services.ts";
 
+const NEXT = 'Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.';
+
 export const serve = defineCommand({
   meta: { name: "serve", description: "Run the relay in the foreground." },
   args: citty(),
@@ -28,14 +30,14 @@ export const serve = defineCommand({
         services.store?.connection.close();
       },
     });
-    await introduce(services, keys, relay);
-    say('Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.');
+    const hasLogin = await introduce(services, keys, relay);
+    say(hasLogin ? NEXT : "Next: `plansocket login` in another terminal; the relay needs no restart.");
     return stopped;
   },
 });
 
-/** What its owner wants to know first: where it is, who may use it, whose plan it spends. */
-async function introduce(services: Services, { ring }: ClientKeys, relay: RunningRelay): Promise<void> {
+/** What its owner wants to know first: where it is, who may use it, whose plan it spends. False where there is no login. */
+async function introduce(services: Services, { ring }: ClientKeys, relay: RunningRelay): Promise<boolean> {
   const { url } = relay;
   const { settings, origins } = services;
   say(`plansocket listens on ${url}`);
@@ -49,15 +51,16 @@ async function introduce(services: Services, { ring }: ClientKeys, relay: Runnin
     const { kind, email, plan, source } = await services.credentials.describe();
     const who = kind === "api-key" ? "OpenAI API key" : [email, plan && `plan ${plan}`].filter(Boolean).join(", ");
     say(`  login     ${who || "ChatGPT"} (${source})`);
-    if (kind === "api-key") return;
+    if (kind === "api-key") return true;
     const { publishedModels } = await import("../../codex/models.ts");
     const catalogue = await services.upstream.catalogue.current();
     say(`  models    ${publishedModels(catalogue).join(", ")}`);
     const note = oldModelsNote(catalogue);
     if (note !== undefined) say(`            ${note}`);
+    return true;
   } catch (thrown) {
     const error = toRelayError(thrown);
     say(`  login     ${error.message}${error.hint === undefined ? "" : ` ${error.hint}`}`);
-    say("            A login made later is picked up without a restart.");
+    return false;
   }
 }

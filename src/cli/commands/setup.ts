@@ -96,11 +96,13 @@ async function overview({ settings, own }: ParsedFlags): Promise<number> {
   const width = Math.max(...states.map(({ name }) => name.length));
   printText(here.length > 0 ? "On this machine:" : "No client that setup knows was found on this machine.");
   for (const { name, title, isSetUp } of here) {
-    const state = isSetUp ? "set up" : `plansocket setup ${name}`;
-    printText(`  ${isSetUp ? "✓" : " "} ${name.padEnd(width)}  ${title.padEnd(16)}  ${state}`);
+    const row = `  ${isSetUp ? "✓" : " "} ${name.padEnd(width)}  ${title.padEnd(16)}  ${isSetUp ? "set up" : ""}`;
+    printText(row.trimEnd());
   }
   const others = states.filter((state) => !here.includes(state)).map(({ name }) => name);
   if (others.length > 0) printText(`Also known: ${[...others, "env"].join(", ")}.`);
+  const next = here.find(({ isSetUp }) => !isSetUp)?.name ?? "CLIENT";
+  printText(`Next: \`plansocket setup ${next}\` shows what it would write, and asks first.`);
   if (!(await relayAt(origin))) {
     say(`No relay answers on ${origin}. Start it with \`plansocket start\`, or \`plansocket serve\` to watch it.`);
   }

@@ -68,7 +68,7 @@ async function show(context: BackgroundContext, seen: Probe, details: Details | 
   if (seen.kind === "stopped") {
     printText("plansocket does not run in the background.");
     const { lines } = await accountOf({ ...context, state: undefined }, context.env);
-    for (const line of [...(await remarks(context)), ...lines]) say(line);
+    for (const line of [...lines, ...(await remarks(context))]) say(line);
     return;
   }
   const { url, pid, relay } = seen;

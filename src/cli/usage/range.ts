@@ -19,7 +19,7 @@ export function rangeOf(
     untilMs: until === undefined ? nowMs + 1 : momentOf(until, "--until", nowMs).untilMs,
   };
   if (range.sinceMs < range.untilMs) return range;
-  throw new RelayError("usage", "--since is not before --until.", { hint: "For example: --since 7d --until 1d." });
+  throw new RelayError("usage", "--since is not before --until.", { hint: "For example: `--since 7d --until 1d`." });
 }
 
 /** A day or a month counts as a whole: `--until 2026-11-03` takes that day in. */

@@ -222,6 +222,6 @@ test("settings that are set are named by their place", async () => {
   expect((await patient.examine()).find("settings")).toMatchObject({
     status: "fail",
     summary: "Bad value 'perhaps' for config.json (strict): must be true or false.",
-    fix: expect.stringContaining('For example: "strict": true'),
+    fix: expect.stringContaining('For example: `"strict": true`'),
   });
 });

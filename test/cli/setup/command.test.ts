@@ -133,7 +133,8 @@ test("without a client it lists those on this machine, which are set up, and how
   const { code, out, err } = await demo.home.run(["setup", "--port", "1"]);
   expect([code, out.split("\n")[0]]).toEqual([0, "On this machine:"]);
   expect(out).toMatch(/✓ claude-code +Claude Code +set up\n/);
-  expect(out).toMatch(/ {2}droid +Droid +plansocket setup droid\n/);
+  expect(out).toMatch(/ {2}droid +Droid\n/);
+  expect(out).toContain("Next: `plansocket setup droid` shows what it would write, and asks first.\n");
   expect(out).toMatch(/Also known: .*zed.*env\.\n/);
   expect(err).toContain("No relay answers on http://127.0.0.1:1. Start it with `plansocket start`");
   const listed = JSON.parse((await demo.home.run(["setup", "--json"])).out) as { name: string; isSetUp: boolean }[];
