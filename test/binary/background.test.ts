@@ -290,7 +290,7 @@ describe("a start that fails", () => {
       expect((await run(["restart"])).code).toBe(0);
       expect((await status(["--verbose"])).settings).toMatchObject({
         strict: { value: true, origin: "--strict" },
-        host: { value: "127.0.0.1", origin: "default" },
+        host: { value: ["127.0.0.1"], origin: "default" },
       });
     },
     SLOW_MS,
