@@ -7,6 +7,7 @@ import { invalidPersonalToken, type PersonalTokenOwners } from "./personal-token
 import type { CredentialSource, Login } from "./sources/source.ts";
 import { UnsavedTokens } from "./unsaved-tokens.ts";
 import { unwritable } from "./unwritable.ts";
+import { asError } from "../lib/thrown.ts";
 
 /** Between attempts to renew a token that still works. */
 const EARLY_RETRY_MS = 60_000;
@@ -71,7 +72,7 @@ export class CredentialKeeper implements CredentialProvider {
       // Renewal before the end is optional: a token that still works is used until it does not.
       if (!isUsable(held, now())) throw error;
       this.#retryEarlyAtMs = now() + EARLY_RETRY_MS;
-      this.#warnEarly(held, error as Error);
+      this.#warnEarly(held, asError(error));
       return held.credentials;
     }
   }

@@ -1,7 +1,8 @@
 import type { ArgsDef } from "citty";
 import type { FlagValues } from "../config/load.ts";
-import { defaultText, SETTINGS, type Setting, type SettingName } from "../config/settings.ts";
+import { defaultText, type Setting, type SettingName, settingEntries } from "../config/settings.ts";
 import { RelayError } from "../lib/errors.ts";
+import { listOf } from "../lib/json.ts";
 import { didYouMean } from "../lib/nearest.ts";
 
 /** A flag of one command only, beside those that set settings. */
@@ -70,7 +71,7 @@ export function parseFlags(
     }
     if (target.kind === "own") others[target.name] = value;
     else if (target.setting.isList && typeof value === "string") {
-      settings[target.name] = [...((settings[target.name] as string[] | undefined) ?? []), value];
+      settings[target.name] = [...listOf(settings[target.name]).filter((entry) => typeof entry === "string"), value];
     } else settings[target.name] = value;
   }
   return { settings, own: others, operands };
@@ -96,7 +97,7 @@ function valueAfter(flag: string, next: string | undefined): string {
 
 function targetsOf(own: Readonly<Record<string, OwnFlag>>): Map<string, Target> {
   const targets = new Map<string, Target>([["--debug", { kind: "debug" }]]);
-  for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
+  for (const [name, setting] of settingEntries()) {
     for (const flag of setting.flags) targets.set(flag, { kind: "setting", name, setting });
   }
   for (const [name, flag] of Object.entries(own)) {
@@ -153,7 +154,7 @@ export function citty(
       alias: flag.short ?? [],
     };
   }
-  for (const [key, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
+  for (const [key, setting] of settingEntries()) {
     if (names && !names.includes(key)) continue;
     const [flag, ...aliases] = setting.flags;
     if (flag === undefined) continue;

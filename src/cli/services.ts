@@ -17,7 +17,7 @@ import type { Log } from "../lib/log.ts";
 import { ledgerPath } from "../ledger/file.ts";
 import { Ledger, type Counts } from "../ledger/ledger.ts";
 import type { RelayOptions } from "../server/options.ts";
-import type { FailedAddress } from "../server/listeners.ts";
+import { failedAddress } from "../server/listeners.ts";
 import { startRelay, type RunningRelay } from "../server/serve.ts";
 import { takeSocketPlace } from "../server/unix-socket.ts";
 import { UpstreamClient } from "../upstream/client.ts";
@@ -166,9 +166,8 @@ export async function listenOrExplain(services: Services, keys: ClientKeys, ledg
   try {
     return listen(services, { keys, ...(ledger ? { ledger } : {}) });
   } catch (error) {
-    const { code, host, port } = ((error as Error).cause ?? {}) as Partial<FailedAddress>;
-    const isExplained = code === undefined || host === undefined || port === undefined;
-    throw isExplained ? error : await listenFailure({ host, port }, code, error);
+    const failed = failedAddress(error);
+    throw failed ? await listenFailure(failed, failed.code, error) : error;
   } finally {
     await release?.();
   }

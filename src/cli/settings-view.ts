@@ -1,5 +1,5 @@
 import type { Loaded } from "../config/load.ts";
-import { defaultText, SETTINGS, type Setting, type SettingName } from "../config/settings.ts";
+import { defaultText, type Setting, settingEntries } from "../config/settings.ts";
 
 /** One setting as it may be shown: never a secret. */
 export interface ShownSetting {
@@ -15,7 +15,7 @@ const MASK = "(set)";
 
 /** The settings in force, each with where it came from. */
 export function shownSettings({ settings, origins }: Pick<Loaded, "settings" | "origins">): ShownSetting[] {
-  return (Object.entries(SETTINGS) as [SettingName, Setting][]).map(([name, setting]) => {
+  return settingEntries().map(([name, setting]) => {
     const value: unknown = settings[name];
     const isMasked = setting.isSecret === true && value !== undefined;
     return {

@@ -50,7 +50,7 @@ export function clampEffort(effort: string, info: ModelInfo | undefined): string
   if (wanted === "none") return wanted;
   const supported = (info?.supported_reasoning_levels ?? []).map((level) => level.effort);
   if (supported.length === 0 || supported.includes(wanted)) return wanted;
-  const rank = (level: string) => EFFORTS.indexOf(level as (typeof EFFORTS)[number]);
+  const rank = (level: string) => EFFORTS.findIndex((effort) => effort === level);
   const ranked = supported.filter((level) => rank(level) >= 0);
   const nearest = ranked.toSorted(
     (a, b) => Math.abs(rank(a) - rank(wanted)) - Math.abs(rank(b) - rank(wanted)) || rank(a) - rank(b),

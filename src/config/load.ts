@@ -5,7 +5,16 @@ import type { JsonObject } from "../lib/json.ts";
 import { checkShape, configText, type ConfigProblem } from "./file.ts";
 import { isKubernetesAddress, isInKubernetes } from "./kubernetes.ts";
 import { configFile } from "./paths.ts";
-import { isPath, SETTINGS, environmentNames, type Setting, type SettingName, type Settings } from "./settings.ts";
+import {
+  isPath,
+  SETTINGS,
+  environmentNames,
+  type Setting,
+  type SettingName,
+  type Settings,
+  settingEntries,
+  SETTING_NAMES,
+} from "./settings.ts";
 import { secretInFile } from "../lib/secret-file.ts";
 
 /** Where a value came from: `--port`, `PLANSOCKET_PORT`, `config.json (port)` or `default`. */
@@ -54,7 +63,7 @@ export async function loadSettings(flags: FlagValues, env: Environment, judgment
   });
   const settings: Record<string, unknown> = {};
   const origins: Record<string, string> = {};
-  for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
+  for (const [name, setting] of settingEntries()) {
     settings[name] = setting.default;
     origins[name] = "default";
     try {
@@ -66,7 +75,8 @@ export async function loadSettings(flags: FlagValues, env: Environment, judgment
       tolerate(error, flags[name] === undefined && judgment !== undefined && !judgment.needs.includes(name));
     }
   }
-  const loaded = { settings: settings as Settings, origins: origins as Origins, warnings };
+  if (!areSettings(settings) || !areOrigins(origins)) throw new Error("Every setting has a value by now.");
+  const loaded = { settings, origins, warnings };
   return { ...loaded, settings: withoutWeakerAddr(loaded) };
 }
 
@@ -177,4 +187,15 @@ export function checkConfig(text: string, env: Environment = process.env): Confi
     }
   });
   return [...problems, ...badValues];
+}
+
+const hasAll = (values: Readonly<Record<string, unknown>>) => SETTING_NAMES.every((name) => name in values);
+
+/** True for what has gone through every setting's schema. */
+function areSettings(values: Readonly<Record<string, unknown>>): values is Settings {
+  return hasAll(values);
+}
+
+function areOrigins(values: Readonly<Record<string, string>>): values is Origins {
+  return hasAll(values);
 }

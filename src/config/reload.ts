@@ -1,4 +1,4 @@
-import type { SettingName, Settings } from "./settings.ts";
+import { isSettingName, type SettingName, type Settings } from "./settings.ts";
 
 /** Settings that a running relay takes over. All others are fixed when it starts: where it listens, whom it asks. */
 export const RELOADABLE: readonly SettingName[] = [
@@ -35,7 +35,7 @@ export interface Reload {
 }
 
 export function reload(before: Settings, after: Settings): Reload {
-  const names = Object.keys(after) as SettingName[];
+  const names = Object.keys(after).filter(isSettingName);
   const changed = names.filter((name) => !Bun.deepEquals(before[name], after[name]));
   const taken = changed.filter((name) => RELOADABLE.includes(name));
   return {

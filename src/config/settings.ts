@@ -166,7 +166,7 @@ const lite = text.transform((value, context) => {
   const result = { default: "auto" as "auto" | "on" | "off", models: {} as Record<string, "on" | "off"> };
   for (const part of value.split(",").map((entry) => entry.trim())) {
     const single = /^([^=\s]+)=(on|off)$/.exec(part);
-    if (single?.[1] !== undefined) result.models[single[1]] = single[2] as "on" | "off";
+    if (single?.[1] !== undefined) result.models[single[1]] = single[2] === "on" ? "on" : "off";
     else if (part === "auto" || part === "on" || part === "off") result.default = part;
     else context.addIssue({ code: "custom", message: "must be auto, on, off or MODEL=on|off" });
   }
@@ -834,6 +834,17 @@ export function isPath(setting: Setting): boolean {
 }
 
 export type SettingName = keyof typeof SETTINGS;
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(SETTINGS, name);
+}
+
+export const SETTING_NAMES: readonly SettingName[] = Object.keys(SETTINGS).filter(isSettingName);
+
+/** Every setting under its name. */
+export function settingEntries(): [SettingName, Setting][] {
+  return SETTING_NAMES.map((name) => [name, SETTINGS[name]]);
+}
 
 type Optional =
   | "addr"

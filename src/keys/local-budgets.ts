@@ -4,6 +4,7 @@ import type { BudgetedKey, Estimate, KeyBudgets, Reservation } from "./budgets.t
 import { dayIsHeld, dayIsUsedUp, tooManyAtOnce, windowIsUsedUp } from "./limit-refusals.ts";
 import type { UsagePlace } from "./usage-file.ts";
 import { dayOf, joined, merged, NO_DELTA, NO_USAGE, shareOf, withRequest, type UsageState } from "./usage-state.ts";
+import { messageOf } from "../lib/thrown.ts";
 
 /** What a `kill -9` may lose of the counts. */
 const WRITE_AFTER_MS = 1000;
@@ -164,7 +165,7 @@ export class LocalBudgets implements KeyBudgets {
     if (this.#isTroubleTold) return;
     this.#isTroubleTold = true;
     this.#log.warn("What keys have used could not be kept; a restart forgets it.", {
-      reason: (error as Error).message,
+      reason: messageOf(error),
     });
   }
 }

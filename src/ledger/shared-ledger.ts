@@ -1,4 +1,6 @@
 import type { Database } from "bun:sqlite";
+import { z } from "zod";
+import { parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { script, type StoreConnection } from "../store/connection.ts";
 import type { LedgerEntry } from "./entry.ts";
@@ -7,6 +9,7 @@ import type { Counts } from "./ledger.ts";
 import { Pending, type PendingConversation, type PendingHour } from "./pending.ts";
 import { Sketch } from "./sketch.ts";
 import { LedgerWriter } from "./writer.ts";
+import { messageOf } from "../lib/thrown.ts";
 
 /** From the first request of a batch to its writing: what a kill may cost at most. */
 const WRITE_AFTER_MS = 1000;
@@ -41,6 +44,11 @@ return 1`);
 const READ = script(`local found = {}
 for index = 2, #ARGV do found[index - 1] = redis.call('HGETALL', ARGV[1] .. ARGV[index]) end
 return found`);
+
+const text = z.string();
+const Names = z.object({ model: text, client: text, key: text });
+/** Model, client, key, status and fallback. */
+const Row = z.tuple([text, text, text, z.number(), text]);
 
 const SUMS = ["requests", "input", "cached", "output", "reasoning"] as const;
 
@@ -132,7 +140,7 @@ export class SharedLedger implements Counts {
       }
       this.#pending = new Pending();
     } catch (error) {
-      this.#log.debug("Usage could not be counted in the store yet.", { reason: (error as Error).message });
+      this.#log.debug("Usage could not be counted in the store yet.", { reason: messageOf(error) });
     }
     this.#schedule();
   }
@@ -173,10 +181,16 @@ export class SharedLedger implements Counts {
     return found.flatMap(([id, fields]) => {
       const value = Object.fromEntries(fields);
       if (value["names"] === undefined) return [];
-      const names = JSON.parse(value["names"]) as PendingConversation["names"];
+      const names = Names.safeParse(parseJson(value["names"])).data;
+      if (!names) return [];
       const number = (name: string) => Number(value[name] ?? 0);
-      const [requests, input, cached, output, reasoning] = SUMS.map(number);
-      const sums = { requests, input, cached, output, reasoning } as PendingConversation["sums"];
+      const sums = {
+        requests: number("requests"),
+        input: number("input"),
+        cached: number("cached"),
+        output: number("output"),
+        reasoning: number("reasoning"),
+      };
       return [{ id, names, firstMs: number("first"), lastMs: number("last"), sums }];
     });
   }
@@ -199,7 +213,9 @@ function addTo(rows: Map<string, PendingHour>, hour: number, field: string, coun
   const id = `${hour} ${json}`;
   let row = rows.get(id);
   if (!row) {
-    const [model, client, key, status, fallback] = JSON.parse(json) as [string, string, string, number, string];
+    const parsed = Row.safeParse(parseJson(json)).data;
+    if (!parsed) return;
+    const [model, client, key, status, fallback] = parsed;
     const names = { model, client, key, fallback };
     const sums = { requests: 0, input: 0, cached: 0, output: 0, reasoning: 0 };
     row = { hour, names, status, sums, firstToken: new Sketch(), total: new Sketch() };

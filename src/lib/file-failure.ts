@@ -1,4 +1,6 @@
 import { RelayError, type ErrorCode } from "./errors.ts";
+import { nonEmptyString } from "./json.ts";
+import { errorField, errorCode } from "./thrown.ts";
 
 /** What the system's codes mean, and what helps. */
 const REASONS: Readonly<Record<string, readonly [reason: string, fix: string]>> = {
@@ -33,7 +35,8 @@ export interface FileFailureOptions {
 
 /** A failed file operation in words; undefined for anything else. */
 export function fileFailure(error: unknown, options: FileFailureOptions = {}): RelayError | undefined {
-  const { code = "", path, dest, syscall } = error as Partial<Record<"code" | "path" | "dest" | "syscall", string>>;
+  const code = errorCode(error) ?? "";
+  const [path, dest, syscall] = ["path", "dest", "syscall"].map((field) => nonEmptyString(errorField(error, field)));
   const place = options.path ?? dest ?? path ?? "A file";
   const verb = options.verb ?? (syscall === "read" || syscall === "scandir" ? "read" : "written");
   const isMode = REFUSED_MODE.has(code) && (syscall === "fchmod" || syscall === "chmod");

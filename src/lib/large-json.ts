@@ -1,4 +1,5 @@
 import { RelayError } from "./errors.ts";
+import { unquoted } from "./json.ts";
 
 /** Smaller texts are parsed and written in one go: that takes some ten milliseconds. In bytes or characters. */
 const LARGE = 8 * 1024 * 1024;
@@ -46,7 +47,7 @@ export async function parseJsonBytes(bytes: Uint8Array, large = LARGE): Promise<
     let text = "";
     for (const [index, cut] of [...cuts, end].entries()) {
       const piece = decoded(bytes, index === 0 ? start : (cuts[index - 1] ?? start), cut);
-      text += JSON.parse(`"${piece}"`) as string;
+      text += unquoted(piece);
       sinceTurn += piece.length + 64;
       if (sinceTurn >= PIECE) await turn();
       if (sinceTurn >= PIECE) sinceTurn = 0;
@@ -224,20 +225,19 @@ function putBack(root: unknown, mark: string, texts: readonly string[]): unknown
     typeof value === "string" && value.startsWith(mark) ? texts[Number(value.slice(mark.length))] : undefined;
   const waiting: unknown[] = [root];
   while (waiting.length > 0) {
-    const holder = waiting.pop() as Record<string | number, unknown>;
-    const keys = Array.isArray(holder)
-      ? holder.keys()
-      : typeof holder === "object" && holder
-        ? Object.keys(holder)
-        : [];
-    for (const key of keys) {
-      const value = holder[key];
+    const holder = waiting.pop();
+    if (typeof holder !== "object" || holder === null) continue;
+    for (const [key, value] of entriesOf(holder)) {
       const text = original(value);
-      if (text !== undefined) holder[key] = text;
+      if (text !== undefined) Reflect.set(holder, key, text);
       else if (typeof value === "object" && value !== null) waiting.push(value);
     }
   }
   return original(root) ?? root;
+}
+
+function entriesOf(holder: object): Iterable<[string | number, unknown]> {
+  return Array.isArray(holder) ? holder.entries() : Object.entries(holder);
 }
 
 /** How much a value is: characters of its JSON, and values in it, each of which costs time in every later step. */
@@ -262,7 +262,7 @@ export function roughJsonSize(root: unknown, limit = Number.POSITIVE_INFINITY): 
     } else {
       for (const key of Object.keys(value)) {
         characters += key.length + 4;
-        waiting.push((value as Record<string, unknown>)[key]);
+        waiting.push(Reflect.get(value, key));
       }
     }
   }

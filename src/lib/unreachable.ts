@@ -1,11 +1,14 @@
 import { RelayError } from "./errors.ts";
+import { errorField } from "./thrown.ts";
 
 /**
  * A connection that was never made, or died before any reply, as `upstream_unreachable`: in words that name the proxy
  * (given without its credentials) and the likely cure.
  */
 export function unreachable(error: unknown, host: string, proxy: string | undefined): RelayError {
-  const { name, code, status, authorityFault } = error as Partial<Record<string, unknown>>;
+  const [name, code, status, authorityFault] = ["name", "code", "status", "authorityFault"].map((field) =>
+    errorField(error, field),
+  );
   const word = typeof code === "string" ? code : name === "TimeoutError" ? "no answer in time" : "connection failed";
   // Bun says with what status a proxy refused the tunnel.
   const reason = word === "ERR_PROXY_TUNNEL" && typeof status === "number" ? `${word} ${status}` : word;

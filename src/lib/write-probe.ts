@@ -1,7 +1,7 @@
 import { open, stat, statfs, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { endOf, syncFile } from "./atomic-file.ts";
-import { errorCode } from "./thrown.ts";
+import { asError, errorCode } from "./thrown.ts";
 
 /** Room for what is to be written: a login takes a few thousand bytes and may grow. */
 const SPARE_BYTES = 16 * 1024;
@@ -19,7 +19,7 @@ export async function proveWritable(path: string): Promise<void> {
   } catch (error) {
     // A quota does not show in the free space of the file system.
     if (errorCode(error) === "EDQUOT") throw error;
-    await proveOverwritable(target, size).catch(() => Promise.reject(error as Error));
+    await proveOverwritable(target, size).catch(() => Promise.reject(asError(error)));
     return;
   }
   await assertReplaceable(target);

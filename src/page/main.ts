@@ -85,8 +85,8 @@ function listen<Name extends keyof LiveEvents>(
   name: Name,
   take: (value: LiveEvents[Name]) => void,
 ): void {
-  // The relay made it from the same type.
-  source.addEventListener(name, (event) => take(JSON.parse(event.data as string) as LiveEvents[Name]));
+  // eslint-disable-next-line typescript/no-unsafe-type-assertion -- the relay made it from the same type
+  source.addEventListener(name, (event) => take(JSON.parse(String(event.data)) as LiveEvents[Name]));
 }
 
 function lost(reason: string | undefined): void {

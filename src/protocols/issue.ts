@@ -17,7 +17,10 @@ interface Issue {
 export function firstIssue([issue]: readonly Issue[], body: JsonObject): RelayError {
   if (!issue) return new RelayError("invalid_request", "The request is not valid.");
   const param = pathText(issue.path);
-  const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], body);
+  const value = issue.path.reduce<unknown>(
+    (at, key) => (typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined),
+    body,
+  );
   if (value === undefined) return missing(param);
   if (issue.code === "invalid_union") return wrongType(param, `a string or an array of ${elementsOf(issue)}`, value);
   if (issue.code === "invalid_type") return wrongType(param, wanted(issue), value);

@@ -118,9 +118,13 @@ export class AccessCheck {
   /** The key in a request's headers. Throws `invalid_api_key` and `keys_unreadable`, unless the route is open. */
   #keyOf(headers: Headers, isOpen: boolean): CallerKey | undefined {
     const given = keysIn(headers).map((text) => this.#lookUp(text));
-    const key = given.find((result) => result !== undefined && !(result instanceof RelayError));
-    if (key !== undefined || isOpen) return key as CallerKey | undefined;
-    throw given.find((result) => result instanceof RelayError) ?? this.#wrongKey(given.length);
+    const errors: RelayError[] = [];
+    for (const result of given) {
+      if (result instanceof RelayError) errors.push(result);
+      else if (result !== undefined) return result;
+    }
+    if (isOpen) return undefined;
+    throw errors[0] ?? this.#wrongKey(given.length);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Server } from "bun";
 import { RelayError, toRelayError } from "../lib/errors.ts";
-import { errorCode } from "../lib/thrown.ts";
+import { errorCode, errorField } from "../lib/thrown.ts";
 import type { Certificate } from "./certificate.ts";
 import { OPENAI_ERRORS, errorReply } from "./http/reply.ts";
 import type { RelayOptions } from "./options.ts";
@@ -119,6 +119,15 @@ export interface FailedAddress {
   readonly port: number;
   /** The system's. */
   readonly code: string | undefined;
+}
+
+/** The address in such an error. */
+export function failedAddress(thrown: unknown): (FailedAddress & { readonly code: string }) | undefined {
+  const cause = errorField(thrown, "cause");
+  const [host, port, code] = ["host", "port", "code"].map((field) => errorField(cause, field));
+  return typeof host === "string" && typeof port === "number" && typeof code === "string"
+    ? { host, port, code }
+    : undefined;
 }
 
 /** `start_failed` whose cause is a `FailedAddress`. */

@@ -241,6 +241,7 @@ export class Relay {
       record.end(lifetime, reason);
     });
     const waitForever = () => server.timeout(original, 0);
+    // eslint-disable-next-line typescript/no-unsafe-type-assertion -- what handles requests knows nothing of sockets
     const upgrade = (data: unknown) => server.upgrade(original, { data: data as ResponsesSocket });
     const ways = { waitForever, upgrade, share };
     let admitted: Admitted = { request, caller: UNKNOWN_CALLER, id, lifetime, record, ...ways };

@@ -5,6 +5,7 @@ import { roughJsonSize } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";
 import { script, type StoreConnection } from "../store/connection.ts";
 import type { Sealer } from "../store/sealing.ts";
+import { messageOf } from "../lib/thrown.ts";
 
 /** As long as a replica's own memory keeps them. */
 const MAX_AGE_MS = 60 * 60_000;
@@ -140,7 +141,7 @@ export class SharedResponses {
       if (Array.isArray(input)) await this.#bringItems(clientId, input);
     } catch (error) {
       this.#options.log.debug("The store could not say what a request refers to.", {
-        reason: (error as Error).message,
+        reason: messageOf(error),
       });
     }
   }
@@ -237,7 +238,7 @@ export class SharedResponses {
         () => {},
         (error: unknown) => {
           this.#keepHere(key);
-          log.debug("A response could not be shared.", { reason: (error as Error).message });
+          log.debug("A response could not be shared.", { reason: messageOf(error) });
         },
       )
       .finally(() => this.#writing.delete(key));

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { StoreAddress } from "./address.ts";
+import { errorCode, messageOf } from "../lib/thrown.ts";
 
 /** One attempt to connect. Short, so that a network that comes back is noticed within a second. */
 const CONNECT_MS = 1000;
@@ -56,10 +57,10 @@ export class StoreConnection {
   readonly #authorities: readonly string[];
   readonly #log: Log;
   readonly #random: () => number;
-  readonly #onChange = new Map<Topic, (version: string) => void>();
+  readonly #onChange = new Map<string, (version: string) => void>();
   readonly #onBack: (() => Promise<void>)[] = [];
   /** As last heard. */
-  readonly #versions = new Map<Topic, string>();
+  readonly #versions = new Map<string, string>();
   #wires: Wires | undefined;
   #isClosed = false;
   #isAwayTold = false;
@@ -151,7 +152,7 @@ export class StoreConnection {
   }
 
   #refused(error: unknown): RelayError {
-    const reason = (error as Error).message.slice(0, 200);
+    const reason = messageOf(error).slice(0, 200);
     return new RelayError("store_unavailable", `The store refused a command: ${reason}`, {
       cause: error,
       hint: hintFor(reason),
@@ -233,7 +234,7 @@ export class StoreConnection {
     clearTimeout(this.#timer);
     try {
       const reply = await this.#send("HGETALL", [this.key("versions")]);
-      for (const [topic, version] of pairsOf(reply)) this.#heard(topic as Topic, version);
+      for (const [topic, version] of pairsOf(reply)) this.#heard(topic, version);
     } catch {
       // A connection that has ended is made anew by then.
       if (!this.#wires) return;
@@ -245,10 +246,10 @@ export class StoreConnection {
   /** `topic version`, as writers publish it. */
   #hear(message: string): void {
     const [topic = "", version = ""] = message.split(" ");
-    this.#heard(topic as Topic, version);
+    this.#heard(topic, version);
   }
 
-  #heard(topic: Topic, version: string): void {
+  #heard(topic: string, version: string): void {
     if (this.#versions.get(topic) === version) return;
     this.#versions.set(topic, version);
     this.#onChange.get(topic)?.(version);
@@ -291,7 +292,7 @@ async function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
 
 /** True for what the store itself said; the connection is fine then. */
 function isRefusal(error: unknown): boolean {
-  return (error as { code?: unknown }).code === "ERR_REDIS_SERVER_ERROR";
+  return errorCode(error) === "ERR_REDIS_SERVER_ERROR";
 }
 
 function causeText(error: unknown): string {

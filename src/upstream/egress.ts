@@ -4,6 +4,8 @@ import { Authorities, isUnknownAuthority } from "./authorities.ts";
 import { noProxyMatcher } from "./no-proxy.ts";
 import type { SocksBridge } from "./socks-bridge.ts";
 import { isSocks, socksFault } from "./socks.ts";
+import { asError } from "../lib/thrown.ts";
+import { objectOf } from "../lib/json.ts";
 
 type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 
@@ -85,7 +87,7 @@ class ProxiedEgress implements Egress {
       // Nothing was sent: the handshake comes before the request. Another request may have widened them meanwhile.
       if (this.#authorities.widen() || this.#authorities.trusted !== trusted) return await this.#trusting(act);
       const { fault } = this.#authorities;
-      throw fault === undefined ? error : Object.assign(error as Error, { authorityFault: fault });
+      throw fault === undefined ? error : Object.assign(asError(error), { authorityFault: fault });
     }
   }
 
@@ -93,14 +95,14 @@ class ProxiedEgress implements Egress {
     const proxy = await this.#proxyForFetch(url);
     // `timeout: false` lifts Bun's own idle limit (about five minutes): the relay keeps its own timers. Redirects are
     // not followed: they would take tokens and prompts to another place.
-    const options = {
+    const options: BunFetchRequestInit = {
       redirect: "manual",
       ...init,
       timeout: false,
       ...(proxy === undefined ? {} : { proxy }),
       ...(ca === undefined ? {} : { tls: { ca, ...tlsOf(init) } }),
     };
-    return fetch(url, options as RequestInit);
+    return fetch(url, options);
   }
 
   async #proxyForFetch(url: string): Promise<string | undefined> {
@@ -119,7 +121,7 @@ class ProxiedEgress implements Egress {
 }
 
 function tlsOf(init: RequestInit | undefined): object {
-  return (init as { tls?: object } | undefined)?.tls ?? {};
+  return init && "tls" in init ? objectOf(init.tls) : {};
 }
 
 function withoutCredentials(proxy: string): string {

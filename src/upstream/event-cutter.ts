@@ -1,5 +1,5 @@
 import { createParser, type EventSourceParser } from "eventsource-parser";
-import { WireEvent, type DeltaPlace, type DeltaRun } from "../codex/wire/event.ts";
+import { WireEvent, type DeltaPlace, type DeltaRun, isCodexEvent } from "../codex/wire/event.ts";
 import { isBulkDelta } from "../codex/wire/event-types.ts";
 import type { CodexEvent } from "../codex/wire/schema.ts";
 import { isObject, parseJson } from "../lib/json.ts";
@@ -163,7 +163,8 @@ export class FoundRun implements DeltaRun {
     const first = parseJson(`${data}"}`);
     if (!isObject(first)) return undefined;
     const { sequence_number: _number, ...shared } = first;
-    const event = shared as CodexEvent;
+    if (!isCodexEvent(shared)) return undefined;
+    const event = shared;
     const numberAt = opening.indexOf(NUMBER) + NUMBER.length;
     if (numberAt < NUMBER.length) return new FoundRun(event, opening, undefined);
     return new FoundRun(event, opening.slice(0, numberAt), opening.slice(skipDigits(opening, numberAt)));

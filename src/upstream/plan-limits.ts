@@ -19,6 +19,7 @@ import { RelayError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { moment } from "../lib/time.ts";
+import { messageOf } from "../lib/thrown.ts";
 
 /** What replies said is believed for this long; then the usage endpoint is asked before the next refusal or pass. */
 const FRESH_MS = 10 * 60_000;
@@ -164,7 +165,7 @@ export class PlanLimitsKeeper {
     try {
       this.noticeBody(parseJson(await ask()), accountId);
     } catch (error) {
-      const reason = { reason: (error as Error).message };
+      const reason = { reason: messageOf(error) };
       if (this.#stopAtPercent === undefined) log.debug("How much of the plan is used could not be asked.", reason);
       else
         log.warn("How much of the plan is used could not be asked; --stop-at has to wait for the next reply.", reason);

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { asError, errorField } from "../lib/thrown.ts";
 
 const TIMEOUT_MS = 30_000;
 const DEFAULT_PORT = 1080;
@@ -27,7 +28,7 @@ export async function connectThroughSocks(proxy: string, host: string, port: num
     });
     return socket;
   } catch (error) {
-    throw withCode(error as Error & { code?: unknown });
+    throw withCode(asError(error));
   }
 }
 
@@ -42,7 +43,7 @@ function withCode(error: Error & { code?: unknown }): Error {
 
 /** The bridge's refusal of a tunnel in the words of a fetch without it: 503 means that the SOCKS proxy is not there. */
 export function socksFault(error: unknown): unknown {
-  const { code, status } = error as { code?: unknown; status?: unknown };
+  const [code, status] = [errorField(error, "code"), errorField(error, "status")];
   if (code !== "ERR_PROXY_TUNNEL" || status !== 503 || !(error instanceof Error)) return error;
   return Object.assign(new Error(error.message, { cause: error }), { code: "ECONNREFUSED" });
 }

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { connectThroughSocks, isSocks } from "./socks.ts";
 import { unreachable } from "../lib/unreachable.ts";
+import { asError } from "../lib/thrown.ts";
 
 /** An HTTP proxy's answer to CONNECT is a status line and a few headers. */
 const MAX_PROXY_HEAD_BYTES = 16 * 1024;
@@ -38,7 +39,7 @@ function tcp(host: string, port: number, signal: AbortSignal): Promise<Socket> {
   return ready(socket, "connect", signal);
 }
 
-async function withTls(below: Socket, host: string, signal: AbortSignal, options: ConnectionOptions): Promise<Duplex> {
+async function withTls(below: Socket, host: string, signal: AbortSignal, options: ConnectionOptions): Promise<Socket> {
   const isName = !/^[\d.]+$|:/.test(host);
   const socket = connectTls({
     ...options,
@@ -57,7 +58,7 @@ async function throughProxy(proxy: string, host: string, port: number, signal: A
     Number(proxyPort) || (protocol === "https:" ? 443 : 80),
     signal,
   );
-  const socket = protocol === "https:" ? ((await withTls(plain, hostname, signal, {})) as Socket) : plain;
+  const socket = protocol === "https:" ? await withTls(plain, hostname, signal, {}) : plain;
   const authority = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   const authorization =
@@ -85,7 +86,7 @@ async function proxyStatus(socket: Socket, signal: AbortSignal): Promise<number>
   };
   const onError = (error: Error) => (stop(), reject(error));
   const onClose = () => onError(Object.assign(new Error("The proxy closed the connection."), { code: "ECONNRESET" }));
-  const onAbort = () => (stop(), socket.destroy(), reject(signal.reason as Error));
+  const onAbort = () => (stop(), socket.destroy(), reject(asError(signal.reason)));
   const stop = () => {
     socket.off("data", onData).off("error", onError).off("close", onClose);
     signal.removeEventListener("abort", onAbort);
@@ -100,7 +101,7 @@ async function proxyStatus(socket: Socket, signal: AbortSignal): Promise<number>
 /** A connection whose making cannot be cut short: one that comes too late is closed. */
 function unlessAborted(connecting: Promise<Socket>, signal: AbortSignal): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const onAbort = () => reject(signal.reason as Error);
+  const onAbort = () => reject(asError(signal.reason));
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();
   connecting
@@ -119,7 +120,7 @@ function ready<S extends Socket>(socket: S, event: string, signal: AbortSignal):
   const onReady = () => (stop(), resolve(socket));
   const onError = (error: Error) => (stop(), reject(error));
   const onClose = () => onError(Object.assign(new Error("The connection was closed."), { code: "ECONNRESET" }));
-  const onAbort = () => (stop(), socket.destroy(), reject(signal.reason as Error));
+  const onAbort = () => (stop(), socket.destroy(), reject(asError(signal.reason)));
   socket.on(event, onReady).on("error", onError).on("close", onClose);
   signal.addEventListener("abort", onAbort, { once: true });
   if (signal.aborted) onAbort();

@@ -1,4 +1,4 @@
-import { SETTINGS, type SettingName } from "../../config/settings.ts";
+import { type SettingName, SETTING_NAMES } from "../../config/settings.ts";
 import type { Environment } from "../../lib/environment.ts";
 import { toRelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
@@ -57,8 +57,7 @@ function settingsOf(
   { settings, origins }: Pick<Services, "settings" | "origins">,
   given: ExplicitSettings,
 ): ShownSetting[] {
-  const names = Object.keys(SETTINGS) as SettingName[];
-  const shownOrigins = names.map((name) => {
+  const shownOrigins = SETTING_NAMES.map((name) => {
     const isOwnPlace = OWN_PLACES.includes(name) && given[name] === undefined;
     return [name, isOwnPlace ? "default" : (given[name]?.origin ?? origins[name])] as const;
   });

@@ -2,7 +2,14 @@ import type { Environment } from "../../lib/environment.ts";
 import { resolve } from "node:path";
 import { TOKEN_VARIABLES } from "../../auth/sources/environment.ts";
 import type { FlagValues, Loaded } from "../../config/load.ts";
-import { environmentNames, isPath, SETTINGS, type Setting, type SettingName } from "../../config/settings.ts";
+import {
+  environmentNames,
+  isPath,
+  SETTINGS,
+  type Setting,
+  type SettingName,
+  settingEntries,
+} from "../../config/settings.ts";
 import { expandTilde } from "../../lib/home.ts";
 import { FETCH_LIMIT } from "../fetch-limit.ts";
 
@@ -31,7 +38,7 @@ const OTHER_VARIABLES: Readonly<Record<string, "path" | "text">> = {
 /** Tokens are never copied to a file of ours; only that they were there is. */
 const LOGIN_VARIABLES: readonly string[] = TOKEN_VARIABLES;
 
-const entries = Object.entries(SETTINGS) as [SettingName, Setting][];
+const entries = settingEntries();
 
 /**
  * What flags and environment bring, leaving out the config file, which is read again at every start. Relative paths mean
@@ -61,7 +68,8 @@ function withoutAddr({ addr, ...rest }: ExplicitSettings, { settings }: Loaded):
 
 /** The part that may be written down for all to see, and the part that may not. */
 export function splitSecrets(given: ExplicitSettings): { open: ExplicitSettings; secret: ExplicitSettings } {
-  const isSecret = ([name]: [string, unknown]) => (SETTINGS[name as SettingName] as Setting).isSecret === true;
+  const secrets = new Set<string>(entries.filter(([, setting]) => setting.isSecret).map(([name]) => name));
+  const isSecret = ([name]: [string, unknown]) => secrets.has(name);
   const all = Object.entries(given);
   return {
     open: Object.fromEntries(all.filter((entry) => !isSecret(entry))) as ExplicitSettings,
@@ -122,6 +130,8 @@ export function neutral(env: Environment): Record<string, string> {
     BACKGROUND_VARIABLE,
     FETCH_LIMIT.variable,
   ]);
-  const kept = Object.entries(env).filter(([name, value]) => value !== undefined && !names.has(name));
-  return Object.fromEntries(kept) as Record<string, string>;
+  const kept = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined || names.has(name) ? [] : [[name, value] as const],
+  );
+  return Object.fromEntries(kept);
 }

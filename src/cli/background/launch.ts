@@ -16,6 +16,8 @@ import { rotateIfLarge, textAfter } from "./log-file.ts";
 import type { BackgroundPaths } from "./paths.ts";
 import { selfCommand } from "./process.ts";
 import { keepSettings, loadState, makeFolder, saveState, savedSettings, type State } from "./state.ts";
+import { nonEmptyString } from "../../lib/json.ts";
+import { errorCode, errorField } from "../../lib/thrown.ts";
 
 /** Everything that a background relay is started with. */
 export interface Plan {
@@ -68,7 +70,8 @@ export async function launch(plan: Plan, env: Readonly<Record<string, string | u
 }
 
 function unwritable(error: unknown, { stateDir }: BackgroundPaths): RelayError {
-  const { code, path, dest = path } = error as { code?: string; path?: string; dest?: string };
+  const dest = nonEmptyString(errorField(error, "dest")) ?? nonEmptyString(errorField(error, "path"));
+  const code = errorCode(error);
   if (code === undefined) return toRelayError(error);
   const known = fileFailure(error, { path: dest ?? stateDir, instead: "or choose another folder with --state-dir" });
   if (known) return known;

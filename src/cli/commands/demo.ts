@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineCommand } from "citty";
 import type { Judgment } from "../../config/load.ts";
-import { SETTINGS, type SettingName } from "../../config/settings.ts";
+import { type SettingName, SETTING_NAMES } from "../../config/settings.ts";
 import { PLAYED_FAULTS } from "../../demo/faults.ts";
 import { startPlayer } from "../../demo/player.ts";
 import { RelayError } from "../../lib/errors.ts";
@@ -33,7 +33,7 @@ const REPLACED: readonly SettingName[] = [
   "authFile",
 ];
 const JUDGMENT: Judgment = {
-  needs: (Object.keys(SETTINGS) as SettingName[]).filter((name) => !REPLACED.includes(name)),
+  needs: SETTING_NAMES.filter((name) => !REPLACED.includes(name)),
   toleratesFile: true,
 };
 

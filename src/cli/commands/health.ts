@@ -9,6 +9,7 @@ import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { printJson, printText, warnOf } from "../output.ts";
 import { relayUrl } from "../relay-url.ts";
 import { ownTls, ownUrl } from "../own-relay.ts";
+import { errorCode, errorName } from "../../lib/thrown.ts";
 
 /** A healthy relay answers in a millisecond. */
 const TIMEOUT_MS = 3000;
@@ -61,7 +62,7 @@ async function ask(egress: Egress, url: string, path: string, tls: object): Prom
     return { status: response.status, body: isObject(body) ? body : undefined };
   } catch (error) {
     const { host, origin } = socketOf(url) ? { host: url, origin: url } : new URL(url);
-    const { name, code } = error as { name?: unknown; code?: unknown };
+    const [name, code] = [errorName(error), errorCode(error)];
     if (name === "TimeoutError") {
       throw new RelayError("upstream_timeout", `${origin} did not answer within ${TIMEOUT_MS / 1000} s.`, {
         hint: "Look at the relay's log, or start it again.",

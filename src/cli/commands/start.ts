@@ -17,6 +17,7 @@ import type { State } from "../background/state.ts";
 import { introduce } from "../background/messages.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { say } from "../output.ts";
+import { isSettingName } from "../../config/settings.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   demo: { help: "run `demo` instead of `serve`: no login, no network" },
@@ -68,8 +69,8 @@ async function begin(context: BackgroundContext, command: State["command"], give
 
 /** True when every flag of now has the value that the running relay was started with. */
 function asksNothingNew(flags: FlagValues, given: ExplicitSettings, running: ExplicitSettings): boolean {
-  const names = Object.keys(flags).flatMap((name) =>
-    name === "addr" ? ["host", "port"] : [name],
-  ) as (keyof ExplicitSettings)[];
+  const names = Object.keys(flags)
+    .flatMap((name) => (name === "addr" ? ["host", "port"] : [name]))
+    .filter(isSettingName);
   return names.every((name) => given[name] === undefined || given[name].value === running[name]?.value);
 }

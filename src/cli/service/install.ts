@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname } from "node:path";
 import type { FlagValues } from "../../config/load.ts";
-import { SETTINGS, type SettingName } from "../../config/settings.ts";
+import { SETTINGS, isSettingName } from "../../config/settings.ts";
 import { writeAtomically } from "../../lib/atomic-file.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { withStateLock, type BackgroundContext } from "../background/context.ts";
@@ -71,7 +71,9 @@ export async function install(context: BackgroundContext, flags: FlagValues, isD
 /** Prints files and commands; keys are left out. */
 function show(manager: ServiceManager, plan: ServicePlan, given: ExplicitSettings): number {
   const { open } = splitSecrets(given);
-  const secret = Object.keys(given).filter((name) => !(name in open)) as SettingName[];
+  const secret = Object.keys(given)
+    .filter(isSettingName)
+    .filter((name) => !(name in open));
   const hidden = Object.fromEntries(secret.map((name) => [SETTINGS[name].env[0] ?? "", "(secret)"]));
   const described = manager.describe(plan);
   const files = [

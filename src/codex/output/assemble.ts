@@ -1,3 +1,4 @@
+import { responseOf } from "../wire/lenient.ts";
 import type { WireEvent } from "../wire/event.ts";
 import { isTerminal } from "../wire/event-types.ts";
 import type { ResponseObject } from "../wire/schema.ts";
@@ -30,6 +31,6 @@ export class ResponseAssembler {
   }
 
   #onRegular({ type, event }: WireEvent): void {
-    if (isTerminal(type) && "response" in event) this.#response = event.response as ResponseObject;
+    if (isTerminal(type)) this.#response = responseOf(event);
   }
 }

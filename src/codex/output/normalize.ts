@@ -157,11 +157,7 @@ export class Normalizer {
     const isRegular = whole === item && item.id === open.id && fields["output_index"] === open.index;
     if (isCall(item) && !(item.name && item.call_id)) this.#open(open);
     else if (isRegular) this.#announce(open, wire);
-    else
-      this.#announce(
-        open,
-        WireEvent.of({ ...fields, output_index: open.index, item: { ...whole, id: open.id } } as CodexEvent),
-      );
+    else this.#announce(open, WireEvent.made({ ...fields, output_index: open.index, item: { ...whole, id: open.id } }));
   }
 
   /** Sends an item's announcement if it has not been sent. False for a call whose name and id are not known yet. */
@@ -214,7 +210,8 @@ export class Normalizer {
     if (item.isDone) return;
     this.#open(item);
     const text = textOf(whole[PARTS[kind].field]);
-    this.#wholePart(item, part, text, whole["annotations"] as Annotation[] | undefined);
+    const { annotations } = whole;
+    this.#wholePart(item, part, text, isAnnotations(annotations) ? annotations : undefined);
     if (part.isDone) return;
     part.isDone = true;
     this.#pass(wire, fields, at(item, part));
@@ -244,7 +241,8 @@ export class Normalizer {
   #itemDone(wire: WireEvent | undefined, item: OpenItem, ended: Partial<OutputItem>): void {
     const fixes = item.fixes(ended);
     const isRegular = isEmptyObject(fixes);
-    const whole = (isRegular ? ended : { ...ended, ...fixes }) as OutputItem;
+    const merged = isRegular ? ended : { ...ended, ...fixes };
+    const whole = isOutputItem(merged) ? merged : { ...merged, type: item.type };
     // A call may be named by its end alone.
     if (!item.isOpen) item.announced = { ...item.announced, ...nonEmpty(whole) };
     this.#open(item, true);
@@ -363,7 +361,7 @@ export class Normalizer {
     return this.#shown.flatMap((item) => {
       if (item.done) return [item.done];
       if (!isUsable(item)) return [];
-      const whole = { ...bare(item.announced), ...item.fixes(bare(item.announced), isWhole) } as OutputItem;
+      const whole = { ...bare(item.announced), ...item.fixes(bare(item.announced), isWhole), type: item.type };
       return [isWhole || !needsStatus(whole.type) ? whole : { ...whole, status: "incomplete" }];
     });
   }
@@ -371,7 +369,7 @@ export class Normalizer {
   /** Sends the event as it is, or with what of it has to be another. True when it passed as it is. */
   #pass(wire: WireEvent, fields: Fields, regular: Fields): boolean {
     const isRegular = hasAll(fields, regular);
-    this.#emit(isRegular ? wire : WireEvent.of({ ...fields, ...regular } as CodexEvent));
+    this.#emit(isRegular ? wire : WireEvent.made({ ...fields, ...regular }));
     return isRegular;
   }
 }
@@ -382,8 +380,16 @@ function hasAll(fields: Fields, wanted: Fields): boolean {
   return true;
 }
 
+function isOutputItem(item: Partial<OutputItem>): item is OutputItem {
+  return typeof item.type === "string";
+}
+
+function isAnnotations(value: unknown): value is Annotation[] {
+  return Array.isArray(value);
+}
+
 function made(event: Fields & { readonly type: string }): WireEvent {
-  return WireEvent.of(event as CodexEvent);
+  return WireEvent.made(event);
 }
 
 /** How the regular stream says which part an event is of. */

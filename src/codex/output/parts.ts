@@ -74,7 +74,7 @@ export const PARTS: Readonly<Record<PartKind, PartEvents>> = {
   },
 };
 
-const KINDS = Object.keys(PARTS) as PartKind[];
+const KINDS = Object.keys(PARTS).filter((kind): kind is PartKind => Object.hasOwn(PARTS, kind));
 
 /** Which kind of part a delta or its end is of, by the event's type. */
 export const KIND_OF_DELTA: ReadonlyMap<string, PartKind> = new Map(KINDS.map((kind) => [PARTS[kind].delta, kind]));

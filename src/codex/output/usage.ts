@@ -9,14 +9,14 @@ export function wholeUsage(usage: Partial<Usage> | null | undefined): Usage | un
   const cached = count(usage.input_tokens_details?.cached_tokens);
   const written = count(usage.input_tokens_details?.cache_write_tokens);
   const reasoning = count(usage.output_tokens_details?.reasoning_tokens);
-  const isWhole =
-    usage.input_tokens === input &&
-    usage.output_tokens === output &&
-    typeof usage.total_tokens === "number" &&
-    usage.input_tokens_details?.cached_tokens === cached &&
-    usage.input_tokens_details.cache_write_tokens === written &&
-    usage.output_tokens_details?.reasoning_tokens === reasoning;
-  if (isWhole) return usage as Usage;
+  const isWhole = (told: Partial<Usage>): told is Usage =>
+    told.input_tokens === input &&
+    told.output_tokens === output &&
+    typeof told.total_tokens === "number" &&
+    told.input_tokens_details?.cached_tokens === cached &&
+    told.input_tokens_details.cache_write_tokens === written &&
+    told.output_tokens_details?.reasoning_tokens === reasoning;
+  if (isWhole(usage)) return usage;
   return {
     ...usage,
     input_tokens: input,

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import type { CodexRequest, InputItem } from "../wire/schema.ts";
+import { type CodexRequest, type InputItem, isItemList, isCodexRequest } from "../wire/schema.ts";
 import { isHostedTool, type Envelope } from "./lite.ts";
 import { pathText, valueAt, type Path } from "./path.ts";
 
@@ -67,7 +67,7 @@ export function adapt(body: CodexRequest, adaptation: Adaptation): Adapted {
     case "drop":
       return valueAt(body, adaptation.path) === undefined
         ? unchanged(body)
-        : { body: without(body, adaptation.path) as CodexRequest, names: [pathText(adaptation.path)] };
+        : { body: requestOr(body, without(body, adaptation.path)), names: [pathText(adaptation.path)] };
     case "drop-inside":
       return dropInside(body, adaptation);
     case "replace":
@@ -117,11 +117,22 @@ function filtered(body: CodexRequest, isKept: (item: InputItem) => boolean, name
   return input.length === body.input.length ? { body, names: [] } : { body: { ...body, input }, names: [name] };
 }
 
+/** What came of a change, as long as it still is a request. */
+function requestOr(body: CodexRequest, changedBody: unknown): CodexRequest {
+  return isCodexRequest(changedBody) ? changedBody : body;
+}
+
 function replace(body: CodexRequest, { path, from, to }: Extract<Adaptation, { kind: "replace" }>): Adapted {
   if (valueAt(body, path) !== from) return { body, names: [] };
   const names = [pathText(path)];
-  if (to === undefined) return { body: without(body, path) as CodexRequest, names };
-  return { body: changed(body, path, (parent, key) => ({ ...parent, [key]: to })) as CodexRequest, names };
+  if (to === undefined) return { body: requestOr(body, without(body, path)), names };
+  return {
+    body: requestOr(
+      body,
+      changed(body, path, (parent, key) => ({ ...parent, [key]: to })),
+    ),
+    names,
+  };
 }
 
 function dropInside(body: CodexRequest, { list, of, path }: Extract<Adaptation, { kind: "drop-inside" }>): Adapted {
@@ -136,8 +147,8 @@ function dropInside(body: CodexRequest, { list, of, path }: Extract<Adaptation, 
     const tools = body.tools?.map(strip);
     return names.size === 0 || !tools ? { body, names: [] } : { body: { ...body, tools }, names: [...names] };
   }
-  const input = body.input.map((item, index) => strip(item, index) as InputItem);
-  return names.size === 0 ? { body, names: [] } : { body: { ...body, input }, names: [...names] };
+  const input = body.input.map(strip);
+  return names.size === 0 || !isItemList(input) ? { body, names: [] } : { body: { ...body, input }, names: [...names] };
 }
 
 /** The selector of one entry. */

@@ -1,5 +1,5 @@
 import { isObject } from "../../lib/json.ts";
-import type { CodexRequest, InputItem, Reasoning } from "../wire/schema.ts";
+import { type CodexRequest, type InputItem, type Reasoning, isItemList } from "../wire/schema.ts";
 
 /** What dialects have to say in a request; whatever is undefined or empty is left out. */
 export interface RequestParts {
@@ -52,6 +52,6 @@ export function inputItems(input: unknown): InputItem[] {
   if (typeof input === "string") {
     return [{ type: "message", role: "user", content: [{ type: "input_text", text: input }] }];
   }
-  if (Array.isArray(input)) return input as InputItem[];
+  if (isItemList(input)) return input;
   return isObject(input) ? [input] : [];
 }

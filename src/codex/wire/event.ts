@@ -1,4 +1,4 @@
-import { isObject } from "../../lib/json.ts";
+import { isObject, type JsonObject, unquoted } from "../../lib/json.ts";
 import { sseText } from "../../lib/sse.ts";
 import { isBulkDelta } from "./event-types.ts";
 import type { CodexEvent } from "./schema.ts";
@@ -69,9 +69,7 @@ export class WireEvent {
     } catch {
       return undefined;
     }
-    return isObject(value) && typeof value["type"] === "string"
-      ? new WireEvent(value["type"], data, value as CodexEvent)
-      : undefined;
+    return isCodexEvent(value) ? new WireEvent(value.type, data, value) : undefined;
   }
 
   /** From the frame at `at`, whose delta was found by its run. */
@@ -85,6 +83,12 @@ export class WireEvent {
   /** From an event object: one that the relay itself makes. */
   static of(event: CodexEvent): WireEvent {
     return new WireEvent(event.type, undefined, event);
+  }
+
+  /** From fields that are an event's. Throws TypeError for those without a type. */
+  static made(fields: JsonObject): WireEvent {
+    if (isCodexEvent(fields)) return WireEvent.of(fields);
+    throw new TypeError("An event must have a type.");
   }
 
   /** Length of its text, in characters. */
@@ -108,9 +112,7 @@ export class WireEvent {
    * recorded event. Throws SyntaxError on broken JSON.
    */
   get event(): CodexEvent {
-    return (this.#parsed ??= this.run
-      ? { ...this.run.event, delta: this.delta }
-      : (JSON.parse(this.data) as CodexEvent));
+    return (this.#parsed ??= this.run ? { ...this.run.event, delta: this.delta } : eventIn(this.data));
   }
 
   /** Of a delta, its text. Throws SyntaxError on broken JSON. */
@@ -126,7 +128,7 @@ export class WireEvent {
 
   #readDelta(): string {
     const raw = this.#raw;
-    if (raw !== undefined) return raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw;
+    if (raw !== undefined) return raw.includes("\\") ? unquoted(raw) : raw;
     const { event } = this;
     return "delta" in event && typeof event.delta === "string" ? event.delta : "";
   }
@@ -142,3 +144,14 @@ export function hostedTypeOf(type: string): string | undefined {
 }
 
 const HOSTED_CALL = /^response\.([a-z_]+_call)[._]/;
+
+/** True for an object that says of what type it is; what else it holds is read field by field. */
+export function isCodexEvent(value: unknown): value is CodexEvent {
+  return isObject(value) && typeof value["type"] === "string";
+}
+
+function eventIn(data: string): CodexEvent {
+  const value: unknown = JSON.parse(data);
+  if (isCodexEvent(value)) return value;
+  throw new SyntaxError("An event must be an object with a type.");
+}

@@ -1,7 +1,7 @@
 import type { CodexEvent, OutputItem, ResponseObject } from "./schema.ts";
 import type { WireEvent } from "./event.ts";
 import { carriedBy } from "./event-types.ts";
-import { isObject, type JsonObject } from "../../lib/json.ts";
+import { isObject, type JsonObject, listOf } from "../../lib/json.ts";
 
 /*
  * Events are trusted rather than validated, as most of the traffic is deltas. These are the few checks that keep an
@@ -26,8 +26,10 @@ export function responseOf(event: CodexEvent): ResponseObject {
 }
 
 /** The objects of what should be a list of them. */
-export function objectsOf<T extends object>(list: readonly T[] | null | undefined): T[] {
-  return Array.isArray(list) ? (list as T[]).filter((entry) => isObject(entry)) : [];
+export function objectsOf<T extends object>(list: readonly T[] | null | undefined): T[];
+export function objectsOf(list: unknown): JsonObject[];
+export function objectsOf(list: unknown): object[] {
+  return listOf(list).filter((entry) => isObject(entry));
 }
 
 /** What should be text, as text. */

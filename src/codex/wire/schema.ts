@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isObject } from "../../lib/json.ts";
 
 /*
  * The backend's language. Schemas are loose (unknown keys survive) and optional keys are nullish, because the backend
@@ -148,6 +149,16 @@ export const CodexEvent = z.discriminatedUnion("type", [
   z.looseObject({ type: z.literal("keepalive") }),
 ]);
 export type CodexEvent = z.infer<typeof CodexEvent>;
+
+/** True for an object that says which model is to answer what. */
+export function isCodexRequest(value: unknown): value is CodexRequest {
+  return isObject(value) && typeof value["model"] === "string" && Array.isArray(value["input"]);
+}
+
+/** True for a list: its entries come from clients and stores, and are looked at where they are read. */
+export function isItemList(value: unknown): value is InputItem[] {
+  return Array.isArray(value);
+}
 
 /** A request item: message, call, call output, reasoning … */
 export interface InputItem {

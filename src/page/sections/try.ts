@@ -110,7 +110,8 @@ async function streamInto(body: ReadableStream<Uint8Array>, answer: HTMLElement,
   let last: StreamEvent | undefined;
   const parser = createParser({
     onEvent({ data }) {
-      const event = JSON.parse(data) as StreamEvent;
+      const event: unknown = JSON.parse(data);
+      if (!isStreamEvent(event)) return;
       if (event.type === "response.output_text.delta" && typeof event.delta === "string") {
         first ??= performance.now() - startedAt;
         answer.append(event.delta);
@@ -131,4 +132,8 @@ async function streamInto(body: ReadableStream<Uint8Array>, answer: HTMLElement,
     ? `, ${grouped(usage.input_tokens ?? 0)} tokens in, ${grouped(usage.output_tokens ?? 0)} out`
     : "";
   return `First token after ${duration(first)}, done after ${duration(performance.now() - startedAt)}${tokens}.`;
+}
+
+function isStreamEvent(value: unknown): value is StreamEvent {
+  return typeof value === "object" && value !== null;
 }

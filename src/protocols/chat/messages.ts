@@ -49,8 +49,9 @@ export function inputConversation(input: unknown, memory: ReasoningMemory): Omit
   const items = typeof input === "string" ? [{ role: "user", content: input }] : Array.isArray(input) ? input : [input];
   items.forEach((item: unknown, index) => {
     if (!isObject(item)) throw wrongType(`input[${index}]`, "an object", item);
-    if (typeof item["role"] === "string" && (item["type"] ?? "message") === "message") {
-      translator.add(item as ChatMessage, index);
+    const { role } = item;
+    if (typeof role === "string" && (item["type"] ?? "message") === "message") {
+      translator.add({ ...item, role }, index);
     } else {
       translator.pass(item, index);
     }

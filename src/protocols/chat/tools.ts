@@ -75,8 +75,8 @@ function wireTool(tool: JsonObject, index: number): JsonObject {
   const type = tool["type"] ?? (isObject(tool["function"]) ? "function" : undefined);
   if (type === "function") {
     // Some clients send the flat Responses form on the chat route.
-    const nested = isObject(tool["function"]);
-    return functionTool(nested ? (tool["function"] as JsonObject) : tool, nested ? `${path}.function` : path);
+    const { function: nested } = tool;
+    return isObject(nested) ? functionTool(nested, `${path}.function`) : functionTool(tool, path);
   }
   if (type === "custom") return customTool(tool, path);
   // Dated and preview names mean the same tool; the backend knows only the plain one.
@@ -112,8 +112,9 @@ function schemaOf(parameters: unknown, path: string): JsonObject {
 }
 
 function customTool(tool: JsonObject, path: string): JsonObject {
-  const isNested = isObject(tool["custom"]);
-  const definition = isNested ? (tool["custom"] as JsonObject) : tool;
+  const { custom } = tool;
+  const isNested = isObject(custom);
+  const definition = isNested ? custom : tool;
   const { description, format } = definition;
   return {
     type: "custom",

@@ -20,7 +20,7 @@ export function searchOf(item: OutputItem, index: number): Search | undefined {
   return {
     id: `srvtoolu_${name === "" ? String(index) : name}`,
     query: nonEmptyString(action["query"]) ?? nonEmptyString(queries[0]),
-    results: objectsOf(action["sources"] as JsonObject[] | undefined).flatMap(resultOf),
+    results: objectsOf(action["sources"]).flatMap(resultOf),
   };
 }
 

@@ -46,8 +46,9 @@ const SHAPES = ["include", "parallel_tool_calls", "reasoning", "stream", "text",
 
 function translated(request: ResponsesRequest, context: Context): Exchange {
   const given = SHAPES.filter((name) => request[name] !== undefined && request[name] !== null);
-  const plain = Object.fromEntries(Object.entries(request).filter(([name]) => !SHAPES.some((shape) => shape === name)));
-  const { body, dropped, changed } = toCodex(plain as ResponsesRequest, context);
+  const plain = { ...request };
+  for (const name of SHAPES) delete plain[name];
+  const { body, dropped, changed } = toCodex(plain, context);
   if (body.input.length === 0) {
     throw new RelayError("empty_array", "Invalid 'input': there is no conversation to compact.", { param: "input" });
   }

@@ -1,6 +1,6 @@
 import { inputItems } from "../../codex/request/build.ts";
 import type { Stored } from "../../codex/response-store.ts";
-import type { InputItem } from "../../codex/wire/schema.ts";
+import { type InputItem, isItemList } from "../../codex/wire/schema.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { Context } from "../protocol.ts";
@@ -39,7 +39,7 @@ export function historyOf(request: ResponsesRequest, context: Context): History 
  */
 export function remember(request: ResponsesRequest, context: Context, response: JsonObject): void {
   const { id, output, status } = response;
-  if (request["store"] === false || typeof id !== "string" || !Array.isArray(output)) return;
+  if (request["store"] === false || typeof id !== "string" || !isItemList(output)) return;
   if (status !== "completed" && status !== "incomplete") return;
   const input = inputItems(request.input).map((item) => (isReference(item) ? referenced(item, context)?.value : item));
   if (!input.every((item) => item !== undefined)) return;
@@ -47,7 +47,7 @@ export function remember(request: ResponsesRequest, context: Context, response: 
     id,
     previousId: request.previous_response_id || undefined,
     input,
-    output: output as InputItem[],
+    output,
     response,
   };
   context.responses.remember(turn, context.now);

@@ -58,7 +58,7 @@ export function completeResponse(response: ResponseObject, request: ResponsesReq
     // The backend stores nothing: what the client may refer to the relay remembers.
     store: request["store"] !== false,
     text: { format: { type: "text" }, ...objectOf(response["text"]), ...objectOf(request.text) },
-    tools: objectsOf(request.tools as JsonObject[] | undefined).map((tool) => completeTool(tool, response)),
+    tools: objectsOf(request.tools).map((tool) => completeTool(tool, response)),
     usage: wholeUsage(response.usage) ?? null,
   };
 }
@@ -73,7 +73,7 @@ function completedAt(status: string, response: ResponseObject, context: Context)
 /** Functions are strict unless their client says otherwise, as the public API has it. */
 function completeTool(tool: JsonObject, response: ResponseObject): JsonObject {
   if (tool["type"] !== "function") return tool;
-  const sent = objectsOf(response["tools"] as JsonObject[] | undefined).find(({ name }) => name === tool["name"]);
+  const sent = objectsOf(response["tools"]).find(({ name }) => name === tool["name"]);
   return { description: null, parameters: null, ...tool, strict: tool["strict"] ?? sent?.["strict"] ?? true };
 }
 

@@ -16,7 +16,7 @@ export async function parseForm(bytes: Uint8Array<ArrayBuffer>, contentType: str
     if (fields.length === MOST_FIELDS) {
       throw new RelayError("invalid_request", `The form has more than ${MOST_FIELDS} fields.`);
     }
-    fields.push([name, typeof value === "string" ? value : await uploadOf(value as Blob)]);
+    fields.push([name, value instanceof Blob ? await uploadOf(value) : String(value)]);
   }
   const names = Map.groupBy(fields, ([name]) => name.replace(/\[\]$/, ""));
   return Object.fromEntries(

@@ -22,10 +22,10 @@ export async function unpack(
   encoding: string,
   onChunk: (bytes: number) => void,
 ): Promise<Uint8Array<ArrayBuffer>[]> {
-  if (!Object.hasOwn(DECODERS, encoding)) throw unknownEncoding(encoding);
+  if (!isKnown(encoding)) throw unknownEncoding(encoding);
   // Few clients pack their bodies, and loading this takes as long as starting without it.
   const zlib = await import("node:zlib");
-  const decoder: Transform = zlib[DECODERS[encoding as keyof typeof DECODERS]]({ chunkSize: CHUNK_BYTES });
+  const decoder: Transform = zlib[DECODERS[encoding]]({ chunkSize: CHUNK_BYTES });
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   decoder.end(bytes);
   try {
@@ -47,4 +47,8 @@ function unknownEncoding(encoding: string): RelayError {
   return new RelayError("unsupported_media_type", message, {
     hint: `Send the body plain or as ${Object.keys(DECODERS).join(", ")}.`,
   });
+}
+
+function isKnown(encoding: string): encoding is keyof typeof DECODERS {
+  return Object.hasOwn(DECODERS, encoding);
 }

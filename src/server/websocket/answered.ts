@@ -1,5 +1,5 @@
 import { WireEvent } from "../../codex/wire/event.ts";
-import type { InputItem } from "../../codex/wire/schema.ts";
+import { type InputItem, isItemList } from "../../codex/wire/schema.ts";
 import { isObject } from "../../lib/json.ts";
 import type { Frame } from "../../protocols/protocol.ts";
 
@@ -16,8 +16,9 @@ export function endIn(event: unknown, output: InputItem[]): Answered | "failed" 
   if (type === "response.output_item.done" && isObject(item)) output.push(item);
   if (type === "error" || type === "response.failed") return "failed";
   if (!isObject(response) || !/^response\.(completed|incomplete|done)$/.test(String(type))) return undefined;
-  const whole = Array.isArray(response["output"]) && response["output"].length > 0 ? response["output"] : output;
-  return { id: typeof response["id"] === "string" ? response["id"] : "", items: whole as InputItem[] };
+  const told = response["output"];
+  const whole = isItemList(told) && told.length > 0 ? told : output;
+  return { id: typeof response["id"] === "string" ? response["id"] : "", items: whole };
 }
 
 /** The event in a frame, unless it is one of the many deltas, which are not parsed. */

@@ -19,7 +19,7 @@ export async function readRequestFrame(data: string | Buffer): Promise<JsonObjec
 /** A frame's JSON; undefined when it is none. */
 async function parseFrame(data: string | Buffer): Promise<unknown> {
   try {
-    return await parseJsonBytes(Buffer.from(data as string));
+    return await parseJsonBytes(typeof data === "string" ? Buffer.from(data) : data);
   } catch (error) {
     if (error instanceof RelayError) throw error;
     return undefined;

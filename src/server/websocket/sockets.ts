@@ -24,6 +24,7 @@ const FRAMES_PART = 1 / 4;
 const SLACK_BYTES = 32 * 1024 * 1024;
 
 /** In place of a reply, when a WebSocket has taken the connection: Bun expects undefined then. */
+// eslint-disable-next-line typescript/no-unsafe-type-assertion -- handlers of everything else do return a Response
 export const TAKEN = undefined as unknown as Response;
 
 export function isUpgrade(request: Request): boolean {

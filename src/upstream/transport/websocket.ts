@@ -1,6 +1,6 @@
 import { continuationOf, DigestedBody, historyAfter, type FinishedBody } from "../../codex/continuation.ts";
 import { toRelayError, type RelayError } from "../../lib/errors.ts";
-import type { JsonObject } from "../../lib/json.ts";
+import { objectOf, type JsonObject } from "../../lib/json.ts";
 import { roughJsonSize } from "../../lib/large-json.ts";
 import type { Log } from "../../lib/log.ts";
 import type { EventBatches } from "../sse.ts";
@@ -324,5 +324,5 @@ function frameMetadata(body: FinishedBody, headers: Readonly<Record<string, stri
   const entries = Object.entries(headers);
   if (entries.length === 0) return {};
   const named = entries.map(([name, value]) => [`ws_request_header_${name.replaceAll("-", "_")}`, value]);
-  return { client_metadata: { ...(body["client_metadata"] as JsonObject | undefined), ...Object.fromEntries(named) } };
+  return { client_metadata: { ...objectOf(body["client_metadata"]), ...Object.fromEntries(named) } };
 }

@@ -14,7 +14,14 @@ export interface JsonFile {
 
 /** The whole file as plain data; an empty one is `{}`. Throws `setup_failed` with the place of the first fault. */
 export function readJson(file: JsonFile, text: string): Record<string, unknown> {
-  return text.trim() === "" ? {} : (parse(file, text).value as Record<string, unknown>);
+  const value = text.trim() === "" ? {} : parse(file, text).value;
+  if (!isHolder(value)) throw unreachable(file.path, "its value");
+  return value;
+}
+
+/** True for objects, and for lists, whose entries are under their indexes. */
+function isHolder(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }
 
 /**

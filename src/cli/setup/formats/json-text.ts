@@ -1,3 +1,4 @@
+import { unquoted } from "../../../lib/json.ts";
 /** JSON as a text with places: what an editor needs to change one value and leave every other byte alone. */
 export interface JsonNode {
   readonly kind: "object" | "array" | "scalar";
@@ -122,7 +123,7 @@ class Reader {
     const body = raw.slice(1, -1);
     const plain = raw.startsWith("'") ? body.replace(/\\'/g, "'").replace(/(?<!\\)"/g, '\\"') : body;
     try {
-      return JSON.parse(`"${plain}"`) as string;
+      return unquoted(plain);
     } catch {
       this.#at = start;
       return this.#fail("a text with an escape that JSON does not have");

@@ -1,6 +1,7 @@
 import { isObject } from "../../../lib/json.ts";
 import { parseToml } from "./toml-text.ts";
 import { firstBadLine, lineEndOf, malformed, unreachable } from "./refuse.ts";
+import { messageOf } from "../../../lib/thrown.ts";
 
 export type TomlValue = string | boolean;
 
@@ -9,7 +10,7 @@ export function readToml(path: string, text: string): Record<string, unknown> {
   try {
     return parseToml(text);
   } catch (error) {
-    const reason = (error as Error).message.replace(/^TOML Parse error: /, "");
+    const reason = messageOf(error).replace(/^TOML Parse error: /, "");
     throw malformed(path, "TOML", reason, firstBadLine(text, isToml));
   }
 }

@@ -1,11 +1,12 @@
 import { isObject } from "../../../lib/json.ts";
+import { objectOf } from "../../../lib/json.ts";
 
 /**
  * TOML as plain data that can be copied and compared: Bun gives dates and times as Temporal objects, which can be
  * neither, so that they become text of their type and value. Throws SyntaxError.
  */
 export function parseToml(text: string): Record<string, unknown> {
-  return plainTable(Bun.TOML.parse(text) as Record<string, unknown>);
+  return plainTable(objectOf(Bun.TOML.parse(text)));
 }
 
 function plainTable(table: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../../../lib/json.ts";
+import { isObject, type JsonObject, objectOf } from "../../../lib/json.ts";
 
 /** A chain of references this long is a circle. */
 const LONGEST_CHAIN = 32;
@@ -68,7 +68,7 @@ export class DefinitionMover {
 
   /** `after` with every reference leading somewhere; the object itself where all of them do. */
   moved(): JsonObject {
-    const schema = this.#walked(this.#after, 0) as JsonObject;
+    const schema = objectOf(this.#walked(this.#after, 0));
     if (this.#names.size === 0) return schema;
     const known = isObject(schema["$defs"]) ? schema["$defs"] : {};
     return { ...schema, $defs: { ...known, ...this.#definitions } };

@@ -77,8 +77,9 @@ function repairKeyword(keyword: string, value: unknown, at: string, changed: str
     return undefined;
   }
   if (HOLDS_ONE.some((name) => name === keyword)) return repairSchema(value, at, changed, depth + 1);
-  if (HOLDS_LIST.some((name) => name === keyword)) return repairList(value as unknown[], at, changed, depth);
-  return HOLDS_NAMED.some((name) => name === keyword) ? repairNamed(value as JsonObject, at, changed, depth) : value;
+  if (HOLDS_LIST.some((name) => name === keyword) && Array.isArray(value)) return repairList(value, at, changed, depth);
+  const isNamed = HOLDS_NAMED.some((name) => name === keyword) && isObject(value);
+  return isNamed ? repairNamed(value, at, changed, depth) : value;
 }
 
 function repairList(list: unknown[], at: string, changed: string[], depth: number): unknown[] {

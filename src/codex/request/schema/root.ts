@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../../../lib/json.ts";
+import { isObject, listOf, type JsonObject } from "../../../lib/json.ts";
 import { DefinitionMover, resolved } from "./references.ts";
 
 /** Keywords that some of the backend's models refuse at the top of a tool's schema. */
@@ -136,7 +136,7 @@ function fixedValues(schema: JsonObject): unknown[] | undefined {
 
 function alternativesOf(schema: unknown): unknown[] {
   const isChoice = isObject(schema) && Array.isArray(schema["anyOf"]) && Object.keys(schema).length === 1;
-  return isChoice ? (schema["anyOf"] as unknown[]) : [schema];
+  return isChoice ? [...listOf(schema["anyOf"])] : [schema];
 }
 
 function firstLike(list: readonly unknown[], value: unknown): number {

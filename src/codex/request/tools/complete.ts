@@ -13,11 +13,10 @@ export function completeTools(tools: readonly unknown[]): unknown[] {
 
 function completeTool(tool: unknown): unknown {
   if (!isObject(tool)) return tool;
-  if (tool["type"] === "namespace" && Array.isArray(tool["tools"])) {
-    const inner = completeTools(tool["tools"]);
-    return inner.every((entry, index) => entry === (tool["tools"] as unknown[])[index])
-      ? tool
-      : { ...tool, tools: inner };
+  const { tools } = tool;
+  if (tool["type"] === "namespace" && Array.isArray(tools)) {
+    const inner = completeTools(tools);
+    return inner.every((entry, index) => entry === tools[index]) ? tool : { ...tool, tools: inner };
   }
   if (tool["type"] !== "function") return tool;
   const { parameters } = tool;
