@@ -77,7 +77,7 @@ function namedTool(choice: unknown, tools: readonly OfferedTool[]): OfferedTool 
 function message(body: JsonObject, conversation: Conversation, isCitation: boolean): Output {
   const count = deltaCount(conversation);
   if (count !== undefined) return { kind: "message", pieces: manyPieces(count) };
-  const text = structuredText(body) ?? plainAnswer(conversation, isCitation);
+  const text = structuredText(body, conversation.userText) ?? plainAnswer(conversation, isCitation);
   const citation = { url: "https://example.com/stand-in", title: "An example page" };
   return { kind: "message", pieces: pieces(text), ...(isCitation ? { citation } : {}) };
 }
@@ -86,11 +86,21 @@ function* manyPieces(count: number): Generator<string> {
   for (let n = 0; n < count; n += 1) yield `word${n} `;
 }
 
-function structuredText(body: JsonObject): string | undefined {
+function structuredText(body: JsonObject, userText: string): string | undefined {
   const format = asObject(asObject(body["text"])["format"]);
-  if (format["type"] === "json_object") return JSON.stringify({ answer: "example", from: "plansocket stand-in" });
+  if (format["type"] === "json_object") {
+    const keys = wantedKeys(userText);
+    const wanted = Object.fromEntries(keys.map((key) => [key, "example"]));
+    return JSON.stringify(keys.length > 0 ? wanted : { answer: "example", from: "plansocket stand-in" });
+  }
   if (format["type"] !== "json_schema") return undefined;
   return JSON.stringify(exampleFor(format["schema"], { withOptional: true }));
+}
+
+/** The keys that the user's words name, as in: with 'question' and 'answer' keys. */
+function wantedKeys(text: string): string[] {
+  if (!/\b(?:keys?|fields?|properties)\b/i.test(text)) return [];
+  return [...text.matchAll(/["'`]([A-Za-z_]\w*)["'`]/g)].map((match) => match[1] ?? "");
 }
 
 const SAY =

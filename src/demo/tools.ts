@@ -85,16 +85,24 @@ function guessArguments(tool: OfferedTool, text: string): JsonObject {
       const place = /\b(?:in|for|at)\s+([A-Z][\p{L}-]+(?: [A-Z][\p{L}-]+)*)/u.exec(text)?.[1];
       if (/city|location|place|town|where/i.test(name) && place !== undefined) values[name] = place;
       else if (/^(q|query|question|prompt|input|expression)$/i.test(name)) values[name] = text.slice(0, 200);
+      const called = /\b(?:named|called)\s+["'“”]([^"'“”]+)["'“”]/.exec(text)?.[1];
+      if (/name$/i.test(name) && called !== undefined) values[name] = called;
     }
-    const isBounded = ["minimum", "maximum", "multipleOf", "exclusiveMinimum", "exclusiveMaximum"].some(
-      (key) => key in schema,
-    );
-    const isNumber = schema["type"] === "number" || schema["type"] === "integer";
-    if (!isNumber || isBounded) continue;
+    if (schema["type"] !== "number" && schema["type"] !== "integer") continue;
     const number = numbers.shift();
-    if (number !== undefined && (schema["type"] === "number" || Number.isInteger(number))) values[name] = number;
+    if (number !== undefined && fits(number, schema)) values[name] = number;
   }
   return values;
+}
+
+/** Whether a schema of a number takes this one. */
+function fits(number: number, schema: JsonObject): boolean {
+  const bound = (key: string) => (typeof schema[key] === "number" ? schema[key] : undefined);
+  const isWhole = schema["type"] === "number" || Number.isInteger(number);
+  const isHighEnough = number >= (bound("minimum") ?? number) && number > (bound("exclusiveMinimum") ?? -Infinity);
+  const isLowEnough = number <= (bound("maximum") ?? number) && number < (bound("exclusiveMaximum") ?? Infinity);
+  const step = bound("multipleOf");
+  return isWhole && isHighEnough && isLowEnough && (step === undefined || number % step === 0);
 }
 
 interface FileTool {

@@ -178,6 +178,24 @@ test("structured output fits the schema that was asked for", () => {
   expect(JSON.parse(words(outputs))).toEqual({ n: 5 });
 });
 
+test("a JSON object has the keys that are named, if any are", () => {
+  const format = { text: { format: { type: "json_object" } } };
+  const asked = ask("Answer in JSON with 'question' and 'answer' keys", format);
+  expect(JSON.parse(words(asked))).toEqual({ question: "example", answer: "example" });
+  // Quotes alone name no keys.
+  expect(JSON.parse(words(ask("Say 'hello' in JSON", format)))).not.toHaveProperty("hello");
+});
+
+test("a call is guessed from the names and numbers of the text, within the tool's bounds", () => {
+  const person = { first_name: { type: "string" }, age: { type: "integer", minimum: 0, maximum: 100 } };
+  const tools = [fn("save_person", person)];
+  expect(calls(ask('Save a person named "Erick", 27 years old', { tools }))).toEqual([
+    ["save_person", { first_name: "Erick", age: 27 }],
+  ]);
+  const [[, tooOld] = []] = calls(ask('Save a person named "Erick", 270 years old', { tools })) as unknown[][];
+  expect(tooOld).toEqual({ first_name: "Erick", age: 1 });
+});
+
 test("text tells what has arrived", () => {
   const image = { type: "input_image", image_url: "https://x.test/a.png", detail: "auto" };
   const input = [{ type: "message", role: "user", content: [{ type: "input_text", text: "Look" }, image] }];
