@@ -30,12 +30,20 @@ interface Language {
 const LANGUAGES: Readonly<Record<Suite["language"], Language>> = {
   python: {
     tools: ["python3"],
-    install({ packages }, folder) {
+    install({ packages, own }, folder) {
       run(["python3", "-m", "venv", "venv"], folder);
+      const pip = [join(folder, "venv/bin/pip"), "--quiet", "--disable-pip-version-check"];
       const wanted = packages.map(([name, version]) => `${name}==${version}`);
-      run([join(folder, "venv/bin/pip"), "install", "--quiet", "--disable-pip-version-check", ...wanted], folder);
+      run([...pip, "install", ...wanted], folder);
+      if (own === undefined) return;
+      const [[name, version] = ["", ""]] = packages;
+      run([...pip, "download", "--no-deps", "--no-binary", name, `${name}==${version}`], folder);
+      run(["sh", "-c", "mkdir source && tar -xzf *.tar.gz -C source --strip-components 1"], folder);
     },
-    command: ({ script }, folder) => [join(folder, "venv/bin/python"), join(SCRIPTS, "python", script)],
+    command({ script, own }, folder) {
+      const line = [join(folder, "venv/bin/python"), join(SCRIPTS, "python", script)];
+      return own === undefined ? line : [...line, join(folder, "source"), JSON.stringify(own)];
+    },
   },
   go: {
     tools: ["go"],

@@ -69,16 +69,24 @@ describe("the command line of the suites", () => {
   });
 });
 
-test("failures for a suite's own reason are told from the relay's, and cases that do not apply are not counted", () => {
-  const fault = { cases: /^needs a model/, reason: "answers are made up" };
+test("failures for known reasons are told from the relay's, and cases that do not apply are not counted", () => {
+  const fault = { cases: /^needs a mock/, says: /no such id/, reason: "ids that nobody made" };
+  const foreign = { cases: /^needs a cloud/, says: /not offered/, reason: "not offered", isOutOfScope: true };
   const lost = { case: "loses its text", ok: false };
-  const tally = tallied({ suiteFaults: [fault] }, [
+  const otherwise = { case: "needs a mock: three", ok: false, reason: "500" };
+  const tally = tallied({ excuses: [fault, foreign] }, [
     { case: "holds", ok: true },
-    { case: "needs a model: one", ok: false },
-    { case: "needs a model: two", ok: false },
-    { case: "needs a model that does this", ok: true },
+    { case: "needs a mock: one", ok: false, reason: "404 no such id" },
+    { case: "needs a mock: two", ok: false, reason: "404 no such id" },
+    { case: "needs a mock, and gets it", ok: true },
+    { case: "needs a cloud", ok: false, reason: "501 not offered" },
     { case: "is passed over", ok: false, applies: false },
     lost,
+    otherwise,
   ]);
-  expect(tally).toEqual({ passed: 2, applicable: 5, relay: [lost], suite: new Map([[fault, 2]]) });
+  const excused = new Map([
+    [fault, 2],
+    [foreign, 1],
+  ]);
+  expect(tally).toEqual({ passed: 2, applicable: 6, relay: [lost, otherwise], excused });
 });

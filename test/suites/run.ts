@@ -22,11 +22,14 @@ if (options.isList) {
 // Before anything listens: installers hold this process up for as long as they take.
 const plans = options.suites.map((suite) => ({ suite, plan: planOf(suite) }));
 
-const strict = startDemoRelay();
+// Models that tests name which cannot be told another.
+const relay = { modelAliases: { "gpt-3.5-turbo-instruct": MODEL, model_id: MODEL } };
+const strict = startDemoRelay({ relay });
 const player = startPlayer({ port: 0, paceMs: 0 });
 const { settings, tokens } = player.services;
 const demo = startTestRelay({
   baseUrl: settings.baseUrl,
+  relay,
   credentials: fixedCredentials({
     accessToken: tokens["OPENAI_ACCESS_TOKEN"] ?? "",
     accountId: tokens["OPENAI_CHATGPT_ACCOUNT_ID"] ?? "",
@@ -84,8 +87,10 @@ function planOf(suite: Suite): readonly string[] | string {
   }
 }
 
-function suiteCount({ suite }: Tally): number {
-  return [...suite.values()].reduce((sum, count) => sum + count, 0);
+/** Failures that are the suite's own. */
+function suiteCount({ excused }: Tally): number {
+  const own = [...excused].filter(([{ isOutOfScope }]) => isOutOfScope !== true);
+  return own.reduce((sum, [, count]) => sum + count, 0);
 }
 
 /** One number where both backends agree. */
@@ -93,9 +98,11 @@ function both([first = 0, second = 0]: readonly number[]): string {
   return first === second ? String(first) : `${first} and ${second}`;
 }
 
-function remarksOf(title: string, { relay, suite }: Tally): string[] {
+function remarksOf(title: string, { relay, excused }: Tally): string[] {
   return [
     ...relay.map((outcome) => `- ${title}: the relay's: ${outcome.case}: ${outcome.reason ?? ""}`),
-    ...[...suite].map(([{ reason }, count]) => `- ${title}: the suite's, ${count}: ${reason}`),
+    ...[...excused].map(([{ reason, isOutOfScope }, count]) => {
+      return `- ${title}: ${isOutOfScope === true ? "not applicable" : "the suite's"}, ${count}: ${reason}`;
+    }),
   ];
 }
