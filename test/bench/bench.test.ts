@@ -5,6 +5,7 @@ import { startBackend, startPassThrough } from "./programs.ts";
 import { toJson, toTable, type Results } from "./report.ts";
 import { atMost, atMostTimes, inTurns, type Figure } from "./row.ts";
 import { median, quantile, ratio, slope } from "./statistics.ts";
+import { lastDeparture, type LinkShape } from "./shaped-link.ts";
 import { cpuMs, memoryOf } from "./system.ts";
 
 test("medians, quantiles, paired ratios and slopes", () => {
@@ -59,6 +60,21 @@ test("a curve becomes an SVG with a line for each program", () => {
   expect(lines.map((line) => line?.length)).toEqual([3, 3]);
   // Powers of ten: the second of three points stands a third of the way.
   expect(lines[0]?.map((point) => Number(point.split(",")[0]))).toEqual([64, 248, 616]);
+});
+
+test("a slow line begins with ten segments after a pause, and has two more leave for each that has arrived", () => {
+  // A segment a millisecond.
+  const line = { upBytesPerSecond: 1_460_000, roundTripMs: 50, restartMs: 100 };
+  const sender = { freeAtMs: 0, departures: [] as number[] };
+  const leave = (segments: number, nowMs: number, shape: LinkShape = line) =>
+    (sender.freeAtMs = lastDeparture(sender, segments * 1460, nowMs, shape));
+  expect(leave(10, 1000)).toBe(1010);
+  // The first has left at 1001; what came with its receipt leaves then, and the rest with the next receipts.
+  expect(leave(2, 1010)).toBe(1053);
+  expect(leave(18, 1010)).toBe(1071);
+  expect(leave(1, 1090)).toBe(1103);
+  expect(leave(11, 1300)).toBe(1352);
+  expect(leave(100, 1500, { upBytesPerSecond: 1_460_000, roundTripMs: 50 })).toBe(1600);
 });
 
 test("rounds go in turns, and warm ones do not count", async () => {

@@ -38,7 +38,12 @@ export async function startBackend(): Promise<Backend> {
 }
 
 /** Starts the executable with nothing of the user's in reach. */
-export async function startRelay(binary: string, baseUrl: string, flags: readonly string[] = []): Promise<Program> {
+export async function startRelay(
+  binary: string,
+  baseUrl: string,
+  flags: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Program> {
   const home = mkdtempSync(join(tmpdir(), "plansocket-bench-"));
   const tokens = { access_token: TOKEN, id_token: TOKEN, account_id: ACCOUNT };
   writeFileSync(join(home, "auth.json"), JSON.stringify({ auth_mode: "chatgpt", tokens }));
@@ -50,6 +55,7 @@ export async function startRelay(binary: string, baseUrl: string, flags: readonl
       HOME: home,
       CODEX_HOME: home,
       PLANSOCKET_BASE_URL: baseUrl,
+      ...environment,
     },
     stdout: "ignore",
     stderr: "ignore",

@@ -54,7 +54,7 @@ async function main(): Promise<void> {
     rounds,
     isQuick: flags.quick,
     relay: (more) => startRelay(binary, backend.baseUrl, more),
-    relayAt: (baseUrl, more) => startRelay(binary, baseUrl, more),
+    relayAt: (baseUrl, more, environment) => startRelay(binary, baseUrl, more, environment),
     raw: () => startPassThrough(backend.baseUrl),
   };
   try {

@@ -10,7 +10,7 @@ export interface Bench {
   readonly isQuick: boolean;
   relay(flags?: readonly string[]): Promise<Program>;
   /** A relay before another backend than the benchmark's own. */
-  relayAt(baseUrl: string, flags?: readonly string[]): Promise<Program>;
+  relayAt(baseUrl: string, flags?: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Program>;
   raw(): Promise<Program>;
 }
 

@@ -12,12 +12,18 @@ export interface SessionBackend {
   modelMs(): number;
   /** What HTTP has brought, oldest first. */
   readonly bodies: readonly unknown[];
+  /** How many requests came over HTTP as they are, over HTTP packed, and over a WebSocket. */
+  readonly ways: Readonly<Record<"plain" | "packed" | "socket", number>>;
   stop(): void;
 }
 
-/** With `keepsBodies` it keeps what it is asked. */
-export function startSessionBackend(modelMs: number, keepsBodies = false): SessionBackend {
+/** With `keepsBodies` it keeps what it is asked; with a certificate it speaks TLS. */
+export function startSessionBackend(
+  modelMs: number,
+  { keepsBodies = false, tls }: { readonly keepsBodies?: boolean; readonly tls?: Bun.TLSOptions } = {},
+): SessionBackend {
   const bodies: unknown[] = [];
+  const ways = { plain: 0, packed: 0, socket: 0 };
   let spentMs = 0;
   let count = 0;
   const answer = async (conversation: readonly unknown[]): Promise<JsonObject[]> => {
@@ -30,6 +36,7 @@ export function startSessionBackend(modelMs: number, keepsBodies = false): Sessi
     hostname: "127.0.0.1",
     port: 0,
     idleTimeout: 0,
+    ...(tls ? { tls } : {}),
     async fetch(request, bun) {
       const { pathname } = new URL(request.url);
       if (pathname.endsWith("/models")) return Response.json({ models: [MODEL] });
@@ -38,7 +45,9 @@ export function startSessionBackend(modelMs: number, keepsBodies = false): Sessi
         const isUp = bun.upgrade(request, { data: { lastId: undefined, items: [] } });
         return isUp ? undefined : new Response("no socket", { status: 400 });
       }
-      const text = new TextDecoder().decode(decodeBody(await request.bytes(), request.headers.get("content-encoding")));
+      const encoding = request.headers.get("content-encoding");
+      ways[encoding === null ? "plain" : "packed"] += 1;
+      const text = new TextDecoder().decode(decodeBody(await request.bytes(), encoding));
       const body: unknown = JSON.parse(text);
       if (keepsBodies) bodies.push(body);
       const events = await answer(inputOf(body));
@@ -51,6 +60,7 @@ export function startSessionBackend(modelMs: number, keepsBodies = false): Sessi
       async message(socket, text) {
         const frame: unknown = JSON.parse(String(text));
         const { data } = socket;
+        ways.socket += 1;
         const previous = isObject(frame) ? frame["previous_response_id"] : undefined;
         if (previous !== undefined && previous !== data.lastId) {
           socket.send(JSON.stringify({ type: "error", status: 400, error: { code: "previous_response_not_found" } }));
@@ -65,7 +75,7 @@ export function startSessionBackend(modelMs: number, keepsBodies = false): Sessi
       },
     },
   });
-  return { port: server.port ?? 0, modelMs: () => spentMs, bodies, stop: () => void server.stop(true) };
+  return { port: server.port ?? 0, modelMs: () => spentMs, bodies, ways, stop: () => void server.stop(true) };
 }
 
 const MODEL = {

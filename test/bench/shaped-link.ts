@@ -4,7 +4,15 @@ import type { Socket, TCPSocketListener } from "bun";
 export interface LinkShape {
   readonly upBytesPerSecond: number;
   readonly roundTripMs: number;
+  /**
+   * After a pause of so long a sender begins anew with ten segments, and with each that has arrived may send two more
+   * (RFC 6928; RFC 5681, sections 3.1 and 4.1). Without it the whole bandwidth is there at once.
+   */
+  readonly restartMs?: number;
 }
+
+const SEGMENT_BYTES = 1460;
+const INITIAL_SEGMENTS = 10;
 
 /** A TCP relay in this process that makes loopback as slow as a line, and counts what goes up. */
 export interface ShapedLink {
@@ -21,6 +29,8 @@ interface End {
   peer: Socket<End> | undefined;
   /** When the last byte accepted so far is through. */
   freeAtMs: number;
+  /** When each segment since the last pause has left, in order. */
+  departures: number[];
   /** Sent on in order, each at its time. */
   readonly waiting: { readonly atMs: number; readonly bytes: Uint8Array }[];
   /** Bytes that the peer's socket did not take yet. */
@@ -29,13 +39,35 @@ interface End {
   hasEnded: boolean;
 }
 
-/** Opens the link to a port of this machine. Bandwidth holds for the way up, delay for both. */
+/** When the last of so many bytes has left the sender, who is held back by the bandwidth and by his window. */
+export function lastDeparture(
+  end: Pick<End, "freeAtMs" | "departures">,
+  bytes: number,
+  nowMs: number,
+  shape: LinkShape,
+): number {
+  const { upBytesPerSecond, roundTripMs, restartMs } = shape;
+  let atMs = Math.max(nowMs, end.freeAtMs);
+  if (restartMs !== undefined && nowMs - end.freeAtMs > restartMs) end.departures = [];
+  for (let left = bytes; left > 0; left -= SEGMENT_BYTES) {
+    // Two more for each that has arrived: this one waits for the one that made room for it.
+    const waitsFor = Math.floor((end.departures.length - INITIAL_SEGMENTS) / 2);
+    const freedAtMs = restartMs === undefined ? undefined : end.departures[waitsFor];
+    if (freedAtMs !== undefined) atMs = Math.max(atMs, freedAtMs + roundTripMs);
+    atMs += (Math.min(left, SEGMENT_BYTES) / upBytesPerSecond) * 1000;
+    end.departures.push(atMs);
+  }
+  return atMs;
+}
+
+/** Opens the link to a port of this machine. Bandwidth and window hold for the way up, delay for both. */
 export function openShapedLink(targetPort: number, shape: LinkShape): ShapedLink {
   let sentBytes = 0;
   const oneWayMs = shape.roundTripMs / 2;
   const newEnd = (isUp: boolean): End => ({
     peer: undefined,
     freeAtMs: 0,
+    departures: [],
     waiting: [],
     rest: undefined,
     isUp,
@@ -45,8 +77,7 @@ export function openShapedLink(targetPort: number, shape: LinkShape): ShapedLink
     const { data } = socket;
     const nowMs = performance.now();
     if (data.isUp) sentBytes += bytes.length;
-    const takesMs = data.isUp ? (bytes.length / shape.upBytesPerSecond) * 1000 : 0;
-    data.freeAtMs = Math.max(nowMs, data.freeAtMs) + takesMs;
+    data.freeAtMs = data.isUp ? lastDeparture(data, bytes.length, nowMs, shape) : nowMs;
     data.waiting.push({ atMs: data.freeAtMs + oneWayMs, bytes: Uint8Array.from(bytes) });
     forwardAt(data, data.freeAtMs + oneWayMs);
   };

@@ -22,7 +22,7 @@ export const prefix: Row = {
 };
 
 async function leastKept(bench: Bench, dialect: (typeof DIALECTS)[number]): Promise<number> {
-  const backend = startSessionBackend(0, true);
+  const backend = startSessionBackend(0, { keepsBodies: true });
   const relay = await bench.relayAt(`http://127.0.0.1:${backend.port}/backend-api/codex`, ["--transport", "http"]);
   try {
     const agent = AGENTS[dialect](relay.url);
