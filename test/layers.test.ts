@@ -73,6 +73,17 @@ test("a dialect never imports another dialect", async () => {
   expect(await crossings()).toEqual([]);
 });
 
+test("nothing in src loads the schemas of the backend's events", async () => {
+  const found: string[] = [];
+  for await (const path of new Glob("**/*.ts").scan("src")) {
+    const imports = (await Bun.file(join("src", path)).text()).matchAll(/^import (?!type ).*from "(.+)";$/gm);
+    for (const [, specifier = ""] of imports) {
+      if (normalize(join(dirname(path), specifier)) === "codex/wire/schema.ts") found.push(path);
+    }
+  }
+  expect(found).toEqual([]);
+});
+
 test("dialects touch neither clock, network, disk nor randomness", async () => {
   const impure = /\b(fetch\(|Date\.now|new Date\(\)|Math\.random|randomUUID|node:fs|Bun\.file|process\.)/;
   const found: string[] = [];

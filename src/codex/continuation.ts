@@ -1,6 +1,7 @@
 import { sha256Hex } from "../lib/hash.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
-import type { InputItem, OutputItem } from "./wire/schema.ts";
+import type { InputItem } from "./wire/request.ts";
+import type { OutputItem } from "./wire/schema.ts";
 
 /** What one socket of the backend knows after a response: enough to tell whether a request goes on from there. */
 export interface SocketHistory {

@@ -1,7 +1,7 @@
 import { isObject } from "../lib/json.ts";
 import { tokenCounter } from "../lib/tokens.ts";
 import { estimatedTokens } from "./output/usage.ts";
-import type { CodexRequest } from "./wire/schema.ts";
+import type { CodexRequest } from "./wire/request.ts";
 
 /** What cannot be counted as text, in tokens; the public API's own figures for usual sizes. */
 const PER_IMAGE = 1000;

@@ -1,6 +1,6 @@
 import { hash32 } from "../lib/hash.ts";
 import type { Envelope } from "./request/lite.ts";
-import type { CodexRequest } from "./wire/schema.ts";
+import type { CodexRequest } from "./wire/request.ts";
 
 /**
  * Stands for what the backend's prompt cache goes by, in the order in which it reads it: enough to tell where the next

@@ -1,5 +1,5 @@
 import { roughJsonSize, type JsonSize } from "../lib/large-json.ts";
-import type { InputItem } from "./wire/schema.ts";
+import type { InputItem } from "./wire/request.ts";
 
 const MAX_CALLS = 2048;
 /** Encrypted reasoning is a few KB an item; this bounds a long-lived relay. Counted in characters. */

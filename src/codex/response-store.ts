@@ -1,6 +1,6 @@
 import { MOST_VALUES, roughJsonSize, type JsonSize } from "../lib/large-json.ts";
 import type { JsonObject } from "../lib/json.ts";
-import type { InputItem } from "./wire/schema.ts";
+import type { InputItem } from "./wire/request.ts";
 
 const MAX_RESPONSES = 256;
 /** A turn with images is a few MB; this bounds a long-lived relay. In characters of JSON. */

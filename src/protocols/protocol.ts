@@ -1,4 +1,4 @@
-import type { CodexRequest } from "../codex/wire/schema.ts";
+import type { CodexRequest } from "../codex/wire/request.ts";
 import type { ModelNames } from "../codex/model-names.ts";
 import type { ModelCatalogue } from "../codex/models.ts";
 import type { ReasoningMemory } from "../codex/reasoning-store.ts";

@@ -1,5 +1,5 @@
 import { keyOf, type Adaptation } from "../codex/request/adaptation.ts";
-import type { InputItem } from "../codex/wire/schema.ts";
+import type { InputItem } from "../codex/wire/request.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import { Packing } from "./compression.ts";
 import { LEARNED_FOR_MS, RejectedTools, type LearnedForm } from "./rejected-tools.ts";

@@ -1,6 +1,6 @@
 import { prefixDeparture, prefixMarks, type PrefixMarks } from "../codex/prefix.ts";
 import type { Envelope } from "../codex/request/lite.ts";
-import type { CodexRequest } from "../codex/wire/schema.ts";
+import type { CodexRequest } from "../codex/wire/request.ts";
 import { roughJsonSize } from "../lib/large-json.ts";
 
 /** Conversations that are remembered, least recently used first out. */

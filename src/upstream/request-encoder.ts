@@ -4,7 +4,7 @@ import { finishRequest, type FinishedRequest } from "../codex/request/finish.ts"
 import { LITE_HEADER, needsFullEnvelope, type Envelope } from "../codex/request/lite.ts";
 import { parsePath, pathText } from "../codex/request/path.ts";
 import { adaptationFor, refusalOf } from "../codex/request/refusals.ts";
-import type { CodexRequest } from "../codex/wire/schema.ts";
+import type { CodexRequest } from "../codex/wire/request.ts";
 import type { RelayError } from "../lib/errors.ts";
 import { writeJson } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";

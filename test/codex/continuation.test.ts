@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { continuationOf, DigestedBody, historyAfter, type FinishedBody } from "../../src/codex/continuation.ts";
-import type { InputItem, OutputItem } from "../../src/codex/wire/schema.ts";
+import type { InputItem } from "../../src/codex/wire/request.ts";
+import type { OutputItem } from "../../src/codex/wire/schema.ts";
 
 const user = (text: string): InputItem => ({
   type: "message",

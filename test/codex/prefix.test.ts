@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { prefixDeparture, prefixMarks } from "../../src/codex/prefix.ts";
-import type { CodexRequest } from "../../src/codex/wire/schema.ts";
+import type { CodexRequest } from "../../src/codex/wire/request.ts";
 import { PrefixWatch } from "../../src/upstream/prefix-watch.ts";
 
 const item = (text: string) => ({ type: "message", role: "user", content: [{ type: "input_text", text }] });

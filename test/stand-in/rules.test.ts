@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { LITE_HEADER, toLite } from "../../src/codex/request/lite.ts";
-import type { CodexRequest } from "../../src/codex/wire/schema.ts";
+import type { CodexRequest } from "../../src/codex/wire/request.ts";
 import { DEMO_CATALOGUE } from "../../src/demo/catalogue.ts";
 import { findRefusal } from "./rules.ts";
 import type { JsonObject } from "../../src/lib/json.ts";

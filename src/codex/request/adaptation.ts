@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { type CodexRequest, type InputItem, isItemList, isCodexRequest } from "../wire/schema.ts";
+import { type CodexRequest, type InputItem, isItemList, isCodexRequest } from "../wire/request.ts";
 import { isHostedTool, type Envelope } from "./lite.ts";
 import { pathText, valueAt, type Path } from "./path.ts";
 

@@ -1,5 +1,5 @@
 import { isObject } from "../../lib/json.ts";
-import { type CodexRequest, type InputItem, type Reasoning, isItemList } from "../wire/schema.ts";
+import { type CodexRequest, type InputItem, type Reasoning, isItemList } from "../wire/request.ts";
 
 /** What dialects have to say in a request; whatever is undefined or empty is left out. */
 export interface RequestParts {

@@ -1,5 +1,5 @@
 import { sha256Hex } from "../../lib/hash.ts";
-import type { CodexRequest } from "../wire/schema.ts";
+import type { CodexRequest } from "../wire/request.ts";
 
 /**
  * A cache key for clients that send none. Stable over the turns of one conversation, which all begin alike, so that

@@ -1,4 +1,4 @@
-import type { CodexRequest, InputItem } from "../wire/schema.ts";
+import type { CodexRequest, InputItem } from "../wire/request.ts";
 import { adapt, hostedChoice, type Adaptation } from "./adaptation.ts";
 import { acceptableKey, conversationKey } from "./cache-key.ts";
 import { isHostedTool, toLite, type Envelope, type LiteRequest } from "./lite.ts";

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import type { CodexRequest, InputItem } from "../wire/schema.ts";
+import type { CodexRequest, InputItem } from "../wire/request.ts";
 
 /** Request header that announces the Responses-Lite envelope. */
 export const LITE_HEADER = "x-openai-internal-codex-responses-lite";

@@ -1,7 +1,7 @@
 import { EFFORTS } from "../models.ts";
 import type { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
-import type { CodexRequest } from "../wire/schema.ts";
+import type { CodexRequest } from "../wire/request.ts";
 import { hostedChoice, isCompaction, selectorOf, type Adaptation } from "./adaptation.ts";
 import type { Envelope } from "./lite.ts";
 import { parsePath, pathsIn, pathText, valueAt, type Path } from "./path.ts";

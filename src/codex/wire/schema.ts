@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { isObject } from "../../lib/json.ts";
 
 /*
  * The backend's language. Schemas are loose (unknown keys survive) and optional keys are nullish, because the backend
- * adds fields without notice. Deltas are never validated at run time: see `upstream/events.ts`.
+ * adds fields without notice. Nothing is validated by them at run time (see `lenient.ts`): the relay takes their types
+ * alone, so that no start makes forty schemas, and tests hold every event against them.
  */
 
 export const Annotation = z.looseObject({
@@ -149,43 +149,3 @@ export const CodexEvent = z.discriminatedUnion("type", [
   z.looseObject({ type: z.literal("keepalive") }),
 ]);
 export type CodexEvent = z.infer<typeof CodexEvent>;
-
-/** True for an object that says which model is to answer what. */
-export function isCodexRequest(value: unknown): value is CodexRequest {
-  return isObject(value) && typeof value["model"] === "string" && Array.isArray(value["input"]);
-}
-
-/** True for a list: its entries come from clients and stores, and are looked at where they are read. */
-export function isItemList(value: unknown): value is InputItem[] {
-  return Array.isArray(value);
-}
-
-/** A request item: message, call, call output, reasoning … */
-export interface InputItem {
-  readonly type?: string;
-  readonly [key: string]: unknown;
-}
-
-export interface Reasoning {
-  effort?: string;
-  summary?: string;
-  context?: string;
-}
-
-/** The body sent to the backend, classic shape. `codex/lite.ts` re-packs it for Responses-Lite models. */
-export interface CodexRequest {
-  model: string;
-  instructions?: string;
-  input: InputItem[];
-  tools?: unknown[];
-  tool_choice?: unknown;
-  parallel_tool_calls?: boolean;
-  reasoning?: Reasoning;
-  text?: Record<string, unknown>;
-  include: string[];
-  store: false;
-  stream: true;
-  prompt_cache_key?: string;
-  service_tier?: string;
-  client_metadata?: unknown;
-}

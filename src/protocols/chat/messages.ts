@@ -1,5 +1,5 @@
 import type { ReasoningMemory } from "../../codex/reasoning-store.ts";
-import type { InputItem } from "../../codex/wire/schema.ts";
+import type { InputItem } from "../../codex/wire/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { assistantParts, inputParts, textOnly, toolOutput } from "./content.ts";

@@ -1,5 +1,5 @@
 import { clampEffort, findModel } from "../../codex/models.ts";
-import type { CodexRequest } from "../../codex/wire/schema.ts";
+import type { CodexRequest } from "../../codex/wire/request.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { drawingModel, imageModel } from "./models.ts";
 import type { ImageRequest } from "./schema.ts";

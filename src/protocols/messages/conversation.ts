@@ -1,6 +1,6 @@
 import type { ReasoningMemory } from "../../codex/reasoning-store.ts";
 import { wireToolName } from "../../codex/request/tools/wire-names.ts";
-import type { InputItem } from "../../codex/wire/schema.ts";
+import type { InputItem } from "../../codex/wire/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { inputPart, inputParts, systemTexts, toolOutput } from "./content.ts";

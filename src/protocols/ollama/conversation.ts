@@ -1,4 +1,4 @@
-import type { InputItem } from "../../codex/wire/schema.ts";
+import type { InputItem } from "../../codex/wire/request.ts";
 import { wireCallId, wireToolName } from "../../codex/request/tools/wire-names.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";

@@ -2,7 +2,7 @@ import { clampEffort, EFFORTS } from "../../codex/models.ts";
 import { resolveModel, type ResolvedModel } from "../../codex/model-names.ts";
 import { wireToolName } from "../../codex/request/tools/wire-names.ts";
 import { codexRequest } from "../../codex/request/build.ts";
-import type { InputItem } from "../../codex/wire/schema.ts";
+import type { InputItem } from "../../codex/wire/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";

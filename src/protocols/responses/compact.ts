@@ -1,6 +1,7 @@
 import { conversationKey } from "../../codex/request/cache-key.ts";
 import { isEndpointRefused, objectsIn } from "../../codex/wire/endpoint-call.ts";
-import type { CodexRequest, ResponseObject } from "../../codex/wire/schema.ts";
+import type { CodexRequest } from "../../codex/wire/request.ts";
+import type { ResponseObject } from "../../codex/wire/schema.ts";
 import { objectsOf } from "../../codex/wire/lenient.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";

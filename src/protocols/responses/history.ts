@@ -1,6 +1,6 @@
 import { inputItems } from "../../codex/request/build.ts";
 import type { Stored } from "../../codex/response-store.ts";
-import { type InputItem, isItemList } from "../../codex/wire/schema.ts";
+import { type InputItem, isItemList } from "../../codex/wire/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { Context } from "../protocol.ts";

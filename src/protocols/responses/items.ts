@@ -1,5 +1,5 @@
 import { fileDataUrl, USUAL_FILE_NAME } from "../../codex/request/file-data.ts";
-import type { InputItem } from "../../codex/wire/schema.ts";
+import type { InputItem } from "../../codex/wire/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { withSpeaker } from "../speaker.ts";

@@ -2,7 +2,7 @@ import { clampEffort, EFFORTS, findModel } from "../../codex/models.ts";
 import { resolveModel, type ResolvedModel } from "../../codex/model-names.ts";
 import { inputItems } from "../../codex/request/build.ts";
 import { tierFor } from "../../codex/request/service-tier.ts";
-import { type CodexRequest, type InputItem, type Reasoning, isCodexRequest } from "../../codex/wire/schema.ts";
+import { type CodexRequest, type InputItem, type Reasoning, isCodexRequest } from "../../codex/wire/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";

@@ -1,5 +1,5 @@
 import type { ResponseMemory, ResponseStore, StoredTurn } from "../../codex/response-store.ts";
-import type { InputItem } from "../../codex/wire/schema.ts";
+import type { InputItem } from "../../codex/wire/request.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { SharedResponses } from "../shared-responses.ts";
 import type { PublicApi } from "./public-api.ts";

@@ -1,5 +1,5 @@
 import { WireEvent } from "../../codex/wire/event.ts";
-import { type InputItem, isItemList } from "../../codex/wire/schema.ts";
+import { type InputItem, isItemList } from "../../codex/wire/request.ts";
 import { isObject } from "../../lib/json.ts";
 import type { Frame } from "../../protocols/protocol.ts";
 

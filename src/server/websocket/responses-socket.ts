@@ -1,7 +1,7 @@
 import type { ServerWebSocket } from "bun";
 import { codexClientHeaders, isCodexClient } from "../../codex/wire/headers.ts";
 import type { ResponseStore } from "../../codex/response-store.ts";
-import type { InputItem } from "../../codex/wire/schema.ts";
+import type { InputItem } from "../../codex/wire/request.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { isObject, parseJson, type JsonObject } from "../../lib/json.ts";
 import { errorEvent } from "../../protocols/responses-frames.ts";

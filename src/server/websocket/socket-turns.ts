@@ -1,5 +1,5 @@
 import type { ResponseStore, Stored } from "../../codex/response-store.ts";
-import type { InputItem } from "../../codex/wire/schema.ts";
+import type { InputItem } from "../../codex/wire/request.ts";
 
 /** Responses that a request on the socket may go on from. */
 const REMEMBERED = 8;

@@ -1,4 +1,4 @@
-import type { InputItem } from "../../codex/wire/schema.ts";
+import type { InputItem } from "../../codex/wire/request.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import { responseOf } from "../../codex/wire/lenient.ts";
 import type { WireEvent } from "../../codex/wire/event.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { acceptableKey, conversationId, conversationKey } from "../../../src/codex/request/cache-key.ts";
-import type { CodexRequest } from "../../../src/codex/wire/schema.ts";
+import type { CodexRequest } from "../../../src/codex/wire/request.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/;
 const says = (text: string) => ({ type: "message", role: "user", content: [{ type: "input_text", text }] });

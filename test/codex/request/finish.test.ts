@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { finishRequest } from "../../../src/codex/request/finish.ts";
-import type { CodexRequest } from "../../../src/codex/wire/schema.ts";
+import type { CodexRequest } from "../../../src/codex/wire/request.ts";
 
 const user = { type: "message", role: "user", content: [{ type: "input_text", text: "hi" }] };
 const reasoning = (id: string) => ({ type: "reasoning", id, summary: [], encrypted_content: id });

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { needsFullEnvelope, toLite } from "../../../src/codex/request/lite.ts";
-import type { CodexRequest } from "../../../src/codex/wire/schema.ts";
+import type { CodexRequest } from "../../../src/codex/wire/request.ts";
 
 const user = { type: "message", role: "user", content: [{ type: "input_text", text: "hi" }] };
 const tool = { type: "function", name: "f", parameters: {}, strict: false };
