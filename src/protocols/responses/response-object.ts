@@ -57,7 +57,7 @@ export function completeResponse(response: ResponseObject, request: ResponsesReq
     reasoning: { effort: null, summary: null, ...objectOf(response["reasoning"]), ...objectOf(request.reasoning) },
     // The backend stores nothing: what the client may refer to the relay remembers.
     store: request["store"] !== false,
-    text: { format: { type: "text" }, ...objectOf(response["text"]), ...objectOf(request.text) },
+    text: completeText(objectOf(response["text"]), objectOf(request.text)),
     tools: objectsOf(request.tools).map((tool) => completeTool(tool, response)),
     usage: wholeUsage(response.usage) ?? null,
   };
@@ -68,6 +68,13 @@ function completedAt(status: string, response: ResponseObject, context: Context)
   if (status !== "completed") return null;
   const told = response["completed_at"];
   return Math.floor(typeof told === "number" ? told : (context.now + context.elapsedMs()) / 1000);
+}
+
+/** The format of the client's text, in full; upstream's may be one that the relay made of it. */
+function completeText(response: JsonObject, request: JsonObject): JsonObject {
+  const text = { format: { type: "text" }, ...response, ...request };
+  if (!isObject(text.format) || text.format["type"] !== "json_schema") return text;
+  return { ...text, format: { description: null, strict: false, ...objectOf(text.format) } };
 }
 
 /** Functions are strict unless their client says otherwise, as the public API has it. */

@@ -454,6 +454,19 @@ describe("a whole reply", () => {
     });
   });
 
+  test("repeats the format of its text with what the client left out", () => {
+    const format = { type: "json_schema", name: "person", schema: { type: "object" } };
+    const whole = { ...format, description: null, strict: false };
+    expect(body([created, completed], { text: { format, verbosity: "low" } })["text"]).toEqual({
+      format: whole,
+      verbosity: "low",
+    });
+    const strict = { ...format, strict: true, description: "Somebody" };
+    expect(body([created, completed], { text: { format: strict } })["text"]).toEqual({ format: strict });
+    const object = { format: { type: "json_object" } };
+    expect(body([created, completed], { text: object })["text"]).toEqual(object);
+  });
+
   test("that is incomplete says so with status 200", () => {
     const incomplete = {
       type: "response.incomplete",
