@@ -73,7 +73,7 @@ export const SUITES: readonly Suite[] = [
       ["langchain-openai", "1.7.4"],
       ["langchain-anthropic", "1.7.10"],
       ["langchain-ollama", "1.1.0"],
-      ["pydantic-ai-slim[openai,anthropic]", "2.66.0"],
+      ["pydantic-ai-slim[openai,anthropic]", "2.68.0"],
       ["openai-agents", "0.24.0"],
     ],
     script: "frameworks.py",
@@ -160,6 +160,28 @@ export const SUITES: readonly Suite[] = [
       },
     ],
   },
+  {
+    name: "open-responses",
+    language: "python",
+    packages: [
+      ["openresponses-types", "2.4.0"],
+      ["httpx", "0.28.1"],
+      ["websockets", "17.4"],
+    ],
+    script: "open_responses.py",
+    excuses: [
+      {
+        cases: /ends with done/,
+        says: /no \[DONE\]/,
+        reason: "the specification wants [DONE] at the end; OpenAI's API, whose shape the relay has, ends without",
+      },
+      {
+        cases: /text by a schema/,
+        says: /^ValidationError: 3 validation errors[^]*JsonSchemaResponseFormat\.schema\s+Input should be None/,
+        reason: "the specification's type of a response takes no schema in it but null",
+      },
+    ],
+  },
   { name: "openai-go", language: "go", packages: [["github.com/openai/openai-go/v3", "3.98.0"]], script: "openai.go" },
   {
     name: "anthropic-go",
@@ -187,4 +209,36 @@ export const SUITES: readonly Suite[] = [
     script: "async_openai.rs",
   },
   { name: "codex-sdk", language: "js", packages: [["@openai/codex-sdk", "0.163.0"]], script: "codex-sdk.mjs" },
+  {
+    name: "claude-agent-sdk",
+    language: "js",
+    packages: [
+      ["@anthropic-ai/claude-agent-sdk", "0.3.332"],
+      ["zod", "4.6.7"],
+    ],
+    script: "claude-agent-sdk.mjs",
+  },
+  {
+    name: "openai-agents-js",
+    language: "js",
+    packages: [
+      ["@openai/agents", "0.20.0"],
+      ["openai", "7.55.0"],
+      ["zod", "4.6.7"],
+    ],
+    script: "openai-agents.mjs",
+  },
+  {
+    name: "ai-sdk",
+    language: "js",
+    packages: [
+      ["ai", "7.0.173"],
+      ["@ai-sdk/openai", "4.0.118"],
+      ["@ai-sdk/anthropic", "4.0.105"],
+      ["@ai-sdk/open-responses", "2.0.36"],
+      ["@ai-sdk/openai-compatible", "3.0.92"],
+      ["zod", "4.6.7"],
+    ],
+    script: "ai-sdk.mjs",
+  },
 ];
