@@ -136,7 +136,7 @@ function inFile(setting: Setting, file: JsonObject): Given | undefined {
 }
 
 function parsed(setting: Setting, given: Given, env: Environment): unknown {
-  const result = setting.schema.safeParse(given.value);
+  const result = setting.schema().safeParse(given.value);
   if (!result.success) throw refusal(setting, given, result.error.issues[0]?.message);
   if (!isPath(setting) || typeof result.data !== "string") return result.data;
   const path = expandTilde(result.data, env);

@@ -22,7 +22,7 @@ function propertyOf(setting: Setting): object {
 /** Settings that are numbers or switches in the end also begin as such in a file; others are text made into something. */
 function typeOf({ schema }: Setting): Record<string, unknown> {
   const [output, input] = (["output", "input"] as const).map((io) => {
-    const { $schema: _version, ...type } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+    const { $schema: _version, ...type } = z.toJSONSchema(schema(), { io, unrepresentable: "any" });
     return type;
   });
   return output && "type" in output && output["type"] !== "object" ? output : (input ?? {});

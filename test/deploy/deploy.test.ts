@@ -109,7 +109,7 @@ describe("the Kubernetes manifest", () => {
     for (const { name, value } of container?.env ?? []) {
       const setting = known.get(name);
       expect([name, setting !== undefined]).toEqual([name, true]);
-      if (!name.endsWith("_FILE")) expect(setting?.schema.safeParse(value).success).toBe(true);
+      if (!name.endsWith("_FILE")) expect(setting?.schema().safeParse(value).success).toBe(true);
     }
   });
 
@@ -212,7 +212,7 @@ describe("the compose file", () => {
     for (const [name, value] of Object.entries(composed?.environment ?? {})) {
       const setting = known.get(name);
       expect([name, setting !== undefined]).toEqual([name, true]);
-      if (!value.includes("$")) expect(setting?.schema.safeParse(value).success).toBe(true);
+      if (!value.includes("$")) expect(setting?.schema().safeParse(value).success).toBe(true);
     }
   });
 
