@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Ollama } from "ollama";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
+import { post } from "../support/relay.ts";
 
 let demo: DemoRelay;
 let ollama: Ollama;
@@ -119,6 +120,16 @@ describe("the official library", () => {
     const body = lastBody();
     expect(body).toMatchObject({ model, instructions: "be brief" });
     expect(JSON.stringify(body["input"])).toContain("data:image/png;base64,");
+  });
+
+  test("generates with a context that can be sent back (xrip/ollama-api-proxy#8)", async () => {
+    const whole = await ollama.generate({ model, prompt: "Name a knot." });
+    expect(whole.context).toEqual([]);
+    const lines = await Array.fromAsync(await ollama.generate({ model, prompt: "Name a knot.", stream: true }));
+    expect(lines.map((line) => "context" in line)).toEqual([...lines.slice(1).map(() => false), true]);
+    const body = { model, prompt: "Another.", stream: false, context: [7, 8] };
+    const again = await post(`${demo.relay.url}/api/generate`, body);
+    expect([again.status, again.headers.get("x-plansocket-adjusted")]).toEqual([200, "context"]);
   });
 
   test("lists, shows and knows its version", async () => {

@@ -13,6 +13,8 @@ import type { OllamaChatRequest, OllamaRequest } from "./schema.ts";
 export interface Shape {
   /** `piece` is empty for the last line of a stream. */
   line(piece: Piece): JsonObject;
+  /** What the end says beside what both kinds of request are told. */
+  readonly end: JsonObject;
   /** Backend name → the client's own; only conversations have tools. */
   renamedTools(request: OllamaRequest): ReadonlyMap<string, string>;
 }
@@ -33,11 +35,14 @@ export const CHAT: Shape = {
       ...(calls && calls.length > 0 ? { tool_calls: calls } : {}),
     },
   }),
+  end: {},
   renamedTools: (request) => renamedTools((request as OllamaChatRequest).tools ?? []),
 };
 
 export const GENERATE: Shape = {
   line: ({ text, thinking }) => ({ response: text, ...(thinking ? { thinking } : {}) }),
+  // Older clients read it without asking, and send it back; there are no tokens here to go on from.
+  end: { context: [] },
   renamedTools: () => new Map(),
 };
 
@@ -55,12 +60,14 @@ class Answer {
   readonly #context: Context;
   readonly #names: ReadonlyMap<string, string>;
   readonly reader: AnswerReader;
+  readonly #end: JsonObject;
   #calls = 0;
   #firstAtMs: number | undefined;
 
   constructor({ request, context, shape, options }: AnswerTo, emit: (event: PlainEvent) => void) {
     this.#request = request;
     this.#context = context;
+    this.#end = shape.end;
     this.#names = shape.renamedTools(request);
     const isJson = formatOf(request.format) !== undefined;
     this.reader = plainReader({ ...options, isJson }, emit);
@@ -93,6 +100,7 @@ class Answer {
     return {
       done: true,
       done_reason: reason,
+      ...this.#end,
       total_duration: nanoseconds(total),
       load_duration: 0,
       prompt_eval_count: usage?.input_tokens ?? 0,
