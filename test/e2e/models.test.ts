@@ -58,6 +58,9 @@ describe("one name means one model on every route (mudler/LocalAI#11728, github/
       const sent = demo.backend.requests.findLast(({ path: asked }) => asked.endsWith("/responses"))?.body;
       const asksModel = !/count_tokens|input_tokens|show|pull/.test(path);
       if (asksModel) expect(isObject(sent) ? sent["model"] : undefined).toBe("gpt-6-luna");
+      // Clients compare it with what they asked for.
+      const reply: unknown = await response.json();
+      if (asksModel) expect(isObject(reply) ? reply["model"] : undefined).toBe(model);
     },
   );
 

@@ -50,7 +50,8 @@ export function completeResponse(response: ResponseObject, request: ResponsesReq
     created_at: Math.floor(response.created_at ?? context.now / 1000),
     completed_at: completedAt(status, response, context),
     status,
-    model: response.model ?? request.model,
+    // By the name that the client knows: it may have a suffix, a prefix or a tag.
+    model: request.model,
     output: response.output ?? [],
     error: response.error ?? null,
     incomplete_details: response.incomplete_details ?? null,
