@@ -184,6 +184,42 @@ describe("one socket", () => {
     connection.close();
   });
 
+  test("refuses ahead what it could not answer, and lives on (router-for-me/CLIProxyAPI#6006)", async () => {
+    const connection = await opened();
+    connection.send(create([], { generate: false, model: "gpt-0-none" }));
+    const refusal = await connection.next();
+    expect(refusal).toMatchObject({ type: "error", status: 404, error: { code: "model_not_found" } });
+    expect(refusal["message"]).toContain("gpt-0-none");
+    connection.send(create([], { generate: false, reasoning: { effort: "enormous" } }));
+    expect(await connection.next()).toMatchObject({ status: 400, error: { param: "reasoning.effort" } });
+    connection.send(create([], { generate: false, model: "gpt-5.5-low", instructions: "Be brief." }));
+    const warm = await connection.reply();
+    connection.send(create("ready?", { previous_response_id: warm.at(-1)?.response?.id }));
+    const reply = await connection.reply();
+    expect(reply.at(-1)?.type).toBe("response.completed");
+    // What is answered here is as complete as what the backend answers.
+    const fields = (frame?: Frame) =>
+      Object.keys(frame?.response ?? {})
+        .filter((name) => name !== "end_turn")
+        .toSorted();
+    expect(warm.map(fields)).toEqual([fields(reply[0]), fields(reply.at(-1))]);
+    expect(warm.map(({ response }) => response)).toMatchObject([
+      { status: "in_progress", model: "gpt-5.5-low", instructions: "Be brief.", output: [] },
+      { status: "completed", model: "gpt-5.5-low", instructions: "Be brief.", output: [] },
+    ]);
+    expect(bodies()).toHaveLength(1);
+    connection.close();
+  });
+
+  test("refuses ahead what --strict would not let through", async () => {
+    const connection = await opened({}, { relay: { strict: true } });
+    connection.send(create([], { generate: false, top_k: 4 }));
+    expect(await connection.next()).toMatchObject({ status: 400, error: { param: "top_k" } });
+    connection.send(create([], { generate: false }));
+    expect((await connection.reply()).at(-1)?.type).toBe("response.completed");
+    connection.close();
+  });
+
   test("answers one request at a time", async () => {
     const connection = await opened();
     connection.send(create("deltas:2000"));

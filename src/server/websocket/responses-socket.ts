@@ -11,7 +11,8 @@ import type { KeyRing } from "../../keys/key-ring.ts";
 import type { Caller, CallerKey } from "../access.ts";
 import { endOfKey } from "../key-watch.ts";
 import { jsonOf } from "../http/frames.ts";
-import { begin, contextOf, type HandleDependencies } from "../handle.ts";
+import { begin, contextOf, refuseDropped, type HandleDependencies } from "../handle.ts";
+import { refuseModel } from "../key-limits.ts";
 import { outOfMemory, type MemoryBudget, type Share } from "../budget.ts";
 import { RequestLifetime } from "../lifetime.ts";
 import type { RequestLimit } from "../limits.ts";
@@ -22,7 +23,6 @@ import type { PairedSocket } from "../../upstream/transport/paired-socket.ts";
 import { readBatches } from "../../upstream/sse.ts";
 import { endIn, eventOf, type Answered } from "./answered.ts";
 import { headersOfFrame, invalidFrame, isSameTurn, readRequestFrame, turnOf } from "./request-frame.ts";
-import { prewarmFrames } from "./prewarm-frames.ts";
 import { previousIdOf, SocketMemory, wholeOf, type Asked } from "./socket-memory.ts";
 
 /** What a socket needs of the relay around it. */
@@ -185,7 +185,7 @@ export class ResponsesSocket {
     if (!asked.added.every(isObject)) throw invalidFrame("Every item of 'input' must be an object.");
     const id = await this.#warmBackend(socket, body, asked, share);
     if (id !== undefined) this.#memory.remember({ id, items: [] }, body, asked);
-    else if (socket.readyState === WebSocket.OPEN) this.#warmHere(socket, body, asked);
+    else await this.#warmHere(socket, body, asked, share);
   }
 
   /** Passes on what was sent ahead, and its events; the id that it has there. Undefined where it did not get there. */
@@ -221,10 +221,19 @@ export class ResponsesSocket {
     return end.id;
   }
 
-  #warmHere(socket: Socket, body: JsonObject, asked: Asked): void {
-    const id = `resp_${this.#deps.newId()}`;
+  /** Kept here; refused as the request itself would be, which the client then need not wait for. */
+  async #warmHere(socket: Socket, body: JsonObject, asked: Asked, share: Share): Promise<void> {
+    const { handling } = this.#deps;
+    const { caller } = this.#upgrade;
+    const { prewarm } = await import("../../protocols/responses/prewarm.ts");
+    const context = await contextOf({ caller, share, id: this.#deps.newId() }, this.#isCodex, handling);
+    const id = `resp_${context.id}`;
+    const { translation, events } = prewarm(id, wholeOf(body, asked, share), context);
+    if (handling.options.strict) refuseDropped(translation);
+    refuseModel(caller.key, translation.body.model, context);
+    if (socket.readyState !== WebSocket.OPEN) return;
     this.#memory.remember({ id, items: [] }, body, asked);
-    for (const frame of prewarmFrames(id, body["model"], this.#deps.now())) socket.send(JSON.stringify(frame));
+    for (const event of events) socket.send(JSON.stringify(event));
   }
 
   async #create(socket: Socket, body: JsonObject, share: Share): Promise<void> {
