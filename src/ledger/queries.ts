@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import type { Amounts } from "./entry.ts";
-import { Sketch } from "./sketch.ts";
+import { HEX_BETWEEN, Sketch } from "./sketch.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -20,7 +20,7 @@ export interface Total extends Amounts {
   readonly name: string;
   /** Median and 95th percentile from request to first output, in milliseconds; undefined where nothing was put out. */
   readonly firstTokenMs: { readonly p50: number; readonly p95: number } | undefined;
-  /** Tokens by model, for prices. */
+  /** Tokens by model, for prices; empty where they were not asked for. */
   readonly byModel: readonly ({ readonly model: string } & Pick<Amounts, "input" | "cached" | "output">)[];
 }
 
@@ -35,20 +35,34 @@ export interface Conversation extends Omit<Amounts, "errors"> {
   readonly key: string;
 }
 
-interface HourRow extends Omit<Amounts, "errors"> {
+/** What was counted in an hour under the names that were asked for. */
+interface HourRow extends Amounts {
   readonly hour: number;
-  /** Numbers of names. */
+  /** Numbers of names; `NONE` where rows are not told apart by them. */
   readonly model: number;
   readonly client: number;
   readonly key: number;
-  readonly status: number;
-  readonly first_token: Uint8Array;
+  /** Sketches in hex, one after the other; null where there is none. */
+  readonly firstTokens: string | null;
 }
 
-/** Counts in a range by one grouping: by time the oldest first, else the most tokens first. */
-export function totals(database: Database, by: Grouping, range: Range): Total[] {
+/** The table's key: SQLite adds up by its beginnings without sorting. */
+const KEY = ["hour", "model", "client", "key"] as const;
+type Column = (typeof KEY)[number];
+/** No name has it. */
+const NONE = 0;
+
+/** Counts in a range by one grouping: by time the oldest first, else the most tokens first. `byModel` only on demand. */
+export function totals(
+  database: Database,
+  by: Grouping,
+  range: Range,
+  { withModels }: { readonly withModels: boolean },
+): Total[] {
   const sums = new Map<number, Sum>();
-  const { rows, names } = readRows(database, range);
+  const column = by === "day" ? "hour" : by;
+  const last = withModels && column === "hour" ? "model" : column;
+  const { rows, names } = readRows(database, range, { last, withTimes: true });
   for (const row of rows) {
     const place = placeOf(row, by);
     let sum = sums.get(place);
@@ -69,7 +83,7 @@ export function series(
   range: Range,
 ): { readonly startMs: number; readonly groups: readonly ({ readonly name: string } & Amounts)[] }[] {
   const buckets = new Map<number, Map<number, Sum>>();
-  const { rows, names } = readRows(database, range);
+  const { rows, names } = readRows(database, range, { last: by, withTimes: false });
   for (const row of rows) {
     const startMs = placeOf(row, unit);
     const groups = buckets.get(startMs) ?? new Map<number, Sum>();
@@ -118,12 +132,22 @@ interface Rows {
   readonly names: ReadonlyMap<number, string>;
 }
 
-function readRows(database: Database, { sinceMs, untilMs }: Range): Rows {
+/** Counts of hours, told apart by the key's columns up to `last`. */
+function readRows(
+  database: Database,
+  { sinceMs, untilMs }: Range,
+  { last, withTimes }: { readonly last: Column; readonly withTimes: boolean },
+): Rows {
   const names = database.query<{ id: number; text: string }, []>("SELECT id, text FROM names").all();
+  const apart = KEY.slice(0, KEY.indexOf(last) + 1).join(", ");
+  const others = KEY.slice(KEY.indexOf(last) + 1).map((column) => `${NONE} AS ${column}, `);
+  // Added up by SQLite: 400 busy days are more than a hundred thousand rows, each of which would cost an object.
   const rows = database
     .query<HourRow, [number, number]>(
-      `SELECT hour, model, client, key, status, requests, input, cached, output, reasoning, first_token
-       FROM hours WHERE hour >= ? AND hour < ? ORDER BY hour`,
+      `SELECT ${apart}, ${others.join("")}sum(requests) AS requests, sum(CASE WHEN status >= 400 THEN requests ELSE 0 END) AS errors,
+         sum(input) AS input, sum(cached) AS cached, sum(output) AS output, sum(reasoning) AS reasoning,
+         ${withTimes ? `group_concat(hex(first_token), '${HEX_BETWEEN}')` : "NULL"} AS firstTokens
+       FROM hours WHERE hour >= ? AND hour < ? GROUP BY ${apart} ORDER BY ${apart}`,
     )
     .all(Math.floor(sinceMs / HOUR_MS), Math.ceil(untilMs / HOUR_MS));
   return { rows, names: new Map(names.map(({ id, text }) => [id, text])) };
@@ -151,7 +175,7 @@ function placeOf(row: HourRow, by: Grouping): number {
 
 class Sum {
   readonly #sums = { requests: 0, errors: 0, input: 0, cached: 0, output: 0, reasoning: 0 };
-  readonly #firstToken = new Sketch();
+  readonly #firstTokens: string[] = [];
   readonly #models = new Map<number, { input: number; cached: number; output: number }>();
 
   get amounts(): Amounts {
@@ -161,7 +185,7 @@ class Sum {
   addAmounts(row: HourRow): void {
     const sums = this.#sums;
     sums.requests += row.requests;
-    if (row.status >= 400) sums.errors += row.requests;
+    sums.errors += row.errors;
     sums.input += row.input;
     sums.cached += row.cached;
     sums.output += row.output;
@@ -170,7 +194,8 @@ class Sum {
 
   add(row: HourRow): void {
     this.addAmounts(row);
-    this.#firstToken.addBytes(row.first_token);
+    if (row.firstTokens !== null) this.#firstTokens.push(row.firstTokens);
+    if (row.model === NONE) return;
     let model = this.#models.get(row.model);
     if (!model) this.#models.set(row.model, (model = { input: 0, cached: 0, output: 0 }));
     model.input += row.input;
@@ -179,7 +204,9 @@ class Sum {
   }
 
   toTotal(name: string, names: ReadonlyMap<number, string>): Total {
-    const [p50, p95] = [this.#firstToken.quantile(0.5), this.#firstToken.quantile(0.95)];
+    const firstToken = new Sketch();
+    firstToken.addBytes(Buffer.from(this.#firstTokens.join(HEX_BETWEEN), "hex"));
+    const [p50, p95] = [firstToken.quantile(0.5), firstToken.quantile(0.95)];
     return {
       name,
       ...this.#sums,

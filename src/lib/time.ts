@@ -1,6 +1,8 @@
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
+const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** A length of time in its two largest units, as in `3 h 51 min`. Below a minute it is in seconds. */
 export function span(ms: number): string {
@@ -19,9 +21,16 @@ export function moment(atMs: number, nowMs: number): string {
   const date = new Date(atMs);
   const clock = `${two(date.getHours())}:${two(date.getMinutes())}`;
   if (Math.abs(atMs - nowMs) < 20 * HOUR_MS) return clock;
-  const day = date.toLocaleDateString("en-GB", { weekday: "short", day: "numeric", month: "short" });
+  return `${day(atMs, nowMs)} ${clock}`;
+}
+
+/** The local day of a moment for people, as in `Fri 3 Nov`, with its year where that is not plain. */
+export function day(atMs: number, nowMs: number): string {
+  const date = new Date(atMs);
   const isFar = Math.abs(atMs - nowMs) > 300 * DAY_MS;
-  return `${day}${isFar ? ` ${date.getFullYear()}` : ""} ${clock}`;
+  // Not by Intl: its tables cost megabytes, and 20 ms for the days of a year.
+  const name = `${WEEKDAYS[date.getDay()]} ${date.getDate()} ${MONTHS[date.getMonth()]}`;
+  return isFar ? `${name} ${date.getFullYear()}` : name;
 }
 
 function two(value: number): string {

@@ -36,7 +36,7 @@ const ASKED = [
   ["/v1/messages", { model: "gpt-5.5", max_tokens: 5, messages: question("fault:failed_server_error"), stream: true }],
 ] as const;
 
-const all = () => ledger.read((database) => totals(database, "model", EVER));
+const all = () => ledger.read((database) => totals(database, "model", EVER, { withModels: true }));
 
 describe("the ledger of a relay", () => {
   test("has every request of every dialect once, with the tokens that the backend counted", async () => {

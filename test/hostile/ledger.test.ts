@@ -62,7 +62,7 @@ function question(index: number, faultShare: number): { path: string; body: obje
 /** Tokens of all rows together. */
 async function counted(path: string) {
   const database = await openToRead(path);
-  const rows = database ? totals(database, "model", EVER) : [];
+  const rows = database ? totals(database, "model", EVER, { withModels: true }) : [];
   database?.close();
   const sum = (name: "requests" | "input" | "cached" | "output" | "reasoning") =>
     rows.reduce((all, row) => all + row[name], 0);

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LedgerEntry } from "../../src/ledger/entry.ts";
 import { Ledger } from "../../src/ledger/ledger.ts";
-import { conversations, series, totals } from "../../src/ledger/queries.ts";
+import { GROUPINGS, conversations, series, totals } from "../../src/ledger/queries.ts";
 import { keepLines } from "../support/log-lines.ts";
 
 const HOUR_MS = 3_600_000;
@@ -55,7 +55,7 @@ function open(days = 400) {
   return { ledger, clock, calls, log };
 }
 
-const byModel = (ledger: Ledger) => ledger.read((database) => totals(database, "model", EVER));
+const byModel = (ledger: Ledger) => ledger.read((database) => totals(database, "model", EVER, { withModels: true }));
 
 describe("counts", () => {
   test("are added up by hour, model, client, key, status and fallback", async () => {
@@ -75,7 +75,7 @@ describe("counts", () => {
     });
     expect(main?.firstTokenMs?.p50).toBeCloseTo(300, -2);
     expect(other).toMatchObject({ name: "gpt-6-luna", requests: 1, errors: 0 });
-    const keys = await ledger.read((database) => totals(database, "key", EVER));
+    const keys = await ledger.read((database) => totals(database, "key", EVER, { withModels: true }));
     expect(keys?.map(({ name, requests }) => [name, requests])).toEqual([
       ["", 6],
       ["guest", 1],
@@ -93,8 +93,8 @@ describe("counts", () => {
     ledger.add(entry({ endedAtMs: NOW + HOUR_MS, model: "gpt-6-luna" }));
     const [byHour, byDay, drawn] =
       (await ledger.read((database) => [
-        totals(database, "hour", EVER),
-        totals(database, "day", EVER),
+        totals(database, "hour", EVER, { withModels: true }),
+        totals(database, "day", EVER, { withModels: true }),
         series(database, "hour", "model", EVER),
       ])) ?? [];
     expect(byHour?.map((total) => "requests" in total && total.requests)).toEqual([1, 2, 1, 1]);
@@ -102,9 +102,40 @@ describe("counts", () => {
     expect(drawn).toHaveLength(4);
     const first = Math.floor(NOW / HOUR_MS) * HOUR_MS;
     const later = await ledger.read((database) =>
-      totals(database, "hour", { sinceMs: first + HOUR_MS, untilMs: first + 2 * HOUR_MS }),
+      totals(database, "hour", { sinceMs: first + HOUR_MS, untilMs: first + 2 * HOUR_MS }, { withModels: true }),
     );
     expect(later?.map(({ name }) => Number(name))).toEqual([first + HOUR_MS]);
+  });
+
+  test("are the same by every grouping, and by model only where that is asked for", async () => {
+    const { ledger } = open();
+    const names = ["a", "b", "c"];
+    for (let index = 0; index < 200; index += 1) {
+      ledger.add(
+        entry({
+          endedAtMs: NOW + (index % 50) * HOUR_MS,
+          model: names[index % 3] ?? "",
+          client: names[index % 2] ?? "",
+          key: names[index % 5 === 0 ? 1 : 2] ?? "",
+          status: index % 7 === 0 ? 429 : 200,
+          firstTokenMs: index % 7 === 0 ? undefined : 100,
+        }),
+      );
+    }
+    await ledger.read((database) => {
+      for (const by of GROUPINGS) {
+        const [bare, priced] = [false, true].map((withModels) => totals(database, by, EVER, { withModels }));
+        expect(priced?.map((total) => ({ ...total, byModel: [] }))).toEqual(
+          bare?.map((total) => ({ ...total, byModel: [] })),
+        );
+        expect(bare?.reduce((sum, { requests }) => sum + requests, 0)).toBe(200);
+        expect(bare?.reduce((sum, { errors }) => sum + errors, 0)).toBe(29);
+        const input = priced?.flatMap(({ byModel: models }) => models).reduce((sum, model) => sum + model.input, 0);
+        expect(input).toBe(priced?.reduce((sum, total) => sum + total.input, 0));
+        if (by === "hour" || by === "day") expect(bare?.every(({ byModel: models }) => models.length === 0)).toBe(true);
+        for (const { firstTokenMs } of bare ?? []) expect(Math.round(firstTokenMs?.p50 ?? 0)).toBeGreaterThan(90);
+      }
+    });
   });
 
   test("are written a second after the first, and not before", async () => {
@@ -124,7 +155,7 @@ describe("counts", () => {
     const { ledger } = open();
     for (let index = 0; index < 1000; index += 1)
       ledger.add(entry({ client: `client-${index}`, conversation: `c${index}` }));
-    const clients = await ledger.read((database) => totals(database, "client", EVER));
+    const clients = await ledger.read((database) => totals(database, "client", EVER, { withModels: true }));
     expect(clients?.length).toBe(65);
     expect(clients?.reduce((sum, { requests }) => sum + requests, 0)).toBe(1000);
   });
@@ -226,7 +257,9 @@ describe("the file", () => {
       clock.ms += 61_000;
     }
     expect(log.lines.map(({ message }) => message)).toEqual([expect.stringContaining("newer plansocket")]);
-    expect(ledger.read((open) => totals(open, "model", EVER))).rejects.toThrow("newer plansocket");
+    expect(ledger.read((open) => totals(open, "model", EVER, { withModels: true }))).rejects.toThrow(
+      "newer plansocket",
+    );
   });
 
   test.skipIf(process.getuid?.() === 0)(
@@ -252,7 +285,7 @@ describe("the file", () => {
       await ledger.write();
       clock.ms += 24 * HOUR_MS;
     }
-    const days = await ledger.read((database) => totals(database, "day", EVER));
+    const days = await ledger.read((database) => totals(database, "day", EVER, { withModels: true }));
     expect(days?.length).toBeLessThanOrEqual(3);
     const sessions = await ledger.read((database) => conversations(database, EVER, 10_000));
     expect(sessions?.length).toBeLessThanOrEqual(600);

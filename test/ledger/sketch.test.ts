@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Sketch } from "../../src/ledger/sketch.ts";
+import { HEX_BETWEEN, Sketch } from "../../src/ledger/sketch.ts";
 
 const sketchOf = (times: readonly number[]) => {
   const sketch = new Sketch();
@@ -27,6 +27,17 @@ test("two sketches add up to that of all their times, through bytes as well", ()
       both.addBytes(sketchOf(first).toBytes());
       both.addBytes(sketchOf(second).toBytes());
       expect(both.toBytes()).toEqual(sketchOf([...first, ...second]).toBytes());
+    }),
+  );
+});
+
+test("sketches in hex, one after the other, add up too, also empty ones", () => {
+  fc.assert(
+    fc.property(fc.array(fc.array(fc.integer({ min: 1, max: 10_000_000 })), { maxLength: 5 }), (lists) => {
+      const hex = lists.map((list) => Buffer.from(sketchOf(list).toBytes()).toString("hex")).join(HEX_BETWEEN);
+      const all = new Sketch();
+      all.addBytes(Buffer.from(hex, "hex"));
+      expect(all.toBytes()).toEqual(sketchOf(lists.flat()).toBytes());
     }),
   );
 });

@@ -62,10 +62,10 @@ const entry = (index: number): LedgerEntry => ({
 const range = { sinceMs: 0, untilMs: Date.now() + 3_600_000 };
 const all = (counts: Counts) =>
   counts.read((database) => ({
-    day: totals(database, "day", range),
-    model: totals(database, "model", range),
-    client: totals(database, "client", range),
-    key: totals(database, "key", range),
+    day: totals(database, "day", range, { withModels: true }),
+    model: totals(database, "model", range, { withModels: true }),
+    client: totals(database, "client", range, { withModels: true }),
+    key: totals(database, "key", range, { withModels: true }),
     conversations: conversations(database, range, 100).toSorted((a, b) => a.id.localeCompare(b.id)),
   }));
 

@@ -39,10 +39,11 @@ export interface ByFlags {
 export async function usageBy(flags: ByFlags, place: string | Counts, prices: Prices, nowMs: number): Promise<number> {
   const by = wayOf(flags.by);
   const range = rangeOf(flags, by, nowMs);
+  const hasPrices = Object.keys(prices).length > 0;
   const question = (database: Database) => ({
     firstMs: firstCountMs(database),
     conversations: by === "session" ? conversations(database, range, MOST_CONVERSATIONS) : [],
-    counted: by === "session" ? { totals: [], trends: new Map() } : counted(database, by, range),
+    counted: by === "session" ? { totals: [], trends: new Map() } : counted(database, by, range, hasPrices),
   });
   const answer = await (typeof place === "string" ? asked(ledgerPath(place), question) : place.read(question));
   const isEmpty = !answer || (answer.counted.totals.length === 0 && answer.conversations.length === 0);
@@ -61,7 +62,7 @@ export async function usageBy(flags: ByFlags, place: string | Counts, prices: Pr
   const rows =
     by === "session"
       ? conversationRows(answer?.conversations ?? [], nowMs, flags.isCsv)
-      : totalRows(by, answer?.counted ?? { totals: [], trends: new Map() }, prices, flags.isCsv);
+      : totalRows(by, answer?.counted ?? { totals: [], trends: new Map() }, { prices, nowMs, isPlain: flags.isCsv });
   if (flags.isCsv) {
     print(csv(rows));
     return 0;
@@ -69,7 +70,7 @@ export async function usageBy(flags: ByFlags, place: string | Counts, prices: Pr
   const shown = by === "session" ? rows.slice(0, SHOWN_CONVERSATIONS + 1) : rows;
   print(table(shown, width()));
   if (rows.length > shown.length) say(`The newest ${SHOWN_CONVERSATIONS} of ${rows.length - 1}; --csv prints all.`);
-  if (Object.keys(prices).length > 0 && by !== "session") say("Prices are your own numbers: a list price, not a bill.");
+  if (hasPrices && by !== "session") say("Prices are your own numbers: a list price, not a bill.");
   return 0;
 }
 
@@ -77,7 +78,7 @@ const NOTHING_YET =
   "Nothing is counted yet: each request that a relay with this state folder answers adds to it (unless --ledger is off).";
 const NOTHING_HERE = "Nothing was counted in this time. `--since 90d` looks further back.";
 
-function counted(database: Database, by: Grouping, range: Range): Counted {
+function counted(database: Database, by: Grouping, range: Range, hasPrices: boolean): Counted {
   const trends = new Map<string, number[]>();
   if (by === "model" || by === "client" || by === "key") {
     const days = series(database, "day", by, range);
@@ -89,7 +90,7 @@ function counted(database: Database, by: Grouping, range: Range): Counted {
       }
     });
   }
-  return { totals: totals(database, by, range), trends };
+  return { totals: totals(database, by, range, { withModels: hasPrices }), trends };
 }
 
 async function asked<Answer>(path: string, question: (database: Database) => Answer): Promise<Answer | undefined> {

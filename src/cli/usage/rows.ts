@@ -1,5 +1,5 @@
 import { printableLine } from "../../lib/printable.ts";
-import { moment, span } from "../../lib/time.ts";
+import { day, moment, span } from "../../lib/time.ts";
 import { listPrice, type Prices } from "../../ledger/prices.ts";
 import type { Conversation, Grouping, Total } from "../../ledger/queries.ts";
 
@@ -17,7 +17,11 @@ const SPARKS = "▁▂▃▄▅▆▇█";
 const NAMES_OF_NONE: Readonly<Record<string, string>> = { model: "–", client: "unnamed", key: "no key" };
 
 /** A head and a line for each total: for people with a bar or a trend and rounded numbers, for tables all numbers. */
-export function totalRows(by: Grouping, { totals, trends }: Counted, prices: Prices, isPlain: boolean): Rows {
+export function totalRows(
+  by: Grouping,
+  { totals, trends }: Counted,
+  { prices, nowMs, isPlain }: { readonly prices: Prices; readonly nowMs: number; readonly isPlain: boolean },
+): Rows {
   const hasPrices = Object.keys(prices).length > 0;
   if (isPlain) {
     const head = [
@@ -48,7 +52,7 @@ export function totalRows(by: Grouping, { totals, trends }: Counted, prices: Pri
   return [
     [...head, ...(hasPrices ? ["LIST PRICE"] : []), "FIRST TOKEN", "95 %"],
     ...totals.map((total) => [
-      shownName(by, total.name),
+      shownName(by, total.name, nowMs),
       isByTime ? bar(tokensOf(total) / most) : sparkline(trends.get(total.name) ?? []),
       short(total.input),
       share(total),
@@ -146,11 +150,10 @@ function tokensOf({ input, output }: Pick<Total, "input" | "output">): number {
 }
 
 /** Local, as a date or a date with its hour. */
-function shownName(by: Grouping, name: string): string {
+function shownName(by: Grouping, name: string, nowMs: number): string {
   if (by !== "hour" && by !== "day") return printableLine(name) || (NAMES_OF_NONE[by] ?? "–");
-  const date = new Date(Number(name));
-  const day = date.toLocaleDateString("en-GB", { weekday: "short", day: "numeric", month: "short" });
-  return by === "day" ? day : `${day} ${two(date.getHours())}:00`;
+  const date = day(Number(name), nowMs);
+  return by === "day" ? date : `${date} ${two(new Date(Number(name)).getHours())}:00`;
 }
 
 function plainName(by: Grouping, name: string): string {

@@ -23,12 +23,13 @@ export async function usageView(
   if (!Number.isInteger(days) || days < 1 || days > MOST_DAYS) {
     throw new RelayError("invalid_value", `days must be from 1 to ${MOST_DAYS}.`, { param: "days" });
   }
+  const hasPrices = Object.keys(prices).length > 0;
   const unit = days === 1 ? "hour" : "day";
   const sinceMs = days === 1 ? nowMs - DAY_MS : dayOf(nowMs - (days - 1) * DAY_MS);
   const range = { sinceMs, untilMs: nowMs + 1 };
   const found = await ledger.read((database) => ({
     buckets: series(database, unit, by, range),
-    totals: totals(database, by, range),
+    totals: totals(database, by, range, { withModels: hasPrices }),
   }));
   const filled = new Map(found?.buckets.map(({ startMs, groups }) => [startMs, groups]));
   const shown = (name: string) => printableLine(name) || NAMES_OF_NONE[by];
@@ -39,7 +40,7 @@ export async function usageView(
       groups: (filled.get(startMs) ?? []).map((group) => ({ ...group, name: shown(group.name) })),
     })),
     totals: (found?.totals ?? []).map((total) => totalView(total, shown, prices)),
-    hasPrices: Object.keys(prices).length > 0,
+    hasPrices,
   };
 }
 
