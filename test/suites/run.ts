@@ -1,10 +1,11 @@
 /**
- * `bun test/suites/run.ts [WORD …] [--only NAME,NAME] [--list]`: other people's SDKs and suites, each by its pinned
+ * `bun test/suites/run.ts [WORD …] [--only NAME,NAME] [--list] [--record]`: other people's SDKs and suites, each by its pinned
  * version from its own registry, against a relay and the strict stand-in backend, and against `demo`. Prints a table;
  * exits with 1 when a case fails that is the relay's, with 2 when asked for what there is not. A suite whose language
  * is not installed is skipped, and says so.
  */
 import { startPlayer } from "../../src/demo/player.ts";
+import { record } from "../support/compatibility.ts";
 import { startDemoRelay } from "../support/demo.ts";
 import { fixedCredentials, startTestRelay } from "../support/relay.ts";
 import { readOptions, USAGE } from "./options.ts";
@@ -37,13 +38,18 @@ const demo = startTestRelay({
 });
 
 const total = { run: 0, skipped: 0, failures: 0 };
-console.log("| suite | version | stand-in | demo | the relay's | the suite's |\n|---|---|---|---|---|---|");
-const remarks: string[] = [];
+const lines: string[] = [];
+const tell = (line: string) => {
+  lines.push(line);
+  console.log(line);
+};
+tell("| suite | version | stand-in | demo | the relay's | the suite's |\n| --- | --- | --- | --- | --- | --- |");
+const remarks = new Set<string>();
 for (const { suite, plan } of plans) {
   const version = suite.packages[0]?.[1] ?? "";
   if (typeof plan === "string") {
     total.skipped += 1;
-    console.log(`| ${suite.name} | ${version} | skipped: ${plan.replaceAll("\n", " ")} | | | |`);
+    tell(`| ${suite.name} | ${version} | skipped: ${plan.replaceAll("\n", " ")} | | | |`);
     continue;
   }
   total.run += 1;
@@ -55,10 +61,13 @@ for (const { suite, plan } of plans) {
   const relays = places.map(({ tally }) => tally.relay.length);
   total.failures += relays.reduce((sum, count) => sum + count, 0);
   const suites = places.map(({ tally }) => suiteCount(tally));
-  console.log(`| ${[suite.name, version, ...columns, both(relays), both(suites)].join(" | ")} |`);
-  for (const { place, tally } of places) remarks.push(...remarksOf(`${suite.name}, ${place}`, tally));
+  tell(`| ${[suite.name, version, ...columns, both(relays), both(suites)].join(" | ")} |`);
+  for (const { place, tally } of places) {
+    for (const remark of remarksOf(suite.name, place, tally)) remarks.add(remark);
+  }
 }
-if (remarks.length > 0) console.log(`\n${remarks.join("\n")}`);
+if (remarks.size > 0) tell(`\n${[...remarks].join("\n")}`);
+if (options.isRecording) record("suites", lines, new Date());
 const refusals = new Set(strict.backend.refusals.map(({ detail }) => detail));
 console.log(`\nThe stand-in refused ${strict.backend.refusals.length} requests${refusals.size === 0 ? "." : ":"}`);
 for (const detail of refusals) console.log(`  ${detail}`);
@@ -98,11 +107,12 @@ function both([first = 0, second = 0]: readonly number[]): string {
   return first === second ? String(first) : `${first} and ${second}`;
 }
 
-function remarksOf(title: string, { relay, excused }: Tally): string[] {
+/** Known reasons are those of a suite, whatever it met. */
+function remarksOf(name: string, place: string, { relay, excused }: Tally): string[] {
   return [
-    ...relay.map((outcome) => `- ${title}: the relay's: ${outcome.case}: ${outcome.reason ?? ""}`),
+    ...relay.map((outcome) => `- ${name}, ${place}: the relay's: ${outcome.case}: ${outcome.reason ?? ""}`),
     ...[...excused].map(([{ reason, isOutOfScope }, count]) => {
-      return `- ${title}: ${isOutOfScope === true ? "not applicable" : "the suite's"}, ${count}: ${reason}`;
+      return `- ${name}: ${isOutOfScope === true ? "not applicable" : "the suite's"}, ${count}: ${reason}`;
     }),
   ];
 }

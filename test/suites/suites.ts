@@ -67,16 +67,16 @@ export const SUITES: readonly Suite[] = [
   },
   { name: "litellm", language: "python", packages: [["litellm", "1.110.2"]], script: "litellm_sdk.py" },
   {
-    name: "langchain, pydantic-ai, openai-agents",
+    name: "pydantic-ai",
     language: "python",
-    packages: [
-      ["langchain-openai", "1.7.4"],
-      ["langchain-anthropic", "1.7.10"],
-      ["langchain-ollama", "1.1.0"],
-      ["pydantic-ai-slim[openai,anthropic]", "2.68.0"],
-      ["openai-agents", "0.24.0"],
-    ],
-    script: "frameworks.py",
+    packages: [["pydantic-ai-slim[openai,anthropic]", "2.68.0"]],
+    script: "pydantic_ai_cases.py",
+  },
+  {
+    name: "openai-agents",
+    language: "python",
+    packages: [["openai-agents", "0.24.0"]],
+    script: "openai_agents_sdk.py",
   },
   {
     name: "langchain-tests",
