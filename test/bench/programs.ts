@@ -22,6 +22,7 @@ export interface Backend {
 const ACCOUNT = "11111111-2222-4333-8444-555555555555";
 /** Has the form of a real one; the benchmark's backend does not look at it. */
 const TOKEN = unsigned({ exp: Math.floor(Date.now() / 1000) + 86_400 });
+export const LOGIN = { accessToken: TOKEN, accountId: ACCOUNT } as const;
 
 export async function startBackend(): Promise<Backend> {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "backend.ts")], {
@@ -80,6 +81,16 @@ export async function startPassThrough(baseUrl: string): Promise<Program> {
   const { port } = await firstLine<{ port: number }>(child.stdout);
   const url = `http://127.0.0.1:${port}`;
   return { name: "raw", url, pid: child.pid, startMs: await answering(url, begun), stop: () => end(child) };
+}
+
+/** A load balancer for connections to these ports of this machine. */
+export async function startBalancer(ports: readonly number[]): Promise<Pick<Program, "url" | "stop">> {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "balancer.ts"), ...ports.map(String)], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const { port } = await firstLine<{ port: number }>(child.stdout);
+  return { url: `http://127.0.0.1:${port}`, stop: () => end(child) };
 }
 
 async function end(child: Bun.Subprocess): Promise<void> {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { liftFetchLimit } from "../../src/cli/fetch-limit.ts";
 import { toSvg } from "./plot.ts";
-import { startBackend, startPassThrough, startRelay } from "./programs.ts";
+import { LOGIN, startBackend, startPassThrough, startRelay } from "./programs.ts";
 import { toCurveTable, toJson, toTable, type Results } from "./report.ts";
 import type { Bench, Curve, Figure, Row } from "./row.ts";
 import { ROWS } from "./rows/index.ts";
@@ -53,7 +53,9 @@ async function main(): Promise<void> {
     backend,
     rounds,
     isQuick: flags.quick,
-    relay: (more) => startRelay(binary, backend.baseUrl, more),
+    binary,
+    login: LOGIN,
+    relay: (more, environment) => startRelay(binary, backend.baseUrl, more, environment),
     relayAt: (baseUrl, more, environment) => startRelay(binary, baseUrl, more, environment),
     raw: () => startPassThrough(backend.baseUrl),
   };

@@ -8,7 +8,11 @@ export interface Bench {
   readonly rounds: number;
   /** A short run: less of everything, for a first look. */
   readonly isQuick: boolean;
-  relay(flags?: readonly string[]): Promise<Program>;
+  /** The executable. */
+  readonly binary: string;
+  /** What relays log in with, for those that do not read it from a file. */
+  readonly login: { readonly accessToken: string; readonly accountId: string };
+  relay(flags?: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Program>;
   /** A relay before another backend than the benchmark's own. */
   relayAt(baseUrl: string, flags?: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Program>;
   raw(): Promise<Program>;

@@ -3,8 +3,10 @@ import { curves } from "./curves.ts";
 import { firstToken } from "./first-token.ts";
 import { growth } from "./growth.ts";
 import { bodies, history } from "./large.ts";
+import { ledger } from "./ledger.ts";
 import { open, paced } from "./paced.ts";
 import { prefix } from "./prefix.ts";
+import { replicas } from "./replicas.ts";
 import { requests } from "./requests.ts";
 import { session } from "./session.ts";
 import { stalled } from "./stalled.ts";
@@ -25,5 +27,7 @@ export const ROWS: readonly Row[] = [
   history,
   session,
   prefix,
+  ledger,
+  replicas,
   curves,
 ];
