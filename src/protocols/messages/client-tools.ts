@@ -1,5 +1,14 @@
 import type { JsonObject } from "../../lib/json.ts";
 
+/** Fields of these tools that the model is told of. */
+export const CLIENT_TOOL_FIELDS = [
+  "display_height_px",
+  "display_number",
+  "display_width_px",
+  "enable_zoom",
+  "max_characters",
+] as const;
+
 /**
  * Tools of this API that the client itself runs and that are sent without a schema, because the other vendor's models
  * know them. Here the model gets a function of the tool's own name with the arguments that the client understands.
@@ -10,11 +19,11 @@ export function clientToolFunction(type: string, tool: JsonObject): JsonObject |
     case "bash":
       return { description: BASH, parameters: object({ command: text("The command."), restart: BOOLEAN }) };
     case "text_editor":
-      return { description: TEXT_EDITOR, parameters: object(EDITOR_ARGUMENTS, ["command", "path"]) };
+      return { description: editorDescription(tool), parameters: object(EDITOR_ARGUMENTS, ["command", "path"]) };
     case "memory":
       return { description: MEMORY, parameters: object(MEMORY_ARGUMENTS, ["command"]) };
     case "computer":
-      return { description: computerDescription(tool), parameters: object(COMPUTER_ARGUMENTS, ["action"]) };
+      return { description: computerDescription(tool), parameters: computerArguments(tool) };
     default:
       return undefined;
   }
@@ -31,10 +40,18 @@ const MEMORY =
   "`file_text`; `str_replace` puts `new_str` in the place of `old_str`; `insert` puts `insert_text` behind line " +
   "`insert_line`; `delete` removes `path`; `rename` moves `old_path` to `new_path`.";
 
-function computerDescription({ display_width_px: width, display_height_px: height }: JsonObject): string {
+function editorDescription({ max_characters: most }: JsonObject): string {
+  return typeof most === "number"
+    ? `${TEXT_EDITOR} At most ${most} characters of a file are shown at once.`
+    : TEXT_EDITOR;
+}
+
+function computerDescription(tool: JsonObject): string {
+  const { display_width_px: width, display_height_px: height, display_number: number } = tool;
   const size = typeof width === "number" && typeof height === "number" ? ` of ${width} by ${height} pixels` : "";
+  const which = typeof number === "number" ? ` number ${number}` : "";
   return (
-    `Uses a screen${size} with mouse and keyboard, one action at a time. Coordinates are [x, y] in pixels from the ` +
+    `Uses a screen${which}${size} with mouse and keyboard, one action at a time. Coordinates are [x, y] in pixels from the ` +
     "upper left corner. `screenshot` shows the screen; `key` and `type` send `text`; `scroll` and `wait` say how much."
   );
 }
@@ -80,31 +97,40 @@ const MEMORY_ARGUMENTS = {
   new_path: text(),
 };
 
+const COMPUTER_ACTIONS = [
+  "screenshot",
+  "cursor_position",
+  "mouse_move",
+  "left_click",
+  "left_click_drag",
+  "left_mouse_down",
+  "left_mouse_up",
+  "right_click",
+  "middle_click",
+  "double_click",
+  "triple_click",
+  "scroll",
+  "key",
+  "hold_key",
+  "type",
+  "wait",
+];
+
 const COMPUTER_ARGUMENTS = {
-  action: choice(
-    "screenshot",
-    "cursor_position",
-    "mouse_move",
-    "left_click",
-    "left_click_drag",
-    "left_mouse_down",
-    "left_mouse_up",
-    "right_click",
-    "middle_click",
-    "double_click",
-    "triple_click",
-    "scroll",
-    "key",
-    "hold_key",
-    "type",
-    "wait",
-    "zoom",
-  ),
   coordinate: PLACE,
   start_coordinate: PLACE,
   text: text(),
   duration: { type: "number", description: "In seconds." },
   scroll_direction: choice("up", "down", "left", "right"),
   scroll_amount: INTEGER,
-  region: { type: "array", items: INTEGER, description: "[x0, y0, x1, y1] for zoom." },
 };
+
+/** Clients know the action that shows a part of the screen larger only where they say so. */
+function computerArguments({ enable_zoom: mayZoom }: JsonObject): JsonObject {
+  const region = { type: "array", items: INTEGER, description: "[x0, y0, x1, y1] for zoom." };
+  const properties =
+    mayZoom === true
+      ? { action: choice(...COMPUTER_ACTIONS, "zoom"), ...COMPUTER_ARGUMENTS, region }
+      : { action: choice(...COMPUTER_ACTIONS), ...COMPUTER_ARGUMENTS };
+  return object(properties, ["action"]);
+}

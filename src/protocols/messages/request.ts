@@ -10,6 +10,7 @@ import { resolveModel } from "../../codex/model-names.ts";
 import type { MessagesRequest } from "./schema.ts";
 import { thinkingView } from "./thinking.ts";
 import { toWireTools } from "./tools.ts";
+import { unreadInside } from "./unread.ts";
 
 /** Fields that are honoured, or ask for what happens anyway. All others are named; `--strict` refuses them. */
 const READ = new Set([
@@ -48,6 +49,7 @@ export function toCodex(request: MessagesRequest, context: Context): Translation
   const model = resolveModel(context, request.model, { searchesWeb });
   const { instructions, input, paths } = toConversation(request, context.memory);
   const { effort, changed } = effortOf(request, model);
+  const inside = unreadInside(request);
 
   const format = textFormatOf(request);
   const body = codexRequest({
@@ -66,8 +68,8 @@ export function toCodex(request: MessagesRequest, context: Context): Translation
   });
   return {
     body,
-    dropped: [...droppedFields(request), ...dropped].toSorted(),
-    changed: [...(changed === undefined ? [] : [changed]), ...emulated(request)],
+    dropped: [...droppedFields(request), ...inside.dropped, ...dropped].toSorted(),
+    changed: [...(changed === undefined ? [] : [changed]), ...emulated(request), ...inside.changed],
     headers: { "x-plansocket-model": model.slug },
     clientPath: clientPathOf({
       input: paths,

@@ -1,7 +1,8 @@
 import { wireToolName } from "../../codex/request/tools/wire-names.ts";
 import { textOf } from "../../codex/wire/lenient.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
-import { clientToolFunction } from "./client-tools.ts";
+import { unreadFields } from "../unread-fields.ts";
+import { CLIENT_TOOL_FIELDS, clientToolFunction } from "./client-tools.ts";
 import { offeredTools, TOOL_SEARCH } from "./offered-tools.ts";
 import { fault, missing, unsupported } from "./refuse.ts";
 import type { MessagesRequest } from "./schema.ts";
@@ -49,9 +50,12 @@ function wireTool(tool: JsonObject, path: string): JsonObject[] {
   if (typeof type === "string" && TOOL_SEARCH.test(type)) return [];
   const definition = typeof type === "string" ? clientToolFunction(type, tool) : undefined;
   if (definition) return [{ type: "function", name: nameOf(tool, path), ...definition, strict: false }];
+  const named = textOf(type).slice(0, 60);
   throw unsupported(
     `${path}.type`,
-    `'${textOf(type).slice(0, 60)}' runs on Anthropic's own machines; here there are tools that the client runs, and web_search`,
+    /_toolset_\d+$/.test(named)
+      ? `'${named}' is a set of tools that only Anthropic's own models know; define the tools one by one`
+      : `'${named}' runs on Anthropic's own machines; here there are tools that the client runs, and web_search`,
   );
 }
 
@@ -85,15 +89,20 @@ function searchTool(tool: JsonObject): JsonObject {
   };
 }
 
+/** What is read of a tool, by its kind. `eager_input_streaming` asks for what happens anyway. */
+const READ_OF_ANY = ["type", "name", "cache_control", "defer_loading"];
+const READ_OF_FUNCTION = new Set([...READ_OF_ANY, "description", "eager_input_streaming", "input_schema", "strict"]);
+const READ_OF_SEARCH = new Set([...READ_OF_ANY, "allowed_domains", "user_location"]);
+const READ_OF_CLIENT_TOOL = new Set([...READ_OF_ANY, ...CLIENT_TOOL_FIELDS]);
+
 function droppedOf(tool: JsonObject): string[] {
-  const type = tool["type"];
-  const isSearch = typeof type === "string" && WEB_SEARCH.test(type);
-  const names = isSearch ? ["max_uses", "blocked_domains", "allowed_callers"] : ["input_examples", "allowed_callers"];
-  const dropped = names
-    .filter((name) => tool[name] !== undefined && tool[name] !== null)
+  const type = nonEmptyString(tool["type"]) ?? "custom";
+  if (TOOL_SEARCH.test(type)) return [`tools.${type.replace(/_\d+$/, "")}`];
+  const isSearch = WEB_SEARCH.test(type);
+  const read = type === "custom" ? READ_OF_FUNCTION : isSearch ? READ_OF_SEARCH : READ_OF_CLIENT_TOOL;
+  return unreadFields(tool, read)
+    .filter((name) => tool[name] !== false)
     .map((name) => `tools.${name}`);
-  if (typeof type === "string" && TOOL_SEARCH.test(type)) dropped.push(`tools.${type.replace(/_\d+$/, "")}`);
-  return dropped;
 }
 
 function wireChoice(request: MessagesRequest, tools: readonly JsonObject[]): unknown {

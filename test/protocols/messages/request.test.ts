@@ -187,3 +187,45 @@ test("tools that are found by search are all there from the start", () => {
   });
   expect([sent.tools?.length, dropped]).toEqual([1, ["tools.tool_search_tool_regex"]]);
 });
+
+describe("what is said inside messages and nobody reads is named by its first place", () => {
+  const cached = { cache_control: { type: "ephemeral" } };
+  const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "AA==" } };
+  const shrunk = { ...image, transformations: { oversized_image: "downsize" } };
+
+  test("of the question: it has no effect", () => {
+    const said = [{ type: "text", text: "a", ...cached }, shrunk];
+    const messages = [
+      { role: "user", content: said, clear_at: "next_user_message" },
+      { role: "assistant", content: "b" },
+      { role: "user", content: said },
+    ];
+    const { dropped, changed } = translate({ messages, output_config: { effort: "low", task_budget: { total: 9 } } });
+    expect(dropped).toEqual([
+      "messages.0.clear_at",
+      "messages.0.content.1.transformations",
+      "output_config.task_budget",
+    ]);
+    expect(changed).toEqual(["max_tokens", "cache_control"]);
+  });
+
+  test("of earlier answers, which --strict lets through", () => {
+    const { dropped, changed } = translate({
+      messages: [
+        { role: "user", content: "a" },
+        {
+          role: "assistant",
+          content: [
+            { type: "thinking", thinking: "hm", signature: "of-another-service" },
+            { type: "mcp_tool_use", id: "mcptoolu_1", name: "f", server_name: "s", input: {} },
+            { type: "mcp_tool_result", tool_use_id: "mcptoolu_1", content: "r" },
+            { type: "text", text: "b", citations: null },
+          ],
+        },
+        { role: "user", content: "c" },
+      ],
+    });
+    expect(dropped).toEqual([]);
+    expect(changed).toEqual(["max_tokens", "messages.1.content.0", "messages.1.content.1", "messages.1.content.2"]);
+  });
+});

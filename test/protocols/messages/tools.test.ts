@@ -111,7 +111,7 @@ describe("tools of the other vendor that the client runs itself (envoyproxy/ai-g
     [
       "computer_20251124",
       "computer",
-      ["action", "coordinate", "duration", "region", "scroll_amount", "scroll_direction", "start_coordinate", "text"],
+      ["action", "coordinate", "duration", "scroll_amount", "scroll_direction", "start_coordinate", "text"],
     ],
   ])("%s is a function of its own name, not strict, with what the client understands", (type, name, args) => {
     const [made] = translate({ tools: [{ type, name, display_width_px: 800, display_height_px: 600 }] }).body
@@ -119,6 +119,23 @@ describe("tools of the other vendor that the client runs itself (envoyproxy/ai-g
     expect(made).toMatchObject({ type: "function", name, strict: false, description: expect.any(String) as string });
     const { properties } = (made ?? {})["parameters"] as { properties: object };
     expect(Object.keys(properties).toSorted()).toEqual(args);
+  });
+
+  test("what they say of themselves reaches the model, and the rest is named", () => {
+    const screen = { type: "computer_20251124", name: "computer", display_number: 2, enable_zoom: true, strict: true };
+    const editor = { type: "text_editor_20250728", name: "str_replace_based_edit_tool", max_characters: 9000 };
+    const { body, dropped } = translate({ tools: [screen, editor] });
+    const [first, second] = body.tools as JsonObject[];
+    expect(first?.["description"]).toContain("number 2");
+    expect(first?.["parameters"]).toMatchObject({
+      properties: { region: {}, action: { enum: expect.arrayContaining(["zoom"]) } },
+    });
+    expect(second?.["description"]).toContain("9000 characters");
+    expect(dropped).toEqual(["tools.strict"]);
+  });
+
+  test("a set of tools that only the other vendor's models know is refused for that", () => {
+    expect(() => translate({ tools: [{ type: "computer_toolset_20260801" }] })).toThrow("define the tools one by one");
   });
 
   test("web search is the hosted one under any date", () => {
