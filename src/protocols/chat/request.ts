@@ -12,12 +12,13 @@ import { textFormatOf } from "./format.ts";
 import { inputConversation, toConversation, type Conversation } from "./messages.ts";
 import { hasInput, type ChatRequest } from "./schema.ts";
 import { toWireTools } from "./tools.ts";
+import { unreadInside } from "./unread.ts";
 
 /** Client request → backend body. */
 export function toCodex(request: ChatRequest, context: Context): Translation {
   const changed: string[] = [];
   const model = resolveModel(context, request.model);
-  const { tools, toolPaths, toolChoice, parallelToolCalls, ignoresSearchOptions } = toWireTools(request);
+  const { tools, toolPaths, toolChoice, parallelToolCalls, ignored } = toWireTools(request);
   const { instructions, input, paths, unnamed } = conversationOf(request, context);
   const { serviceTier, fate } = tierFor(request.service_tier ?? undefined, model.serviceTier, model.info);
 
@@ -41,9 +42,10 @@ export function toCodex(request: ChatRequest, context: Context): Translation {
   if (stopSequences(request).length > 0) changed.push("stop");
   // The backend refuses any limit: the relay cuts the answer itself.
   changed.push(...["max_completion_tokens", "max_tokens"].filter((name) => isGiven(request[name])));
-  const dropped = [...droppedFields(request), ...unnamed];
+  const inside = unreadInside(request);
+  changed.push(...inside.changed);
+  const dropped = [...droppedFields(request), ...inside.dropped, ...unnamed, ...ignored];
   if (fate === "dropped") dropped.push("service_tier");
-  if (ignoresSearchOptions) dropped.push("web_search_options");
   const clientPath = clientPathOf({ input: paths, tools: toolPaths, fields: BACKEND_FIELDS });
   return { body, dropped: dropped.toSorted(), changed, clientPath };
 }

@@ -13,8 +13,8 @@ export interface WireTools {
   readonly parallelToolCalls: boolean | undefined;
   /** True when the client still speaks of `functions`, and is answered with `function_call`. */
   readonly isLegacy: boolean;
-  /** True when the client's own tools took the place of `web_search_options`. */
-  readonly ignoresSearchOptions: boolean;
+  /** Fields that others took the place of: the client's own tools, or today's way to say the same. */
+  readonly ignored: readonly string[];
 }
 
 /** The client's tools, functions and search wishes as Responses tools. Throws RelayError with the path at fault. */
@@ -40,7 +40,11 @@ export function toWireTools(request: ChatRequest): WireTools {
     // One function_call is all that a legacy answer has room for.
     parallelToolCalls: tools.length === 0 ? undefined : isLegacy ? false : (request.parallel_tool_calls ?? undefined),
     isLegacy,
-    ignoresSearchOptions,
+    ignored: [
+      ...(ignoresSearchOptions ? ["web_search_options"] : []),
+      ...(!isLegacy && (request.functions?.length ?? 0) > 0 ? ["functions"] : []),
+      ...(param === "tool_choice" && isGiven(request["function_call"]) ? ["function_call"] : []),
+    ],
   };
 }
 

@@ -22,6 +22,27 @@ test("no field vanishes unseen, and what is empty or usual is not named (BerriAI
   expect(translate({ reasoning: { effort: "low", max_tokens: 5 } }).dropped).toEqual(["reasoning.max_tokens"]);
 });
 
+test("marks for a cache and spoken answers in messages are named, each mark once (BerriAI/litellm#37125)", () => {
+  const marked = [{ type: "text", text: "a", cache_control: { type: "ephemeral" } }];
+  const messages = [
+    user(marked),
+    { role: "assistant", content: "b", audio: { id: "audio_1" } },
+    user([{ type: "text", text: "c", prompt_cache_breakpoint: { mode: "explicit" } }]),
+    user(marked),
+  ];
+  const { dropped, changed } = translate({ messages });
+  expect(dropped).toEqual(["messages[1].audio"]);
+  expect(changed).toEqual(["messages[0].content[0].cache_control", "messages[2].content[0].prompt_cache_breakpoint"]);
+});
+
+test("functions beside tools give way to them and are named", () => {
+  const f = { name: "f", parameters: { type: "object", properties: {} } };
+  const both = { tools: [{ type: "function", function: f }], functions: [f], function_call: "none" };
+  const { body, dropped } = translate(both);
+  expect([body.tools?.length, body.tool_choice, dropped]).toEqual([1, "auto", ["function_call", "functions"]]);
+  expect(translate({ functions: [f], function_call: "none" }).dropped).toEqual([]);
+});
+
 describe("a message's name says who speaks (microsoft/autogen#5401)", () => {
   test("users' names stand before what they say", () => {
     const messages = [
