@@ -1,5 +1,6 @@
 import { fileDataUrl, USUAL_FILE_NAME } from "../../codex/request/file-data.ts";
 import type { InputItem } from "../../codex/wire/request.ts";
+import { objectsOf } from "../../codex/wire/lenient.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { withSpeaker } from "../speaker.ts";
@@ -21,6 +22,25 @@ export function isUnnamed({ role, name }: InputItem): boolean {
   return role !== undefined && role !== "user" && nonEmptyString(name) !== undefined;
 }
 
+/**
+ * Places in the client's items that say something to no effect, and need not: marks for a cache, as the backend caches
+ * by itself, once; and thoughts without their encrypted form, which alone means something to it.
+ */
+export function unsaidIn(items: readonly InputItem[]): string[] {
+  const thoughts = items.flatMap((item, index) => (isUnreadable(item) ? [`input[${index}]`] : []));
+  const parts = items.flatMap((item, index) =>
+    ["content", "output"].flatMap((list) =>
+      objectsOf(item[list]).map((part, at) => ({ part, path: `input[${index}].${list}[${at}]` })),
+    ),
+  );
+  const marked = parts.find(({ part }) => isGiven(part["prompt_cache_breakpoint"]));
+  return [...thoughts, ...(marked ? [`${marked.path}.prompt_cache_breakpoint`] : [])];
+}
+
+function isUnreadable(item: InputItem): boolean {
+  return item.type === "reasoning" && !isGiven(item["encrypted_content"]);
+}
+
 /** Written by SDKs into the objects that they hand out, for their own users. */
 const SDK_FIELDS = new Set(["parsed", "parsed_arguments"]);
 
@@ -33,7 +53,7 @@ export function portableItem(item: InputItem, path: string): InputItem[] {
   const said = withoutEmpty(item);
   if (WITHOUT_ID.has(item.type)) delete said["id"];
   if (item.type === "reasoning") {
-    if (!isGiven(item["encrypted_content"])) return [];
+    if (isUnreadable(item)) return [];
     return [{ ...said, summary: item["summary"] ?? [] }];
   }
   // SDKs of strongly typed languages hand over the arguments as they read them.

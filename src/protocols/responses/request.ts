@@ -8,7 +8,7 @@ import type { JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { isGiven, unreadFields } from "../unread-fields.ts";
 import { historyOf } from "./history.ts";
-import { isUnnamed, portableItem } from "./items.ts";
+import { isUnnamed, portableItem, unsaidIn } from "./items.ts";
 import type { ResponsesRequest } from "./schema.ts";
 import { wireChoice, wireTool } from "./tools.ts";
 
@@ -89,7 +89,7 @@ function translate(request: ResponsesRequest, context: Context): Translation {
       ...unnamedIn(added),
       ...(fate === "dropped" ? ["service_tier"] : []),
     ].toSorted(),
-    changed: changedFields(request, { effort, isTierChanged: fate === "changed" }),
+    changed: [...changedFields(request, { effort, isTierChanged: fate === "changed" }), ...unsaidIn(added)],
     clientPath: clientPathOf([
       ...earlierItems.map(() => undefined),
       ...addedItems.flatMap((items, index) => items.map(() => index)),

@@ -32,6 +32,18 @@ describe("no field vanishes unseen (BerriAI/litellm#37125)", () => {
     });
   });
 
+  test("thoughts that cannot be read back and marks for a cache are named, and let through with --strict", () => {
+    const part = { type: "input_text", text: "a", prompt_cache_breakpoint: { mode: "explicit" } };
+    const input = [
+      { role: "user", content: [part] },
+      { type: "reasoning", id: "rs_1", summary: [] },
+      { role: "user", content: [part] },
+    ];
+    const { body, dropped, changed } = translate({ input });
+    expect(body.input).toHaveLength(2);
+    expect([dropped, changed]).toEqual([[], ["input[1]", "input[0].content[0].prompt_cache_breakpoint"]]);
+  });
+
   test("fields inside reasoning and text that the backend does not read are named", () => {
     const { body, dropped, changed } = translate({
       reasoning: { effort: "low", generate_summary: "detailed", mode: "pro" },
