@@ -29,6 +29,23 @@ function roleOf({ role }: OllamaMessage): string {
   return Object.hasOwn(ROLES, name) ? (ROLES[name] ?? "user") : "user";
 }
 
+/** Where messages say first what the model is not told: images of others than users and tools, and earlier thoughts. */
+export function unreadInside(messages: readonly OllamaMessage[]): {
+  readonly dropped: string[];
+  readonly changed: string[];
+} {
+  const placed = messages.map((message, index) => ({ message, role: roleOf(message), path: `messages[${index}]` }));
+  const pictured = placed.find(
+    ({ message, role }) => (message.images ?? []).length > 0 && role !== "user" && role !== "tool",
+  );
+  // Of the relay's own answers it has kept what means something to the backend.
+  const thought = placed.find(({ message, role }) => role === "assistant" && Boolean(message.thinking));
+  return {
+    dropped: pictured ? [`${pictured.path}.images`] : [],
+    changed: thought ? [`${thought.path}.thinking`] : [],
+  };
+}
+
 /** Messages as instructions and input items. */
 export function toConversation(messages: readonly OllamaMessage[], memory: Context["memory"]): Conversation {
   const leading = messages.findIndex((message) => roleOf(message) !== "system");

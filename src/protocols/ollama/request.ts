@@ -8,7 +8,7 @@ import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { clientPathOf } from "../client-path.ts";
 import { unreadFields } from "../unread-fields.ts";
-import { toConversation, type Conversation } from "./conversation.ts";
+import { toConversation, unreadInside, type Conversation } from "./conversation.ts";
 import type { OllamaChatRequest, OllamaGenerateRequest, OllamaRequest, OllamaTool } from "./schema.ts";
 
 /** Fields that are honoured, or ask for what happens anyway. All others are named. */
@@ -31,8 +31,14 @@ const FIELDS = { input: "messages", instructions: "system", "reasoning.effort": 
 
 /** POST /api/chat as a backend body. */
 export function chatToCodex(request: OllamaChatRequest, context: Context): Translation {
-  const conversation = toConversation(request.messages ?? [], context.memory);
-  return translation(request, context, { ...conversation, tools: request.tools ?? [] });
+  const messages = request.messages ?? [];
+  const conversation = toConversation(messages, context.memory);
+  const { body, dropped, changed, ...rest } = translation(request, context, {
+    ...conversation,
+    tools: request.tools ?? [],
+  });
+  const inside = unreadInside(messages);
+  return { ...rest, body, dropped: [...dropped, ...inside.dropped], changed: [...changed, ...inside.changed] };
 }
 
 /** POST /api/generate as a backend body. */

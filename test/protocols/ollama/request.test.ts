@@ -148,3 +148,13 @@ test("places in the backend's refusals are those of the client's messages", () =
     "think",
   ]);
 });
+
+test("thoughts and pictures in messages that the model is not told of are named", () => {
+  const messages = [
+    said("user", "a"),
+    { ...said("assistant", "b"), thinking: "hm", images: ["iVBORw0KGgo="] },
+    { ...said("assistant", "c"), thinking: "hm" },
+  ];
+  const { dropped, changed } = chat({ messages });
+  expect([dropped, changed]).toEqual([["messages[1].images"], ["messages[1].thinking"]]);
+});
