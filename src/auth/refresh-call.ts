@@ -3,7 +3,7 @@ import { unreachable } from "../lib/unreachable.ts";
 import { isJwt } from "./jwt.ts";
 import { errorCode, networkRefusal, type AuthFetch } from "./login-service.ts";
 import type { FreshTokens } from "./sources/source.ts";
-import { errorName } from "../lib/thrown.ts";
+import { errorCode as systemCode, errorName } from "../lib/thrown.ts";
 
 export type RefreshReason = "proactive_expiry" | "unauthorized_recovery";
 
@@ -21,6 +21,7 @@ interface FailureKind {
   readonly isPermanent: boolean;
   readonly isReused?: boolean;
   readonly isTimeout?: boolean;
+  readonly mayBeSpent?: boolean;
   readonly hint?: string;
   readonly cause?: unknown;
 }
@@ -32,12 +33,15 @@ export class RefreshFailure extends Error {
   readonly isReused: boolean;
   /** No answer came in time. */
   readonly isTimeout: boolean;
+  /** The token was sent, and nothing tells what became of it. */
+  readonly mayBeSpent: boolean;
   /** What may help, as a sentence; only where the network is at fault. */
   readonly hint: string | undefined;
 
   constructor(message: string, kind: FailureKind) {
     super(message, { cause: kind.cause });
     this.isTimeout = kind.isTimeout ?? false;
+    this.mayBeSpent = kind.mayBeSpent ?? false;
     this.isPermanent = kind.isPermanent;
     this.isReused = kind.isReused ?? false;
     this.hint = kind.hint;
@@ -64,6 +68,7 @@ export async function refreshTokens(call: RefreshCall): Promise<FreshTokens> {
     const page = networkRefusal(response.status, text);
     throw new RefreshFailure(page ?? "The login service answered with something that is no token.", {
       isPermanent: false,
+      mayBeSpent: page === undefined,
     });
   }
   return fresh;
@@ -77,14 +82,15 @@ function readTokens(reply: unknown): FreshTokens {
   const { access_token: access, refresh_token: refresh, id_token: identity } = isObject(reply) ? reply : {};
   return {
     accessToken: tokenText(access),
-    refreshToken: tokenText(refresh),
+    // It only ever travels in JSON, so any text will do.
+    refreshToken: typeof refresh === "string" ? refresh.trim() || undefined : undefined,
     idToken: typeof identity === "string" && isJwt(identity) ? identity : undefined,
   };
 }
 
 /** Text that fits into a header. */
 function tokenText(value: unknown): string | undefined {
-  return typeof value === "string" && /^[\x21-\x7e]+$/.test(value) ? value : undefined;
+  return typeof value === "string" && /^[\x21-\x7e]+$/.test(value.trim()) ? value.trim() : undefined;
 }
 
 async function post(call: RefreshCall): Promise<Response> {
@@ -104,9 +110,11 @@ async function post(call: RefreshCall): Promise<Response> {
     });
   } catch (cause) {
     const { message, hint } = unreachable(cause, new URL(call.tokenUrl).host, call.proxyFor(call.tokenUrl));
+    const isTimeout = errorName(cause) === "TimeoutError";
     throw new RefreshFailure(`The login could not be renewed: ${message}`, {
       isPermanent: false,
-      isTimeout: errorName(cause) === "TimeoutError",
+      isTimeout,
+      mayBeSpent: isTimeout || systemCode(cause) === "ECONNRESET",
       ...(hint === undefined ? {} : { hint }),
       cause,
     });

@@ -188,9 +188,10 @@ export class TokenRefresher {
   #errorOf(source: CredentialSource, refreshToken: string, failure: RefreshFailure): RelayError {
     if (!failure.isPermanent) {
       // Not 401: clients would ask their user to log in again, and the login is good.
+      const state = failure.mayBeSpent ? "should still be good" : "is still good";
       return new RelayError(failure.isTimeout ? "upstream_timeout" : "upstream_unreachable", failure.message, {
         cause: failure,
-        hint: `${failure.hint === undefined ? "" : `${failure.hint} `}The login itself is still good; try again in a moment.`,
+        hint: `${failure.hint === undefined ? "" : `${failure.hint} `}The login itself ${state}; try again in a moment.`,
         retryAfterMs: 5000,
       });
     }

@@ -1,3 +1,4 @@
+import { decodeText } from "../lib/decode-text.ts";
 import { RelayError } from "../lib/errors.ts";
 import { jsonFault } from "../lib/json-fault.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
@@ -19,7 +20,8 @@ const SCHEMA_KEY = "$schema";
 /** The text of a config file, undefined when there is none. Throws `usage` when it cannot be read. */
 export function configText(path: string): Promise<string | undefined> {
   return Bun.file(path)
-    .text()
+    .bytes()
+    .then(decodeText)
     .catch((error: unknown) => refuseUnreadable(path, error));
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { decodeText } from "./decode-text.ts";
 import type { Environment } from "./environment.ts";
 import { RelayError } from "./errors.ts";
 import { expandTilde } from "./home.ts";
@@ -16,7 +17,7 @@ export function secretInFile(variable: string, env: Environment): string {
     });
   let text: string;
   try {
-    text = readFileSync(path, "utf8").trim();
+    text = decodeText(readFileSync(path)).trim();
   } catch (error) {
     throw refuse(`cannot be read (${errorCode(error) ?? "unknown"})`);
   }

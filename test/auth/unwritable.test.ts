@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
+  existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -13,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openCredentials } from "../../src/auth/index.ts";
 import type { CredentialKeeper } from "../../src/auth/keeper.ts";
+import { AuthFile } from "../../src/auth/sources/auth-file.ts";
 import { syncFile } from "../../src/lib/atomic-file.ts";
 import type { RelayError } from "../../src/lib/errors.ts";
 import type { Log } from "../../src/lib/log.ts";
@@ -83,6 +86,8 @@ test.each([
   ["a byte order mark and blank lines at the end", (text: string) => `${BOM + text}\n\n`],
   ["CRLF line ends", (text: string) => text.replaceAll("\n", "\r\n")],
   ["a byte order mark and CRLF line ends", (text: string) => BOM + text.replaceAll("\n", "\r\n")],
+  ["UTF-16, as older Windows shells write it", (text: string) => Buffer.from(BOM + text, "utf16le")],
+  ["UTF-16 in the other order", (text: string) => Buffer.from(BOM + text, "utf16le").swap16()],
 ])(
   "a login file with %s is renewed, and the renewed login is saved (earendil-works/pi#7499)",
   async (_form, change) => {
@@ -114,6 +119,19 @@ describe("a token reply is read field by field, as the old refresh token is spen
     },
   );
 
+  test.each([
+    ["rt second", "rt second"],
+    ["rt_\u00e9", "rt_\u00e9"],
+    ["  rt_second\n", "rt_second"],
+  ])("a refresh token of any letters is kept: %j", async (given, kept) => {
+    login(-MINUTE);
+    server.script.push(() =>
+      Response.json({ access_token: `${ending(60 * MINUTE)}\n`, refresh_token: given, expires_in: "3600" }),
+    );
+    expect((await keeper().current()).accessToken).toBe(ending(60 * MINUTE));
+    expect(stored()).toMatchObject({ access_token: ending(60 * MINUTE), refresh_token: kept });
+  });
+
   test.each([[""], [null], [0], [{}], ["two words"]])(
     "a refresh token that comes with the access token %j is saved, and renews the next time",
     async (accessToken) => {
@@ -137,6 +155,36 @@ describe("a token reply is read field by field, as the old refresh token is spen
     await keeper().current();
     expect(stored()["refresh_token"]).toBe("rt_second");
   });
+});
+
+describe("a login file is read field by field, too", () => {
+  test.each([
+    ["an id_token that is an object", { tokens: { id_token: { raw: OLD_ID_TOKEN } } }],
+    ["an account_id that is a number", { tokens: { account_id: 7 } }],
+    ["an access_token that is a number", { tokens: { access_token: 5 } }],
+    ["a last_refresh in seconds", { last_refresh: 1_700_000_000 }],
+    ["an auth_mode that is none", { auth_mode: 3 }],
+    ["an API key that is none", { OPENAI_API_KEY: false }],
+    ["blanks around the refresh token", { tokens: { refresh_token: " rt_0\n" } }],
+  ])(
+    "%s does not make the others useless",
+    async (_what, odd: { readonly tokens?: object; readonly [key: string]: unknown }) => {
+      const file_ = JSON.parse(loginText(-MINUTE)) as { tokens: object };
+      writeFileSync(file, JSON.stringify({ ...file_, ...odd, tokens: { ...file_.tokens, ...odd.tokens } }));
+      await keeper().current();
+      expect([server.asked, stored()["refresh_token"]]).toEqual([["rt_0"], "rt_1"]);
+    },
+  );
+});
+
+test("after a reply that says nothing of the token it is not said to be good", async () => {
+  login(-MINUTE);
+  server.script.push(() => Response.json({ data: {} }));
+  expect((await failure(keeper().current()))?.hint).toBe(
+    "The login itself should still be good; try again in a moment.",
+  );
+  server.script.push(() => new Response("<html>Sign in to the network</html>", { status: 200 }));
+  expect((await failure(keeper().current()))?.hint).toBe("The login itself is still good; try again in a moment.");
 });
 
 test("a renewal sends the client id that the login was made with (contract 0.12)", async () => {
@@ -211,6 +259,38 @@ describe.skipIf(!canMount())("on real file systems (needs root on Linux)", () =>
     expect(server.asked).toEqual([]);
     expect(readFileSync(file, "utf8")).toBe(before);
     expect(readdirSync(home).filter((name) => !name.startsWith("filler"))).toEqual(["auth.json"]);
+  });
+
+  test("a file behind a symlink is replaced where it lies, on another file system", async () => {
+    const other = mkdtempSync(join(tmpdir(), "plansocket-other-"));
+    try {
+      mountTmpfs(other);
+      const target = join(other, "auth.json");
+      writeFileSync(target, loginText(-MINUTE), { mode: 0o644 });
+      symlinkSync(target, file);
+      remount(other, "ro");
+      const refusal = await failure(keeper().current());
+      expect([refusal?.message, server.asked]).toEqual([
+        `A renewed login could not be saved in ${other} (read-only file system, EROFS), so none is asked for.`,
+        [],
+      ]);
+      remount(other, "rw");
+      await keeper().current();
+      expect([stored()["refresh_token"], statSync(target).mode & 0o777, lstatSync(file).isSymbolicLink()]).toEqual([
+        "rt_1",
+        0o600,
+        true,
+      ]);
+    } finally {
+      unmount(other);
+      rmSync(other, { recursive: true, force: true });
+    }
+  });
+
+  test("on a full disk a login can be removed all the same", async () => {
+    FULL();
+    await new AuthFile(file, (ms) => Bun.sleep(ms)).remove();
+    expect(existsSync(file)).toBe(false);
   });
 
   test("a file mounted by itself takes no rename and is overwritten", async () => {

@@ -1,8 +1,9 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { lstat, mkdir, readFile, realpath, stat, unlink } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { z } from "zod";
 import { fileVersion, replaceOrOverwrite } from "../../lib/atomic-file.ts";
+import { decodeText } from "../../lib/decode-text.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { homeFolder } from "../../lib/home.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
@@ -26,19 +27,15 @@ const MAX_BYTES = 2 ** 20;
 
 class ChangedMeanwhile extends Error {}
 
+/** Field by field: an odd value of one must not make the others useless. Blanks around come from copying by hand. */
+const field = z.string().trim().nullish().catch(undefined);
+
 const Shape = z.looseObject({
-  auth_mode: z.string().nullish(),
-  OPENAI_API_KEY: z.string().nullish(),
-  tokens: z
-    .looseObject({
-      id_token: z.string().nullish(),
-      access_token: z.string().nullish(),
-      refresh_token: z.string().nullish(),
-      account_id: z.string().nullish(),
-    })
-    .nullish(),
-  last_refresh: z.string().nullish(),
-  personal_access_token: z.string().nullish(),
+  auth_mode: field,
+  OPENAI_API_KEY: field,
+  tokens: z.looseObject({ id_token: field, access_token: field, refresh_token: field, account_id: field }).nullish(),
+  last_refresh: field,
+  personal_access_token: field,
 });
 
 const LOGIN = "Run `plansocket login` (or `codex login`).";
@@ -61,7 +58,6 @@ function modeOf({ OPENAI_API_KEY: key, tokens, personal_access_token: token }: z
 /** The Codex CLI's own file: shared with it, so read anew whenever it changes and written with care. */
 export class AuthFile implements CredentialSource {
   readonly name: string;
-  readonly folder: string;
   readonly elsewhere = "give the relay a login of its own: `plansocket login --auth-file FILE`, in a writable folder";
   readonly tokenRemedy = "Log the Codex CLI in with a valid one, or run `plansocket login`.";
   readonly remedy = "Run `plansocket login` (or `codex login`) to sign in again.";
@@ -71,9 +67,17 @@ export class AuthFile implements CredentialSource {
   constructor(path: string, sleep: (ms: number) => Promise<void>) {
     this.#path = path;
     this.#sleep = sleep;
-    this.folder = dirname(path);
     const home = homeFolder();
     this.name = home !== "" && path.startsWith(home + sep) ? path.replace(home, "~") : path;
+  }
+
+  /** Behind a symlink it is the folder of the file itself that has to be writable. */
+  get folder(): string {
+    try {
+      return dirname(realpathSync(this.#path));
+    } catch {
+      return dirname(this.#path);
+    }
   }
 
   version(): string {
@@ -90,7 +94,7 @@ export class AuthFile implements CredentialSource {
     for (let attempt = 0; ; attempt += 1) {
       const before = await this.#read();
       const tokens = before?.file["tokens"];
-      if (!before || !isObject(tokens) || tokens["refresh_token"] !== replaces) return false;
+      if (!before || !isObject(tokens) || field.parse(tokens["refresh_token"]) !== replaces) return false;
       const changed = {
         ...before.file,
         tokens: {
@@ -144,15 +148,18 @@ export class AuthFile implements CredentialSource {
     }
   }
 
-  /** Removes the login; behind a symlink also the file that holds it. Throws the error of the file system. */
+  /**
+   * Removes the login; behind a symlink also the file that holds it. A full disk has no room for the lock, but lets go of
+   * files. Throws the error of the file system.
+   */
   async remove(): Promise<void> {
-    const release = await takeLock(await this.#lockPath(), { sleep: this.#sleep });
+    const lock = await fileLock(() => this.#lockPath(), this.#sleep);
     try {
       const target = await realpath(this.#path).catch(() => this.#path);
       await unlink(target);
       if (target !== this.#path && (await isSymlink(this.#path))) await unlink(this.#path);
     } finally {
-      await release();
+      await lock.release();
     }
   }
 
@@ -174,8 +181,7 @@ export class AuthFile implements CredentialSource {
         await this.#refuseKeyring();
         return undefined;
       }
-      // TextDecoder drops the mark.
-      const file = parseJson(new TextDecoder().decode(bytes));
+      const file = parseJson(decodeText(bytes));
       if (isObject(file)) return { file, bytes };
       if (attempt === REREADS) throw this.#unusable(`${this.name} is not valid JSON.`);
       await this.#sleep(REREAD_MS);
@@ -244,7 +250,7 @@ export function parsedLogin(file: JsonObject, name: string): Login {
   return {
     kind: "chatgpt",
     tokens: {
-      accessToken: tokens.access_token ?? undefined,
+      accessToken: tokens.access_token || undefined,
       refreshToken: tokens.refresh_token || undefined,
       idToken: tokens.id_token ?? undefined,
       accountId: tokens.account_id || undefined,

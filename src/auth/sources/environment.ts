@@ -163,8 +163,9 @@ export const TOKEN_VARIABLES = ["OPENAI_REFRESH_TOKEN", "OPENAI_ACCESS_TOKEN", "
 
 /** Throws `usage` for a file that cannot be read. */
 function tokensOf(environment: Environment): Tokens | undefined {
+  // Secrets that were made by `echo` end in a line feed.
   const token = (name: (typeof TOKEN_VARIABLES)[number]) =>
-    nonEmptyString(environment[name]) ??
+    nonEmptyString(environment[name]?.trim()) ??
     (environment[`${name}_FILE`] ? secretInFile(`${name}_FILE`, environment) : undefined);
   const accessToken = token("OPENAI_ACCESS_TOKEN") ?? token("CODEX_ACCESS_TOKEN");
   const refreshToken = token("OPENAI_REFRESH_TOKEN");
@@ -173,7 +174,7 @@ function tokensOf(environment: Environment): Tokens | undefined {
     accessToken,
     refreshToken,
     idToken: undefined,
-    accountId: nonEmptyString(environment["OPENAI_CHATGPT_ACCOUNT_ID"]),
+    accountId: nonEmptyString(environment["OPENAI_CHATGPT_ACCOUNT_ID"]?.trim()),
     expiresAtMs: momentMs(environment["OPENAI_EXPIRES_AT"]),
     lastRefreshMs: undefined,
   };

@@ -31,7 +31,7 @@ export const logout = defineCommand({
       return 1;
     }
     const isEnded = present.kind === "login" && present.login.kind === "chatgpt" && (await end(place, present.login));
-    await remove(place);
+    await remove(place, isEnded);
     const gone = place.path === undefined ? "the login is taken out of the store" : `${place.file.name} is removed`;
     say(`Signed out: ${gone}${isEnded ? " and the login ended." : "."}`);
     return 0;
@@ -47,13 +47,14 @@ async function end(place: LoginPlace, login: { tokens: Parameters<typeof revoke>
   return isEnded;
 }
 
-async function remove(place: LoginPlace): Promise<void> {
+async function remove(place: LoginPlace, isEnded: boolean): Promise<void> {
   try {
     await place.file.remove();
   } catch (cause) {
     if (cause instanceof RelayError) throw cause;
     const code = errorCode(cause) ?? "unknown error";
-    throw new RelayError("login_failed", `${place.file.name} could not be removed (${code}).`, {
+    const done = isEnded ? "The login is ended, but " : "";
+    throw new RelayError("login_failed", `${done}${place.file.name} could not be removed (${code}).`, {
       cause,
       hint: "Remove it by hand.",
     });
