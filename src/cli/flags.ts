@@ -132,6 +132,31 @@ export const LOGIN_SETTINGS: readonly SettingName[] = [
 /** Settings of commands that ask the backend something. */
 export const BACKEND_SETTINGS: readonly SettingName[] = [...LOGIN_SETTINGS, "baseUrl", "clientVersion"];
 
+/** What commands refuse to run without that look at the login or ask for it: a token goes nowhere by mistake. */
+export const LOGIN_NEEDS: readonly SettingName[] = [
+  ...LOGIN_SETTINGS,
+  "issuer",
+  "clientId",
+  "tokenUrl",
+  "revokeUrl",
+  "authApiUrl",
+];
+
+/** The same of commands that ask the backend something. */
+export const BACKEND_NEEDS: readonly SettingName[] = [...LOGIN_NEEDS, "baseUrl", "openaiBaseUrl", "clientVersion"];
+
+/** What says where a relay is and how it is asked. */
+export const ADDRESS_SETTINGS: readonly SettingName[] = [
+  "host",
+  "port",
+  "addr",
+  "unix",
+  "basePath",
+  "tlsCert",
+  "apiKey",
+  "stateDir",
+];
+
 /** Settings that say where the background relay's files are. */
 export const BACKGROUND_SETTINGS: readonly SettingName[] = ["stateDir", "stateFile", "pidFile", "logFile"];
 

@@ -146,7 +146,8 @@ function parsed(setting: Setting, given: Given, env: Environment): unknown {
 }
 
 function refusal(setting: Setting, { value, origin }: Given, reason = "is not accepted"): RelayError {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const isOfTexts = Array.isArray(value) && value.every((entry) => typeof entry === "string");
+  const text = typeof value === "string" ? value : isOfTexts ? value.join(", ") : JSON.stringify(value);
   const shown = setting.isSecret ? "" : ` '${text.slice(0, 80)}'`;
   return new RelayError("usage", `Bad value${shown} for ${origin}: ${reason}.`, {
     hint: `${setting.help[0]?.toUpperCase()}${setting.help.slice(1)}. For example: \`${exampleFor(setting, origin)}\``,

@@ -102,10 +102,12 @@ function entriesOf(value: unknown): unknown[] {
     .filter((entry) => entry !== "");
 }
 
+const isBlank = (value: unknown) => typeof value === "string" && value.trim() === "";
+
 /** A list whose entries are brought into one form. Refuses an entry without one, and text that is only white space. */
 const listOf = (normalize: (entry: string) => string | undefined, message: string) => () =>
   z
-    .preprocess((value) => (typeof value === "string" && value.trim() === "" ? [value] : entriesOf(value)), texts())
+    .preprocess((value) => ([value].flat().some(isBlank) ? [value].flat() : entriesOf(value)), texts())
     .transform((entries, context) =>
       entries.map((entry) => {
         const normal = normalize(entry);
@@ -144,9 +146,19 @@ export const proxy = () =>
     const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value.replace(/^socks:/i, "socks5h:") : `http://${value}`;
     const isSocks = /^socks5h?:\/\/[^/\s]+\/?$/i.test(full) && URL.canParse(full);
     if (isSocks || isWebUrl(full)) return full;
-    context.addIssue({ code: "custom", message: "must be like http://host:port or socks5h://host:port" });
+    const message = `${proxyFault(full)}; must be like http://host:port or socks5h://host:port`;
+    context.addIssue({ code: "custom", message });
     return z.NEVER;
   });
+
+/** Said instead of the value, which may hold a password. */
+function proxyFault(value: string): string {
+  const [, scheme = "", authority = ""] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i.exec(value) ?? [];
+  if (!/^(https?|socks5h?)$/i.test(scheme)) return `begins with ${scheme}://, which is not supported`;
+  const host = authority.replace(/^.*@/, "");
+  if (/^(:\d*)?$/.test(host)) return "names no host";
+  return Number(/:(\d+)$/.exec(host)?.[1] ?? 0) > 65_535 ? "has a port above 65535" : "is no URL";
+}
 
 /** `auto`, `on`, `off`, or single models as `gpt-x=off`; several separated by commas. */
 export const lite = () =>

@@ -418,7 +418,8 @@ describe("the network", () => {
     const refused = await patient.examine([], { HTTPS_PROXY: "gopher://127.0.0.1:9" });
     expect(refused.find("settings")).toMatchObject({
       status: "fail",
-      summary: "Bad value for HTTPS_PROXY: must be like http://host:port or socks5h://host:port.",
+      summary:
+        "Bad value for HTTPS_PROXY: begins with gopher://, which is not supported; must be like http://host:port or socks5h://host:port.",
       fix: expect.stringContaining("For example: `HTTPS_PROXY=http://proxy.example:3128`"),
     });
   });

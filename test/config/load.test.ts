@@ -130,7 +130,13 @@ describe("a bad value", () => {
     [{ baseUrl: "ftp://x" }, {}, "must be a URL that begins with http:// or https://"],
     [{ lite: "maybe" }, {}, "--lite"],
     [{ strict: "perhaps" }, {}, "--strict"],
-    [{}, { HTTPS_PROXY: "ftp://p:1" }, "must be like http://host:port or socks5h://host:port"],
+    [{}, { HTTPS_PROXY: "ftp://p:1" }, "begins with ftp://, which is not supported; must be like http://host:port or"],
+    [{ proxy: "socks4://p:1" }, {}, "begins with socks4://, which is not supported"],
+    [{}, { ALL_PROXY: "http://" }, "names no host"],
+    [{}, { https_proxy: "http://user:word@:3128" }, "names no host"],
+    [{}, { PLANSOCKET_PROXY: "p:70000" }, "has a port above 65535"],
+    [{}, { PLANSOCKET_PROXY: "http://[::1" }, "is no URL"],
+    [{ allowHosts: ["a b", "c.example"] }, {}, "Bad value 'a b, c.example' for --allow-host"],
   ])("%j %j names its place", async (flags, variables, message) => {
     await expect(loadSettings(flags, env(variables))).rejects.toThrow(message);
     await expect(loadSettings(flags, env(variables))).rejects.toMatchObject({ code: "usage" });
@@ -142,9 +148,10 @@ describe("a bad value", () => {
   });
 
   test("never shows a secret", async () => {
-    const error: unknown = await loadSettings({}, env({ PLANSOCKET_PROXY: "user:hunter2@p" })).catch(
+    const error: unknown = await loadSettings({}, env({ PLANSOCKET_PROXY: "gopher://user:hunter2@p" })).catch(
       (thrown: unknown) => thrown,
     );
+    expect(String(error)).toContain("PLANSOCKET_PROXY");
     expect(String(error)).not.toContain("hunter2");
   });
 
@@ -351,10 +358,15 @@ describe("host names to allow", () => {
   test.each(["10.0.0.0/8", "http://", "*", " ", "*.example.net", ".example.net", "user@host", "a b", "8080"])(
     "%p matches nothing and is refused",
     async (value) => {
-      await expect(loadSettings({}, env({ PLANSOCKET_ALLOW_HOST: value }))).rejects.toMatchObject({
-        code: "usage",
-        message: expect.stringContaining("patterns, paths and blocks of addresses are not supported"),
-      });
+      for (const [flags, variables] of [
+        [{}, { PLANSOCKET_ALLOW_HOST: value }],
+        [{ allowHosts: [value] }, {}],
+      ] as const) {
+        await expect(loadSettings(flags, env(variables))).rejects.toMatchObject({
+          code: "usage",
+          message: expect.stringContaining("patterns, paths and blocks of addresses are not supported"),
+        });
+      }
     },
   );
 });

@@ -8,7 +8,15 @@ import { keysPath } from "../../keys/key-file.ts";
 import { printableText } from "../../lib/printable.ts";
 import { answerTo, firstModel, type Answer, type Endpoint } from "../ask/answer.ts";
 import { questionOf } from "../ask/question.ts";
-import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
+import {
+  ADDRESS_SETTINGS,
+  BACKEND_NEEDS,
+  BACKEND_SETTINGS,
+  citty,
+  parseFlags,
+  type OwnFlag,
+  type ParsedFlags,
+} from "../flags.ts";
 import { printJson } from "../output.ts";
 import { relayAt } from "../relay-at.ts";
 import { addressOf, isFindable, ownTls, ownUrl } from "../own-relay.ts";
@@ -31,7 +39,7 @@ const SETTINGS_USED: readonly SettingName[] = [
   "tlsCert",
   ...BACKEND_SETTINGS,
 ];
-const JUDGMENT: Judgment = { needs: SETTINGS_USED };
+const JUDGMENT: Judgment = { needs: [...ADDRESS_SETTINGS, ...BACKEND_NEEDS] };
 
 /**
  * Nobody watches a question for longer than this without a sign of life; a relay that serves others waits longer. With the

@@ -2,7 +2,7 @@ import { defineCommand } from "citty";
 import { publishedModels, type ModelCatalogue, type ModelInfo } from "../../codex/models.ts";
 import { toRelayError, type ErrorCode } from "../../lib/errors.ts";
 import { offlineCatalogue } from "../../upstream/catalogue.ts";
-import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { BACKEND_NEEDS, BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { oldModelsNote } from "../old-models.ts";
 import { print, printJson, say } from "../output.ts";
 import { openServices, type Services } from "../services.ts";
@@ -14,7 +14,7 @@ export const models = defineCommand({
   args: citty(OWN, [...BACKEND_SETTINGS, "models"]),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const services = await openServices(flags.settings, process.env, { judgment: { needs: BACKEND_SETTINGS } });
+    const services = await openServices(flags.settings, process.env, { judgment: { needs: BACKEND_NEEDS } });
     const catalogue = await listOf(services);
     const rows = publishedModels(catalogue).map((id) =>
       rowOf(

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { defineCommand } from "citty";
 import { TOKEN_VARIABLES } from "../../auth/sources/environment.ts";
 import type { Player } from "../../demo/player.ts";
+import type { Judgment } from "../../config/load.ts";
+import { SETTING_NAMES, type SettingName } from "../../config/settings.ts";
 import type { Environment } from "../../lib/environment.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
@@ -90,6 +92,20 @@ async function withRelay(
   }
 }
 
+/** A relay of one's own answers at its own place, with its own key. */
+const REPLACED: readonly SettingName[] = [
+  "host",
+  "port",
+  "addr",
+  "unix",
+  "tlsCert",
+  "tlsKey",
+  "basePath",
+  "apiKey",
+  "logLevel",
+];
+const JUDGMENT: Judgment = { needs: SETTING_NAMES.filter((name) => !REPLACED.includes(name)) };
+
 /** Loopback, a free port and a key that only this run knows, whatever the settings say of a relay that stays. */
 function servicesForRun({ settings }: ParsedFlags, backend: Player | undefined): Promise<Services> {
   const own = {
@@ -99,9 +115,9 @@ function servicesForRun({ settings }: ParsedFlags, backend: Player | undefined):
     ...(settings.port === undefined ? { port: 0 } : {}),
     ...(settings.logLevel === undefined ? { logLevel: "silent" as const } : {}),
   };
-  if (!backend) return openServices(settings, process.env, { settings: own });
+  if (!backend) return openServices(settings, process.env, { settings: own, judgment: JUDGMENT });
   const { settings: toPlayer, tokens } = backend.services;
-  return openServices(settings, process.env, { settings: { ...own, ...toPlayer }, tokens });
+  return openServices(settings, process.env, { settings: { ...own, ...toPlayer }, tokens, judgment: JUDGMENT });
 }
 
 function wished({ own }: ParsedFlags): string | undefined {

@@ -1,7 +1,7 @@
 import { defineCommand, type ArgsDef } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import { nearest } from "../../lib/nearest.ts";
-import { openBackgroundContext } from "../background/context.ts";
+import { INSPECTION, openBackgroundContext } from "../background/context.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 
 const VERBS: readonly string[] = ["install", "uninstall", "status"];
@@ -23,7 +23,7 @@ export const service = defineCommand({
     if (verb === undefined || !VERBS.includes(verb)) throw unknownVerb(verb);
     const { settings, own } = parseFlags(rest, OWN);
     const isDryRun = own["dry-run"] === true;
-    const context = await openBackgroundContext(settings);
+    const context = await openBackgroundContext(settings, verb === "install" ? undefined : INSPECTION);
     if (verb === "install") return (await import("../service/install.ts")).install(context, settings, isDryRun);
     if (verb === "uninstall") return (await import("../service/uninstall.ts")).uninstall(context, isDryRun);
     return (await import("../service/status.ts")).showService(context, own["json"] === true);

@@ -8,7 +8,15 @@ import { keyPlace } from "../keys/key-place.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { confirm } from "../confirm.ts";
-import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
+import {
+  ADDRESS_SETTINGS,
+  BACKEND_NEEDS,
+  BACKEND_SETTINGS,
+  citty,
+  parseFlags,
+  type OwnFlag,
+  type ParsedFlags,
+} from "../flags.ts";
 import { oldModelsNote } from "../old-models.ts";
 import { print, printText, say, warnOf } from "../output.ts";
 import type { ClientSetup, Plan, Target } from "../setup/client.ts";
@@ -76,7 +84,7 @@ async function overview({ settings, own }: ParsedFlags): Promise<number> {
   if (own["undo"]) {
     throw new RelayError("usage", "Which client?", { hint: "Write `plansocket setup CLIENT --undo`." });
   }
-  const loaded = await loadSettings(settings, process.env);
+  const loaded = await loadSettings(settings, process.env, { needs: ADDRESS_SETTINGS });
   warnOf(loaded.warnings);
   const origin = originOf(loaded.settings);
   const target: Target = {
@@ -124,7 +132,8 @@ async function stateOf(client: string, { settings, own }: ParsedFlags): Promise<
   const isUndo = own["undo"] === true;
   const judgment: Judgment = { needs: ["stateDir", ...STORE_SETTINGS], toleratesFile: isUndo };
   const loaded = await loadSettings(settings, process.env, judgment);
-  warnOf(loaded.warnings);
+  // What is to be written is judged when its target is made out.
+  if (isUndo) warnOf(loaded.warnings);
   const folder = stateFolder(process.env, loaded.settings);
   const keys = await keyPlace(loaded.settings, process.env).catch((error: unknown) => {
     if (!isUndo) throw error;
@@ -200,7 +209,9 @@ const PLACEHOLDER = "YOUR_KEY";
 
 async function targetOf(client: ClientSetup, { settings, own }: ParsedFlags): Promise<Target> {
   const text = (flag: string) => (typeof own[flag] === "string" ? own[flag] : undefined);
-  const loaded = await loadSettings(settings, process.env);
+  const loaded = await loadSettings(settings, process.env, { needs: ADDRESS_SETTINGS });
+  // Whoever asks for the models is warned there.
+  if (client.usesModels === false) warnOf(loaded.warnings);
   return {
     ...addressOf(originOf(loaded.settings), loaded.settings.apiKey),
     ...(client.usesModels === false ? NO_MODELS : await accountModels(settings, text("model"))),
@@ -214,7 +225,7 @@ async function targetOf(client: ClientSetup, { settings, own }: ParsedFlags): Pr
 const NO_MODELS = { model: "", smallModel: "", models: [] };
 
 async function accountModels(settings: FlagValues, wanted: string | undefined) {
-  const { upstream } = await openServices(settings, process.env);
+  const { upstream } = await openServices(settings, process.env, { judgment: { needs: BACKEND_NEEDS } });
   const catalogue = await upstream.catalogue.current();
   const note = oldModelsNote(catalogue);
   if (note !== undefined) say(note);

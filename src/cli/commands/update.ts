@@ -1,10 +1,10 @@
 import { defineCommand } from "citty";
-import { loadSettings } from "../../config/load.ts";
+import { loadSettings, type Judgment } from "../../config/load.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { openEgress } from "../../upstream/egress.ts";
 import { NAME, TARGET, VERSION } from "../../version.ts";
 import { citty, parseFlags, type OwnFlag } from "../flags.ts";
-import { print, printText, say } from "../output.ts";
+import { print, printText, say, warnOf } from "../output.ts";
 import { placeOf, type Place } from "../update/place.ts";
 import { fetchExecutable, newestVersion, type Releases } from "../update/release.ts";
 import { replaceExecutable } from "../update/replace.ts";
@@ -17,12 +17,15 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
 };
 
+const JUDGMENT: Judgment = { needs: ["proxy", "releasesUrl"], toleratesFile: true };
+
 export const update = defineCommand({
   meta: { name: "update", description: "Replace this executable by the newest release." },
   args: citty(OWN, ["proxy"]),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const { settings } = await loadSettings(flags.settings, process.env);
+    const { settings, warnings } = await loadSettings(flags.settings, process.env, JUDGMENT);
+    warnOf(warnings);
     const egress = openEgress(settings.proxy, process.env);
     const isJson = flags.own["json"] === true;
     const isCheck = flags.own["check"] === true;

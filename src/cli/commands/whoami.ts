@@ -1,6 +1,6 @@
 import { defineCommand } from "citty";
 import type { LoginFacts } from "../../auth/keeper.ts";
-import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { LOGIN_NEEDS, LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { printJson, printText } from "../output.ts";
 import { moment, span } from "../../lib/time.ts";
 import { openServices } from "../services.ts";
@@ -12,7 +12,7 @@ export const whoami = defineCommand({
   args: citty(OWN, LOGIN_SETTINGS),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
-    const { credentials } = await openServices(flags.settings, process.env);
+    const { credentials } = await openServices(flags.settings, process.env, { judgment: { needs: LOGIN_NEEDS } });
     const facts = await credentials.describe();
     if (flags.own["json"]) printJson(asJson(facts, Date.now()));
     else for (const [name, value] of rowsOf(facts, Date.now())) printText(`${name.padEnd(9)}${value}`);

@@ -11,6 +11,8 @@ import type { Environment } from "../../lib/environment.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { SILENT_LOG } from "../../lib/log.ts";
 import { openEgress } from "../../upstream/egress.ts";
+import { LOGIN_NEEDS } from "../flags.ts";
+import { warnOf } from "../output.ts";
 import { openStore } from "../store.ts";
 import { storedLogin } from "./stored-login.ts";
 
@@ -28,7 +30,8 @@ export type LoginFile = Pick<AuthFile, "name" | "load" | "proveReplaceable" | "r
 
 /** From the settings; nothing is read or asked yet. */
 export async function loginPlace(flags: FlagValues, env: Environment): Promise<LoginPlace> {
-  const { settings } = await loadSettings(flags, env);
+  const { settings, warnings } = await loadSettings(flags, env, { needs: LOGIN_NEEDS });
+  warnOf(warnings);
   const egress = openEgress(settings.proxy, env);
   const store = await openStore(settings, env, SILENT_LOG);
   const path = store ? undefined : authFile(env, settings);

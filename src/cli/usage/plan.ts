@@ -12,7 +12,7 @@ import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString } from "../../lib/json.ts";
 import { moment, span } from "../../lib/time.ts";
 import { PAGE_HINT } from "../../lib/web-page.ts";
-import { BACKEND_SETTINGS, type ParsedFlags } from "../flags.ts";
+import { BACKEND_NEEDS, type ParsedFlags } from "../flags.ts";
 import { isScreen, print, printJson } from "../output.ts";
 import { openServices, type Services } from "../services.ts";
 
@@ -21,7 +21,7 @@ const BAR_CELLS = 24;
 
 /** Prints how full the plan is, once or again after each pause until it is stopped. Throws RelayError. */
 export async function usagePlan(flags: ParsedFlags, everyMs: number | undefined): Promise<number> {
-  const services = await openServices(flags.settings, process.env, { judgment: { needs: BACKEND_SETTINGS } });
+  const services = await openServices(flags.settings, process.env, { judgment: { needs: BACKEND_NEEDS } });
   const isJson = flags.own["json"] === true;
   for (;;) {
     const seen = await readUsage(services);
