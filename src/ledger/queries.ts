@@ -114,7 +114,7 @@ export function conversations(database: Database, { sinceMs, untilMs }: Range, m
 
 /** Hour of the first count; undefined while there is none. */
 export function firstCountMs(database: Database): number | undefined {
-  const { hour } = database.query<{ hour: number | null }, []>("SELECT min(hour) AS hour FROM hours").get() ?? {
+  const { hour } = database.query<{ hour: number | null }, []>("SELECT min(hour) AS hour FROM sums").get() ?? {
     hour: null,
   };
   return hour === null ? undefined : hour * HOUR_MS;
@@ -141,13 +141,16 @@ function readRows(
   const names = database.query<{ id: number; text: string }, []>("SELECT id, text FROM names").all();
   const apart = KEY.slice(0, KEY.indexOf(last) + 1).join(", ");
   const others = KEY.slice(KEY.indexOf(last) + 1).map((column) => `${NONE} AS ${column}, `);
-  // Added up by SQLite: 400 busy days are more than a hundred thousand rows, each of which would cost an object.
+  // By hour and model the sums stand there. The rest is added up by SQLite: 400 busy days are more than a hundred
+  // thousand rows, each of which would cost an object.
+  const hasSums = last === "hour" || last === "model";
+  const errors = hasSums ? "errors" : "CASE WHEN status >= 400 THEN requests ELSE 0 END";
   const rows = database
     .query<HourRow, [number, number]>(
-      `SELECT ${apart}, ${others.join("")}sum(requests) AS requests, sum(CASE WHEN status >= 400 THEN requests ELSE 0 END) AS errors,
+      `SELECT ${apart}, ${others.join("")}sum(requests) AS requests, sum(${errors}) AS errors,
          sum(input) AS input, sum(cached) AS cached, sum(output) AS output, sum(reasoning) AS reasoning,
          ${withTimes ? `group_concat(hex(first_token), '${HEX_BETWEEN}')` : "NULL"} AS firstTokens
-       FROM hours WHERE hour >= ? AND hour < ? GROUP BY ${apart} ORDER BY ${apart}`,
+       FROM ${hasSums ? "sums" : "counts"} WHERE hour >= ? AND hour < ? GROUP BY ${apart} ORDER BY ${apart}`,
     )
     .all(Math.floor(sinceMs / HOUR_MS), Math.ceil(untilMs / HOUR_MS));
   return { rows, names: new Map(names.map(({ id, text }) => [id, text])) };

@@ -27,7 +27,10 @@ export class LedgerWriter {
     try {
       this.#database
         .transaction(() => {
-          for (const row of pending.hours.values()) this.#addHour(row);
+          for (const row of pending.hours.values()) {
+            this.#addCounts(row);
+            this.#addSums(row);
+          }
           for (const row of pending.conversations.values()) this.#addConversation(row);
         })
         .immediate();
@@ -43,7 +46,7 @@ export class LedgerWriter {
     const oldestMs = nowMs - days * 24 * HOUR_MS;
     this.#database
       .transaction(() => {
-        this.#run("DELETE FROM hours WHERE hour < ?", Math.floor(oldestMs / HOUR_MS));
+        this.#dropBefore(Math.floor(oldestMs / HOUR_MS));
         this.#run("DELETE FROM conversations WHERE last_ms < ?", oldestMs);
         this.#run(
           "DELETE FROM conversations WHERE id IN (SELECT id FROM conversations ORDER BY last_ms DESC LIMIT -1 OFFSET ?)",
@@ -51,8 +54,8 @@ export class LedgerWriter {
         );
         if (this.#size() > bytes) this.#dropOldestTenth();
         this.#run(
-          `DELETE FROM names WHERE id NOT IN (SELECT model FROM hours UNION SELECT client FROM hours
-             UNION SELECT key FROM hours UNION SELECT fallback FROM hours UNION SELECT model FROM conversations
+          `DELETE FROM names WHERE id NOT IN (SELECT model FROM counts UNION SELECT client FROM counts
+             UNION SELECT key FROM counts UNION SELECT fallback FROM counts UNION SELECT model FROM conversations
              UNION SELECT client FROM conversations UNION SELECT key FROM conversations)`,
         );
       })
@@ -61,7 +64,7 @@ export class LedgerWriter {
     this.#database.run(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
   }
 
-  #addHour({ hour, names, status, sums, firstToken, total }: PendingHour): void {
+  #addCounts({ hour, names, status, sums, firstToken, total }: PendingHour): void {
     const place = [
       hour,
       this.#idOf(names.model),
@@ -72,11 +75,11 @@ export class LedgerWriter {
     ];
     const kept = this.#database
       .query<{ first_token: Uint8Array; total: Uint8Array }, number[]>(
-        "SELECT first_token, total FROM hours WHERE hour = ? AND model = ? AND client = ? AND key = ? AND status = ? AND fallback = ?",
+        "SELECT first_token, total FROM counts WHERE hour = ? AND model = ? AND client = ? AND key = ? AND status = ? AND fallback = ?",
       )
       .get(...place);
     this.#run(
-      `INSERT INTO hours VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, input = input + excluded.input,
          cached = cached + excluded.cached, output = output + excluded.output,
          reasoning = reasoning + excluded.reasoning, first_token = excluded.first_token, total = excluded.total`,
@@ -88,6 +91,27 @@ export class LedgerWriter {
       sums.reasoning,
       merged(firstToken, kept?.first_token),
       merged(total, kept?.total),
+    );
+  }
+
+  #addSums({ hour, names, status, sums, firstToken }: PendingHour): void {
+    const place = [hour, this.#idOf(names.model)];
+    const kept = this.#database
+      .query<{ first_token: Uint8Array }, number[]>("SELECT first_token FROM sums WHERE hour = ? AND model = ?")
+      .get(...place);
+    this.#run(
+      `INSERT INTO sums VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, errors = errors + excluded.errors,
+         input = input + excluded.input, cached = cached + excluded.cached, output = output + excluded.output,
+         reasoning = reasoning + excluded.reasoning, first_token = excluded.first_token`,
+      ...place,
+      sums.requests,
+      status >= 400 ? sums.requests : 0,
+      sums.input,
+      sums.cached,
+      sums.output,
+      sums.reasoning,
+      merged(firstToken, kept?.first_token),
     );
   }
 
@@ -127,11 +151,15 @@ export class LedgerWriter {
   #dropOldestTenth(): void {
     const { first, last } = this.#database
       .query<{ first: number | null; last: number | null }, []>(
-        "SELECT min(hour) AS first, max(hour) AS last FROM hours",
+        "SELECT min(hour) AS first, max(hour) AS last FROM counts",
       )
       .get() ?? { first: null, last: null };
     if (first === null || last === null) return;
-    this.#run("DELETE FROM hours WHERE hour <= ?", first + Math.ceil((last - first) / 10));
+    this.#dropBefore(first + Math.ceil((last - first) / 10) + 1);
+  }
+
+  #dropBefore(hour: number): void {
+    for (const table of ["counts", "sums"]) this.#run(`DELETE FROM ${table} WHERE hour < ?`, hour);
   }
 
   #size(): number {

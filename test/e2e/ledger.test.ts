@@ -94,7 +94,7 @@ describe("the ledger of a relay", () => {
     const rows = await ledger.read((database) =>
       database
         .query<{ status: number; fallback: string }, []>(
-          "SELECT status, n.text AS fallback FROM hours h JOIN names n ON n.id = h.fallback",
+          "SELECT status, n.text AS fallback FROM counts h JOIN names n ON n.id = h.fallback",
         )
         .all(),
     );

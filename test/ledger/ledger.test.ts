@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LedgerEntry } from "../../src/ledger/entry.ts";
+import { openToRead } from "../../src/ledger/file.ts";
 import { Ledger } from "../../src/ledger/ledger.ts";
 import { GROUPINGS, conversations, series, totals } from "../../src/ledger/queries.ts";
 import { keepLines } from "../support/log-lines.ts";
@@ -240,6 +241,27 @@ describe("the file", () => {
     expect(log.lines.map(({ message }) => message)).toEqual([expect.stringContaining("is damaged and was renamed to")]);
     expect((await byModel(ledger))?.[0]?.requests).toBe(1);
     expect(readdirSync(join(folder, "state")).some((name) => name.startsWith("ledger.db.damaged-"))).toBe(true);
+    await ledger.close();
+  });
+
+  test("of the first version is brought to today's form by whoever comes first, also to read", async () => {
+    const { ledger } = open();
+    for (let index = 0; index < 100; index += 1) {
+      const status = index % 9 === 0 ? 500 : 200;
+      const model = index % 2 === 0 ? "gpt-5.5" : "gpt-6-luna";
+      ledger.add(entry({ endedAtMs: NOW + (index % 7) * HOUR_MS, model, status, firstTokenMs: 10 * index }));
+    }
+    const question = (database: Database) => GROUPINGS.map((by) => totals(database, by, EVER, { withModels: true }));
+    const before = await ledger.read(question);
+    await ledger.close();
+    const old = new Database(path);
+    old.run("DROP TABLE sums; ALTER TABLE counts RENAME TO hours; PRAGMA user_version = 1");
+    old.close();
+    const database = await openToRead(path);
+    expect(database && question(database)).toEqual(before ?? []);
+    database?.close();
+    ledger.add(entry());
+    expect((await byModel(ledger))?.reduce((sum, { requests }) => sum + requests, 0)).toBe(101);
     await ledger.close();
   });
 
