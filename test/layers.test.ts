@@ -14,9 +14,23 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   demo: ["codex", "lib"],
   config: ["lib"],
   page: [],
+  telemetry: ["lib"],
   ledger: ["store", "lib"],
-  server: ["page", "ledger", "protocols", "codex", "upstream", "keys", "auth", "store", "lib"],
-  cli: ["config", "server", "ledger", "demo", "protocols", "upstream", "keys", "codex", "auth", "store", "lib"],
+  server: ["page", "ledger", "protocols", "codex", "upstream", "telemetry", "keys", "auth", "store", "lib"],
+  cli: [
+    "config",
+    "server",
+    "telemetry",
+    "ledger",
+    "demo",
+    "protocols",
+    "upstream",
+    "keys",
+    "codex",
+    "auth",
+    "store",
+    "lib",
+  ],
 };
 
 /** Files at the top of src: the entry, and facts about the build that anyone may read. */

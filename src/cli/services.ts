@@ -13,6 +13,7 @@ import { takeOpenCode } from "../keys/open-code.ts";
 import { LocalBudgets } from "../keys/local-budgets.ts";
 import { UsageFile, usagePath } from "../keys/usage-file.ts";
 import { RelayError } from "../lib/errors.ts";
+import type { Environment } from "../lib/environment.ts";
 import type { Log } from "../lib/log.ts";
 import { ledgerPath } from "../ledger/file.ts";
 import { Ledger, type Counts } from "../ledger/ledger.ts";
@@ -20,6 +21,7 @@ import type { RelayOptions } from "../server/options.ts";
 import { failedAddress } from "../server/listeners.ts";
 import { startRelay, type RunningRelay } from "../server/serve.ts";
 import { takeSocketPlace } from "../server/unix-socket.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import { UpstreamClient } from "../upstream/client.ts";
 import { openEgress, type Egress } from "../upstream/egress.ts";
 import type { FallbackChoice, LiveUpstreamOptions, UpstreamOptions } from "../upstream/options.ts";
@@ -159,12 +161,16 @@ export function secretsOf(settings: Settings): (string | undefined)[] {
 }
 
 /** The same, and where it cannot listen the failure names who holds the port. */
-export async function listenOrExplain(services: Services, keys: ClientKeys, ledger?: Counts): Promise<RunningRelay> {
+export async function listenOrExplain(
+  services: Services,
+  keys: ClientKeys,
+  watchers: { readonly ledger?: Counts | undefined; readonly telemetry?: Telemetry | undefined } = {},
+): Promise<RunningRelay> {
   // What does not go together is told before anything is touched.
   const { unix } = relayOptions(services.settings);
   const release = unix === undefined ? undefined : await takeSocketPlace(unix);
   try {
-    return listen(services, { keys, ...(ledger ? { ledger } : {}) });
+    return listen(services, { keys, ...watchers });
   } catch (error) {
     const failed = failedAddress(error);
     throw failed ? await listenFailure(failed, failed.code, error) : error;
@@ -213,7 +219,12 @@ export function openLedger(
 /** Starts listening. Throws `start_failed`, and `usage` for settings that do not go together. */
 export function listen(
   { settings, upstream, credentials, store, log }: Services,
-  { keys, apiKeyName, ledger }: { keys?: ClientKeys; apiKeyName?: string; ledger?: Counts } = {},
+  {
+    keys,
+    apiKeyName,
+    ledger,
+    telemetry,
+  }: { keys?: ClientKeys; apiKeyName?: string; ledger?: Counts | undefined; telemetry?: Telemetry | undefined } = {},
 ): RunningRelay {
   checkFallback(settings);
   warnOfText(log);
@@ -225,7 +236,18 @@ export function listen(
     : {};
   const counting = ledger ?? openLedger({ settings, log, store });
   const sharing = store ? { store: store.connection, share: store.responses } : {};
-  return startRelay({ options, upstream, credentials, log, instanceId, ledger: counting, ...sharing, ...ofOwner });
+  const watching = { ledger: counting, telemetry };
+  return startRelay({ options, upstream, credentials, log, instanceId, ...watching, ...sharing, ...ofOwner });
+}
+
+/** Traces and metrics where OpenTelemetry's variables ask for them: without one nothing of it is even loaded. */
+export async function openTelemetry(
+  { egress, log }: Pick<Services, "egress" | "log">,
+  env: Environment,
+): Promise<Telemetry | undefined> {
+  if (!Object.keys(env).some((name) => name.startsWith("OTEL_"))) return undefined;
+  const telemetry = await import("../telemetry/index.ts");
+  return telemetry.openTelemetry(env, { fetch: egress.fetch, log });
 }
 
 /** Over what for others stand in its way: a relay that serves one command speaks plain HTTP at the root, on loopback. */

@@ -130,11 +130,11 @@ class Asking {
       this.#note(reply);
       return wholeResponse(reply, this.#admitted.share, this.#context.now);
     }
-    const { request, id, lifetime, share } = this.#admitted;
+    const { request, id, lifetime, share, record: observer } = this.#admitted;
     const codexHeaders = this.#context.isCodexClient ? codexClientHeaders(request.headers) : undefined;
     const { model, conversation = id } = this.#exchange;
     const onBytes = (bytes: number) => share.collect(bytes);
-    const call = { conversationId: conversationId(conversation), codexHeaders, model, onBytes };
+    const call = { conversationId: conversationId(conversation), codexHeaders, model, onBytes, observer };
     const reply = await this.#deps.upstream.run(step.endpointCall, call, lifetime.signal);
     this.#note(reply);
     return reply.body;

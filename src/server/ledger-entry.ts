@@ -14,7 +14,7 @@ export function ledgerEntry(
   endedAtMs: number,
 ): LedgerEntry | undefined {
   if (record.model === undefined) return undefined;
-  const { tokens, ownConversation } = record;
+  const { tokens } = record;
   return {
     endedAtMs,
     model: knownModel(record.model, catalogue),
@@ -22,7 +22,7 @@ export function ledgerEntry(
     key: record.key ?? "",
     status: record.errorStatus ?? record.status,
     fallback: record.fallback ?? "",
-    conversation: ownConversation && sha256Hex(ownConversation).slice(0, CONVERSATION_LENGTH),
+    conversation: conversationDigest(record),
     input: tokens?.input ?? 0,
     cached: tokens?.cached ?? 0,
     output: tokens?.output ?? 0,
@@ -30,4 +30,9 @@ export function ledgerEntry(
     firstTokenMs: record.firstTokenMs,
     totalMs: record.totalMs,
   };
+}
+
+/** Stays the same for all requests of one conversation, and says nothing else of it. Undefined where no backend was asked. */
+export function conversationDigest({ ownConversation }: RequestRecord): string | undefined {
+  return ownConversation && sha256Hex(ownConversation).slice(0, CONVERSATION_LENGTH);
 }

@@ -11,6 +11,8 @@ import { isObject } from "../lib/json.ts";
 import type { Exchange } from "../protocols/exchange.ts";
 import type { Translation } from "../protocols/protocol.ts";
 import type { ReplyObserver } from "../upstream/client.ts";
+import type { RequestTrace } from "../telemetry/telemetry.ts";
+import type { UpstreamAttempt } from "../upstream/attempts.ts";
 import type { RequestLifetime } from "./lifetime.ts";
 
 export interface RecordStart {
@@ -28,6 +30,8 @@ export interface RecordStart {
   readonly isProbe: boolean;
   /** Gathers what was asked and answered, for the debug log alone. */
   readonly keepsText: boolean;
+  readonly isSecure: boolean;
+  readonly headers: Headers;
 }
 
 /** Tokens of one answer, as upstream counted them. */
@@ -97,9 +101,16 @@ export class RequestRecord implements ReplyObserver {
   /** About one for each token of the answer. */
   #answerEvents = 0;
   #reservation: Reservation | undefined;
+  /** On its way to a collector; undefined where none is told. */
+  readonly #trace: RequestTrace | undefined;
 
   /** `elapsed` counts milliseconds and never goes back. */
-  constructor(start: RecordStart, elapsed: () => number, report: (record: RequestRecord) => void) {
+  constructor(
+    start: RecordStart,
+    elapsed: () => number,
+    report: (record: RequestRecord) => void,
+    trace?: RequestTrace,
+  ) {
     this.start = start;
     this.requestId = start.id;
     this.dialect = start.dialect;
@@ -107,6 +118,7 @@ export class RequestRecord implements ReplyObserver {
     this.#elapsed = elapsed;
     this.#startedAtMs = elapsed();
     this.#report = report;
+    this.#trace = trace;
   }
 
   /** What the client sent, and what it becomes on its way to the backend. */
@@ -160,6 +172,14 @@ export class RequestRecord implements ReplyObserver {
     this.#answerEvents += batch.length;
     if (this.firstTokenMs === undefined && batch.some(isToken)) this.firstTokenMs = this.#elapsed() - this.#startedAtMs;
     if (this.#answer) for (const event of batch) this.#answer.onEvent(event);
+  }
+
+  onAttempt(attempt: UpstreamAttempt): Readonly<Record<string, string>> {
+    return this.#trace?.attempt(attempt) ?? NO_HEADERS;
+  }
+
+  onAttemptFailed(code: string): void {
+    this.#trace?.attemptFailed(code);
   }
 
   /** The reply is whole, whether or not upstream had more to say. */
@@ -227,6 +247,7 @@ export class RequestRecord implements ReplyObserver {
   }
 }
 
+const NO_HEADERS = {};
 const NOTHING: Spent = { input: 0, cached: 0, output: 0 };
 
 function clientClosed(): RelayError {

@@ -9,6 +9,7 @@ import type { Log } from "../lib/log.ts";
 import type { Counts } from "../ledger/ledger.ts";
 import { productName } from "../lib/product-name.ts";
 import type { ProtocolEntry } from "../protocols/protocol.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
 import { MemoryBudget } from "./budget.ts";
 import { codexRoutes } from "./http/codex-api.ts";
@@ -18,10 +19,10 @@ import { AccessCheck, refuseForms, type Caller } from "./access.ts";
 import type { Admitted, HandleDependencies } from "./handle.ts";
 import { openRoutes, rootReply, type Instance } from "./http/health.ts";
 import { KeyWatch } from "./key-watch.ts";
-import { ledgerEntry } from "./ledger-entry.ts";
+import { conversationDigest, ledgerEntry } from "./ledger-entry.ts";
 import { RequestLifetime } from "./lifetime.ts";
 import { RequestLimit } from "./limits.ts";
-import { Metrics, type MetricsSnapshot, type StoreState } from "./metrics.ts";
+import { knownModel, Metrics, type MetricsSnapshot, type StoreState } from "./metrics.ts";
 import { modelRoutes } from "./http/models.ts";
 import type { RelayOptions } from "./options.ts";
 import { RequestFeed } from "./page/feed.ts";
@@ -54,6 +55,8 @@ export interface RelayDependencies {
   readonly share?: ((local: ResponseStore) => SharedResponses) | undefined;
   /** Counts what is used; nobody does when left out. */
   readonly ledger?: Counts | undefined;
+  /** Tells a collector; none when left out. */
+  readonly telemetry?: Telemetry | undefined;
   readonly log: Log;
   /** Takes a code that `plansocket open` left for this relay; true for a good one. Absent where nobody leaves any. */
   readonly takeOpenCode?: ((code: string) => boolean) | undefined;
@@ -232,6 +235,8 @@ export class Relay {
       dialect: dialect?.name,
       client: productName(request.headers.get("user-agent")),
       isProbe: isOpen,
+      isSecure: url.startsWith("https:"),
+      headers: request.headers,
     });
     const share = this.#budget.open();
     const lifetime: RequestLifetime = new RequestLifetime(original.signal, (reason) => {
@@ -353,7 +358,8 @@ export class Relay {
     const { route } = start;
     const prefixed = this.#patterns.has(`/v1${route}`) ? `/v1${route}` : route;
     const full = { ...start, route: prefixed, keepsText: this.log.isDebug === true };
-    return new RequestRecord(full, this.#elapsed, (record) => {
+    const trace = this.#deps.telemetry?.begin(full);
+    const report = (record: RequestRecord) => {
       record.settle(this.#deps.upstream.limits.current());
       logRequest(record, this.log);
       if (record.isProbe) return;
@@ -362,7 +368,9 @@ export class Relay {
       this.feed.add(record, this.#now());
       const entry = this.#deps.ledger && ledgerEntry(record, known, this.#now());
       if (entry) this.#deps.ledger?.add(entry);
-    });
+      trace?.end(record, { model: knownModel(record.model, known), conversation: conversationDigest(record) });
+    };
+    return new RequestRecord(full, this.#elapsed, report, trace);
   }
 
   #snapshot(isTrusted: boolean): MetricsSnapshot {

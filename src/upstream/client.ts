@@ -13,6 +13,7 @@ import { PAGE_HINT } from "../lib/web-page.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
+import { watchAttempt, type AttemptObserver } from "./attempts.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
 import { credentialHeaders } from "./credential-headers.ts";
 import { CookieJar } from "./cookie-jar.ts";
@@ -50,7 +51,7 @@ export interface UpstreamCall extends WrittenRequest {
 }
 
 /** Watches a reply's events as they come, also of attempts that are then repeated. Quick, and never throws. */
-export interface ReplyObserver {
+export interface ReplyObserver extends AttemptObserver {
   /** Every event but the many deltas. */
   onNotable(event: WireEvent): void;
   /** All events of one network read. */
@@ -104,6 +105,7 @@ export interface EndpointCallContext extends Pick<UpstreamCall, "codexHeaders"> 
   readonly model: string;
   /** Counts bytes of the answer before they are kept; may throw RelayError. */
   readonly onBytes: (bytes: number) => void;
+  readonly observer?: AttemptObserver;
 }
 
 /** The whole reply to an endpoint call. */
@@ -243,7 +245,10 @@ export class UpstreamClient {
     this.limits.watchSpending(credentials);
     try {
       const reply = await this.#retrier.run(credentials, signal, {
-        attempt: (current) => this.#attempt(call, current, encoder, signal),
+        attempt: (current) =>
+          watchAttempt(call.observer, { url: this.#url, model: call.body.model }, (more) =>
+            this.#attempt(call, current, encoder, signal, more),
+          ),
         adapt: (error) => encoder.adapt(error),
         // A Codex client has its own retries; doubling them would only multiply the waiting.
         isRepeatable: () => !call.codexHeaders,
@@ -267,9 +272,13 @@ export class UpstreamClient {
       log: this.#log,
     });
     const credentials = apiKeyCredentials(apiKey);
+    const url = `${this.#options.openaiBaseUrl}/responses`;
     try {
       const reply = await this.#retrier.run(credentials, signal, {
-        attempt: () => this.#attemptPublicApi(call, credentials, encoder, signal),
+        attempt: () =>
+          watchAttempt(call.observer, { url, model: call.body.model }, (more) =>
+            this.#attemptPublicApi(call, credentials, encoder, signal, { url, more }),
+          ),
         adapt: (error) => encoder.adapt(error),
         isRepeatable: () => !call.codexHeaders,
       });
@@ -285,14 +294,14 @@ export class UpstreamClient {
     credentials: Credentials,
     encoder: RequestEncoder,
     signal: AbortSignal,
+    { url, more }: { readonly url: string; readonly more: Readonly<Record<string, string>> },
   ): Promise<UpstreamReply> {
-    const url = `${this.#options.openaiBaseUrl}/responses`;
     const { body, headers } = await encoder.encode(url, encoder.prepare());
     const linkedAbort = new LinkedAbort(signal);
-    const more = { accept: "text/event-stream", "content-type": "application/json", ...headers };
+    const about = { accept: "text/event-stream", "content-type": "application/json", ...headers, ...more };
     const response = await this.#http.fetch(
       url,
-      { method: "POST", headers: { ...credentialHeaders(credentials), ...more }, body },
+      { method: "POST", headers: { ...credentialHeaders(credentials), ...about }, body },
       linkedAbort,
       this.#options.firstByteTimeoutMs,
     );
@@ -314,8 +323,12 @@ export class UpstreamClient {
     const dropped = new Set<string>();
     const credentials = await this.#credentials.current();
     await this.limits.admit(model, credentials.accountId);
+    const url = endpointCallUrl(endpointCall, this.#options.baseUrl);
     return this.#retrier.run(credentials, signal, {
-      attempt: (current) => this.#attemptEndpointCall(endpointCall, call, current, dropped, signal),
+      attempt: (current) =>
+        watchAttempt(call.observer, { url, model }, (more) =>
+          this.#attemptEndpointCall(endpointCall, call, current, dropped, signal, { url, more }),
+        ),
       adapt: (error) => {
         const name = refusedField(refusalOf(error), endpointCall.body);
         if (codexHeaders || name === undefined) return false;
@@ -332,8 +345,9 @@ export class UpstreamClient {
     credentials: Credentials,
     encoder: RequestEncoder,
     signal: AbortSignal,
+    more: Readonly<Record<string, string>>,
   ): Promise<UpstreamReply> {
-    const url = `${this.#options.baseUrl}${this.#options.responsesPath}`;
+    const url = this.#url;
     const prepared = encoder.prepare();
     const ofModel = modelHeaders(call.body.model);
     // A socket's headers were sent with its handshake.
@@ -357,6 +371,7 @@ export class UpstreamClient {
           ...(call.codexHeaders ?? this.#turnStates.headersFor(ownConversation, prepared.wire)),
           ...credentialHeaders(credentials),
           ...ofModel,
+          ...more,
           accept: "text/event-stream",
           "content-type": "application/json",
           ...headers,
@@ -383,6 +398,11 @@ export class UpstreamClient {
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await this.#begun(response, events);
     return { headers: response.headers, events: begun, dropped: encoder.adjusted };
+  }
+
+  /** Where answers are asked for. */
+  get #url(): string {
+    return `${this.#options.baseUrl}${this.#options.responsesPath}`;
   }
 
   async #begun({ headers }: Response, events: EventBatches): Promise<EventBatches> {
@@ -489,7 +509,7 @@ export class UpstreamClient {
    */
   async prewarm(call: UpstreamCall, signal: AbortSignal): Promise<Pick<UpstreamReply, "events"> | undefined> {
     if (!call.paired) return undefined;
-    const url = `${this.#options.baseUrl}${this.#options.responsesPath}`;
+    const url = this.#url;
     const encoder = new RequestEncoder(call, {
       learned: this.#learned,
       options: this.#options,
@@ -574,13 +594,14 @@ export class UpstreamClient {
     credentials: Credentials,
     dropped: ReadonlySet<string>,
     signal: AbortSignal,
+    { url, more }: { readonly url: string; readonly more: Readonly<Record<string, string>> },
   ): Promise<EndpointCallReply> {
-    const { idleTimeoutMs, baseUrl } = this.#options;
+    const { idleTimeoutMs } = this.#options;
     const kept = Object.fromEntries(Object.entries(endpointCall.body).filter(([name]) => !dropped.has(name)));
     const { body, headers } = await endpointCallBody(kept);
-    const about = { ...endpointCallHeaders(endpointCall, this.#identity, conversationId), ...codexHeaders };
+    const about = { ...endpointCallHeaders(endpointCall, this.#identity, conversationId), ...codexHeaders, ...more };
     const response = await this.#http.fetch(
-      endpointCallUrl(endpointCall, baseUrl),
+      url,
       { method: "POST", headers: { ...about, ...credentialHeaders(credentials), accept: "*/*", ...headers }, body },
       new LinkedAbort(signal),
       // The headers come with the whole answer: all of the work is done before.
@@ -631,20 +652,31 @@ export class UpstreamClient {
 
   /** Passes one request of an API-key login to the public API as it is, and its reply back as it is. */
   async forward(
-    request: { method: string; path: string; headers: Headers; body: Uint8Array<ArrayBuffer> | undefined },
+    request: {
+      readonly method: string;
+      readonly path: string;
+      readonly headers: Headers;
+      readonly body: Uint8Array<ArrayBuffer> | undefined;
+      readonly observer?: AttemptObserver;
+    },
     credentials: Credentials,
     signal: AbortSignal,
   ): Promise<Response> {
+    const { method, path, body, observer } = request;
     const headers = new Headers();
     for (const [name, value] of request.headers) if (!NOT_FORWARDED.test(name)) headers.set(name, value);
     headers.set("authorization", `Bearer ${credentials.accessToken}`);
-    return this.#http.fetch(
-      `${this.#options.openaiBaseUrl}${request.path}`,
-      { method: request.method, headers, ...(request.body ? { body: request.body } : {}) },
-      new LinkedAbort(signal),
-      // An answer that is not streamed sends its headers when all of it is there.
-      this.#options.idleTimeoutMs,
-    );
+    const url = `${this.#options.openaiBaseUrl}${path}`;
+    return watchAttempt(observer, { url, model: undefined }, (more) => {
+      for (const [name, value] of Object.entries(more)) headers.set(name, value);
+      return this.#http.fetch(
+        url,
+        { method, headers, ...(body ? { body } : {}) },
+        new LinkedAbort(signal),
+        // An answer that is not streamed sends its headers when all of it is there.
+        this.#options.idleTimeoutMs,
+      );
+    });
   }
 
   /** The login in use, as far as routing needs it. Throws `codex_auth_required`. */

@@ -158,6 +158,8 @@ describe("live requests", () => {
       dialect: "chat",
       client: "c",
       isProbe: false,
+      isSecure: false,
+      headers: new Headers(),
       keepsText: false,
     };
     for (let index = 0; index < 1000; index += 1) {

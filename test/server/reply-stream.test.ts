@@ -18,6 +18,8 @@ const admittedParts = () => {
     dialect: "x",
     client: "",
     isProbe: false,
+    isSecure: false,
+    headers: new Headers(),
     keepsText: false,
   };
   return {

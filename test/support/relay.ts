@@ -6,6 +6,7 @@ import { SILENT_LOG, type Log } from "../../src/lib/log.ts";
 import type { RelayOptions } from "../../src/server/options.ts";
 import type { RelayDependencies } from "../../src/server/relay.ts";
 import { startRelay, type RunningRelay } from "../../src/server/serve.ts";
+import type { Telemetry } from "../../src/telemetry/telemetry.ts";
 import { UpstreamClient } from "../../src/upstream/client.ts";
 import { createEgress, type Egress } from "../../src/upstream/egress.ts";
 import type { UpstreamOptions } from "../../src/upstream/options.ts";
@@ -30,6 +31,8 @@ export interface TestRelayOptions {
   /** What they have used. */
   readonly budgets?: KeyBudgets;
   readonly ledger?: Counts;
+  /** Who is told of its requests. */
+  readonly telemetry?: Telemetry | undefined;
   /** What it shares with other relays. */
   readonly sharing?: Pick<RelayDependencies, "store" | "share">;
 }
@@ -80,6 +83,7 @@ export function startTestRelay(options: TestRelayOptions): TestRelay {
     credentials,
     log: options.log ?? SILENT_LOG,
     ledger: options.ledger,
+    telemetry: options.telemetry,
     now,
     ...(options.elapsed ? { elapsed: options.elapsed } : {}),
     ...(options.keys ? { keys: options.keys } : {}),

@@ -48,7 +48,7 @@ export const demo = defineCommand({
     try {
       const services = await openServices(flags.settings, process.env, { ...backend.services, judgment: JUDGMENT });
       const keys = openKeys(services);
-      const relay = await listenOrExplain(services, keys, openLedger(services, folder));
+      const relay = await listenOrExplain(services, keys, { ledger: openLedger(services, folder) });
       const stopped = runUntilStopped(relay, services.log, {
         ...stopTimes(services.settings),
         reload: reloader(services, relay),

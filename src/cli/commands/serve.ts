@@ -8,7 +8,7 @@ import { oldModelsNote } from "../old-models.ts";
 import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped, stopTimes } from "../shutdown.ts";
-import { listenOrExplain, openKeys, openServices, type ClientKeys, type Services } from "../services.ts";
+import { listenOrExplain, openKeys, openServices, openTelemetry, type ClientKeys, type Services } from "../services.ts";
 
 const NEXT = 'Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.';
 
@@ -20,7 +20,8 @@ export const serve = defineCommand({
     await services.store?.connection.open();
     const keys = openKeys(services);
     await keys.looked;
-    const relay = await listenOrExplain(services, keys);
+    const telemetry = await openTelemetry(services, process.env);
+    const relay = await listenOrExplain(services, keys, { telemetry });
     await services.credentials.allowUnsaved();
     const stopped = runUntilStopped(relay, services.log, {
       ...stopTimes(services.settings),
@@ -28,6 +29,7 @@ export const serve = defineCommand({
       async settle() {
         await services.credentials.settle();
         services.store?.connection.close();
+        await telemetry?.close();
       },
     });
     const hasLogin = await introduce(services, keys, relay);

@@ -49,7 +49,7 @@ export class PublicApi {
     const { url, method, headers: asked } = request;
     const query = url.includes("?") ? url.slice(url.indexOf("?")) : "";
     const reply = await this.#deps.upstream.forward(
-      { method, path: path.replace(/^\/v1(?=\/)/, "") + query, headers: asked, body },
+      { method, path: path.replace(/^\/v1(?=\/)/, "") + query, headers: asked, body, observer: record },
       await this.#deps.upstream.credentials(),
       lifetime.signal,
     );

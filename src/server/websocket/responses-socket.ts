@@ -34,7 +34,7 @@ export interface SocketDependencies {
   /** What sockets remember, all of them together. */
   readonly turns: ResponseStore;
   /** A page in the log for one request of the socket. */
-  readonly open: (id: string) => RequestRecord;
+  readonly open: (id: string, headers: Headers) => RequestRecord;
   readonly newId: () => string;
   readonly now: () => number;
 }
@@ -242,7 +242,8 @@ export class ResponsesSocket {
     lifetime.isOnSocket = true;
     lifetime.key = this.key;
     const id = this.#deps.newId();
-    const record = this.#deps.open(id);
+    const headers = this.#headersFor(body);
+    const record = this.#deps.open(id, headers);
     record.isStream = true;
     record.key = this.key?.name;
     try {
@@ -250,7 +251,7 @@ export class ResponsesSocket {
       this.#lifetime = lifetime;
       await this.#bring(body);
       const asked = this.#memory.asked(body);
-      const post = new Request(this.#upgrade.url, { method: "POST", headers: this.#headersFor(body) });
+      const post = new Request(this.#upgrade.url, { method: "POST", headers });
       const { caller } = this.#upgrade;
       const paired = this.#pairedFor(body, asked);
       const admitted = { request: post, caller, id, lifetime, record, waitForever: () => {}, share, paired };

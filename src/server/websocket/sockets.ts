@@ -76,7 +76,12 @@ export class Sockets {
     limit.check();
     const { start } = record;
     const data = new ResponsesSocket(
-      { ...deps(), turns: this.#turns, budget: this.#frames, open: (id) => open({ ...start, id, method: "WS" }) },
+      {
+        ...deps(),
+        turns: this.#turns,
+        budget: this.#frames,
+        open: (id, headers) => open({ ...start, id, headers, method: "WS" }),
+      },
       { headers: new Headers(request.headers), url: request.url, caller },
     );
     if (!upgrade?.(data)) throw new RelayError("invalid_request", "The WebSocket handshake is incomplete.");
