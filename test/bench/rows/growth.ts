@@ -27,7 +27,7 @@ export const growth: Row = {
             digits: 2,
             relay: per1000(ours),
             raw: per1000(theirs),
-            goal: atMost(1, "MB"),
+            goal: atMost(0.5, "MB"),
           },
           { label: `RSS after ${total} requests`, unit: "MB", digits: 0, relay: last(ours), raw: last(theirs) },
         ],

@@ -27,7 +27,7 @@ export const stalled: Row = {
           label: "a reader that stops, RSS grows by",
           unit: "MB",
           digits: 0,
-          goal: atMost(40, "MB"),
+          goal: atMost(30, "MB"),
         }),
         figure(measured, "drawn", { label: "a reader that stops, taken from upstream", unit: "MB", digits: 0 }),
       ],

@@ -36,7 +36,7 @@ export const start: Row = {
       figures: [
         figure(measured, "start", { label: "start to /health", unit: "ms", digits: 0, goal: atMost(40, "ms") }),
         memory("rss", "idle RSS", 50),
-        memory("private", "idle private memory", 15),
+        memory("private", "idle private memory", 12),
         memory("pss", "idle PSS"),
       ],
     };

@@ -1,6 +1,6 @@
 import { prepare, readAll, type Dialect } from "../client.ts";
 import type { Program } from "../programs.ts";
-import { atLeastTimes, atMost, atMostTimes, figure, inTurns, withBoth, type Figure, type Row } from "../row.ts";
+import { atMost, figure, inTurns, withBoth, type Figure, type Row } from "../row.ts";
 import { cpuMs } from "../system.ts";
 
 interface Kind {
@@ -33,13 +33,12 @@ export const stream: Row = {
           label: `${kind.label}, CPU an event`,
           unit: "µs",
           digits: 2,
-          goal: isIdentity ? atMostTimes(1.3) : atMost(2.5, "µs"),
+          goal: atMost(isIdentity ? 0.9 : 1.4, "µs"),
         }),
         figure(measured, "perSecond", {
           label: `${kind.label}, events/s`,
           unit: "",
           digits: 0,
-          goal: atLeastTimes(0.25),
         }),
       );
     }
