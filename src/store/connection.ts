@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { RelayError } from "../lib/errors.ts";
+import { later, type After } from "../lib/later.ts";
 import type { Log } from "../lib/log.ts";
 import type { StoreAddress } from "./address.ts";
 import { errorCode, messageOf } from "../lib/thrown.ts";
@@ -28,7 +29,7 @@ export function script(text: string): Script {
 }
 
 /** Things in the store that change as a whole, each with a version that its writers raise. */
-export type Topic = "login" | "keys" | "learned" | "forgotten";
+export type Topic = "login" | "spending" | "keys" | "learned" | "forgotten";
 
 export interface StoreOptions {
   readonly address: StoreAddress;
@@ -38,11 +39,17 @@ export interface StoreOptions {
   readonly authorities?: readonly string[];
   readonly log: Log;
   readonly random?: () => number;
+  readonly after?: After;
+  /** Makes one of the two connections. */
+  readonly connect?: (url: string, options: Bun.RedisOptions) => StoreClient;
 }
 
+/** What is used of Bun's own client. */
+export type StoreClient = Pick<Bun.RedisClient, "connect" | "send" | "subscribe" | "close" | "onclose">;
+
 interface Wires {
-  readonly commands: Bun.RedisClient;
-  readonly messages: Bun.RedisClient;
+  readonly commands: StoreClient;
+  readonly messages: StoreClient;
 }
 
 /**
@@ -57,6 +64,8 @@ export class StoreConnection {
   readonly #authorities: readonly string[];
   readonly #log: Log;
   readonly #random: () => number;
+  readonly #after: After;
+  readonly #newClient: NonNullable<StoreOptions["connect"]>;
   readonly #onChange = new Map<string, (version: string) => void>();
   readonly #onBack: (() => Promise<void>)[] = [];
   /** As last heard. */
@@ -66,13 +75,17 @@ export class StoreConnection {
   #isAwayTold = false;
   #hasBeenUp = false;
   #retryMs = FIRST_RETRY_MS;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends the next attempt or look. */
+  #forget: () => void = () => {};
   #attempts = 0;
   /** Resolves when the store was reached for the first time. */
   readonly #up = Promise.withResolvers<void>();
   #opening: Promise<void> | undefined;
 
-  constructor({ address, prefix, authorities = [], log, random = Math.random }: StoreOptions) {
+  constructor(options: StoreOptions) {
+    const { address, prefix, authorities = [], log, random = Math.random, after = later } = options;
+    this.#after = after;
+    this.#newClient = options.connect ?? ((url, how) => new Bun.RedisClient(url, how));
     this.address = address;
     this.#prefix = prefix;
     this.#authorities = authorities;
@@ -101,7 +114,7 @@ export class StoreConnection {
 
   /** Resolves when the store can be used, or after a few attempts that failed; more are made in the background. */
   open(): Promise<void> {
-    this.#opening ??= inTime(this.#up.promise, PATIENCE_MS).catch(() => {});
+    this.#opening ??= this.#inTime(this.#up.promise, PATIENCE_MS).catch(() => {});
     if (this.#attempts === 0) void this.#connect();
     return this.#opening;
   }
@@ -125,7 +138,7 @@ export class StoreConnection {
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#forget();
     this.#drop(this.#wires);
   }
 
@@ -142,12 +155,23 @@ export class StoreConnection {
     const wires = this.#wires;
     if (!wires) throw this.away();
     try {
-      return await inTime(wires.commands.send(command, [...values]), COMMAND_MS);
+      return await this.#inTime(wires.commands.send(command, [...values]), COMMAND_MS);
     } catch (error) {
       if (isRefusal(error)) throw this.#refused(error);
       // A connection that does not answer is dead, though nothing has told of it.
       this.#drop(wires);
       throw this.away(error);
+    }
+  }
+
+  async #inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const forget = this.#after(limitMs, () => reject(new Error("no answer in time")), "awaited");
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      forget();
+      work.catch(() => {});
     }
   }
 
@@ -165,8 +189,8 @@ export class StoreConnection {
     this.#attempts += 1;
     const wires = { commands: this.#client(), messages: this.#client() };
     try {
-      await inTime(Promise.all([wires.commands.connect(), wires.messages.connect()]), 2 * CONNECT_MS);
-      await inTime(
+      await this.#inTime(Promise.all([wires.commands.connect(), wires.messages.connect()]), 2 * CONNECT_MS);
+      await this.#inTime(
         wires.messages.subscribe(this.key("changes"), (message) => this.#hear(message)),
         COMMAND_MS,
       );
@@ -192,19 +216,19 @@ export class StoreConnection {
     this.#up.resolve();
   }
 
-  #client(): Bun.RedisClient {
+  #client(): StoreClient {
     const { url, isTls } = this.address;
     // Bun's own reconnecting tries each time longer, and keeps commands for a store that may never come back.
     const usual = { autoReconnect: false, enableOfflineQueue: false, connectionTimeout: CONNECT_MS };
     const tls = isTls && this.#authorities.length > 0 ? { tls: { ca: [...this.#authorities] } } : {};
-    return new Bun.RedisClient(url, { ...usual, ...tls });
+    return this.#newClient(url, { ...usual, ...tls });
   }
 
   /** The two belong together: without messages changes would go unheard. */
   #drop(wires: Wires | undefined): void {
     if (!wires || this.#wires !== wires) return;
     this.#wires = undefined;
-    clearTimeout(this.#timer);
+    this.#forget();
     closeBoth(wires);
     if (this.#isClosed) return;
     this.#tellAway(undefined);
@@ -215,8 +239,7 @@ export class StoreConnection {
     if (this.#isClosed) return;
     const waitMs = this.#retryMs * (0.5 + this.#random() / 2);
     this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 2);
-    this.#timer = setTimeout(() => void this.#connect(), waitMs);
-    this.#timer.unref();
+    this.#forget = this.#after(waitMs, () => void this.#connect());
   }
 
   #tellAway(error: unknown): void {
@@ -231,7 +254,7 @@ export class StoreConnection {
 
   /** Versions of all topics, now and every second from now on. */
   async #look(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#forget();
     try {
       const reply = await this.#send("HGETALL", [this.key("versions")]);
       for (const [topic, version] of pairsOf(reply)) this.#heard(topic, version);
@@ -239,8 +262,7 @@ export class StoreConnection {
       // A connection that has ended is made anew by then.
       if (!this.#wires) return;
     }
-    this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
-    this.#timer.unref();
+    this.#forget = this.#after(LOOK_MS, () => void this.#look());
   }
 
   /** `topic version`, as writers publish it. */
@@ -275,19 +297,6 @@ function pairsOf(reply: unknown): [string, string][] {
   return typeof reply === "object" && reply !== null
     ? Object.entries(reply).map(([name, value]) => [name, String(value)])
     : [];
-}
-
-async function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), limitMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => {});
-  }
 }
 
 /** True for what the store itself said; the connection is fine then. */

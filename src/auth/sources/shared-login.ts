@@ -2,6 +2,7 @@ import { z } from "zod";
 import { RelayError } from "../../lib/errors.ts";
 import { sha256Hex } from "../../lib/hash.ts";
 import { parseJson } from "../../lib/json.ts";
+import { later, type After } from "../../lib/later.ts";
 import { announcing, script, type StoreConnection } from "../../store/connection.ts";
 import type { Sealer } from "../../store/sealing.ts";
 import { mergedTokens } from "../held-login.ts";
@@ -90,17 +91,35 @@ return {'taken', fence}`);
 const HOLD_ON = script(`if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[4], ARGV[2])`);
 
-/** ARGV what the lock holds, digest of the refresh token, holder, milliseconds that another's mark counts. */
+/** Replicas keep the mark in mind as well: a store that dies may lose what it was told last. */
+const TELL_SPENDING = announcing("spending", "ARGV[2] .. ':' .. ARGV[3]", "KEYS[2]", "KEYS[3]");
+
+/**
+ * ARGV what the lock holds, digest of the refresh token, holder, milliseconds that another's mark counts, known fence. One
+ * who lost the lock while it spent may have saved after the login was looked at here.
+ */
 const CONFIRM = script(`${CLOCK}
-if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 'lost' end
+if redis.call('GET', KEYS[4]) ~= ARGV[1] or cur > tonumber(ARGV[5]) then return 'lost' end
 local mark = redis.call('HMGET', KEYS[1], 'spending', 'spending_at', 'spending_by')
 if mark[1] == ARGV[2] and mark[3] ~= ARGV[3] and now - tonumber(mark[2]) < tonumber(ARGV[4]) then return 'spending' end
 redis.call('HSET', KEYS[1], 'spending', ARGV[2], 'spending_by', ARGV[3], 'spending_at', text(now))
+${TELL_SPENDING}
 return 'mine'`);
+
+/**
+ * For a store that came back, perhaps without the mark. ARGV known fence, digest of the refresh token, holder, the mark's
+ * age in milliseconds.
+ */
+const MARK_AGAIN = script(`${CLOCK}
+if cur > tonumber(ARGV[1]) or redis.call('HGET', KEYS[1], 'spending') == ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'spending', ARGV[2], 'spending_by', ARGV[3], 'spending_at', text(now - tonumber(ARGV[4])))
+${TELL_SPENDING}
+return 1`);
 
 /** ARGV what the lock holds, holder. */
 const RELEASE = script(`if redis.call('HGET', KEYS[1], 'spending_by') == ARGV[2] then
   redis.call('HDEL', KEYS[1], 'spending', 'spending_by', 'spending_at')
+  ${announcing("spending", "':' .. ARGV[2]", "KEYS[2]", "KEYS[3]")}
 end
 if redis.call('GET', KEYS[4]) == ARGV[1] then return redis.call('DEL', KEYS[4]) end
 return 0`);
@@ -132,6 +151,13 @@ interface Held {
   readonly origins: string;
 }
 
+/** That a refresh token is being spent, by whom, and since when. */
+interface Mark {
+  readonly digest: string;
+  readonly holder: string;
+  readonly atMs: number;
+}
+
 const NOTHING: Held = { fence: 0, login: undefined, sealed: "", origins: "" };
 
 export interface SharedLoginOptions {
@@ -141,6 +167,7 @@ export interface SharedLoginOptions {
   readonly first?: (Pick<CredentialSource, "load"> & { readonly origin: string }) | undefined;
   /** Milliseconds that never go back. */
   readonly elapsed?: () => number;
+  readonly after?: After;
   readonly timing?: SharedLoginTiming;
 }
 
@@ -160,17 +187,24 @@ export class SharedLogin implements CredentialSource {
   readonly #sealer: Sealer;
   readonly #first: SharedLoginOptions["first"];
   readonly #elapsed: () => number;
+  readonly #after: After;
   readonly #timing: SharedLoginTiming;
   readonly #owner = crypto.randomUUID();
   #held = NOTHING;
   /** The token that this replica has begun to spend. */
   #spending: { readonly fence: number; readonly refreshToken: string } | undefined;
+  /** Until the result is saved, or could not be. */
+  #ownMark: Mark | undefined;
+  /** What other replicas were heard to have begun to spend; several, as a store that comes back may tell an older one. */
+  #othersMarks: readonly Mark[] = [];
   /** Not in the store yet: it was away when they were renewed. */
   #unsynced = false;
   #settledAt = 0;
   #isImported = false;
 
-  constructor({ store, sealer, first, elapsed = () => performance.now(), timing = TIMING }: SharedLoginOptions) {
+  constructor(options: SharedLoginOptions) {
+    const { store, sealer, first, elapsed = () => performance.now(), after = later, timing = TIMING } = options;
+    this.#after = after;
     this.#store = store;
     this.#sealer = sealer;
     this.#first = first;
@@ -179,6 +213,7 @@ export class SharedLogin implements CredentialSource {
     this.name = `the store ${store.address.shown}`;
     this.folder = this.name;
     store.onChange("login", () => void this.#sync().catch(() => {}));
+    store.onChange("spending", (told) => this.#hearSpending(told));
     store.onBack(() => this.#comeBack());
   }
 
@@ -249,17 +284,27 @@ export class SharedLogin implements CredentialSource {
   #lockOf(fence: number): LoginLock {
     const mark = `${fence} ${this.#owner}`;
     const { lockMs, spendingMs } = this.#timing;
-    const timer = setInterval(() => void this.#run(HOLD_ON, [mark, String(lockMs)]).catch(() => {}), lockMs / 4);
-    timer.unref();
+    let forget = () => {};
+    const holdOn = () => {
+      void this.#run(HOLD_ON, [mark, String(lockMs)]).catch(() => {});
+      forget = this.#after(lockMs / 4, holdOn);
+    };
+    forget = this.#after(lockMs / 4, holdOn);
     return {
       confirm: async (refreshToken) => {
-        const state = await this.#run(CONFIRM, [mark, sha256Hex(refreshToken), this.#owner, String(spendingMs)]);
+        const { fence: known, login } = this.#held;
+        if (login?.kind !== "chatgpt" || login.tokens.refreshToken !== refreshToken) throw retryLater(CHANGED);
+        const digest = sha256Hex(refreshToken);
+        if (this.#markOfAnother(digest)) throw retryLater(CUT_OFF);
+        const state = await this.#run(CONFIRM, [mark, digest, this.#owner, String(spendingMs), String(known)]);
         if (state === "lost") throw retryLater(CHANGED);
-        if (state !== "mine") throw retryLater("A replica that is cut off may have renewed the login.");
+        if (state !== "mine") throw retryLater(CUT_OFF);
         this.#spending = { fence, refreshToken };
+        this.#ownMark = { digest, holder: this.#owner, atMs: this.#elapsed() };
       },
       release: async () => {
-        clearInterval(timer);
+        forget();
+        this.#ownMark = undefined;
         // It ends by itself where the store is away.
         await this.#run(RELEASE, [mark, this.#owner]).catch(() => {});
       },
@@ -268,9 +313,31 @@ export class SharedLogin implements CredentialSource {
 
   /** The store came back, perhaps without what it had: what is known here is brought to it, and newer logins are taken. */
   async #comeBack(): Promise<void> {
-    if (this.#held.fence === 0) return;
-    this.#settledAt = this.#elapsed() + this.#timing.settleMs;
+    // One that has nothing yet has nothing to bring.
+    if (this.#held.fence > 0) this.#settledAt = this.#elapsed() + this.#timing.settleMs;
     await this.#sync("1");
+    const { login, fence } = this.#held;
+    const current = login?.kind === "chatgpt" && login.tokens.refreshToken ? sha256Hex(login.tokens.refreshToken) : "";
+    const mark = this.#ownMark?.digest === current ? this.#ownMark : this.#markOfAnother(current);
+    if (!mark) return;
+    const ageMs = Math.round(this.#elapsed() - mark.atMs);
+    await this.#run(MARK_AGAIN, [String(fence), mark.digest, mark.holder, String(ageMs)]);
+  }
+
+  /** `told` is `DIGEST:HOLDER`, without a digest when the holder no longer spends. */
+  #hearSpending(told: string): void {
+    const [digest = "", holder = ""] = told.split(":");
+    if (holder === this.#owner) return;
+    const now = this.#elapsed();
+    const others = this.#othersMarks.filter((mark) => now - mark.atMs < this.#timing.spendingMs);
+    if (digest === "") this.#othersMarks = others.filter((mark) => mark.holder !== holder);
+    else if (!others.some((mark) => mark.digest === digest))
+      this.#othersMarks = [...others, { digest, holder, atMs: now }];
+  }
+
+  #markOfAnother(digest: string): Mark | undefined {
+    const isFresh = ({ atMs }: Mark) => this.#elapsed() - atMs < this.#timing.spendingMs;
+    return this.#othersMarks.find((mark) => mark.digest === digest && isFresh(mark));
   }
 
   async #sync(isBack = ""): Promise<void> {
@@ -336,6 +403,7 @@ export class SharedLogin implements CredentialSource {
   }
 }
 
+const CUT_OFF = "A replica that is cut off may have renewed the login.";
 const CHANGED = "Another replica has just changed the login.";
 
 function retryLater(reason: string): RelayError {
