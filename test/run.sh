@@ -105,7 +105,11 @@ for folder in test/*/; do
     binary | install) PLANSOCKET_BINARY=$work/plansocket && export PLANSOCKET_BINARY ;;
     *) unset PLANSOCKET_BINARY ;;
   esac
-  group "$folder" "test/$folder/"
+  case $folder in
+    # Commands are processes that wait for each other most of the time.
+    cli) group "$folder" --parallel=4 "test/$folder/" ;;
+    *) group "$folder" "test/$folder/" ;;
+  esac
 done
 
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -13,7 +13,7 @@ import { jwt, refusal } from "../support/token-server.ts";
 import type { ReplicaSettings } from "./replica-process.ts";
 
 /** PLANSOCKET_REPLICA_ROUNDS looks longer, PLANSOCKET_REPLICA_SEED again at the same. */
-const ROUNDS = Number(process.env["PLANSOCKET_REPLICA_ROUNDS"] ?? 60);
+const ROUNDS = Number(process.env["PLANSOCKET_REPLICA_ROUNDS"] ?? 40);
 const SEED = Number(process.env["PLANSOCKET_REPLICA_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const REPLICAS = 8;
 /** Longer than any cut during a renewal: a holder that is only cut off must not be overtaken. */
