@@ -79,6 +79,10 @@ export function networkRefusal(status: number, text: string): string | undefined
   if (errorCode(parseJson(text)) === "unsupported_country_region_territory") {
     return "The login service does not serve your region; set --proxy if your network leaves elsewhere.";
   }
+  if (status === 407) return "The proxy on the way asks for credentials (407); write them into its URL (--proxy).";
+  if (status >= 300 && status < 400) {
+    return `The login service's address leads elsewhere (${status}); check whether this network asks for a sign-in, and --proxy.`;
+  }
   if (!/^\s*</.test(text)) return undefined;
   return status === 403 && isCloudflarePage(undefined, text)
     ? "Cloudflare blocked the way to the login service; try another network."

@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline";
 import { RelayError } from "../lib/errors.ts";
+import { printableText } from "../lib/printable.ts";
 import { fitted } from "./wrap.ts";
 
 /**
@@ -14,7 +15,7 @@ export async function confirm(question: string, insteadFlag: string): Promise<bo
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const { promise, resolve } = Promise.withResolvers<string>();
-  terminal.question(`${fitted(`${question} [y/N]`, process.stderr)} `, resolve);
+  terminal.question(`${fitted(printableText(`${question} [y/N]`), process.stderr)} `, resolve);
   // The end of input is no answer, and so no yes.
   terminal.on("close", () => resolve(""));
   const answer = await promise;

@@ -383,6 +383,13 @@ describe("signing in with a device code", () => {
     [200, {}, "The login service answered without a device code.", "Try again"],
     [403, "<html>Cloudflare", "Cloudflare blocked the way to the login service; try another network.", "Try again"],
     [
+      302,
+      "",
+      "The login service's address leads elsewhere (302); check whether this network asks for a sign-in, and --proxy.",
+      "Try again",
+    ],
+    [407, "<html>", "The proxy on the way asks for credentials (407); write them into its URL (--proxy).", "Try again"],
+    [
       403,
       "<html>",
       "A web page with status 403 came instead of the login service's answer; check the network or --proxy.",

@@ -164,6 +164,12 @@ describe("logout", () => {
     expect(revocations()).toHaveLength(1);
   });
 
+  test("what a token says cannot move the cursor from the question", async () => {
+    writeLogin(backend.issueLogin({ email: "a\u001b[2J\u202e@example.com", plan: "plus\u009b31m" }).authJson);
+    const { screen } = await home.onTerminal(["logout"], "n\n");
+    expect(screen).toContain("(a @example.com, plan plus) is the Codex CLI's login too");
+  });
+
   test("ends the login at the service and removes the file", async () => {
     const { authJson, refreshToken } = backend.issueLogin();
     writeLogin(authJson);

@@ -92,6 +92,7 @@ export interface HttpFailure {
 /** An HTTP refusal of upstream, in its `detail` or `error` form, as HTML, or empty. */
 export function httpFailure(reply: HttpFailure, nowMs: number): RelayError {
   const contentType = reply.headers.get("content-type") ?? "";
+  if (reply.status === 407) return unauthorizedAtProxy();
   const isHtml = contentType.includes("html") || /^\s*<(!doctype|html)/i.test(reply.text);
   if (isHtml || reply.headers.has("cf-mitigated")) return htmlFailure(reply, nowMs);
   if (reply.status < 400) return redirected(reply.status);
@@ -137,6 +138,14 @@ function htmlFailure(reply: HttpFailure, nowMs: number): RelayError {
     // A gateway's page is gone with its trouble; one that forbids stays.
     ...(isBlocking ? { shouldRetry: false } : {}),
     hint: proxy ? "Ask whoever runs that proxy to allow this host, or set another with --proxy." : PAGE_HINT,
+  });
+}
+
+/** Only a proxy says that. */
+function unauthorizedAtProxy(): RelayError {
+  return new RelayError("upstream_error", "The proxy on the way asks for credentials (407).", {
+    hint: "Write them into its URL, as in --proxy http://NAME:PASSWORD@HOST:PORT.",
+    shouldRetry: false,
   });
 }
 

@@ -167,6 +167,9 @@ describe("a refusal over HTTP", () => {
       "A proxy on the way (squid/6.6) answered 403",
     ],
     [503, { "x-squid-error": "ERR_DNS_FAIL 0" }, "A proxy on the way (squid) answered 503"],
+    [403, { server: "Zscaler/6.2" }, "A proxy on the way (Zscaler/6.2) answered 403"],
+    [503, { via: "1.1 gate.example (squid/5.2)" }, "A proxy on the way (squid/5.2) answered 503"],
+    [407, { "proxy-authenticate": "Basic" }, "The proxy on the way asks for credentials (407)."],
     [403, { server: "nginx" }, "Upstream answered 403 with a web page instead of JSON."],
   ])("a page with status %d and the headers %j is not called Cloudflare's", (status, headers, message) => {
     const error = httpFailure(
@@ -176,7 +179,7 @@ describe("a refusal over HTTP", () => {
     expect(error.message).toStartWith(message);
     expect(error.explanation).not.toContain("Cloudflare");
     expect(error.hint).toContain("--proxy");
-    expect(error.shouldRetry).toBe(status === 403 ? false : undefined);
+    expect(error.shouldRetry).toBe(status === 503 ? undefined : false);
   });
 
   test("a list of validation details becomes one sentence", () => {
