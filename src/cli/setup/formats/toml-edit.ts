@@ -105,15 +105,22 @@ function nameOf(header: string): string {
   return parts.map((part) => part.replace(/^["']|["']$/g, "")).join("\0");
 }
 
+/** Behind the quotes that close a text of several lines; of five in a row two belong to it, and so do escaped ones. */
+function endOfText(line: string, quotes: string, from: number): number | undefined {
+  const closing = quotes === '"""' ? /(?:\\.|[^\\])*?"{3,5}/y : /.*?'{3,5}/y;
+  closing.lastIndex = from;
+  return closing.test(line) ? closing.lastIndex : undefined;
+}
+
 /** What is still open at the end of a line: `"""`, `'''`, or one `[` or `{` for each bracket of a value. */
 function openAfter(line: string, open: string): string {
   let state = open;
   let at = 0;
   while (at < line.length) {
     if (state === '"""' || state === "'''") {
-      const end = line.indexOf(state, at);
-      if (end < 0) return state;
-      at = end + 3;
+      const end = endOfText(line, state, at);
+      if (end === undefined) return state;
+      at = end;
       state = "";
       continue;
     }
