@@ -12,6 +12,8 @@ export interface KnownItem {
   readonly isDone: boolean;
   /** Of a call, as far as it is known. */
   readonly callId: string | undefined;
+  /** True where the whole item says something else than what has been told of this one. */
+  isContradictedBy(whole: OutputItem): boolean;
 }
 
 /** What an event says about its item. */
@@ -40,6 +42,8 @@ export class ItemIndex<Item extends KnownItem> {
   readonly #byIndex = new Map<number, Item>();
   readonly #byId = new Map<string, Item>();
   readonly #byCallId = new Map<string, Item>();
+  /** Those that upstream has told a place of. */
+  readonly #placed = new Set<Item>();
   /** Indexes and ids of the regular stream. */
   readonly #taken = new Set<number | string>();
   #next = 0;
@@ -68,16 +72,13 @@ export class ItemIndex<Item extends KnownItem> {
   #announced(item: OutputItem, key: ItemKey): Item {
     const named = this.#byCall(item) ?? this.#named(key.id);
     if (named && !this.#isOther(named, item, key)) return this.#called(named, key);
-    if (named && key.id !== undefined) {
-      this.#sharedIds.add(key.id);
-      this.#byId.delete(key.id);
-    }
+    if (named && key.id !== undefined) this.#share(key.id);
     const there = key.index === undefined ? undefined : this.#byIndex.get(key.index);
     if (
       there &&
       there !== named &&
       there.type === item.type &&
-      (!there.isAnnounced || this.#isRepeated(there, item, key))
+      (there.isAnnounced ? this.#isRepeated(there, item, key) : !(there.isDone && this.#isNew(key)))
     ) {
       return this.#called(there, key);
     }
@@ -96,10 +97,15 @@ export class ItemIndex<Item extends KnownItem> {
   #ended(item: OutputItem, key: ItemKey): Item {
     const called = this.#byCall(item);
     if (called) return this.#called(called, key);
-    const known = this.#known(key, item.type);
-    if (known && !(isCall(item) && known.callId !== undefined && item.call_id && known.callId !== item.call_id))
-      return known;
-    return this.#open({ ...key, id: undefined }, item.type, item.call_id) ?? this.#add(key, item.type);
+    // Where items share an index, or have none, one that only ends must not end another that is still open.
+    const isAnother = (known: Item) =>
+      (this.#isNew(key) || this.#isElsewhere(known, key)) && known.isContradictedBy(item);
+    const known = this.#meant(key, item.type);
+    const isOtherCall = isCall(item) && known?.callId !== undefined && item.call_id && known.callId !== item.call_id;
+    if (known && !isOtherCall && !isAnother(known)) return this.#called(known, key);
+    if (known && key.id !== undefined && this.#byId.get(key.id) === known) this.#share(key.id);
+    const open = this.#open({ ...key, id: undefined }, item.type, item.call_id);
+    return open && !isAnother(open) ? open : this.#add(key, item.type);
   }
 
   /**
@@ -107,6 +113,8 @@ export class ItemIndex<Item extends KnownItem> {
    * positions apart from those of the stream, so what has no known name is taken in the order of its type.
    */
   ofFinal(list: readonly OutputItem[]): Item[] {
+    const ids = list.map(({ id }) => id);
+    for (const [place, id] of ids.entries()) if (id && ids.indexOf(id) !== place) this.#share(id);
     const found = list.map((item) => this.#byCall(item) ?? this.#named(item.id ?? undefined));
     const taken = new Set(found);
     const order = this.inOrder;
@@ -124,18 +132,46 @@ export class ItemIndex<Item extends KnownItem> {
   /** Notes another name of an item. */
   #called(item: Item, { index, id }: ItemKey): Item {
     if (id !== undefined && !this.#sharedIds.has(id)) this.#byId.set(id, item);
-    if (index !== undefined && !this.#byIndex.has(index)) this.#byIndex.set(index, item);
+    if (index === undefined) return item;
+    this.#placed.add(item);
+    if (!this.#byIndex.has(index)) this.#byIndex.set(index, item);
     return item;
   }
 
   #known(key: ItemKey, type: string): Item | undefined {
+    const item = this.#meant(key, type);
+    return item && this.#called(item, key);
+  }
+
+  #meant(key: ItemKey, type: string): Item | undefined {
     const named = this.#named(key.id);
-    if (named?.type === type) return this.#called(named, key);
+    if (named?.type === type && !this.#isShared(named, key)) return named;
     const there = key.index === undefined ? undefined : this.#byIndex.get(key.index);
     if (!there || there.type !== type) return undefined;
     // An end has come, and this is of an item with another name.
-    if (there.isDone && key.id !== undefined && !this.#sharedIds.has(key.id)) return undefined;
-    return this.#called(there, key);
+    return there.isDone && key.id !== undefined && !this.#sharedIds.has(key.id) ? undefined : there;
+  }
+
+  #isNew({ id }: ItemKey): boolean {
+    return id !== undefined && !this.#byId.has(id) && !this.#sharedIds.has(id);
+  }
+
+  /** True for another place than the item's own. */
+  #isElsewhere(item: Item, { index }: ItemKey): boolean {
+    return index !== undefined && this.#placed.has(item) && this.#byIndex.get(index) !== item;
+  }
+
+  /** True where an id that is known comes with another place, and its own item is over or was never announced. */
+  #isShared(named: Item, key: ItemKey): boolean {
+    if (key.id === undefined || !this.#isElsewhere(named, key)) return false;
+    if (named.isAnnounced && !named.isDone) return false;
+    this.#share(key.id);
+    return true;
+  }
+
+  #share(id: string): void {
+    this.#sharedIds.add(id);
+    this.#byId.delete(id);
   }
 
   /** For events without an index: the newest item that is still open. */
@@ -156,7 +192,7 @@ export class ItemIndex<Item extends KnownItem> {
 
   #isRepeated(there: Item, item: OutputItem, { id }: ItemKey): boolean {
     if (isCall(item) && item.call_id && there.callId) return item.call_id === there.callId;
-    return id === undefined || this.#named(id) === there;
+    return id === undefined || this.#sharedIds.has(id) || this.#named(id) === there;
   }
 
   #byCall(item: OutputItem): Item | undefined {

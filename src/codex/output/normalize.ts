@@ -110,7 +110,7 @@ export class Normalizer {
 
   #delta(wire: WireEvent, fields: Fields, kind: PartKind): void {
     const item = this.#items.ofPiece(keyOf(fields), PARTS[kind].itemType);
-    const part = item.part(kind, positionOf(fields, kind));
+    const part = partAt(item, kind, fields);
     const text = textOf(fields["delta"]);
     if (item.isDone || part.isWhole) return;
     if (!this.#open(item)) {
@@ -130,8 +130,8 @@ export class Normalizer {
   #textDone(wire: WireEvent, fields: Fields, kind: PartKind): void {
     const { field, itemType } = PARTS[kind];
     const item = this.#items.ofPiece(keyOf(fields), itemType);
-    const part = item.part(kind, positionOf(fields, kind));
     const text = textOf(fields[field]);
+    const part = partAt(item, kind, fields, text);
     if (item.isDone) return;
     if (!this.#open(item)) {
       if (text !== "") item.held = text;
@@ -194,7 +194,7 @@ export class Normalizer {
     const kind = kindOfPart(isObject(fields["part"]) ? fields["part"]["type"] : undefined);
     if (!kind) return this.#other(wire, fields);
     const item = this.#items.ofPiece(keyOf(fields), PARTS[kind].itemType);
-    const part = item.part(kind, positionOf(fields, kind));
+    const part = partAt(item, kind, fields);
     if (item.isDone || part.isOpen) return;
     this.#open(item);
     part.isOpen = true;
@@ -206,10 +206,10 @@ export class Normalizer {
     const kind = kindOfPart(whole["type"]);
     if (!kind) return this.#other(wire, fields);
     const item = this.#items.ofPiece(keyOf(fields), PARTS[kind].itemType);
-    const part = item.part(kind, positionOf(fields, kind));
+    const text = textOf(whole[PARTS[kind].field]);
+    const part = partAt(item, kind, fields, text);
     if (item.isDone) return;
     this.#open(item);
-    const text = textOf(whole[PARTS[kind].field]);
     const { annotations } = whole;
     this.#wholePart(item, part, text, isAnnotations(annotations) ? annotations : undefined);
     if (part.isDone) return;
@@ -220,7 +220,7 @@ export class Normalizer {
   #annotation(wire: WireEvent, fields: Fields, told: Annotation): void {
     const annotation = regularAnnotation(told);
     const item = this.#items.ofPiece(keyOf(fields), "message");
-    const part = item.part("text", positionOf(fields, "text"));
+    const part = item.part("text", positionOf(fields, "text") ?? item.lastPosition("text"));
     if (item.isDone || !isNews(part, annotation)) return;
     this.#open(item);
     this.#openPart(item, part);
@@ -246,7 +246,7 @@ export class Normalizer {
     // A call may be named by its end alone.
     if (!item.isOpen) item.announced = { ...item.announced, ...nonEmpty(whole) };
     this.#open(item, true);
-    for (const { kind, position, text, annotations } of item.wholeParts(whole)) {
+    for (const { kind, position, text, annotations } of item.untoldParts(whole)) {
       this.#wholePart(item, item.part(kind, position), text, annotations);
       if (this.#hasEnded) return;
     }
@@ -399,10 +399,16 @@ function at(item: OpenItem, part: Part): Fields {
   return position === undefined ? key : { ...key, [position]: part.position };
 }
 
-function positionOf(fields: Fields, kind: PartKind): number {
+function positionOf(fields: Fields, kind: PartKind): number | undefined {
   const { position } = PARTS[kind];
   const value = position === undefined ? 0 : fields[position];
-  return typeof value === "number" ? value : 0;
+  return typeof value === "number" ? value : undefined;
+}
+
+/** The part that an event speaks of; `whole` is all of its text, where the event has it. */
+function partAt(item: OpenItem, kind: PartKind, fields: Fields, whole?: string): Part {
+  const position = positionOf(fields, kind);
+  return position === undefined ? item.unplacedPart(kind, whole) : item.part(kind, position);
 }
 
 function partOf({ kind, annotations }: Part, text: string): Fields {

@@ -27,6 +27,8 @@ export class OpenItem implements KnownItem {
   held = "";
   readonly #keepsText: boolean;
   readonly #parts = new Map<string, Part>();
+  /** Pieces came that did not say which part they were of. */
+  #hasUnplaced = false;
   /** Parts of its content, and of its summary. */
   readonly #counts = { content: 0, summary: 0 };
 
@@ -50,17 +52,54 @@ export class OpenItem implements KnownItem {
     return this.#parts.values();
   }
 
+  isContradictedBy(whole: OutputItem): boolean {
+    return this.untoldParts(whole).some(({ kind, position, text }) => {
+      const part = this.#parts.get(keyOf(kind, position));
+      return part !== undefined && text !== "" && !part.sent.isBeginningOf(text);
+    });
+  }
+
   /** The part at a position as upstream counts, which may leave some out. */
   part(kind: PartKind, position: number): Part {
-    const list = kind === "summary" ? "summary" : "content";
-    // Text and refusals share their positions.
-    const key = PARTS[kind].position === undefined ? kind : `${list}/${position}`;
+    const list = listOf(kind);
+    const key = keyOf(kind, position);
     const known = this.#parts.get(key);
     if (known) return known;
     const part = newPart(kind, this.#counts[list], this.#keepsText);
     this.#counts[list] += 1;
     this.#parts.set(key, part);
     return part;
+  }
+
+  /** The newest part of a kind, for events that do not say which one they are of; `whole` is all of its text, if told. */
+  unplacedPart(kind: PartKind, whole?: string): Part {
+    this.#hasUnplaced = true;
+    const newest = this.#newest(kind);
+    if (!newest) return this.part(kind, 0);
+    const isOver = newest.isTextDone || newest.isDone;
+    const isRepeated = whole !== undefined && newest.sent.isBeginningOf(whole) && newest.sent.restOf(whole) === "";
+    return isOver && !isRepeated ? this.part(kind, this.#counts[listOf(kind)]) : newest;
+  }
+
+  /** Where the newest part of a kind stands as upstream counts, as far as it does. */
+  lastPosition(kind: PartKind): number {
+    return this.#newest(kind)?.position ?? 0;
+  }
+
+  #newest(kind: PartKind): Part | undefined {
+    return [...this.#parts.values()].findLast((part) => part.kind === kind);
+  }
+
+  /** All parts; where pieces did not say which part they were of, the first may have got the text of all. */
+  untoldParts(item: Partial<OutputItem>): WholePart[] {
+    const parts = this.wholeParts(item);
+    const [first, ...others] = parts;
+    const part = first && this.#hasUnplaced ? this.#parts.get(keyOf(first.kind, first.position)) : undefined;
+    if (!first || !part || others.length === 0 || part.sent.isEmpty || part.sent.isBeginningOf(first.text))
+      return parts;
+    const text = parts.map((each) => each.text).join("");
+    if (!part.sent.isBeginningOf(text)) return parts;
+    return [{ ...first, text, annotations: parts.flatMap(({ annotations }) => annotations ?? []) }];
   }
 
   /** All that an announcement or an end tells of the item's parts. */
@@ -133,6 +172,15 @@ export class OpenItem implements KnownItem {
   #keptParts(kind: PartKind): Part[] {
     return [...this.#parts.values()].filter((part) => part.kind === kind && part.sent.text !== "");
   }
+}
+
+function listOf(kind: PartKind): "summary" | "content" {
+  return kind === "summary" ? "summary" : "content";
+}
+
+/** Text and refusals share their positions. */
+function keyOf(kind: PartKind, position: number): string {
+  return PARTS[kind].position === undefined ? kind : `${listOf(kind)}/${position}`;
 }
 
 const TEXTS = new Set(["status", "content", "summary", "arguments", "input"]);

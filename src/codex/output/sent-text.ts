@@ -7,6 +7,7 @@ export interface Sent {
   add(piece: WireEvent | string): void;
   /** Of a text that begins with what was sent, the rest; undefined when it begins otherwise. */
   restOf(whole: string): string | undefined;
+  isBeginningOf(whole: string): boolean;
   /** All of it, where it is kept; else "". */
   readonly text: string;
 }
@@ -32,8 +33,11 @@ export class SentText implements Sent {
   }
 
   restOf(whole: string): string | undefined {
-    if (whole.length < this.#length || hashed(START, whole, this.#length) !== this.#hash) return undefined;
-    return whole.slice(this.#length);
+    return this.isBeginningOf(whole) ? whole.slice(this.#length) : undefined;
+  }
+
+  isBeginningOf(whole: string): boolean {
+    return whole.length >= this.#length && hashed(START, whole, this.#length) === this.#hash;
   }
 }
 
@@ -61,6 +65,10 @@ export class KeptText implements Sent {
     }
     const { text } = this;
     return whole.startsWith(text) ? whole.slice(text.length) : undefined;
+  }
+
+  isBeginningOf(whole: string): boolean {
+    return whole.startsWith(this.text);
   }
 
   get text(): string {
