@@ -83,7 +83,7 @@ function jsonOf({ headers, bytes }: ReceivedPost): JsonObject {
 }
 
 /** The spans of one ExportTraceServiceRequest in JSON. */
-function spansIn(request: JsonObject): ReceivedSpan[] {
+export function spansIn(request: JsonObject): ReceivedSpan[] {
   return list(request["resourceSpans"]).flatMap((entry) =>
     list(entry["scopeSpans"]).flatMap(({ spans }) =>
       list(spans).map((span) => ({
@@ -102,7 +102,7 @@ function spansIn(request: JsonObject): ReceivedSpan[] {
 }
 
 /** The series of one histogram in an ExportMetricsServiceRequest in JSON. */
-function pointsIn(request: JsonObject, name: string): ReceivedPoint[] {
+export function pointsIn(request: JsonObject, name: string): ReceivedPoint[] {
   const metrics = list(request["resourceMetrics"]).flatMap((entry) =>
     list(entry["scopeMetrics"]).flatMap((scope) => list(scope["metrics"])),
   );
