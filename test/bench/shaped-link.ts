@@ -81,7 +81,8 @@ export function openShapedLink(targetPort: number, shape: LinkShape): ShapedLink
     data.waiting.push({ atMs: data.freeAtMs + oneWayMs, bytes: Uint8Array.from(bytes) });
     forwardAt(data, data.freeAtMs + oneWayMs);
   };
-  const forwardAt = (data: End, atMs: number) => setTimeout(() => forward(data), Math.ceil(atMs - performance.now()));
+  const forwardAt = (data: End, atMs: number) =>
+    setTimeout(() => forward(data), Math.max(0, Math.ceil(atMs - performance.now())));
   const forward = (data: End) => {
     const { peer } = data;
     if (!peer) return;
