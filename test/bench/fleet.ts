@@ -8,6 +8,8 @@ import { cpuMs } from "./system.ts";
 
 /** Relays behind a load balancer of their own. */
 export interface Fleet extends Pick<Program, "name" | "url"> {
+  /** Relays in it. */
+  readonly size: number;
   /** Of all of them, without the balancer. */
   cpuMs(): number;
   /** Commands that they have sent to the store, without their own looks at what others have changed. */
@@ -40,6 +42,7 @@ export async function startFleet(bench: Bench, size: number, storeUrl: string | 
   return {
     name: storeUrl === undefined ? "raw" : "relay",
     url: balancer.url,
+    size,
     cpuMs: () => relays.reduce((sum, { pid }) => sum + cpuMs(pid), 0),
     async storeCommands() {
       const counts = await Promise.all(relays.map(({ url }) => commandsOf(url)));

@@ -5,6 +5,8 @@ import type { Bench, Figure, Goal, Measured, Row } from "../row.ts";
 
 const SIZES = [1, 2, 4, 8] as const;
 const CLIENTS = 32;
+/** Of each relay, until its CPU a reply falls no more. */
+const WARM_REQUESTS = 2000;
 
 export const replicas: Row = {
   name: "replicas",
@@ -27,6 +29,8 @@ async function fleetOf(size: number, bench: Bench, store: StoreServer): Promise<
   try {
     const fleets = [one, fleet];
     const count = bench.isQuick ? 400 : 1000;
+    // Each replica compiles for itself what it uses: that is a cost of its start.
+    for (const each of fleets) await wholeReplies(each.url, {}, (bench.isQuick ? 200 : WARM_REQUESTS) * each.size);
     const plain = await inTurns(
       fleets,
       bench.rounds,
