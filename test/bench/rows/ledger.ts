@@ -57,7 +57,7 @@ async function onePair(bench: Bench, into: Measured): Promise<number> {
     const part = bench.isQuick ? 4 : 1;
     const steps = [
       await inTurns(programs, { rounds: TURNS, warm: 2 }, (program) => wholeReplies(program, 2000 / part)),
-      await inTurns(programs, { rounds: TURNS, warm: 1 }, (program) => streams(program, 200 / part)),
+      await inTurns(programs, { rounds: TURNS, warm: 1 }, (program) => streams(program, 600 / part)),
       await inTurns(programs, { rounds: 1 }, (program) => pacedReplies(program, 8 / part)),
     ];
     for (const measured of steps) {
