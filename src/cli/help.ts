@@ -26,7 +26,7 @@ export function rootHelp(width = helpWidth()): string {
   });
   return [
     wrapWords("Use the models of your ChatGPT plan from any LLM client.", width).join("\n"),
-    `${heading("Usage")}  ${NAME} COMMAND [FLAGS]`,
+    usage(`${NAME} COMMAND [FLAGS]`, width),
     ...groups,
     wrapWords(
       `\`${NAME} COMMAND --help\` explains one command. First steps: \`${NAME} login\`, \`${NAME} serve\`, \`${NAME} setup\`.`,
@@ -49,13 +49,18 @@ export async function commandHelp(
   const operands = entry.operands === undefined ? "" : ` ${entry.operands}`;
   return [
     wrapWords(await descriptionOf(command, entry), width).join("\n"),
-    `${heading("Usage")}  ${NAME} ${name}${name === "run" ? " [FLAGS]" : ""}${operands}${name === "run" ? "" : " [FLAGS]"}`,
+    usage(`${NAME} ${name}${name === "run" ? " [FLAGS]" : ""}${operands}${name === "run" ? "" : " [FLAGS]"}`, width),
     [heading("Examples"), ...examples(entry, width)].join("\n"),
     ...(shown.length === 0 ? [] : [[heading("Flags"), ...table(shown.map(cells), width, 24)].join("\n")]),
     ...(hidden === 0
       ? []
       : [wrapWords(`\`${NAME} ${name} --help --all\` shows ${hidden} more flags.`, width).join("\n")]),
   ].join("\n\n");
+}
+
+/** Continued under the command. */
+function usage(form: string, width: number): string {
+  return `${heading("Usage")}  ${wrapWords(form, width - 7).join(`\n${" ".repeat(7)}`)}`;
 }
 
 async function descriptionOf(command: CommandDef, { about }: CommandEntry): Promise<string> {
@@ -76,7 +81,8 @@ function cells({ flag, short, value, help }: FlagRow): readonly [string, string]
 
 /** Two columns, the first `first` wide; where a cell is wider, its text begins on the next line. */
 function table(rows: readonly (readonly [string, string])[], width: number, first: number): string[] {
-  const column = Math.min(first, Math.floor(width / 2));
+  // A narrow screen has no room for two columns.
+  const column = width < 40 ? 4 : Math.min(first, Math.floor(width / 2));
   return rows.flatMap(([cell, text]) => {
     const lines = wrapWords(text, width - column - 2);
     const isWide = cell.length + 1 >= column + 1;

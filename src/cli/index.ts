@@ -1,4 +1,5 @@
 import { runCommand } from "citty";
+import type { Setting } from "../config/settings.ts";
 import { RelayError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
 import { COMMIT, NAME, VERSION } from "../version.ts";
@@ -11,7 +12,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   endWithReader(deferredWorkOver);
   try {
     const [name, ...rest] = argv;
-    if (name === "--version" || name === "-v" || name === "version") return printVersion();
+    if (name === "--version" || name === "-v" || name === "-V" || name === "version") return printVersion();
     if (name === undefined) {
       // Not asked for, so it is no data.
       const { rootHelp } = await import("./help.ts");
@@ -19,6 +20,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 2;
     }
     if (name === "--help" || name === "-h" || name === "help") return await help(rest);
+    if (name.startsWith("-")) throw await misplacedFlag(name);
     const entry = find(name);
     // What follows `--` belongs to the command that is run.
     const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
@@ -46,10 +48,24 @@ function printVersion(): number {
   return 0;
 }
 
+/** Flags belong behind a command. */
+async function misplacedFlag(word: string): Promise<RelayError> {
+  const { SETTINGS } = await import("../config/settings.ts");
+  const flag = word.split("=")[0] ?? word;
+  if (Object.values<Setting>(SETTINGS).some(({ flags }) => flags.includes(flag))) {
+    return new RelayError("usage", `${flag} comes before the command.`, {
+      hint: `Write the command first, as in \`${NAME} serve ${flag} …\`.`,
+    });
+  }
+  return new RelayError("usage", `Unknown flag '${flag.slice(0, 40)}'.`, {
+    hint: didYouMean(flag, ["--help", "--version"], `\`${NAME} --help\` lists the commands; flags come behind them.`),
+  });
+}
+
 function find(name: string): CommandEntry {
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (entry) return entry;
   throw new RelayError("usage", `Unknown command '${name.slice(0, 40)}'.`, {
-    hint: didYouMean(name, Object.keys(COMMANDS), `\`${NAME} --help\` lists the commands.`),
+    hint: didYouMean(name, [...Object.keys(COMMANDS), "help", "version"], `\`${NAME} --help\` lists the commands.`),
   });
 }

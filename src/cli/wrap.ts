@@ -1,7 +1,7 @@
 import { homeFolder } from "../lib/home.ts";
 
 /** Below it there would be no text left beside a label. */
-const NARROWEST = 40;
+const NARROWEST = 20;
 /** Where a terminal does not say how wide it is. */
 const USUAL = 80;
 
@@ -10,7 +10,7 @@ interface Stream {
   readonly columns?: number;
 }
 
-/** Columns of a terminal: COLUMNS (POSIX 8.3) where it is a number, else what the terminal says; at least 40. */
+/** Columns of a terminal: COLUMNS (POSIX 8.3) where it is a number, else what the terminal says; at least 20. */
 export function columnsOf(stream: Stream, env: NodeJS.ProcessEnv = process.env): number {
   const said = Number(env["COLUMNS"]);
   const columns = Number.isInteger(said) && said > 0 ? said : stream.columns || USUAL;

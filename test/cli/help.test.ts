@@ -1,4 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { COMMANDS } from "../../src/cli/command-table.ts";
 import { completionData, SHELLS } from "../../src/cli/completions.ts";
 import { flagRows } from "../../src/cli/flag-rows.ts";
@@ -30,14 +32,14 @@ describe("help", () => {
     for (const { flag } of await flagRows(await entry.load())) expect(help).toContain(flag);
   });
 
-  test.each([40, 60, 100])("keeps to %d columns", async (width) => {
+  test.each([20, 40, 60, 100, 300])("keeps to %d columns", async (width) => {
     const texts = [
       rootHelp(width),
       ...(await Promise.all(entries.map(([name, entry]) => commandHelp(name, entry, true, width)))),
     ];
     for (const line of texts.join("\n").split("\n")) {
       // Commands to copy and single words are not broken.
-      if (line.length > width) expect(line).toMatch(/^ {2}\S.*plansocket|^ *\S+$|^ {2}plansocket|^Usage|^ {2}-/);
+      if (line.length > width) expect(line).toMatch(/^ {2}\S.*plansocket|^ *\S+$|^ {2}plansocket|^ {2}-|^`[^`]+`$/);
     }
   });
 
@@ -54,11 +56,24 @@ describe("help", () => {
     ["statu", "Did you mean 'status'?"],
     ["stauts", "Did you mean 'status'?"],
     ["log", "Did you mean 'logs'?"],
+    ["Serve", "Did you mean 'serve'?"],
+    ["hlep", "Did you mean 'help'?"],
     ["frobnicate", "`plansocket --help` lists the commands."],
     ["x", "`plansocket --help` lists the commands."],
   ])("an unknown command %s is answered with %s", async (name, hint) => {
     const { code, err } = await home.run([name]);
     expect([code, err]).toEqual([2, `plansocket: Unknown command '${name}'.\n  ${hint}\n`]);
+  });
+
+  test.each([
+    ["--hlep", "Unknown flag '--hlep'.", "Did you mean '--help'?"],
+    ["--vesion", "Unknown flag '--vesion'.", "Did you mean '--version'?"],
+    ["-x", "Unknown flag '-x'.", "`plansocket --help` lists the commands; flags come behind them."],
+    ["--port=9", "--port comes before the command.", "Write the command first, as in `plansocket serve --port …`."],
+    ["-p", "-p comes before the command.", "Write the command first, as in `plansocket serve -p …`."],
+  ])("a flag in a command's place: %s", async (word, message, hint) => {
+    const { code, err } = await home.run([word, "9"]);
+    expect([code, err]).toEqual([2, `plansocket: ${message}\n  ${hint}\n`]);
   });
 });
 
@@ -83,10 +98,54 @@ describe("completions", () => {
     expect(complete(["plansocket", "service", "un"])).toEqual(["uninstall"]);
   });
 
+  test.skipIf(!Bun.which("fish"))("for fish complete commands, operands and flags (needs fish)", async () => {
+    const script = join(home.path, "plansocket.fish");
+    writeFileSync(script, (await home.run(["completions", "fish"])).out);
+    const complete = (line: string) => {
+      const { stdout, stderr } = Bun.spawnSync(
+        ["fish", "--no-config", "-c", 'source $argv[1]; complete -C "$argv[2]"', script, line],
+        { env: { HOME: home.path, PATH: process.env["PATH"] ?? "" } },
+      );
+      expect(stderr.toString()).toBe("");
+      return Array.from(stdout.toString().matchAll(/^\S+/gm), ([word]) => word);
+    };
+    expect(complete("plansocket serv")).toEqual(["serve", "service"]);
+    expect(complete("plansocket service un")).toEqual(["uninstall"]);
+    expect(complete("plansocket setup clau")).toEqual(["claude-code", "claude-desktop"]);
+    expect(complete("plansocket logs --fo")).toEqual(["--follow"]);
+  });
+
+  test.skipIf(!Bun.which("zsh"))("for zsh complete commands, operands and flags (needs zsh)", async () => {
+    const script = join(home.path, "plansocket.zsh");
+    writeFileSync(script, (await home.run(["completions", "zsh"])).out);
+    let screen = "";
+    const child = Bun.spawn(["zsh", "-f", "-i"], {
+      cwd: home.path,
+      env: { HOME: home.path, PATH: process.env["PATH"] ?? "", TERM: "dumb" },
+      terminal: { cols: 200, rows: 50, data: (_, data) => void (screen += new TextDecoder().decode(data)) },
+    });
+    const type = (text: string) => void child.terminal?.write(text);
+    // The command that is completed says what it was called with.
+    type(`plansocket() { echo "called: $*." }; autoload -U compinit; compinit -u -D; source ${script}\r`);
+    for (const begun of ["dem", "service un", "setup claude-d", "logs --fol"]) type(`plansocket ${begun}\t\r`);
+    type("exit\r");
+    await child.exited;
+    child.terminal?.close();
+    const called = Array.from(screen.matchAll(/called: ([^$.]*?) ?\./g), ([, words]) => words);
+    expect(called).toEqual(["demo", "service uninstall", "setup claude-desktop", "logs --follow"]);
+  });
+
   test("for an unknown shell are refused", async () => {
     expect(await home.run(["completions", "fis"])).toMatchObject({ code: 2, err: expect.stringContaining("'fish'") });
     expect((await home.run(["completions"])).err).toContain("A shell is missing.");
   });
+});
+
+test.skipIf(!Bun.which("mandoc"))("the manual page is one without errors (needs mandoc)", async () => {
+  const path = join(home.path, "plansocket.1");
+  writeFileSync(path, (await home.run(["man"])).out);
+  const { exitCode, stdout } = Bun.spawnSync(["mandoc", "-T", "lint", "-W", "error", path]);
+  expect([exitCode, stdout.toString()]).toEqual([0, ""]);
 });
 
 test("the manual page names every command, setting and variable", async () => {

@@ -60,10 +60,10 @@ describe("text for people", () => {
     );
   });
 
-  test("is as wide as COLUMNS, else the terminal says, and never below 40", () => {
+  test("is as wide as COLUMNS, else the terminal says, and never below 20", () => {
     expect(columnsOf({ columns: 60 }, { COLUMNS: "72" })).toBe(72);
     for (const junk of ["", "0", "-5", "wide"]) expect(columnsOf({ columns: 60 }, { COLUMNS: junk })).toBe(60);
-    expect(columnsOf({ columns: 12 }, {})).toBe(40);
+    expect(columnsOf({ columns: 12 }, {})).toBe(20);
     expect(columnsOf({ columns: 0 }, {})).toBe(80);
   });
 });
@@ -71,7 +71,7 @@ describe("text for people", () => {
 /** Lines that may stand out: one word, a command between backticks, or a command to copy; with a label before it. */
 const WHOLE = /^( *(\S+ )*?\S* {2,}| *)(\S+|\S*`[^`]*`\S*|plansocket .*)$/;
 
-describe.each([40, 60, 100])("on a terminal of %d columns", (columns) => {
+describe.each([20, 40, 60, 100])("on a terminal of %d columns", (columns) => {
   const env = { PLANSOCKET_BASE_URL: "http://127.0.0.1:9/x", PLANSOCKET_ISSUER: "http://127.0.0.1:9" };
 
   test.each([
