@@ -1,6 +1,6 @@
 /** SHA-256 in hex. By Bun's own hasher: `node:crypto` alone takes milliseconds and megabytes to load. */
 export function sha256Hex(text: string): string {
-  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+  return Bun.CryptoHasher.hash("sha256", text, "hex");
 }
 
 /** A number of 32 bits that tells texts apart well enough for counting and for hints; never for trust. */

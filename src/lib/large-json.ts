@@ -1,5 +1,5 @@
 import { RelayError } from "./errors.ts";
-import { unquoted } from "./json.ts";
+import { isObject, unquoted } from "./json.ts";
 
 /** Smaller texts are parsed and written in one go: that takes some ten milliseconds. In bytes or characters. */
 const LARGE = 8 * 1024 * 1024;
@@ -255,16 +255,16 @@ export function roughJsonSize(root: unknown, limit = Number.POSITIVE_INFINITY): 
     const value = waiting.pop();
     values += 1;
     if (typeof value === "string") characters += value.length + 2;
-    else if (typeof value !== "object" || value === null) characters += 5;
     else if (Array.isArray(value)) {
       characters += value.length + 2;
       for (const entry of value) waiting.push(entry);
-    } else {
-      for (const key of Object.keys(value)) {
+    } else if (isObject(value)) {
+      // A third of what Object.keys or Reflect.get would cost, and every request is measured several times.
+      for (const key in value) {
         characters += key.length + 4;
-        waiting.push(Reflect.get(value, key));
+        waiting.push(value[key]);
       }
-    }
+    } else characters += 5;
   }
   return { characters, values };
 }

@@ -53,6 +53,7 @@ function requestFields(record: RequestRecord): LogFields {
 
 /** Of tools only which: what the properties of their schemas are called is their client's business. */
 export function adjustedNames({ adjusted }: Pick<RequestRecord, "adjusted">): string[] {
+  if (adjusted.length === 0) return [];
   const names = adjusted.map((name) => name.replace(/(?<=\.parameters)\..*$/s, "").slice(0, LONGEST_LIST));
   return [...new Set(names)].toSorted().slice(0, MOST_NAMES);
 }

@@ -80,9 +80,16 @@ const KINDS = Object.keys(PARTS).filter((kind): kind is PartKind => Object.hasOw
 export const KIND_OF_DELTA: ReadonlyMap<string, PartKind> = new Map(KINDS.map((kind) => [PARTS[kind].delta, kind]));
 export const KIND_OF_DONE: ReadonlyMap<string, PartKind> = new Map(KINDS.map((kind) => [PARTS[kind].done, kind]));
 
+const KIND_OF_PART: ReadonlyMap<unknown, PartKind> = new Map(
+  KINDS.flatMap((kind) => {
+    const { part } = PARTS[kind];
+    return part ? [[part.type, kind] as const] : [];
+  }),
+);
+
 /** The kind of a content or summary part, by its own type; undefined for kinds that are newer than the relay. */
 export function kindOfPart(type: unknown): PartKind | undefined {
-  return KINDS.find((kind) => PARTS[kind].part?.type === type);
+  return KIND_OF_PART.get(type);
 }
 
 /** A part of an output item, and how much of it has been sent. */
