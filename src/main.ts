@@ -1,10 +1,10 @@
-import { liftFetchLimit } from "./cli/fetch-limit.ts";
+import { startAnew } from "./cli/start-anew.ts";
 
 /** Time for pipes to take what was written; after it nothing that is still open keeps the process alive. */
 const LINGER_MS = 200;
 
 const [command] = process.argv.slice(2);
-if (command === "serve" || command === "demo") liftFetchLimit();
+if (command === "serve" || command === "demo") startAnew();
 
 // Loaded only now: what the process above has loaded is lost when it starts anew.
 const { main } = await import("./cli/index.ts");

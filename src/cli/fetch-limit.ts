@@ -11,21 +11,3 @@ export function mostRequests(env: Environment): number {
   const limit = Number(env[FETCH_LIMIT.variable] ?? FETCH_LIMIT.usual);
   return Math.max(1, (limit > 0 ? limit : FETCH_LIMIT.usual) - FETCH_LIMIT.spare);
 }
-
-/**
- * Starts this process anew in its own place (same pid, a few milliseconds) with the limit lifted, and then does not
- * return. Where that cannot be done (Windows) or was done, it does nothing: `mostRequests` says what that leaves.
- */
-export function liftFetchLimit(): void {
-  if (process.env[FETCH_LIMIT.variable] || process.platform === "win32") return;
-  const script = Bun.isStandaloneExecutable ? [] : [...process.execArgv, process.argv[1] ?? Bun.main];
-  const words = [process.argv0, ...script, ...process.argv.slice(2)];
-  try {
-    process.execve?.(process.execPath, words, {
-      ...process.env,
-      [FETCH_LIMIT.variable]: String(FETCH_LIMIT.lifted),
-    });
-  } catch {
-    // The executable was replaced meanwhile, say: then it is 256.
-  }
-}

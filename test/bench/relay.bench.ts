@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { liftFetchLimit } from "../../src/cli/fetch-limit.ts";
+import { startAnew } from "../../src/cli/start-anew.ts";
 import { toSvg } from "./plot.ts";
 import { LOGIN, startBackend, startPassThrough, startRelay } from "./programs.ts";
 import { toCurveTable, toJson, toTable, type Results } from "./report.ts";
@@ -15,7 +15,7 @@ import type { Bench, Curve, Figure, Row } from "./row.ts";
 import { ROWS } from "./rows/index.ts";
 
 // The benchmark's own clients are more than fetch would let out at once.
-liftFetchLimit();
+startAnew();
 
 const HELP = `bun run bench [OPTIONS]
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
@@ -117,6 +117,15 @@ describe("the executable", () => {
     expect(said()).toContain("codex login");
     expect(said()).toContain("API key   required");
     expect(said()).not.toContain("hunter2");
+  });
+
+  test.if(process.platform === "linux")("serve starts anew with what Bun reads at its start alone", async () => {
+    const { child } = await serving(["serve"]);
+    const environment = readFileSync(`/proc/${child.pid}/environ`, "utf8").split("\0");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    expect(environment).toContain("BUN_CONFIG_MAX_HTTP_REQUESTS=65535");
+    expect(environment).toContain("BUN_JSC_thresholdForFTLOptimizeAfterWarmUp=500000");
   });
 
   test("what lies in the folder that it is started in changes nothing", async () => {

@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { afterAll, expect, test } from "bun:test";
 import { mostRequests } from "../../src/cli/fetch-limit.ts";
+import { startAnew } from "../../src/cli/start-anew.ts";
 import { CommandHome } from "../support/cli.ts";
 import { fakeCodex } from "../support/fake-codex.ts";
 import { chatBody } from "../support/relay.ts";
@@ -13,6 +14,18 @@ test("what fetch can do at once bounds what the relay takes", () => {
   expect(mostRequests({ BUN_CONFIG_MAX_HTTP_REQUESTS: "2016" })).toBe(2000);
   expect(mostRequests({ BUN_CONFIG_MAX_HTTP_REQUESTS: "many" })).toBe(240);
   expect(mostRequests({ BUN_CONFIG_MAX_HTTP_REQUESTS: "1" })).toBe(1);
+});
+
+test("a process that has started anew keeps the engine's setting from its children", () => {
+  const before = { ...process.env };
+  process.env["BUN_CONFIG_MAX_HTTP_REQUESTS"] ??= "256";
+  process.env["BUN_JSC_thresholdForFTLOptimizeAfterWarmUp"] = "500000";
+  try {
+    startAnew();
+    expect(process.env).not.toHaveProperty("BUN_JSC_thresholdForFTLOptimizeAfterWarmUp");
+  } finally {
+    if (before["BUN_CONFIG_MAX_HTTP_REQUESTS"] === undefined) delete process.env["BUN_CONFIG_MAX_HTTP_REQUESTS"];
+  }
 });
 
 test("more requests than fetch lets out by default reach the backend together, and one too many is told so", async () => {
