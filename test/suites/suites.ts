@@ -73,6 +73,12 @@ export const SUITES: readonly Suite[] = [
     script: "pydantic_ai_cases.py",
   },
   {
+    name: "claude-agent-sdk (Python)",
+    language: "python",
+    packages: [["claude-agent-sdk", "0.2.189"]],
+    script: "claude_agent_cases.py",
+  },
+  {
     name: "openai-agents",
     language: "python",
     packages: [["openai-agents", "0.24.0"]],

@@ -87,6 +87,89 @@ func toolRoundTrip() error {
 	return must(strings.Contains(textOf(second), "sunny"), second.RawJSON())
 }
 
+func modelsList() error {
+	page, err := client.Models.List(ctx, anthropic.ModelListParams{})
+	if err != nil || len(page.Data) == 0 {
+		return fmt.Errorf("%d models: %v", len(page.Data), err)
+	}
+	one, err := client.Models.Get(ctx, page.Data[0].ID, anthropic.ModelGetParams{})
+	if err != nil {
+		return err
+	}
+	return must(one.ID == page.Data[0].ID && one.DisplayName != "" && !one.CreatedAt.IsZero(), one.RawJSON())
+}
+
+func tokensCounted() error {
+	count, err := client.Messages.CountTokens(ctx, anthropic.MessageCountTokensParams{Model: model, Messages: params("hello").Messages})
+	if err != nil {
+		return err
+	}
+	return must(count.InputTokens > 0, count.RawJSON())
+}
+
+func imageAndDocument() error {
+	pixel := "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
+	ask := params("")
+	ask.Messages = []anthropic.MessageParam{anthropic.NewUserMessage(
+		anthropic.NewTextBlock("What are these?"),
+		anthropic.NewImageBlockBase64("image/png", pixel),
+		anthropic.NewDocumentBlock(anthropic.Base64PDFSourceParam{Data: "JVBERi0xLjQK"}),
+		anthropic.NewDocumentBlock(anthropic.PlainTextSourceParam{Data: "a text"}),
+	)}
+	reply, err := client.Messages.New(ctx, ask)
+	if err != nil {
+		return err
+	}
+	return must(textOf(reply) != "", reply.RawJSON())
+}
+
+func structuredOutput() error {
+	ask := params("a person")
+	ask.OutputConfig = anthropic.OutputConfigParam{Effort: "low", Format: anthropic.JSONOutputFormatParam{Schema: map[string]any{
+		"type": "object", "properties": map[string]any{"name": map[string]any{"type": "string"}},
+		"required": []string{"name"}, "additionalProperties": false,
+	}}}
+	reply, err := client.Messages.New(ctx, ask)
+	if err != nil {
+		return err
+	}
+	var person struct{ Name string }
+	if err := json.Unmarshal([]byte(textOf(reply)), &person); err != nil {
+		return err
+	}
+	return must(person.Name != "", reply.RawJSON())
+}
+
+func thinkingComesBack() error {
+	ask := params("think")
+	ask.MaxTokens = 4000
+	ask.Thinking = anthropic.ThinkingConfigParamOfEnabled(2000)
+	first, err := client.Messages.New(ctx, ask)
+	if err != nil {
+		return err
+	}
+	if len(first.Content) == 0 || first.Content[0].Type != "thinking" || first.Content[0].Signature == "" {
+		return fmt.Errorf("no thinking first: %s", first.RawJSON())
+	}
+	ask.Messages = append(ask.Messages, first.ToParam(), anthropic.NewUserMessage(anthropic.NewTextBlock("hello again")))
+	second, err := client.Messages.New(ctx, ask)
+	if err != nil {
+		return err
+	}
+	return must(strings.Contains(textOf(second), "hello again"), second.RawJSON())
+}
+
+func systemStopAndChoice() error {
+	ask := params("hello")
+	ask.System = []anthropic.TextBlockParam{{Text: "Be brief.", CacheControl: anthropic.NewCacheControlEphemeralParam()}}
+	ask.StopSequences = []string{"hello"}
+	reply, err := client.Messages.New(ctx, ask)
+	if err != nil {
+		return err
+	}
+	return must(reply.StopReason == "stop_sequence" && reply.StopSequence == "hello", reply.RawJSON())
+}
+
 func errorsHaveTheirStatus() error {
 	for text, want := range map[string]int{"fault:usage_limit": 429, "fault:context_length": 400} {
 		_, err := client.Messages.New(ctx, params(text))
@@ -102,7 +185,18 @@ func main() {
 	for _, one := range []struct {
 		name string
 		run  func() error
-	}{{"whole", whole}, {"streamed", streamed}, {"tool round trip", toolRoundTrip}, {"errors have their status", errorsHaveTheirStatus}} {
+	}{
+		{"models", modelsList},
+		{"whole", whole},
+		{"streamed", streamed},
+		{"tool round trip", toolRoundTrip},
+		{"tokens are counted", tokensCounted},
+		{"an image and documents", imageAndDocument},
+		{"structured output", structuredOutput},
+		{"thinking comes back", thinkingComesBack},
+		{"a system text, a mark of the cache and a stop sequence", systemStopAndChoice},
+		{"errors have their status", errorsHaveTheirStatus},
+	} {
 		line := map[string]any{"case": one.name, "ok": true}
 		if err := one.run(); err != nil {
 			line["ok"], line["reason"] = false, err.Error()
