@@ -130,18 +130,41 @@ test("claude gets a token, models, and no key beside the token", async () => {
   expect(out).toBe("gpt-5.5 gpt-6-luna []\n");
 });
 
-test("opencode gets its provider beside what the variable already said", async () => {
-  const env = program("opencode", 'echo "$OPENCODE_CONFIG_CONTENT"');
+test.each([
+  ["opencode", "OPENCODE_CONFIG_CONTENT"],
+  ["kilo", "KILO_CONFIG_CONTENT"],
+])("%s gets its provider beside what the variable already said", async (command, variable) => {
+  const env = program(command, `echo "$${variable}"`);
   const given = { theme: "dark", provider: { mine: { npm: "x" } } };
-  const { out } = await home.run(["run", "--demo", "--", "opencode"], {
-    ...env,
-    OPENCODE_CONFIG_CONTENT: JSON.stringify(given),
-  });
+  const { out } = await home.run(["run", "--demo", "--", command], { ...env, [variable]: JSON.stringify(given) });
   expect(JSON.parse(out)).toMatchObject({
     ...given,
     model: "plansocket/gpt-6.2-sol",
     provider: { plansocket: { options: { apiKey: "{env:PLANSOCKET_RUN_KEY}" } } },
   });
+});
+
+test("droid gets settings of its session, and the key beside them", async () => {
+  const env = program("droid", 'cat "$FACTORY_RUNTIME_SETTINGS_PATH"; echo; echo "$PLANSOCKET_RUN_KEY" | wc -w');
+  const { out } = await home.run(["run", "--demo", "--model", "gpt-5.5", "--", "droid", "exec"], env);
+  const [settings = "", keys] = out.split("\n");
+  const { customModels, sessionDefaultSettings } = JSON.parse(settings) as Record<string, unknown>;
+  expect(sessionDefaultSettings).toEqual({ model: "custom:gpt-5.5" });
+  expect(customModels).toContainEqual(
+    expect.objectContaining({ model: "gpt-5.5", provider: "openai", apiKey: "${PLANSOCKET_RUN_KEY}" }),
+  );
+  expect(keys?.trim()).toBe("1");
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+test("Continue gets a file of models, the chosen one first, unless it is given one", async () => {
+  const env = program("cn", 'echo "$1 $3"; test "$1" = --config && sed -n "s/^ *model: //p" "$2"; true');
+  const { out } = await home.run(["run", "--demo", "--model", "gpt-5.5", "--", "cn", "-p"], env);
+  const [words, first, ...others] = out.trim().split("\n");
+  expect([words, first]).toEqual(["--config -p", "gpt-5.5"]);
+  expect(others).not.toBeEmpty();
+  const { out: own } = await home.run(["run", "--demo", "--", "cn", "-p", "--config", "mine.yaml"], env);
+  expect(own).toStartWith("-p mine.yaml\n");
 });
 
 test("what is made for a command in a temporary folder is gone with it", async () => {

@@ -57,7 +57,6 @@ export const CLIENTS: readonly Client[] = [
     args: ({ model }) => ["run", ...(model === "" ? [] : ["--model", `plansocket/${model}`]), PROMPT],
     env: { KILO_DISABLE_AUTOUPDATE: "1", KILO_DISABLE_MODELS_FETCH: "1", KILO_DISABLE_LSP_DOWNLOAD: "1" },
     files: { "kilo.json": JSON.stringify({ permission: { edit: "allow", bash: "allow" } }) },
-    ways: ["setup"],
   },
   {
     name: "pi",
@@ -90,16 +89,20 @@ export const CLIENTS: readonly Client[] = [
     name: "continue",
     command: "cn",
     package: { registry: "npm", name: "@continuedev/cli" },
-    args: () => ["--config", "../.continue/config.yaml", "--auto", "-p", PROMPT],
+    args: ({ way }) => [...(way === "setup" ? ["--config", "../.continue/config.yaml"] : []), "--auto", "-p", PROMPT],
     env: { CONTINUE_TELEMETRY_ENABLED: "0" },
-    ways: ["setup"],
   },
   {
     name: "droid",
     command: "droid",
     package: { registry: "npm", name: "droid" },
-    args: ({ model }) => ["exec", "--auto", "high", "--model", `custom:${model}`, PROMPT],
-    ways: ["setup"],
+    args: ({ way, model }) => [
+      "exec",
+      "--auto",
+      "high",
+      ...(way === "setup" ? ["--model", `custom:${model}`] : []),
+      PROMPT,
+    ],
   },
   {
     name: "aider",

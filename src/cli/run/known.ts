@@ -4,6 +4,8 @@ import { isObject, parseJson } from "../../lib/json.ts";
 import { PROVIDER, type Target } from "../setup/client.ts";
 import { claudeVariables } from "../setup/clients/claude-code.ts";
 import { clineProviders } from "../setup/clients/cline.ts";
+import { continueConfig } from "../setup/clients/continue.ts";
+import { droidModels } from "../setup/clients/droid.ts";
 import { opencodeProvider } from "../setup/clients/opencode.ts";
 import { piProvider } from "../setup/clients/pi.ts";
 
@@ -55,19 +57,8 @@ const KNOWN: Readonly<Record<string, Adapt>> = {
     },
   }),
 
-  opencode: (args, session, env) => {
-    const given = parseJson(env["OPENCODE_CONFIG_CONTENT"] ?? "");
-    const config = isObject(given) ? given : {};
-    const providers = isObject(config["provider"]) ? config["provider"] : {};
-    const own = opencodeProvider({ ...session, key: `{env:${KEY_VARIABLE}}` });
-    const content = {
-      ...config,
-      model: `${PROVIDER}/${session.model}`,
-      small_model: `${PROVIDER}/${session.smallModel}`,
-      provider: { ...providers, [PROVIDER]: own },
-    };
-    return { args, env: { OPENCODE_CONFIG_CONTENT: JSON.stringify(content), [KEY_VARIABLE]: session.key } };
-  },
+  opencode: withOpencodeConfig("OPENCODE_CONFIG_CONTENT"),
+  kilo: withOpencodeConfig("KILO_CONFIG_CONTENT"),
 
   /** An extension registers the provider, so that pi keeps its own folder. */
   pi: (args, session) => {
@@ -94,6 +85,25 @@ const KNOWN: Readonly<Record<string, Adapt>> = {
     return { args, env: { CLINE_PROVIDER_SETTINGS_PATH: path } };
   },
 
+  /** With a file of models it asks for no account; the first of the file is the one in use. */
+  cn: (args, session) => {
+    if (args.includes("--config")) return { args, env: {} };
+    const path = join(session.folder(), "continue.yaml");
+    const isChosen = ({ id }: { readonly id: string }) => id === session.model;
+    const models = session.models.toSorted((a, b) => Number(isChosen(b)) - Number(isChosen(a)));
+    writeFileSync(path, continueConfig(path, "", { ...session, models }), { mode: 0o600 });
+    return { args: ["--config", path, ...args], env: {} };
+  },
+
+  /** Settings for one session, beside those of its owner. */
+  droid: (args, session) => {
+    const path = join(session.folder(), "droid.json");
+    const customModels = droidModels({ ...session, key: `\${${KEY_VARIABLE}}` });
+    const sessionDefaultSettings = { model: `custom:${session.model}` };
+    writeFileSync(path, JSON.stringify({ customModels, sessionDefaultSettings }), { mode: 0o600 });
+    return { args, env: { FACTORY_RUNTIME_SETTINGS_PATH: path, [KEY_VARIABLE]: session.key } };
+  },
+
   aider: (args, { v1, key, model, smallModel }) => ({
     args,
     // Its own names come before those of its configuration file, and flags before both.
@@ -105,6 +115,23 @@ const KNOWN: Readonly<Record<string, Adapt>> = {
     },
   }),
 };
+
+/** For clients that read more configuration from a variable in the form that opencode has. */
+function withOpencodeConfig(variable: string): Adapt {
+  return (args, session, env) => {
+    const given = parseJson(env[variable] ?? "");
+    const config = isObject(given) ? given : {};
+    const providers = isObject(config["provider"]) ? config["provider"] : {};
+    const own = opencodeProvider({ ...session, key: `{env:${KEY_VARIABLE}}` });
+    const content = {
+      ...config,
+      model: `${PROVIDER}/${session.model}`,
+      small_model: `${PROVIDER}/${session.smallModel}`,
+      provider: { ...providers, [PROVIDER]: own },
+    };
+    return { args, env: { [variable]: JSON.stringify(content), [KEY_VARIABLE]: session.key } };
+  };
+}
 
 /** Words after `pi` that manage it instead of starting it. */
 const PI_COMMANDS = new Set(["install", "remove", "uninstall", "update", "list", "config"]);

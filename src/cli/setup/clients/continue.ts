@@ -24,13 +24,14 @@ export const continueDev: ClientSetup = {
       );
     }
     return {
-      files: [{ path, edit: (before) => withModels(path, before, target) }],
+      files: [{ path, edit: (before) => continueConfig(path, before, target) }],
       next: ["Reload the editor's window; the models are in Continue's list."],
     };
   },
 };
 
-function withModels(path: string, before: string, target: Target): string {
+/** A configuration of Continue with the relay's models in it; `path` is named where `before` cannot be read. */
+export function continueConfig(path: string, before: string, target: Pick<Target, "v1" | "key" | "models">): string {
   const present = readYaml(path, before);
   const text = Object.entries(REQUIRED).reduce(
     (text, [key, value]) => (present[key] === undefined ? setYaml(path, text, [key], value) : text),

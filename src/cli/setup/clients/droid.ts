@@ -1,4 +1,4 @@
-import { OUTPUT_TOKENS, PROVIDER, type ClientSetup } from "../client.ts";
+import { OUTPUT_TOKENS, PROVIDER, type ClientSetup, type Target } from "../client.ts";
 import { putJsonItem } from "../formats/json-edit.ts";
 import { inHome } from "../place.ts";
 
@@ -14,23 +14,27 @@ export const droid: ClientSetup = {
         {
           path,
           edit: (before) =>
-            target.models.reduce((text, { id, name, takesImages }) => {
-              const displayName = `${name} (${PROVIDER})`;
-              const entry = {
-                model: id,
-                displayName,
-                baseUrl: target.v1,
-                apiKey: target.key,
-                provider: "openai",
-                maxOutputTokens: OUTPUT_TOKENS,
-                // Unless told otherwise it sends images to every model of this provider.
-                ...(takesImages ? {} : { noImageSupport: true }),
-              };
-              return putJsonItem({ path }, text, ["customModels"], entry, { displayName });
-            }, before),
+            droidModels(target).reduce(
+              (text, model) => putJsonItem({ path }, text, ["customModels"], model, { displayName: model.displayName }),
+              before,
+            ),
         },
       ],
       next: [`Start \`droid\` and choose a model that ends in (${PROVIDER}) with /model.`],
     };
   },
 };
+
+/** The relay's models as Droid's settings list them under `customModels`. */
+export function droidModels({ v1, key, models }: Pick<Target, "v1" | "key" | "models">) {
+  return models.map(({ id, name, takesImages }) => ({
+    model: id,
+    displayName: `${name} (${PROVIDER})`,
+    baseUrl: v1,
+    apiKey: key,
+    provider: "openai",
+    maxOutputTokens: OUTPUT_TOKENS,
+    // Unless told otherwise it sends images to every model of this provider.
+    ...(takesImages ? {} : { noImageSupport: true }),
+  }));
+}
