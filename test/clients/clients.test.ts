@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { withSection } from "../support/compatibility.ts";
+import { tableLines, withFindings } from "../support/compatibility.ts";
 import type { Client, Task } from "./client.ts";
 import { CLIENTS } from "./list.ts";
 import { readOptions } from "./options.ts";
-import { relayFailures, table, titleOf, type Result } from "./report.ts";
+import { columnsOf, findingsOf, relayFailures, titleOf, type Result } from "./report.ts";
 
 describe("the command line of the clients", () => {
   test("runs all over both ways, or those that are named over the ways that are named", () => {
@@ -17,8 +17,7 @@ describe("the command line of the clients", () => {
     [["--instal"], "--instal"],
     [["no-such-client"], "No client is called 'no-such-client'."],
     [["--transport", "tcp"], "No transport is called 'tcp'"],
-    // A part of the table would look like the whole.
-    [["pi", "--record"], "--record needs all clients."],
+    [["--transport", "auto", "--record"], "--record needs the transports http,websocket."],
   ])("refuses %p", (args, said) => {
     expect(() => readOptions(args)).toThrow(said);
   });
@@ -45,29 +44,33 @@ test("a table tells passes by way, and whose the failures are", () => {
   const versions = new Map([
     ["first", "1.2.3"],
     ["second", "4.5.6"],
-    ["third", undefined],
   ]);
   expect(relayFailures(results)).toEqual(results.slice(1, 2));
-  expect(table({ results, versions }, ["http", "websocket"])).toEqual([
+  const transports = ["http", "websocket"] as const;
+  expect(tableLines(columnsOf(transports), findingsOf(results, versions, transports))).toEqual([
     "| client | version | http | websocket | the relay's | the client's |",
     "| --- | --- | --- | --- | --- | --- |",
     "| first, over HTTP | 1.2.3 | 1 / 1 | 0 / 1 | 1 | 0 |",
     "| second | 4.5.6 | 0 / 1 | 0 / 1 | 0 | 2 |",
     "",
-    "Not installed: third.",
-    "",
-    "- first (over HTTP) by run with gpt-5.5 over websocket: the relay's: no file; exit 1",
+    "- first, over HTTP: the relay's, by run with gpt-5.5 over websocket: no file; exit 1",
     "- second: the client's: wants an account of its own",
   ]);
   expect(titleOf(second, task({ way: "run --demo", model: "" }))).toBe("second by run --demo over http");
 });
 
-test("a part of the record is replaced, and the rest stays", () => {
-  const text = "# Title\n<!-- suites -->\nold\n<!-- /suites -->\n<!-- clients -->\nold\n<!-- /clients -->\n";
-  const once = withSection(text, "clients", ["| new |"], "2026-11-27");
+test("rows of the record are replaced by name, with what was said of them, and the rest stays", () => {
+  const finding = (name: string, ...cells: string[]) => ({ name, cells, remarks: [] });
+  const empty = "# Title\n<!-- suites -->\n<!-- /suites -->\n<!-- clients -->\n<!-- /clients -->\nend\n";
+  const columns = ["client", "passed"];
+  const told = { ...finding("a", "0 / 1"), remarks: ["lost"] };
+  const once = withFindings(empty, "clients", columns, [told, finding("b", "1 / 1")]);
   expect(once).toBe(
-    "# Title\n<!-- suites -->\nold\n<!-- /suites -->\n<!-- clients -->\nRun on 2026-11-27.\n\n| new |\n<!-- /clients -->\n",
+    "# Title\n<!-- suites -->\n<!-- /suites -->\n<!-- clients -->\n\n" +
+      "| client | passed |\n| --- | --- |\n| a | 0 / 1 |\n| b | 1 / 1 |\n\n- a: lost\n\n<!-- /clients -->\nend\n",
   );
-  expect(withSection(once, "clients", ["| new |"], "2026-11-27")).toBe(once);
-  expect(() => withSection("", "clients", [], "2026-11-27")).toThrow("clients");
+  expect(withFindings(once, "clients", columns, [])).toBe(once);
+  const twice = withFindings(once, "clients", columns, [finding("a", "1 / 1"), finding("c", "2 / 2")]);
+  expect(twice).toContain("| a | 1 / 1 |\n| b | 1 / 1 |\n| c | 2 / 2 |\n\n<!--");
+  expect(() => withFindings("", "clients", columns, [])).toThrow("clients");
 });

@@ -1,3 +1,4 @@
+import type { Finding } from "../support/compatibility.ts";
 import type { Client, Task, Transport } from "./client.ts";
 
 /** A run of a client and what went wrong, if anything. */
@@ -7,17 +8,17 @@ export interface Result {
   readonly problem: string | undefined;
 }
 
-/** What came of all that was asked of clients. */
-export interface Findings {
-  readonly results: readonly Result[];
-  /** By name; undefined where a client is not installed. */
-  readonly versions: ReadonlyMap<string, string | undefined>;
+/** Names a run. */
+export function titleOf(client: Client, task: Task): string {
+  return `${nameOf(client)} ${wayOf(task)}`;
 }
 
-/** Names a run. */
-export function titleOf(client: Client, { way, model, transport }: Task): string {
-  const remark = client.remark === undefined ? "" : ` (${client.remark})`;
-  return `${client.name}${remark} by ${way}${model === "" ? "" : ` with ${model}`} over ${transport}`;
+function nameOf({ name, remark }: Client): string {
+  return remark === undefined ? name : `${name}, ${remark}`;
+}
+
+function wayOf({ way, model, transport }: Task): string {
+  return `by ${way}${model === "" ? "" : ` with ${model}`} over ${transport}`;
 }
 
 /** Why a run failed that the relay is not to blame for. */
@@ -30,42 +31,38 @@ export function relayFailures(results: readonly Result[]): Result[] {
   return results.filter((result) => result.problem !== undefined && excuseOf(result) === undefined);
 }
 
-/** A table with a row for each client and a column for each transport, and the failures behind it. */
-export function table({ results, versions }: Findings, transports: readonly Transport[]): string[] {
-  const columns = ["client", "version", ...transports, "the relay's", "the client's"];
-  const rows = [...Map.groupBy(results, ({ client }) => client)].map(([client, own]) => {
+export function columnsOf(transports: readonly Transport[]): string[] {
+  return ["client", "version", ...transports, "the relay's", "the client's"];
+}
+
+/** A row for each client, with the failures behind its numbers. */
+export function findingsOf(
+  results: readonly Result[],
+  versions: ReadonlyMap<string, string>,
+  transports: readonly Transport[],
+): Finding[] {
+  return [...Map.groupBy(results, ({ client }) => client)].map(([client, own]) => {
     const counts = transports.map((transport) => {
       const runs = own.filter(({ task }) => task.transport === transport);
       return `${runs.filter(({ problem }) => problem === undefined).length} / ${runs.length}`;
     });
     const relays = relayFailures(own).length;
     const others = own.filter(({ problem }) => problem !== undefined).length - relays;
-    const name = client.remark === undefined ? client.name : `${client.name}, ${client.remark}`;
-    return [name, versions.get(client.name) ?? "", ...counts, String(relays), String(others)];
+    return {
+      name: nameOf(client),
+      cells: [versions.get(client.name) ?? "", ...counts, String(relays), String(others)],
+      remarks: remarksOf(own),
+    };
   });
-  const missing = [...versions].filter(([, version]) => version === undefined).map(([name]) => name);
-  return [
-    line(columns),
-    line(columns.map(() => "---")),
-    ...rows.map(line),
-    ...(missing.length === 0 ? [] : ["", `Not installed: ${missing.join(", ")}.`]),
-    ...failures(results),
-  ];
 }
 
-function line(cells: readonly string[]): string {
-  return `| ${cells.join(" | ")} |`;
-}
-
-/** One line for each run that failed; known reasons once for each client. */
-function failures(results: readonly Result[]): string[] {
-  const lines = results
-    .filter(({ problem }) => problem !== undefined)
-    .map((result) => {
-      const excuse = excuseOf(result);
-      if (excuse !== undefined) return `- ${result.client.name}: the client's: ${excuse}`;
-      const said = (result.problem ?? "").replaceAll(/\s+/g, " ").slice(0, 300);
-      return `- ${titleOf(result.client, result.task)}: the relay's: ${said}`;
-    });
-  return lines.length === 0 ? [] : ["", ...new Set(lines)];
+/** One for each run that failed; known reasons once. */
+function remarksOf(results: readonly Result[]): string[] {
+  const failed = results.filter(({ problem }) => problem !== undefined);
+  const remarks = failed.map((result) => {
+    const excuse = excuseOf(result);
+    if (excuse !== undefined) return `the client's: ${excuse}`;
+    return `the relay's, ${wayOf(result.task)}: ${(result.problem ?? "").replaceAll(/\s+/g, " ").slice(0, 300)}`;
+  });
+  return [...new Set(remarks)];
 }

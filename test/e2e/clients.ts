@@ -11,9 +11,9 @@ import { attempt } from "../clients/attempt.ts";
 import type { Client, Task, Way } from "../clients/client.ts";
 import { found, installed } from "../clients/install.ts";
 import { readOptions, USAGE } from "../clients/options.ts";
-import { excuseOf, relayFailures, table, titleOf, type Result } from "../clients/report.ts";
+import { columnsOf, excuseOf, findingsOf, relayFailures, titleOf, type Result } from "../clients/report.ts";
 import type { StandIn } from "../stand-in/backend.ts";
-import { record } from "../support/compatibility.ts";
+import { record, tableLines } from "../support/compatibility.ts";
 import { sharedPrefixes } from "../support/prefix.ts";
 
 const MODELS = ["gpt-5.5", "gpt-6.1-sol"];
@@ -25,7 +25,7 @@ const programs = new Map(
     .entries()
     .flatMap(([name, [client]]) => (client ? [[name, isInstalling ? installed(client) : found(client)] as const] : [])),
 );
-const versions = new Map([...programs].map(([name, program]) => [name, program?.version]));
+const versions = new Map([...programs].map(([name, program]) => [name, program?.version ?? ""]));
 /** Of each run, its longest conversation with the backend, in requests as the backend read them. */
 const conversations: { readonly title: string; readonly bodies: readonly unknown[] }[] = [];
 const results: Result[] = [];
@@ -46,9 +46,9 @@ for (const client of clients) {
   }
 }
 printPrefixes();
-const lines = table({ results, versions }, transports);
-console.log(lines.join("\n"));
-if (isRecording) record("clients", lines, new Date());
+const findings = findingsOf(results, versions, transports);
+console.log(tableLines(columnsOf(transports), findings).join("\n"));
+if (isRecording) record("clients", columnsOf(transports), findings, new Date());
 process.exit(relayFailures(results).length > 0 ? 1 : 0);
 
 function optionsOrExit() {

@@ -64,8 +64,6 @@ describe("the command line of the suites", () => {
     // A part of a name is not the name.
     [["--only", "openai"], "No suite is called 'openai'."],
     [["--only", ""], "No suite is called ''."],
-    // A part of the table would look like the whole.
-    [["--only", "litellm", "--record"], "--record needs all suites."],
   ])("refuses %p", (args, said) => {
     expect(() => readOptions(args)).toThrow(said);
   });

@@ -5,7 +5,7 @@
  * is not installed is skipped, and says so.
  */
 import { startPlayer } from "../../src/demo/player.ts";
-import { record } from "../support/compatibility.ts";
+import { record, tableLines, type Finding } from "../support/compatibility.ts";
 import { startDemoRelay } from "../support/demo.ts";
 import { fixedCredentials, startTestRelay } from "../support/relay.ts";
 import { readOptions, USAGE } from "./options.ts";
@@ -38,18 +38,12 @@ const demo = startTestRelay({
 });
 
 const total = { run: 0, skipped: 0, failures: 0 };
-const lines: string[] = [];
-const tell = (line: string) => {
-  lines.push(line);
-  console.log(line);
-};
-tell("| suite | version | stand-in | demo | the relay's | the suite's |\n| --- | --- | --- | --- | --- | --- |");
-const remarks = new Set<string>();
+const columns = ["suite", "version", "stand-in", "demo", "the relay's", "the suite's"];
+const findings: Finding[] = [];
 for (const { suite, plan } of plans) {
-  const version = suite.packages[0]?.[1] ?? "";
   if (typeof plan === "string") {
     total.skipped += 1;
-    tell(`| ${suite.name} | ${version} | skipped: ${plan.replaceAll("\n", " ")} | | | |`);
+    console.log(`skipped: ${suite.name}: ${plan.replaceAll("\n", " ")}`);
     continue;
   }
   total.run += 1;
@@ -57,17 +51,18 @@ for (const { suite, plan } of plans) {
     { place: "stand-in", tally: tallied(suite, await outcomes(plan, strict.relay.url, MODEL)) },
     { place: "demo", tally: tallied(suite, await outcomes(plan, demo.url, MODEL)) },
   ];
-  const columns = places.map(({ tally }) => `${tally.passed} / ${tally.applicable}`);
+  const passed = places.map(({ tally }) => `${tally.passed} / ${tally.applicable}`);
   const relays = places.map(({ tally }) => tally.relay.length);
   total.failures += relays.reduce((sum, count) => sum + count, 0);
   const suites = places.map(({ tally }) => suiteCount(tally));
-  tell(`| ${[suite.name, version, ...columns, both(relays), both(suites)].join(" | ")} |`);
-  for (const { place, tally } of places) {
-    for (const remark of remarksOf(suite.name, place, tally)) remarks.add(remark);
-  }
+  findings.push({
+    name: suite.name,
+    cells: [suite.packages[0]?.[1] ?? "", ...passed, both(relays), both(suites)],
+    remarks: [...new Set(places.flatMap(({ place, tally }) => remarksOf(place, tally)))],
+  });
 }
-if (remarks.size > 0) tell(`\n${[...remarks].join("\n")}`);
-if (options.isRecording) record("suites", lines, new Date());
+console.log(tableLines(columns, findings).join("\n"));
+if (options.isRecording) record("suites", columns, findings, new Date());
 const refusals = new Set(strict.backend.refusals.map(({ detail }) => detail));
 console.log(`\nThe stand-in refused ${strict.backend.refusals.length} requests${refusals.size === 0 ? "." : ":"}`);
 for (const detail of refusals) console.log(`  ${detail}`);
@@ -108,11 +103,13 @@ function both([first = 0, second = 0]: readonly number[]): string {
 }
 
 /** Known reasons are those of a suite, whatever it met. */
-function remarksOf(name: string, place: string, { relay, excused }: Tally): string[] {
+function remarksOf(place: string, { relay, excused }: Tally): string[] {
   return [
-    ...relay.map((outcome) => `- ${name}, ${place}: the relay's: ${outcome.case}: ${outcome.reason ?? ""}`),
+    ...relay.map(
+      (outcome) => `the relay's, ${place}: ${outcome.case}: ${(outcome.reason ?? "").replaceAll(/\s+/g, " ")}`,
+    ),
     ...[...excused].map(([{ reason, isOutOfScope }, count]) => {
-      return `- ${name}: ${isOutOfScope === true ? "not applicable" : "the suite's"}, ${count}: ${reason}`;
+      return `${isOutOfScope === true ? "not applicable" : "the suite's"}, ${count}: ${reason}`;
     }),
   ];
 }
