@@ -240,12 +240,17 @@ export function listen(
   return startRelay({ options, upstream, credentials, log, instanceId, ...watching, ...sharing, ...ofOwner });
 }
 
+/** Whether the environment may ask for telemetry. */
+export function hasTelemetryVariables(env: Environment): boolean {
+  return Object.keys(env).some((name) => name.startsWith("OTEL_"));
+}
+
 /** Traces and metrics where OpenTelemetry's variables ask for them: without one nothing of it is even loaded. */
 export async function openTelemetry(
   { egress, log }: Pick<Services, "egress" | "log">,
   env: Environment,
 ): Promise<Telemetry | undefined> {
-  if (!Object.keys(env).some((name) => name.startsWith("OTEL_"))) return undefined;
+  if (!hasTelemetryVariables(env)) return undefined;
   const telemetry = await import("../telemetry/index.ts");
   return telemetry.openTelemetry(env, { fetch: egress.fetch, log });
 }

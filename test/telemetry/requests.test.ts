@@ -53,6 +53,7 @@ const USAGE = {
 };
 const SECRET_ANSWER = "the-answer-that-nobody-may-see";
 const SECRET_PROMPT = "the-prompt-that-nobody-may-see";
+const SECRET_TOKEN = "the-token-that-nobody-may-see";
 const SECRET_KEY = "the-key-that-nobody-may-see";
 const answer = () =>
   sse([created, delta(SECRET_ANSWER), { ...completed, response: { ...completed.response, usage: USAGE } }]);
@@ -73,7 +74,16 @@ const CASES = DIALECTS.flatMap(([path, body, operation]) =>
 
 describe("each dialect", () => {
   test.each(CASES)("$path, streamed: $stream", async ({ path, body, operation, stream }) => {
-    const { relay, sent } = await setUp([answer], { relay: { relay: { apiKey: SECRET_KEY } } });
+    const { relay, sent } = await setUp([answer], {
+      relay: {
+        relay: { apiKey: SECRET_KEY },
+        credentials: fixedCredentials({
+          accessToken: SECRET_TOKEN,
+          email: "owner@nobody-may-see",
+          accountId: "account-that-nobody-may-see",
+        }),
+      },
+    });
     const reply = await post(`${relay.url}${path}`, body, { authorization: `Bearer ${SECRET_KEY}` });
     const text = await reply.text();
     expect(text).toContain(SECRET_ANSWER);
@@ -131,7 +141,7 @@ describe("each dialect", () => {
       ["output", 7],
     ]);
     const everything = receiver.posts.map(({ bytes }) => new TextDecoder().decode(bytes)).join("");
-    for (const secret of [SECRET_ANSWER, SECRET_PROMPT, SECRET_KEY]) expect(everything).not.toContain(secret);
+    expect(everything).not.toContain("nobody-may-see");
   });
 });
 
@@ -156,6 +166,28 @@ test("requests over one socket are traces of their own, and its handshake is non
   expect(clients.map(({ parentSpanId }) => parentSpanId).toSorted()).toEqual(
     servers.map(({ spanId }) => spanId).toSorted(),
   );
+});
+
+test("a Codex client's frame brings its own trace, in place of the handshake's", async () => {
+  const { relay, sent } = await setUp([answer]);
+  const traced = (digit: string) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`;
+  const headers = { originator: "codex_cli_rs", traceparent: traced("1") };
+  const socket = new WebSocket(`${relay.url.replace("http", "ws")}/v1/responses`, { headers } as unknown as string[]);
+  const ended = Promise.withResolvers<void>();
+  const frame = { type: "response.create", model, input: [{ type: "message", role: "user", content: "hi" }] };
+  const own = { ws_request_header_traceparent: traced("2") };
+  const frames = [{ ...frame, client_metadata: own }, frame];
+  const next = () => socket.send(JSON.stringify(frames.shift()));
+  socket.addEventListener("open", next);
+  socket.addEventListener("message", ({ data }) => {
+    if (!String(data).includes("response.completed")) return;
+    if (frames.length > 0) next();
+    else ended.resolve();
+  });
+  await ended.promise;
+  socket.close();
+  const { servers } = await sent();
+  expect(servers.map(({ traceId }) => traceId)).toEqual(["2".repeat(32), "1".repeat(32)]);
 });
 
 describe("failures", () => {

@@ -4,11 +4,12 @@ import type { LoginFacts } from "../../auth/keeper.ts";
 import { authFile as authFileOf, codexHome, stateFolder } from "../../config/paths.ts";
 import { offlineCatalogue } from "../../upstream/catalogue.ts";
 import type { RunningRelay } from "../../server/serve.ts";
-import { listen, listenWithoutLogin, openKeys, type Services, PLAIN } from "../services.ts";
+import { hasTelemetryVariables, listen, listenWithoutLogin, openKeys, type Services, PLAIN } from "../services.ts";
 import { check, RENEWAL_MS, skip, type Finding, type Outcome } from "./finding.ts";
 import { keyPlace } from "../keys/key-place.ts";
 import { keysCheck } from "./keys.ts";
 import { storeCheck } from "./store.ts";
+import { telemetryCheck } from "./telemetry.ts";
 import { gateCheck, portCheck, settingsCheck, versionCheck } from "./local.ts";
 import { loginCheck, storageCheck, tokenCheck, type ClockOff } from "./login.ts";
 import {
@@ -56,6 +57,7 @@ export async function* examine(
   yield await check("version", () => versionCheck(services.upstreamOptions.clientVersion, env));
   yield await check("settings", () => settingsCheck(services, env));
   if (services.store) yield await check("store", () => storeCheck(services.store));
+  if (hasTelemetryVariables(env)) yield await check("telemetry", (signal) => telemetryCheck(services, env, signal));
   yield await check("keys", async () => keysCheck(await keyPlace(settings, env)));
   yield login;
   yield await check("storage", () => (facts ? storageCheck(facts, services, authFile, stateDir) : skip("no login")));
