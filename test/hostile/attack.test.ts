@@ -223,6 +223,11 @@ describe.skipIf(process.platform === "win32")("at a Unix socket", () => {
     ["as another host", ["GET /v1/models HTTP/1.1", "Host: page.example", `Authorization: Bearer ${KEY}`], [403]],
     ["as a page of another site", ["GET /v1/models HTTP/1.1", ...good, "Origin: https://page.example"], [403]],
     [
+      "as another host that a header takes for ours",
+      ["GET /v1/models HTTP/1.1", "Host: page.example", "X-Forwarded-Host: localhost", "Forwarded: host=localhost"],
+      [403],
+    ],
+    [
       "with two lengths",
       ["POST /v1/chat/completions HTTP/1.1", ...good, "Content-Length: 6", "Content-Length: 5"],
       [400],
@@ -245,6 +250,74 @@ describe.skipIf(process.platform === "win32")("at a Unix socket", () => {
       "Transfer-Encoding: chunked",
     ]);
     expect((await knock(`${first}${smuggled}`)).filter((status) => status === 200)).toEqual([]);
+  });
+});
+
+describe("at each of several addresses", () => {
+  let relay: DemoRelay;
+  beforeAll(() => {
+    relay = startDemoRelay({ relay: { apiKey: KEY, otherHosts: ["127.0.0.2", "::1"] } });
+  });
+  afterAll(() => relay.stop());
+  const OWN = ["127.0.0.1", "127.0.0.2", "::1"];
+  const knock = async (address: string, lines: readonly string[]) =>
+    statuses(
+      await sendTo(
+        (onOpen) => connect(relay.relay.port, address, onOpen),
+        head(["GET /v1/models HTTP/1.1", ...lines, "Connection: close"]),
+      ),
+    );
+
+  test.each(OWN)("%s asks for the key and for a host of ours, as the first does", async (address) => {
+    const key = `Authorization: Bearer ${KEY}`;
+    expect(await knock(address, ["Host: localhost"])).toEqual([401]);
+    expect(await knock(address, ["Host: page.example", key])).toEqual([403]);
+    expect(await knock(address, ["Host: localhost", key, "Origin: https://page.example"])).toEqual([403]);
+    expect(await knock(address, ["Host: localhost", "X-Forwarded-For: 127.0.0.1", "Forwarded: for=127.0.0.1"])).toEqual(
+      [401],
+    );
+    expect(await knock(address, ["Host: localhost", key])).toEqual([200]);
+  });
+
+  test.each(OWN)("a page that %s let in has no door at the others", async (address) => {
+    const others = OWN.filter((other) => other !== address);
+    for (const other of others) {
+      const origin = `http://${address.includes(":") ? `[${address}]` : address}:${relay.relay.port}`;
+      const host = `Host: ${other.includes(":") ? `[${other}]` : other}:${relay.relay.port}`;
+      expect(await knock(other, [host, `Origin: ${origin}`, "Sec-Fetch-Site: cross-site"])).not.toContain(200);
+    }
+  });
+});
+
+describe("around the path that the relay is below", () => {
+  let relay: DemoRelay;
+  beforeAll(() => {
+    relay = startDemoRelay({ relay: { apiKey: KEY, basePath: "/team/relay", trustProxies: ["10.0.0.0/8"] } });
+  });
+  afterAll(() => relay.stop());
+
+  test.each([
+    ["/v1/models"],
+    ["/team/v1/models"],
+    ["/team/relayv1/models"],
+    ["/team/relay/../v1/models"],
+    ["/team/relay/%2e%2e/v1/models"],
+    ["/team/relay/..%2fv1/models"],
+    ["/team//relay/v1/models"],
+    ["/TEAM/RELAY/v1/models"],
+    ["/team%2frelay/v1/models"],
+    ["/team/relay/team/relay/v1/models"],
+    ["//team/relay/v1/models"],
+    ["/team/relay;/v1/models"],
+    ["http://page.example/v1/models"],
+  ])("%s is no way in, with a key or without", async (way) => {
+    for (const lines of [good, ["Host: 127.0.0.1", "X-Forwarded-Prefix: /team/relay"]]) {
+      const line = `GET ${way} HTTP/1.1`;
+      const bytes = head([line, ...lines, "Connection: close"]);
+      const text = await sendTo((onOpen) => connect(relay.relay.port, "127.0.0.1", onOpen), bytes);
+      expect(statuses(text).filter((status) => status < 400)).toEqual([]);
+      expect(text).not.toContain(KEY);
+    }
   });
 });
 
