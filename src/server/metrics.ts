@@ -246,6 +246,16 @@ function planWindows(plan: PlanLimits): LabelledWindow[] {
   return windowsOf(plan).map(({ meter, kind, window }) => ({ labels: { meter: meter.id, window: kind }, window }));
 }
 
+/** The windows of the plan by how much of them is used; none where nobody knows. */
+export function planUse(plan: PlanLimits | undefined): { meter: string; window: string; used: number }[] {
+  if (!plan) return [];
+  return windowsOf(plan).map(({ meter, kind, window }) => ({
+    meter: meter.id,
+    window: kind,
+    used: window.usedPercent / 100,
+  }));
+}
+
 function windowAsJson({ labels, window }: LabelledWindow) {
   return {
     ...labels,

@@ -22,7 +22,7 @@ import { KeyWatch } from "./key-watch.ts";
 import { conversationDigest, ledgerEntry } from "./ledger-entry.ts";
 import { RequestLifetime } from "./lifetime.ts";
 import { RequestLimit } from "./limits.ts";
-import { knownModel, Metrics, type MetricsSnapshot, type StoreState } from "./metrics.ts";
+import { knownModel, Metrics, planUse, type MetricsSnapshot, type StoreState } from "./metrics.ts";
 import { modelRoutes } from "./http/models.ts";
 import type { RelayOptions } from "./options.ts";
 import { RequestFeed } from "./page/feed.ts";
@@ -162,6 +162,7 @@ export class Relay {
       ...this.#pageRoutes(conversations),
     ];
     this.#patterns = new Set(this.#routes.map(({ path }) => path));
+    deps.telemetry?.watchPlan(() => planUse(deps.upstream.limits.current()));
   }
 
   /** Waits for what is on its way to other replicas. */

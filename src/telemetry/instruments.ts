@@ -1,4 +1,5 @@
 import type { Attributes, Meter } from "@opentelemetry/api";
+import type { PlanUse } from "./telemetry.ts";
 
 /** The buckets that the conventions name. */
 const SECONDS_OF_MODELS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -24,8 +25,10 @@ export class Instruments {
   readonly firstTokenSeconds: Record;
   readonly httpSeconds: Record;
   readonly #codes = new Set<string>();
+  readonly #meter: Meter;
 
   constructor(meter: Meter) {
+    this.#meter = meter;
     const histogram = (name: string, unit: string, description: string, bounds: number[]): Record => {
       const made = meter.createHistogram(name, { unit, description, advice: { explicitBucketBoundaries: bounds } });
       return (value, attributes) => made.record(value, attributes);
@@ -45,6 +48,15 @@ export class Instruments {
       FIRST_TOKEN_SECONDS,
     );
     this.httpSeconds = seconds("http.server.request.duration", "HTTP requests, by route and status.", SECONDS_OF_HTTP);
+  }
+
+  watchPlan(read: () => readonly PlanUse[]): void {
+    const description = "How much of a window of the plan is used; 1 is all.";
+    this.#meter.createObservableGauge("plansocket.plan.used", { unit: "1", description }).addCallback((result) => {
+      for (const { meter, window, used } of read()) {
+        result.observe(used, { "plansocket.plan.meter": meter, "plansocket.plan.window": window });
+      }
+    });
   }
 
   /** An error's code as metrics keep it: every series stays until the process ends. */

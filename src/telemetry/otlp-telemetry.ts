@@ -28,7 +28,7 @@ import { Instruments } from "./instruments.ts";
 import { OtlpSender, Outage, type OtlpDependencies } from "./otlp.ts";
 import { OtlpRequestTrace } from "./request-trace.ts";
 import type { Destination, TelemetrySettings } from "./settings.ts";
-import type { RequestStart, RequestTrace, Telemetry } from "./telemetry.ts";
+import type { PlanUse, RequestStart, RequestTrace, Telemetry } from "./telemetry.ts";
 
 /** How long a stop waits for the last batches. */
 const CLOSE_MS = 2000;
@@ -85,6 +85,10 @@ export class OtlpTelemetry implements Telemetry {
       instruments: this.#instruments,
       propagates: this.#propagates,
     });
+  }
+
+  watchPlan(read: () => readonly PlanUse[]): void {
+    this.#instruments.watchPlan(read);
   }
 
   async close(): Promise<void> {

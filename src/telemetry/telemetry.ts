@@ -72,10 +72,21 @@ export interface RequestTrace {
   end(end: RequestEnd, context: EndContext): void;
 }
 
+/** How much of one window of the plan is used. */
+export interface PlanUse {
+  /** Whose window it is, as in `codex`; and which, as in `primary`. */
+  readonly meter: string;
+  readonly window: string;
+  /** 1 is all. */
+  readonly used: number;
+}
+
 /** Tells a collector what happens. One that is slow or away harms no request. */
 export interface Telemetry {
   /** Never throws. */
   begin(start: RequestStart): RequestTrace;
+  /** Tells the plan's windows with every batch of metrics, as `read` knows them then. */
+  watchPlan(read: () => readonly PlanUse[]): void;
   /** Sends what is left, for a short while. */
   close(): Promise<void>;
 }

@@ -72,6 +72,12 @@ export class OtlpReceiver {
     return posts.map((post) => pointsIn(jsonOf(post), name)).findLast((points) => points.length > 0) ?? [];
   }
 
+  /** The newest values of a gauge that came as JSON, by their labels. */
+  gauge(name: string): { attributes: JsonObject; value: number }[] {
+    const posts = this.posts.filter(({ path }) => path === "/v1/metrics");
+    return posts.map((post) => gaugeIn(jsonOf(post), name)).findLast((values) => values.length > 0) ?? [];
+  }
+
   stop(): Promise<void> {
     return this.#server.stop(true);
   }
@@ -101,21 +107,32 @@ export function spansIn(request: JsonObject): ReceivedSpan[] {
   );
 }
 
-/** The series of one histogram in an ExportMetricsServiceRequest in JSON. */
-export function pointsIn(request: JsonObject, name: string): ReceivedPoint[] {
+function metricsIn(request: JsonObject, name: string): JsonObject[] {
   const metrics = list(request["resourceMetrics"]).flatMap((entry) =>
     list(entry["scopeMetrics"]).flatMap((scope) => list(scope["metrics"])),
   );
-  return metrics
-    .filter((metric) => metric["name"] === name)
-    .flatMap((metric) =>
-      list(object(metric["histogram"])["dataPoints"]).map((point) => ({
-        attributes: attributesOf(point),
-        count: Number(point["count"]),
-        sum: Number(point["sum"]),
-        bounds: Array.isArray(point["explicitBounds"]) ? point["explicitBounds"].map(Number) : [],
-      })),
-    );
+  return metrics.filter((metric) => metric["name"] === name);
+}
+
+function gaugeIn(request: JsonObject, name: string): { attributes: JsonObject; value: number }[] {
+  return metricsIn(request, name).flatMap((metric) =>
+    list(object(metric["gauge"])["dataPoints"]).map((point) => ({
+      attributes: attributesOf(point),
+      value: Number(point["asDouble"] ?? point["asInt"]),
+    })),
+  );
+}
+
+/** The series of one histogram in an ExportMetricsServiceRequest in JSON. */
+export function pointsIn(request: JsonObject, name: string): ReceivedPoint[] {
+  return metricsIn(request, name).flatMap((metric) =>
+    list(object(metric["histogram"])["dataPoints"]).map((point) => ({
+      attributes: attributesOf(point),
+      count: Number(point["count"]),
+      sum: Number(point["sum"]),
+      bounds: Array.isArray(point["explicitBounds"]) ? point["explicitBounds"].map(Number) : [],
+    })),
+  );
 }
 
 function attributesOf(holder: JsonObject): JsonObject {

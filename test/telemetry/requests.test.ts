@@ -297,6 +297,16 @@ test("an API-key login is a call to the public API, whose model nobody has read"
   expect(client.attributes).toMatchObject({ "server.address": "127.0.0.1", "server.port": publicApi.port });
 });
 
+test("the plan's windows are told as they are known", async () => {
+  const plan = { "x-codex-primary-used-percent": "12.5", "x-codex-primary-window-minutes": "300" };
+  const { relay, sent } = await setUp([() => sse([created, delta("Hi"), completed], plan)]);
+  await (await post(`${relay.url}/v1/chat/completions`, chatBody())).text();
+  const { receiver } = await sent();
+  expect(receiver.gauge("plansocket.plan.used")).toEqual([
+    { attributes: { "plansocket.plan.meter": "codex", "plansocket.plan.window": "primary" }, value: 0.125 },
+  ]);
+});
+
 test("keys are told by name", async () => {
   const keys = new TestKeys();
   open.push({ stop: async () => keys.remove() });
