@@ -52,7 +52,23 @@ export function resolveModel(names: ModelNames, requested: string, options: Reso
 }
 
 function known(names: ModelNames, requested: string, name: string, options: ResolveOptions): ResolvedModel | undefined {
-  return bySuffix(names.models, requested) ?? bySuffix(names.models, name) ?? claudeModel(names, name, options);
+  const own = VENDOR.exec(name)?.[1];
+  return (
+    bySuffix(names.models, requested) ??
+    bySuffix(names.models, name) ??
+    (own === undefined ? undefined : ownModel(names, own)) ??
+    claudeModel(names, name, options)
+  );
+}
+
+/** One of the account's own names, or of the owner's, joined to a vendor's as if it were that vendor's model. */
+const VENDOR = /^(?:claude|anthropic)[-.:](.+)$/i;
+
+function ownModel(names: ModelNames, name: string): ResolvedModel | undefined {
+  const alias = aliasOf(name.toLowerCase(), names);
+  // `claude-sonnet` is no alias `sonnet`, which stands for the family and all dates of it.
+  if (alias === undefined || FAMILY.test(name.toLowerCase())) return bySuffix(names.models, name);
+  return aliased(names, name, alias);
 }
 
 /** Without tag, providers and the mark of a long context. */

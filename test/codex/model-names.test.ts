@@ -35,6 +35,10 @@ describe("a model's name with what clients and gateways put around it", () => {
     ["openai/gpt-6-sol-high-fast:latest", "gpt-6-sol", "high", "priority"],
     ["claude/gpt-6-sol", "gpt-6-sol", undefined, undefined],
     ["anthropic/gpt-6-luna-high", "gpt-6-luna", "high", undefined],
+    ["claude-gpt-6-luna", "gpt-6-luna", undefined, undefined],
+    ["claude-gpt-6-sol-low-fast", "gpt-6-sol", "low", "priority"],
+    ["anthropic.gpt-5.5", "gpt-5.5", undefined, undefined],
+    ["openrouter/anthropic-gpt-5.5:latest", "gpt-5.5", undefined, undefined],
   ])("%s", (requested, slug, effort, serviceTier) => {
     expect(pick(requested)).toEqual([slug, effort, serviceTier]);
   });
@@ -115,6 +119,9 @@ describe("the owner's alias", () => {
     ["coder", ["gpt-6-sol", undefined, "priority"]],
     ["Coder:latest", ["gpt-6-sol", undefined, "priority"]],
     ["openai/coder", ["gpt-6-sol", undefined, "priority"]],
+    ["claude-coder", ["gpt-6-sol", undefined, "priority"]],
+    ["anthropic.coder", ["gpt-6-sol", undefined, "priority"]],
+    ["claude-3-opus-20240229", ["gpt-5.5", "high", undefined]],
     ["gpt-5.5", ["gpt-6-sol", undefined, undefined]],
   ])("comes first: %s", (requested, expected) => {
     expect(pick(requested, own)).toEqual(expected);
