@@ -7,7 +7,7 @@ import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { clientPathOf } from "../client-path.ts";
-import { unreadFields } from "../unread-fields.ts";
+import { isGiven, unreadFields } from "../unread-fields.ts";
 import { toConversation, unreadInside, type Conversation } from "./conversation.ts";
 import type { OllamaChatRequest, OllamaGenerateRequest, OllamaRequest, OllamaTool } from "./schema.ts";
 
@@ -71,7 +71,7 @@ function translation(request: OllamaRequest, context: Context, parts: Parts): Tr
   if (isChanged) changed.push("think");
   if (stopSequences(request).length > 0) changed.push("options.stop");
   // The backend refuses any limit: the relay cuts the answer itself.
-  if ((request.options?.["num_predict"] ?? null) !== null) changed.push("options.num_predict");
+  if (isLimit(request.options?.["num_predict"])) changed.push("options.num_predict");
   const format = formatOf(request.format);
   const body = codexRequest({
     model: model.slug,
@@ -91,6 +91,11 @@ function translation(request: OllamaRequest, context: Context, parts: Parts): Tr
   const fields = isGenerate ? { ...FIELDS, input: "prompt" } : FIELDS;
   const clientPath = clientPathOf({ input: paths, tools, fields });
   return { body, dropped: droppedFields(request), changed, clientPath };
+}
+
+/** Zero and less ask for no limit. */
+function isLimit(value: unknown): boolean {
+  return isGiven(value) && !(typeof value === "number" && value <= 0);
 }
 
 function effortOf(

@@ -158,3 +158,9 @@ test("thoughts and pictures in messages that the model is not told of are named"
   const { dropped, changed } = chat({ messages });
   expect([dropped, changed]).toEqual([["messages[1].images"], ["messages[1].thinking"]]);
 });
+
+test("a limit of tokens is named, and what asks for none is not", () => {
+  const named = (limit: unknown) => chat({ options: { num_predict: limit } }).changed;
+  expect([named(5), named("5")]).toEqual([["options.num_predict"], ["options.num_predict"]]);
+  expect([named(-1), named(-2), named(0), named(null)]).toEqual([[], [], [], []]);
+});
