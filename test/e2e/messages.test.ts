@@ -139,3 +139,17 @@ test("an OpenAI API key cannot answer it, and says so", async () => {
   expect([reply.status, reply.headers.get("x-should-retry")]).toEqual([501, "false"]);
   expect(((await reply.json()) as ErrorBody).error.message).toContain("ChatGPT login");
 });
+
+test("no tokens at all are what clients ask for that only want the question to be cached", async () => {
+  await using fake = fakeCodex(says("Hello."));
+  await using relay = startTestRelay({ baseUrl: fake.baseUrl });
+  const whole = await post(`${relay.url}/v1/messages`, body({ max_tokens: 0 }));
+  expect(await whole.json()).toMatchObject({
+    content: [],
+    stop_reason: "max_tokens",
+    usage: { input_tokens: expect.any(Number) as number, output_tokens: 0 },
+  });
+  const streamed = await post(`${relay.url}/v1/messages`, body({ max_tokens: 0, stream: true }));
+  const types = dataOf(await streamed.text()).map((event) => (event as { type: string }).type);
+  expect(types).toEqual(["message_start", "message_delta", "message_stop"]);
+});

@@ -71,7 +71,10 @@ export class Normalizer {
     }
     this.#run = undefined;
     const event = readEvent(wire);
-    if (event) this.#read(wire, event);
+    if (!event) return;
+    // Nothing at all is wanted but the question's being read.
+    if (this.#stop?.limit.maxTokens === 0 && isOutput(event.type)) this.#stopHere(this.#stop);
+    else this.#read(wire, event);
   }
 
   #read(wire: WireEvent, event: CodexEvent): void {
@@ -293,11 +296,17 @@ export class Normalizer {
     const event: Fields = delta instanceof WireEvent ? delta.event : delta;
     const type = PARTS[part.kind].delta;
     if (allowed !== "") this.#emit(made({ ...PARTS[part.kind].required, ...event, type, delta: allowed }));
-    const usage = estimatedUsage(this.#stop.inputTokens, this.#stop.limit.maxTokens);
+    this.#stopHere(this.#stop);
+    return false;
+  }
+
+  /** Ends the answer as one that was cut short by its limit. */
+  #stopHere({ inputTokens, limit }: AnswerCut): void {
+    this.#isOver = true;
+    const usage = estimatedUsage(inputTokens, limit.maxTokens);
     const response = { status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, usage };
     const end = { type: "response.incomplete", response } as const;
     this.#end(made(end), end);
-    return false;
   }
 
   /** The events that end a part, where upstream left them out. */
@@ -372,6 +381,10 @@ export class Normalizer {
     this.#emit(isRegular ? wire : WireEvent.made({ ...fields, ...regular }));
     return isRegular;
   }
+}
+
+function isOutput(type: string): boolean {
+  return /^response\.(output|content|reasoning|refusal|function|custom)/.test(type);
 }
 
 /** Asked of every event: a loop over the keys costs a third of one over entries. */

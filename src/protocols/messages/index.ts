@@ -14,7 +14,8 @@ export const messages: Protocol = {
   read(body, context) {
     const request = parseMessagesRequest(body);
     const translation = toCodex(request, context);
-    const maxTokens = tokenLimit(request.max_tokens);
+    // None are asked for by clients that only want the question to be cached.
+    const maxTokens = request.max_tokens === 0 ? 0 : tokenLimit(request.max_tokens);
     const options = answerOptions(context, translation, { stopSequences: stopSequences(request), maxTokens });
     return {
       translation,

@@ -55,7 +55,7 @@ export function parseMessagesRequest(body: unknown): MessagesRequest {
     throw unsupported("mcp_servers", "MCP servers are called by Anthropic's own service, which this is not");
   }
   const { container } = request;
-  if (isObject(container) && container["skills"] !== undefined && container["skills"] !== null) {
+  if (isObject(container) && Array.isArray(container["skills"]) && container["skills"].length > 0) {
     throw unsupported("container.skills", "skills run on Anthropic's own machines");
   }
   if (request["thread"] !== undefined && request["thread"] !== null) throw noThreads();

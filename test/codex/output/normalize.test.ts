@@ -221,4 +221,14 @@ describe("a client's limit of tokens ends an answer once, whatever tells its tex
       expect(text).toBe("abc");
     }
   });
+
+  test.each([
+    ["a message", REGULAR],
+    ["a call", [created, added({ ...call, arguments: "" }), done(call)]],
+    ["a thought", [created, added({ id: "rs_0", type: "reasoning", summary: [] })]],
+  ])("of none before %s begins", (_name, events) => {
+    const { sent, output } = regular([...events, completed()], 0);
+    expect(sent.map(({ type }) => type)).toEqual(["response.created", "response.incomplete"]);
+    expect(output).toEqual([]);
+  });
 });

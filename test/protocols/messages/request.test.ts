@@ -168,6 +168,10 @@ test("a conversation that began elsewhere goes on here, without what that servic
   ]);
 });
 
+test("a container that brings no skills is only named", () => {
+  expect(translate({ container: { id: "container_1", skills: [] } }).dropped).toEqual(["container"]);
+});
+
 test("what the backend has nothing for is named", () => {
   const compaction = { type: "auto" };
   const { body: sent, dropped } = translate({
