@@ -43,6 +43,8 @@ export function completeResponse(response: ResponseObject, request: ResponsesReq
   return {
     ...response,
     ...Object.fromEntries(echoed),
+    // Only upstream can say which one was in effect.
+    access_programs: response["access_programs"] ?? null,
     // What was asked for is `auto`; what was had only upstream can say.
     service_tier: response.service_tier ?? "default",
     id: response.id ?? `resp_${context.id}`,

@@ -417,6 +417,7 @@ describe("a whole reply", () => {
     expect(body(events, { temperature: 0.3, metadata: { a: "b" }, tools, max_output_tokens: 5 })).toEqual({
       id: "resp_1",
       object: "response",
+      access_programs: null,
       background: false,
       created_at: 1_700_000_000,
       completed_at: 1_700_000_000,
