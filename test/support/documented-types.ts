@@ -13,6 +13,7 @@ export type Shape =
 interface Field {
   readonly shape: Shape;
   readonly isRequired: boolean;
+  readonly mayBeNull: boolean;
 }
 
 const ROOT = join(import.meta.dir, "../..");
@@ -106,8 +107,14 @@ class ShapeReader {
     for (const [index, { name, flags }] of symbols.entries()) {
       const fieldType = types[index];
       if (!fieldType || fieldType.flags & TypeFlags.Never) continue;
-      fields.set(name, { shape: this.#shapeOf(fieldType), isRequired: (flags & SymbolFlags.Optional) === 0 });
+      const isRequired = (flags & SymbolFlags.Optional) === 0;
+      fields.set(name, { shape: this.#shapeOf(fieldType), isRequired, mayBeNull: await hasNull(fieldType) });
     }
     return { kind: "object", fields };
   }
+}
+
+async function hasNull(type: Type): Promise<boolean> {
+  if (!type.isUnionType()) return (type.flags & (TypeFlags.Null | TypeFlags.Any | TypeFlags.Unknown)) !== 0;
+  return (await type.getTypes()).some(({ flags }) => (flags & TypeFlags.Null) !== 0);
 }
