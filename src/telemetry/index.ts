@@ -1,6 +1,6 @@
 import type { Environment } from "../lib/environment.ts";
 import { SILENT_LOG } from "../lib/log.ts";
-import { OtlpSender, Outage, type OtlpDependencies } from "./otlp.ts";
+import { OtlpSender, type OtlpDependencies } from "./otlp.ts";
 import { telemetrySettings, type Destination } from "./settings.ts";
 import type { Telemetry } from "./telemetry.ts";
 
@@ -35,7 +35,7 @@ export async function tryCollectors(
   const deps = { fetch, log: SILENT_LOG, sleep: () => Promise.resolve() };
   const trial = async (name: Trial["signal"], destination: Destination | undefined): Promise<Trial[]> => {
     if (!destination) return [];
-    const sender = new OtlpSender(destination, new Outage(SILENT_LOG), deps, signal);
+    const sender = new OtlpSender(name, destination, deps, signal);
     const empty = destination.encoding === "http/json" ? new TextEncoder().encode("{}") : new Uint8Array();
     const fault = await sender.send(empty).then(
       () => undefined,

@@ -25,7 +25,7 @@ import {
 } from "@opentelemetry/sdk-trace";
 import { NAME, VERSION } from "../version.ts";
 import { Instruments } from "./instruments.ts";
-import { OtlpSender, Outage, type OtlpDependencies } from "./otlp.ts";
+import { OtlpSender, type OtlpDependencies } from "./otlp.ts";
 import { OtlpRequestTrace } from "./request-trace.ts";
 import type { Destination, TelemetrySettings } from "./settings.ts";
 import type { PlanUse, RequestStart, RequestTrace, Telemetry } from "./telemetry.ts";
@@ -50,8 +50,8 @@ export class OtlpTelemetry implements Telemetry {
   constructor(settings: TelemetrySettings, deps: OtlpDependencies) {
     const { traces, metrics, queue } = settings;
     this.#closeMs = deps.closeMs ?? CLOSE_MS;
-    const outage = new Outage(deps.log);
-    const sender = (destination: Destination) => new OtlpSender(destination, outage, deps, this.#closing.signal);
+    const sender = (what: string, destination: Destination) =>
+      new OtlpSender(what, destination, deps, this.#closing.signal);
     const resource = resourceOf(settings);
     this.#propagates = settings.propagates;
     this.#tracers = new TracerProvider({
@@ -64,7 +64,7 @@ export class OtlpTelemetry implements Telemetry {
             new BatchSpanProcessor({
               exporter: exporter<ReadableSpan[]>(
                 traces.encoding === "http/json" ? JsonTraceSerializer : ProtobufTraceSerializer,
-                sender(traces),
+                sender("Traces", traces),
               ),
               maxQueueSize: queue.size,
               maxExportBatchSize: queue.batch,
@@ -106,8 +106,9 @@ function exporter<Batch>(
 ) {
   const post = async (batch: Batch): Promise<void> => {
     const bytes = serializer.serializeRequest(batch);
-    const reply = bytes && (await sender.send(bytes));
-    if (reply && reply.length > 0) sender.tookPart(serializer.deserializeResponse(reply).partialSuccess?.errorMessage);
+    if (!bytes) return;
+    const reply = await sender.send(bytes);
+    sender.taken(reply.length > 0 ? serializer.deserializeResponse(reply).partialSuccess?.errorMessage : undefined);
   };
   const underWay = new Set<Promise<void>>();
   return {
@@ -131,7 +132,7 @@ function exporter<Batch>(
 function readerOf(
   metrics: Destination,
   { metricsEveryMs, isDelta }: TelemetrySettings,
-  sender: (destination: Destination) => OtlpSender,
+  sender: (what: string, destination: Destination) => OtlpSender,
 ): PeriodicExportingMetricReader {
   const serializer = metrics.encoding === "http/json" ? JsonMetricsSerializer : ProtobufMetricsSerializer;
   // Else batches to a silent collector would overlap.
@@ -139,7 +140,7 @@ function readerOf(
   return new PeriodicExportingMetricReader({
     exportIntervalMillis: metricsEveryMs,
     exporter: {
-      ...exporter<ResourceMetrics>(serializer, sender({ ...metrics, timeoutMs })),
+      ...exporter<ResourceMetrics>(serializer, sender("Metrics", { ...metrics, timeoutMs })),
       selectAggregationTemporality: () => (isDelta ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE),
     },
   });

@@ -15,24 +15,30 @@ export interface OtlpDependencies {
   readonly now?: () => number;
 }
 
-/** Says that a collector is away, once until it is back: it would else be said with every batch. */
-export class Outage {
+/** Says that one signal does not arrive, once until it does: it would else be said with every batch. */
+class Outage {
   readonly #log: Log;
-  readonly #away = new Set<string>();
+  /** As in `Traces`. */
+  readonly #what: string;
+  readonly #host: string;
+  #isTold = false;
 
-  constructor(log: Log) {
+  constructor(log: Log, what: string, host: string) {
     this.#log = log;
+    this.#what = what;
+    this.#host = host;
   }
 
-  failed(host: string, reason: string): void {
-    if (this.#away.has(host)) return;
-    this.#away.add(host);
-    const what = `Telemetry does not arrive at ${host}: ${reason}.`;
+  failed(reason: string): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    const what = `${this.#what} do not arrive at ${this.#host}: ${reason}.`;
     this.#log.warn(`${what} Requests are answered as ever; this is said once until it works again.`);
   }
 
-  worked(host: string): void {
-    if (this.#away.delete(host)) this.#log.info(`Telemetry arrives at ${host} again.`);
+  worked(): void {
+    if (this.#isTold) this.#log.info(`${this.#what} arrive at ${this.#host} again.`);
+    this.#isTold = false;
   }
 }
 
@@ -50,16 +56,15 @@ export class OtlpSender {
   readonly #outage: Outage;
   readonly #deps: OtlpDependencies;
   readonly #closing: AbortSignal;
-  readonly #host: string;
   #tls: object | undefined;
 
-  /** After `closing` nothing is sent again and no answer is waited for. */
-  constructor(destination: Destination, outage: Outage, deps: OtlpDependencies, closing: AbortSignal) {
+  /** `what` is told in the log, as in `Traces`. After `closing` nothing is sent again and no answer is waited for. */
+  constructor(what: string, destination: Destination, deps: OtlpDependencies, closing: AbortSignal) {
     this.#destination = destination;
-    this.#outage = outage;
+    // Of the address no more: some put a key into its path.
+    this.#outage = new Outage(deps.log, what, new URL(destination.url).host);
     this.#deps = deps;
     this.#closing = closing;
-    this.#host = new URL(destination.url).host;
   }
 
   /** The collector's answer, empty where it is no OTLP. Throws an Error that says why it did not arrive, and has told it. */
@@ -69,16 +74,13 @@ export class OtlpSender {
     let reason: string | undefined;
     for (let tries = 1; ; tries += 1) {
       const tried = await this.#try(batch, Math.max(1, endsAtMs - now()));
-      if ("reply" in tried) {
-        this.#outage.worked(this.#host);
-        return tried.reply;
-      }
+      if ("reply" in tried) return tried.reply;
       const pauseMs = tried.pauseMs ?? Math.min(FIRST_PAUSE_MS * 1.5 ** (tries - 1), LONGEST_PAUSE_MS);
       const isOver = tries >= MOST_TRIES || now() + pauseMs >= endsAtMs || this.#closing.aborted;
       if (!tried.isTemporary || isOver) {
         // What a stop breaks off had a reason of its own before.
         const why = (this.#closing.aborted && reason) || tried.reason;
-        this.#outage.failed(this.#host, why);
+        this.#outage.failed(why);
         throw new Error(why);
       }
       await (this.#deps.sleep ?? pause)(pauseMs, this.#closing);
@@ -86,9 +88,10 @@ export class OtlpSender {
     }
   }
 
-  /** The collector took a batch but for a part of it, for this reason; undefined where it took all. */
-  tookPart(reason: string | undefined): void {
-    if (reason) this.#outage.failed(this.#host, `it takes only a part (${reason.slice(0, LONGEST_REASON)})`);
+  /** The collector has taken a batch; `reason` is why not all of it. */
+  taken(reason: string | undefined): void {
+    if (reason) this.#outage.failed(`it takes only a part (${reason.slice(0, LONGEST_REASON)})`);
+    else this.#outage.worked();
   }
 
   async #try(batch: Uint8Array, limitMs: number): Promise<Tried> {

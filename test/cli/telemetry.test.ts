@@ -65,7 +65,7 @@ test("it goes through the relay's proxy, but not to hosts that need none", async
   ]);
   const said = await askedOnce({ ...env, NO_PROXY: ".invalid" });
   expect(asked).toHaveLength(2);
-  expect(said).toContain("Telemetry does not arrive at collector.invalid:4318: ");
+  expect(said).toContain("Traces do not arrive at collector.invalid:4318: ");
   await proxy.stop(true);
 }, 30_000);
 

@@ -36,7 +36,7 @@ async function setUp(env: Record<string, string>, over: Partial<OtlpDependencies
   };
   const told = () =>
     log.lines
-      .filter(({ message }) => message.startsWith("Telemetry"))
+      .filter(({ message }) => /^(Traces|Metrics) /.test(message))
       .map(({ level, message }) => `${level}: ${message}`);
   return { ask, telemetry, pauses, told };
 }
@@ -137,9 +137,23 @@ describe("a collector that does not take it", () => {
     await telemetry.close();
     const { host } = new URL(collector.url);
     expect(told()).toEqual([
-      `warn: Telemetry does not arrive at ${host}: it answers 500. Requests are answered as ever; this is said once until it works again.`,
-      `info: Telemetry arrives at ${host} again.`,
+      `warn: Traces do not arrive at ${host}: it answers 500. Requests are answered as ever; this is said once until it works again.`,
+      `info: Traces arrive at ${host} again.`,
     ]);
+  });
+
+  test("takes metrics and no spans: only those are told, and once", async () => {
+    const collector = receiver(({ path }) => (path === "/v1/traces" ? refuse(404)() : accept()));
+    const env = { OTEL_METRICS_EXPORTER: "otlp", OTEL_METRIC_EXPORT_INTERVAL: "5" };
+    const { ask, telemetry, told } = await setUp({ ...at(collector), ...env });
+    const count = (wanted: string) => collector.posts.filter(({ path }) => path === wanted).length;
+    for (let round = 1; round <= 3; round += 1) {
+      await ask();
+      const metrics = count("/v1/metrics");
+      await eventually(() => count("/v1/traces") === round && count("/v1/metrics") > metrics);
+    }
+    await telemetry.close();
+    expect(told()).toEqual([expect.stringContaining("warn: Traces do not arrive")]);
   });
 
   test("nobody listens there: tried again a few times, then given up", async () => {
@@ -204,11 +218,14 @@ describe("a collector that does not take it", () => {
     expect(told()).toEqual([]);
   });
 
-  test("drops a part: that is told", async () => {
+  test("drops a part of every batch: that is told once", async () => {
     const part = { partialSuccess: { rejectedSpans: 1, errorMessage: "too old" } };
     const collector = receiver(() => Response.json(part));
     const { ask, telemetry, told } = await setUp(at(collector));
-    await ask();
+    for (let round = 1; round <= 3; round += 1) {
+      await ask();
+      await eventually(() => collector.posts.length === round);
+    }
     await telemetry.close();
     expect(told()).toEqual([expect.stringContaining("it takes only a part (too old)")]);
   });
