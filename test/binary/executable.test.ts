@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import { BUILD_MS, builtExecutable } from "../support/executable.ts";
+import { fakeCodex, says } from "../support/fake-codex.ts";
+import { OtlpReceiver } from "../support/otlp-receiver.ts";
+import { jwt } from "../support/token-server.ts";
 
 let folder: string;
 let built: ReturnType<typeof builtExecutable>;
@@ -107,6 +110,27 @@ describe("the executable", () => {
     await stream.text().catch(() => "");
     expect(await child.exited).toBe(0);
   });
+
+  test("tells a collector, in both encodings, and unasked nobody", async () => {
+    const collector = new OtlpReceiver();
+    const backend = fakeCodex(says("hello"));
+    const login = { PLANSOCKET_BASE_URL: backend.baseUrl, CODEX_ACCESS_TOKEN: jwt({ exp: 4_000_000_000 }) };
+    const posts: number[] = [];
+    for (const protocol of [undefined, "http/json", "http/protobuf"]) {
+      const asked = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: protocol ?? "" };
+      const { child, url } = await serving(["serve"], { ...login, ...(protocol === undefined ? {} : asked) });
+      expect(await (await ask(url, "hi")).text()).toContain("hello");
+      child.kill("SIGTERM");
+      expect(await child.exited).toBe(0);
+      posts.push(collector.posts.length);
+      if (protocol === "http/json") expect(collector.spans.map(({ name }) => name)).toContain("chat gpt-5.5");
+    }
+    expect(posts).toEqual([0, 2, 4]);
+    const texts = collector.posts.slice(2).map(({ bytes }) => Buffer.from(bytes).toString("latin1"));
+    expect(texts.join("")).toContain("chat gpt-5.5");
+    await backend.stop();
+    await collector.stop();
+  }, 30_000);
 
   test("serve says what it knows, also without a login", async () => {
     const { child, said, url } = await serving(["serve"], { PLANSOCKET_API_KEY: "hunter2" });
