@@ -1,5 +1,6 @@
+import Anthropic from "@anthropic-ai/sdk";
 import { describe, expect, test } from "bun:test";
-import { completed, created, delta, fakeCodex, says, sseThenSilence } from "../support/fake-codex.ts";
+import { completed, created, delta, fakeCodex, says, sse, sseThenSilence } from "../support/fake-codex.ts";
 import { dataOf, fixedCredentials, post, startTestRelay } from "../support/relay.ts";
 
 const body = (over: object = {}) => ({
@@ -152,4 +153,44 @@ test("no tokens at all are what clients ask for that only want the question to b
   const streamed = await post(`${relay.url}/v1/messages`, body({ max_tokens: 0, stream: true }));
   const types = dataOf(await streamed.text()).map((event) => (event as { type: string }).type);
   expect(types).toEqual(["message_start", "message_delta", "message_stop"]);
+});
+
+describe("a search's pages are told whatever tells them (router-for-me/CLIProxyAPI#121)", () => {
+  const source = { type: "url", url: "https://tides.example/a", title: "Tide tables" };
+  const search = (sources?: object[]) => ({
+    id: "ws_t",
+    type: "web_search_call",
+    status: "completed",
+    action: { type: "search", query: "tide", ...(sources ? { sources } : {}) },
+  });
+  const answer = (text: string, annotations: object[] = []) => ({
+    id: "msg_t",
+    type: "message",
+    role: "assistant",
+    status: "completed",
+    content: [{ type: "output_text", text, annotations, logprobs: [] }],
+  });
+  const done = (item: object, index: number) => ({ type: "response.output_item.done", output_index: index, item });
+  const cited = { ...source, type: "url_citation", start_index: 0, end_index: 3 };
+
+  test.each<[string, object, object, string]>([
+    ["its own list", search([source]), answer("At six."), "Tide tables"],
+    ["citations", search(), answer("At six.", [cited]), "Tide tables"],
+    ["Markdown links", search([]), answer("At six, say the [tables](https://tides.example/a)."), "tables"],
+    ["titled links", search(), answer('See [tables](<https://tides.example/a> "of today").'), "tables"],
+    ["plain addresses", search(), answer("From https://tides.example/a."), "https://tides.example/a"],
+  ])("%s", async (_name, item, message, title) => {
+    await using fake = fakeCodex(() => sse([created, done(item, 0), done(message, 1), completed]));
+    await using relay = startTestRelay({ baseUrl: fake.baseUrl });
+    const client = new Anthropic({ baseURL: relay.url, apiKey: "any", maxRetries: 0 });
+    const tools = [{ type: "web_search_20250305" as const, name: "web_search" as const }];
+    const asked = { model: "gpt-5.5", max_tokens: 500, messages: [{ role: "user" as const, content: "tide?" }], tools };
+    const replies = [await client.messages.create(asked), await client.messages.stream(asked).finalMessage()];
+    for (const { content, usage } of replies) {
+      expect(content.map(({ type }) => type)).toEqual(["server_tool_use", "web_search_tool_result", "text"]);
+      expect(content[1]).toMatchObject({ content: [{ type: "web_search_result", url: source.url, title }] });
+      expect(usage.server_tool_use?.web_search_requests).toBe(1);
+    }
+    expect(fake.bodies[0]?.["include"]).toContain("web_search_call.action.sources");
+  });
 });

@@ -24,15 +24,20 @@ export function searchOf(item: OutputItem, index: number): Search | undefined {
   };
 }
 
-/** A link to a page, as Markdown has it. */
-const MARKDOWN_LINK = /\[([^\][]{1,300})\]\((https?:\/\/[^\s()]+(?:\([^\s()]*\)[^\s()]*)*)\)/g;
+/** A link to a page, as Markdown has it, maybe with a title behind the address. */
+const MARKDOWN_LINK =
+  /\[([^\][]{1,300})\]\(<?(https?:\/\/[^\s()<>]+(?:\([^\s()]*\)[^\s()<>]*)*)>?(?:\s+["'(][^"')\n]{0,300}["')])?\s*\)/g;
+
+/** An address that stands in the text by itself. */
+const BARE_LINK = /https?:\/\/[^\s<>()[\]"'`]*[^\s<>()[\]"'`.,;:!?*_]/g;
 
 /** The pages that an answer names, for a search whose own list of them is missing: what it cites, else its links. */
 export function pagesIn(answer: readonly AnswerEvent[]): WebSearchResult[] {
   const cited = answer.flatMap((event) => (event.type === "annotation" ? resultOf(event.annotation) : []));
   const text = answer.map((event) => (event.type === "textDelta" ? event.text : "")).join("");
   const linked = [...text.matchAll(MARKDOWN_LINK)].flatMap(([, title, url]) => resultOf({ title, url }));
-  const pages = cited.length > 0 ? cited : linked;
+  const bare = [...text.replace(MARKDOWN_LINK, "").matchAll(BARE_LINK)].flatMap(([url]) => resultOf({ url }));
+  const pages = cited.length > 0 ? cited : [...linked, ...bare];
   return pages.filter(({ url }, index) => pages.findIndex((other) => other.url === url) === index);
 }
 
