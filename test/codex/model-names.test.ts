@@ -18,7 +18,7 @@ function pick(name: string, aliases = {}, options: ResolveOptions = {}, models =
   return [slug, effort, serviceTier];
 }
 
-describe("a model's name with what clients and gateways put around it", () => {
+describe("a model's name with what clients and gateways put around it (router-for-me/CLIProxyAPI#5090)", () => {
   test.each<[string, string, string | undefined, string | undefined]>([
     ["gpt-5.5", "gpt-5.5", undefined, undefined],
     ["GPT-5.5", "gpt-5.5", undefined, undefined],
@@ -64,7 +64,7 @@ describe("a model's name with what clients and gateways put around it", () => {
   });
 });
 
-describe("a Claude name stands for a model of the account", () => {
+describe("a Claude name stands for a model of the account (decolua/9router#935)", () => {
   test.each([
     ["claude-opus-4-8", large],
     ["claude-3-opus-20240229", large],

@@ -84,7 +84,7 @@ test("telemetry of a Codex client is taken and sent nowhere", async () => {
   expect(demo.backend.refusals.length).toBe(before);
 });
 
-test("compaction falls back to a response for Codex clients too when the endpoint is gone", async () => {
+test("compaction falls back to a response for Codex clients too when the endpoint is gone (openai/codex#38323)", async () => {
   demo.backend.scriptEndpoints({ kind: "http", status: 404, body: { detail: "Not Found" } });
   const body = {
     model: "gpt-5.5",

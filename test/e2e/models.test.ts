@@ -84,7 +84,7 @@ describe("one name means one model on every route (mudler/LocalAI#11728, github/
     "openai/gpt-5.6-terra-low",
     "gpt-6-luna%3Alatest",
     "claude-opus-4-8",
-  ])("GET /v1/models/%s knows it", async (id) => {
+  ])("GET /v1/models/%s knows it (decolua/9router#1512)", async (id) => {
     const { status, body } = await get(`/v1/models/${id}`);
     expect(status).toBe(200);
     expect(body).toMatchObject({ id: decodeURIComponent(id), object: "model", created: 0, owned_by: "openai" });
@@ -99,7 +99,7 @@ describe("one name means one model on every route (mudler/LocalAI#11728, github/
   );
 });
 
-describe("a Codex client's request passes untouched but for what its model's name means", () => {
+describe("a Codex client's request passes untouched but for what its model's name means (openai/codex#12100)", () => {
   const codex = { "user-agent": "codex_exec/0.171.0 (Debian 12.0.0; x86_64) xterm", originator: "codex_exec" };
   const body = {
     stream: true,
@@ -165,7 +165,7 @@ describe("models tell clients what they need", () => {
     expect(model.capabilities?.image_input.supported).toBe(true);
   });
 
-  test("Claude Code finds names that it keeps, each of which works (anthropics/claude-code#56675)", async () => {
+  test("Claude Code finds names that it keeps, each of which works (raine/claude-code-proxy#60)", async () => {
     const path = "/v1/models?limit=1000";
     const ids = async (agent: string) => {
       const { body } = await get(path, { ...ANTHROPIC, "user-agent": agent });
@@ -181,7 +181,7 @@ describe("models tell clients what they need", () => {
     expect(await ids("Anthropic/Python 0.84.0")).toContain("gpt-5.5");
   });
 
-  test("Ollama's form tells the window, and what is listed can be pulled", async () => {
+  test("Ollama's form tells the window, and what is listed can be pulled (kooshi/llama-swappo#8)", async () => {
     const client = new Ollama({ host: demo.relay.url });
     const [model] = (await client.list()).models;
     const shown = await client.show({ model: "gpt-5.5:latest" });

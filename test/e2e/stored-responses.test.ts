@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import OpenAI from "openai";
+import { ResponsesWS } from "openai/resources/responses/ws";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
 import { completed, created, delta, fakeCodex, sse } from "../support/fake-codex.ts";
 import { post, startTestRelay } from "../support/relay.ts";
@@ -41,6 +42,18 @@ async function refusal(promise: Promise<unknown>): Promise<InstanceType<typeof O
     throw error;
   }
   throw new Error("it was not refused");
+}
+
+function storeOverSocket(asked: { model: string; input: string; store?: boolean }): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = new ResponsesWS(openai);
+    socket.on("error", reject);
+    socket.on("response.completed", ({ response }) => {
+      socket.close();
+      resolve(Reflect.get(response, "store"));
+    });
+    socket.send({ type: "response.create", ...asked });
+  });
 }
 
 describe("previous_response_id", () => {
@@ -140,6 +153,24 @@ describe("a stored response", () => {
     );
     expect((await openai.responses.retrieve(first.id)).id).toBe(first.id);
     expect((await refusal(openai.responses.cancel(first.id))).status).toBe(400);
+  });
+
+  test("says whether it is one, in every event and over a socket (microsoft/vscode#325436)", async () => {
+    for (const store of [undefined, true, false]) {
+      const told: unknown[] = [];
+      const asked = { model, input: "one", ...(store === undefined ? {} : { store }) };
+      for await (const event of await openai.responses.create({ ...asked, stream: true })) {
+        if ("response" in event) told.push(Reflect.get(event.response, "store"));
+      }
+      const whole = await openai.responses.create(asked);
+      told.push(Reflect.get(whole, "store"));
+      told.push(await storeOverSocket(asked));
+      expect(new Set(told)).toEqual(new Set([store !== false]));
+      const kept = await openai.responses.retrieve(whole.id).catch(() => undefined);
+      expect(kept && Reflect.get(kept, "store")).toBe(store === false ? undefined : true);
+    }
+    const bodies = demo.backend.requests.filter(({ path }) => path.endsWith("/responses")).map(({ body }) => body);
+    expect(bodies.map((body) => Reflect.get(Object(body), "store"))).toEqual(bodies.map(() => false));
   });
 
   test("belongs to the key that made it", async () => {

@@ -90,6 +90,21 @@ describe.each(["gpt-5.5", "gpt-6-sol"])("with %s", (model) => {
   );
 });
 
+test.each(DIALECTS)("%s: a schema that the backend takes goes as it is (openai/codex#42283)", async (path, body) => {
+  await using fake = fakeCodex(says("Which one?"));
+  await using relay = startTestRelay({ baseUrl: fake.baseUrl });
+  const reply = await post(relay.url + path, { model: "gpt-5.5", ...body });
+  await reply.text();
+  expect(reply.headers.get("x-plansocket-adjusted") ?? "").not.toContain("tools");
+  const tools = fake.bodies.map((sent) => sent["tools"]);
+  expect(tools).toEqual([
+    [
+      expect.objectContaining({ parameters: good }),
+      expect.objectContaining({ parameters: expect.objectContaining(bad) }),
+    ],
+  ]);
+});
+
 test("a strict tool that leaves something open is strict no longer, in Messages too", async () => {
   const reply = await post(`${demo.relay.url}/v1/messages`, {
     model: "gpt-5.5",

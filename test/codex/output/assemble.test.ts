@@ -101,7 +101,7 @@ const incomplete = {
   response: { id: "resp_1", incomplete_details: { reason: "max_output_tokens" } },
 };
 
-describe("an item without its own end is made of its pieces", () => {
+describe("an item without its own end is made of its pieces (NousResearch/hermes-agent#92764)", () => {
   const at = { output_index: 0, item_id: "x_1" };
   test.each([
     [{ type: "response.refusal.done", ...at, refusal: "No." }, [{ type: "refusal", refusal: "No." }]],

@@ -77,13 +77,13 @@ describe("nothing that was told is lost by a later event that leaves it out", ()
     },
   );
 
-  test.each(["", null, undefined])("a name that its end has as %p", (name) => {
+  test.each(["", null, undefined])("a name that its end has as %p (BigPizzaV3/CodexPlusPlus#614)", (name) => {
     const begun = added({ ...call, arguments: "", status: "in_progress" });
     expect(regular([created, begun, done({ ...call, name }), completed([{ ...call, name }])]).output).toEqual([call]);
   });
 });
 
-test("a call is announced once its name is known, with all that came before", () => {
+test("a call is announced once its name is known, with all that came before (BigPizzaV3/CodexPlusPlus#614)", () => {
   const begun = added({ ...call, name: "", arguments: "", status: "in_progress" });
   const piece = { type: "response.function_call_arguments.delta", output_index: 0, item_id: "fc_0", delta: '{"a":1}' };
   const { sent, output } = regular([created, begun, piece, done({ ...call, arguments: '{"a":1}' }), completed()]);

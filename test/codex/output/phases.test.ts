@@ -30,7 +30,7 @@ const message = (index: number, text: string, at: { added?: string; done?: strin
 };
 const completed = { type: "response.completed", response: { id: "resp_1", output: [] } };
 
-describe("what is said on the way to the answer is no part of it", () => {
+describe("what is said on the way to the answer is no part of it (NousResearch/hermes-agent#24933)", () => {
   test.each(["commentary", "analysis", "a phase of tomorrow"])("%s", (phase) => {
     const events = [
       ...message(0, "Let me see.", { added: phase }),
@@ -67,7 +67,7 @@ describe("what is said on the way to the answer is no part of it", () => {
   });
 });
 
-test("a stop sequence in a comment does not end the answer", () => {
+test("a stop sequence in a comment does not end the answer (NousResearch/hermes-agent#58868)", () => {
   const events = [...message(0, "Cut --8<-- here?", { added: "commentary" }), ...message(1, "There.", {}), completed];
   for (const isWhole of [false, true]) {
     expect(seen(events, { isWhole, stopSequences: ["--8<--"] }).text).toBe("There.");
