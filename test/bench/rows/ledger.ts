@@ -1,16 +1,21 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { LedgerEntry } from "../../../src/ledger/entry.ts";
+import { Ledger } from "../../../src/ledger/ledger.ts";
+import { SILENT_LOG } from "../../../src/lib/log.ts";
 import { prepare, readAll, type Prepared } from "../client.ts";
 import { writeBusyYear } from "../ledger-history.ts";
 import type { Program } from "../programs.ts";
 import { atMost, atMostTimes, figure, inTurns, type Bench, type Figure, type Measured, type Row } from "../row.ts";
+import { median } from "../statistics.ts";
 import { cpuMs, memoryOf } from "../system.ts";
 
 const CLIENTS = 16;
 /** Two processes of the same program differ by some percent themselves: several pairs of them, a few turns each. */
 const TURNS = 4;
 const DELTAS = 200;
+const BUSY_SECOND = 2000;
 /** A person with a few agents at work. */
 const PACED_PER_SECOND = 20;
 
@@ -41,6 +46,7 @@ export const ledger: Row = {
           digits: 2,
         }),
         figure(measured, "rss", { label: "RSS after them (raw: --ledger off)", unit: "MB", digits: 0 }),
+        await countingAlone(bench, measured.raw["cpuMs"] ?? []),
         { label: "memory for the ledger", unit: "MB", digits: 1, relay: more, raw: [], goal: atMost(15, "MB") },
         ...(await overAYear(bench)),
       ],
@@ -72,6 +78,59 @@ async function onePair(bench: Bench, into: Measured): Promise<number> {
     await on.stop();
     await off.stop();
   }
+}
+
+/**
+ * The ledger's own code in this process, with the requests of a busy second and their writing. Two relays differ by more
+ * than it costs; this tells how much of the difference it can be.
+ */
+async function countingAlone(bench: Bench, replyMs: readonly number[]): Promise<Figure> {
+  const folder = mkdtempSync(join(tmpdir(), "plansocket-bench-"));
+  const counts = new Ledger({ path: join(folder, "ledger.db"), days: 400, log: SILENT_LOG, after: () => {} });
+  const percent: number[] = [];
+  try {
+    for (let second = -2; second < bench.rounds; second += 1) {
+      const before = process.cpuUsage();
+      for (let count = 0; count < BUSY_SECOND; count += 1) counts.add(entryOf(count));
+      await counts.write();
+      const { user, system } = process.cpuUsage(before);
+      const ms = (user + system) / 1000 / BUSY_SECOND;
+      // The first ones make the file, and are compiled.
+      if (second >= 0) percent.push((100 * ms) / median(replyMs));
+    }
+    await counts.close();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return {
+    label: "counting and writing alone, of a reply's CPU",
+    unit: "%",
+    digits: 2,
+    relay: percent,
+    raw: [],
+    goal: atMost(3, "%"),
+  };
+}
+
+function entryOf(count: number): LedgerEntry {
+  return {
+    endedAtMs: Date.now(),
+    model: "gpt-5.5",
+    client: "Bun",
+    key: "",
+    status: 200,
+    fallback: "",
+    conversation: new Bun.CryptoHasher("sha256")
+      .update(`client ${count % CLIENTS}`)
+      .digest("hex")
+      .slice(0, 16),
+    input: 100,
+    cached: 0,
+    output: 3,
+    reasoning: 0,
+    firstTokenMs: 1 + (count % 7),
+    totalMs: 3 + (count % 5),
+  };
 }
 
 /** Conversations of their own for each client, as in life. */

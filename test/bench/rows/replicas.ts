@@ -5,8 +5,6 @@ import type { Bench, Figure, Goal, Measured, Row } from "../row.ts";
 
 const SIZES = [1, 2, 4, 8] as const;
 const CLIENTS = 32;
-/** Of each relay, until its CPU a reply falls no more. */
-const WARM_REQUESTS = 2000;
 
 export const replicas: Row = {
   name: "replicas",
@@ -28,25 +26,12 @@ async function fleetOf(size: number, bench: Bench, store: StoreServer): Promise<
   const fleet = await startFleet(bench, size, store.url);
   try {
     const fleets = [one, fleet];
-    const count = bench.isQuick ? 400 : 1000;
-    // Each replica compiles for itself what it uses: that is a cost of its start.
-    for (const each of fleets) await wholeReplies(each.url, {}, (bench.isQuick ? 200 : WARM_REQUESTS) * each.size);
-    const plain = await inTurns(
-      fleets,
-      bench.rounds,
-      () => ({}),
-      (url, headers) => wholeReplies(url, headers, count),
-    );
-    const stored = await inTurns(
-      fleets,
-      bench.rounds,
-      () => ({}),
-      (url, headers) => storedReplies(url, headers, count),
-    );
+    const plain = await inTurns(bench, fleets, () => ({}), wholeReplies);
+    const stored = await inTurns(bench, fleets, () => ({}), storedReplies);
     const keys = new Map<Fleet, string>();
     for (const each of fleets) keys.set(each, await each.addKey());
     const headersOf = (each: Fleet) => ({ authorization: `Bearer ${keys.get(each)}` });
-    const keyed = await inTurns(fleets, bench.rounds, headersOf, (url, headers) => wholeReplies(url, headers, count));
+    const keyed = await inTurns(bench, fleets, headersOf, wholeReplies);
     const those = `${size} replica${size === 1 ? "" : "s"}`;
     return [
       ...figuresOf(`${those} (raw: one without a store)`, plain, NONE_ON_THE_PATH),
@@ -78,41 +63,41 @@ function figuresOf(label: string, { relay, raw }: Measured, goal?: Goal): Figure
   ];
 }
 
-type Load = (url: string, headers: Record<string, string>) => Promise<number>;
+type Load = (url: string, headers: Record<string, string>, count: number) => Promise<void>;
 
-/** The load on each fleet in turn; it returns how many requests it has made. The first turn of each is thrown away. */
+/** The load on each fleet in turn, after one that is not counted: each replica compiles for itself what it uses. */
 async function inTurns(
+  bench: Bench,
   fleets: readonly Fleet[],
-  rounds: number,
   headersOf: (fleet: Fleet) => Record<string, string>,
   load: Load,
 ): Promise<Measured> {
   const measured: Measured = { relay: {}, raw: {} };
-  for (let round = -1; round < rounds; round += 1) {
+  const count = bench.isQuick ? 400 : 1000;
+  for (const fleet of fleets) await load(fleet.url, headersOf(fleet), count * fleet.size);
+  for (let round = 0; round < bench.rounds; round += 1) {
     for (const fleet of fleets) {
       const before = { cpuMs: fleet.cpuMs(), commands: await fleet.storeCommands(), nowMs: performance.now() };
-      const count = await load(fleet.url, headersOf(fleet));
+      await load(fleet.url, headersOf(fleet), count);
       const seconds = (performance.now() - before.nowMs) / 1000;
       const values = {
         perSecond: count / seconds,
         cpuMs: (fleet.cpuMs() - before.cpuMs) / count,
         commands: ((await fleet.storeCommands()) - before.commands) / count,
       };
-      if (round < 0) continue;
       for (const [name, value] of Object.entries(values)) (measured[fleet.name][name] ??= []).push(value);
     }
   }
   return measured;
 }
 
-async function wholeReplies(url: string, headers: Record<string, string>, count: number): Promise<number> {
+async function wholeReplies(url: string, headers: Record<string, string>, count: number): Promise<void> {
   const request = prepare({ name: "relay", url }, "bench:text:3", { stream: false });
   await byClients(count, () => readAll({ ...request, headers: { ...request.headers, ...headers } }));
-  return count;
 }
 
 /** Each answer is gone on from once, by whichever replica is asked. */
-async function storedReplies(url: string, headers: Record<string, string>, count: number): Promise<number> {
+async function storedReplies(url: string, headers: Record<string, string>, count: number): Promise<void> {
   const ask = (more: object): Prepared => ({
     url: `${url}/v1/responses`,
     headers: { "content-type": "application/json", ...headers },
@@ -122,7 +107,6 @@ async function storedReplies(url: string, headers: Record<string, string>, count
     const { id } = (await (await send(ask({}))).json()) as { id: string };
     await readAll(ask({ previous_response_id: id }));
   });
-  return count;
 }
 
 async function byClients(count: number, act: () => Promise<unknown>): Promise<void> {
