@@ -1,8 +1,10 @@
 import { startAnew } from "./cli/start-anew.ts";
+import { keepOwnRights } from "./cli/umask.ts";
 
 /** Time for pipes to take what was written; after it nothing that is still open keeps the process alive. */
 const LINGER_MS = 200;
 
+keepOwnRights();
 const [command] = process.argv.slice(2);
 if (command === "serve" || command === "demo") startAnew();
 

@@ -4,7 +4,7 @@ import { fileVersion, writeAtomically } from "../lib/atomic-file.ts";
 import { RelayError } from "../lib/errors.ts";
 import { fileFailure } from "../lib/file-failure.ts";
 import { takeLock } from "../lib/lock-file.ts";
-import { assertOwnFolder, readOwn, refuseLink } from "../lib/private-file.ts";
+import { assertOwnFolder, readOwn, assertPlainFile } from "../lib/private-file.ts";
 import type { ClientKey } from "./key.ts";
 import {
   keysText,
@@ -71,7 +71,7 @@ export class KeyFile implements KeyPlace {
       const unlock = await takeLock(`${this.path}.lock`);
       try {
         const next = keysText(change(this.read()?.keys ?? []));
-        refuseLink(this.path);
+        assertPlainFile(this.path);
         await writeAtomically(this.path, next, PRIVATE);
       } finally {
         await unlock();

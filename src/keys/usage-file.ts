@@ -4,7 +4,7 @@ import { z } from "zod";
 import { writeAtomically } from "../lib/atomic-file.ts";
 import { parseJson } from "../lib/json.ts";
 import { takeLock } from "../lib/lock-file.ts";
-import { readOwn, refuseLink } from "../lib/private-file.ts";
+import { readOwn, assertPlainFile } from "../lib/private-file.ts";
 import { NO_USAGE, type UsageState } from "./usage-state.ts";
 
 const PRIVATE = 0o600;
@@ -69,7 +69,7 @@ export class UsageFile implements UsagePlace {
       const before = this.read();
       if (!before) await rename(this.path, `${this.path}.broken`).catch(() => {});
       const after = change(before ?? NO_USAGE);
-      refuseLink(this.path);
+      assertPlainFile(this.path);
       await writeAtomically(this.path, `${usageText(after)}\n`, PRIVATE);
       return after;
     } finally {

@@ -35,7 +35,8 @@ export interface FileFailureOptions {
 
 /** A failed file operation in words; undefined for anything else. */
 export function fileFailure(error: unknown, options: FileFailureOptions = {}): RelayError | undefined {
-  const code = errorCode(error) ?? "";
+  // `rm` says ERR_FS_EISDIR where the system says EISDIR.
+  const code = errorCode(error)?.replace(/^ERR_FS_/, "") ?? "";
   const [path, dest, syscall] = ["path", "dest", "syscall"].map((field) => nonEmptyString(errorField(error, field)));
   const place = options.path ?? dest ?? path ?? "A file";
   const verb = options.verb ?? (syscall === "read" || syscall === "scandir" ? "read" : "written");

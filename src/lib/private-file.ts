@@ -19,7 +19,7 @@ const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants
  * that others may write could lead to any file of this user's. Throws `start_failed`, and the error of the file system.
  */
 export function openPrivate(path: string, how: "append" | "replace"): number {
-  refuseLink(path);
+  assertPlainFile(path);
   const file = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | (how === "append" ? O_APPEND : O_TRUNC), 0o600);
   try {
     if (isOthers(fstatSync(file).uid)) throw notOurs(path);
@@ -47,7 +47,7 @@ export function writePrivate(path: string, text: string): void {
  */
 export function readOwn(path: string, mostBytes: number): { text: string; mode: number } | undefined {
   if (!lstatSync(path, { throwIfNoEntry: false })) return undefined;
-  refuseLink(path);
+  assertPlainFile(path);
   const file = openSync(path, O_RDONLY | O_NOFOLLOW);
   try {
     const { uid, size, mode } = fstatSync(file);
@@ -59,12 +59,26 @@ export function readOwn(path: string, mostBytes: number): { text: string; mode: 
   }
 }
 
-/** Throws `start_failed` when there is a link in a file's place. */
-export function refuseLink(path: string): void {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return;
-  throw new RelayError("start_failed", `${path} is a symbolic link, and is not followed.`, {
+/**
+ * Throws `start_failed` when there is a link in a file's place, or a pipe or device, which opening may wait on for ever
+ * and whose mode is not this user's to set. The error for a folder is the file system's own.
+ */
+export function assertPlainFile(path: string): void {
+  const facts = lstatSync(path, { throwIfNoEntry: false });
+  if (!facts || facts.isFile() || facts.isDirectory()) return;
+  const what = facts.isSymbolicLink() ? "a symbolic link, and is not followed" : "no plain file";
+  throw new RelayError("start_failed", `${path} is ${what}.`, {
     hint: "Remove it, or choose another folder with --state-dir.",
   });
+}
+
+/** The text of a plain file; "" for anything else, for none and for one that cannot be read. */
+export function textIfFile(path: string): string {
+  try {
+    return statSync(path).isFile() ? readFileSync(path, "utf8") : "";
+  } catch {
+    return "";
+  }
 }
 
 /** Throws `start_failed` when a folder belongs to another user, who could put anything in the place of what lies there. */

@@ -2,7 +2,14 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { assertOwnFolder, openPrivate, refuseLink, writePrivate } from "../../src/lib/private-file.ts";
+import {
+  assertOwnFolder,
+  openPrivate,
+  assertPlainFile,
+  readOwn,
+  textIfFile,
+  writePrivate,
+} from "../../src/lib/private-file.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -35,8 +42,23 @@ test("a link in a private file's place is refused, and what it leads to stays as
   symlinkSync(target, link);
   expect(() => openPrivate(link, "append")).toThrow(startFailed);
   expect(() => writePrivate(link, "1")).toThrow(startFailed);
-  expect(() => refuseLink(link)).toThrow(startFailed);
+  expect(() => assertPlainFile(link)).toThrow(startFailed);
   expect([readFileSync(target, "utf8"), modeOf(target)]).toEqual(["precious", 0o644]);
+});
+
+test("a pipe in a private file's place is refused, not waited for", () => {
+  const pipe = join(folder, "relay.pid");
+  Bun.spawnSync(["mkfifo", pipe]);
+  expect(() => openPrivate(pipe, "append")).toThrow(startFailed);
+  expect(() => readOwn(pipe, 100)).toThrow(startFailed);
+  expect(textIfFile(pipe)).toBe("");
+  expect([textIfFile(folder), textIfFile(join(folder, "none"))]).toEqual(["", ""]);
+});
+
+test.skipIf(process.getuid?.() !== 0)("a device keeps its mode (needs root)", () => {
+  const before = statSync("/dev/null").mode;
+  expect(() => openPrivate("/dev/null", "append")).toThrow(startFailed);
+  expect(statSync("/dev/null").mode).toBe(before);
 });
 
 test("a link that leads nowhere is refused too, and makes no file there", () => {

@@ -2,7 +2,7 @@ import { closeSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import { fileFailure } from "../../lib/file-failure.ts";
-import { assertOwnFolder, openPrivate, refuseLink, writePrivate } from "../../lib/private-file.ts";
+import { assertOwnFolder, openPrivate, assertPlainFile, writePrivate } from "../../lib/private-file.ts";
 import { relayAt } from "../relay-at.ts";
 import {
   BACKGROUND_VARIABLE,
@@ -50,7 +50,7 @@ export async function launch(plan: Plan, env: Readonly<Record<string, string | u
   let child: Bun.Subprocess | undefined;
   try {
     assertOwnFolder(paths.stateDir);
-    for (const path of [paths.stateFile, paths.secretFile, paths.logFile, paths.pidFile]) refuseLink(path);
+    for (const path of [paths.stateFile, paths.secretFile, paths.logFile, paths.pidFile]) assertPlainFile(path);
     await saveState(paths.stateFile, await stateOf(plan, instance, env));
     await makeFolder(paths.logFile);
     await makeFolder(paths.pidFile);

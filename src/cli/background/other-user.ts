@@ -1,5 +1,4 @@
 import { statSync } from "node:fs";
-import { userInfo } from "node:os";
 import { dirname } from "node:path";
 import { RelayError } from "../../lib/errors.ts";
 
@@ -9,7 +8,7 @@ export function otherUsersFailure(path: string): RelayError | undefined {
   const own = process.getuid?.();
   if (owner === undefined || own === undefined || owner === own || owner === 0) return undefined;
   return new RelayError("start_failed", `${path} belongs to another user (id ${owner}), whose relay this is.`, {
-    hint: `Run the command as that user; for a relay of ${userInfo().username}, choose a folder with --state-dir.`,
+    hint: `Run the command as that user; for a relay of your own, choose a folder with --state-dir.`,
   });
 }
 

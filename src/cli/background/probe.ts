@@ -1,4 +1,5 @@
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
+import { textIfFile } from "../../lib/private-file.ts";
 import { relayAt, type RelayFacts } from "../relay-at.ts";
 import type { BackgroundPaths } from "./paths.ts";
 import { processFacts } from "./process.ts";
@@ -28,7 +29,7 @@ export async function probe(state: State | undefined): Promise<Probe> {
 
 /** The number in the pid file, whoever's it is by now. */
 export async function pidIn(path: string): Promise<number | undefined> {
-  const pid = Number((await readFile(path, "utf8").catch(() => "")).trim() || Number.NaN);
+  const pid = Number(textIfFile(path).trim() || Number.NaN);
   return Number.isInteger(pid) && pid > 0 ? pid : undefined;
 }
 

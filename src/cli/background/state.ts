@@ -1,9 +1,10 @@
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { SETTINGS, type SettingName } from "../../config/settings.ts";
 import { writeAtomically } from "../../lib/atomic-file.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { textIfFile } from "../../lib/private-file.ts";
 import { parseJson } from "../../lib/json.ts";
 import { splitSecrets, type ExplicitSettings } from "./explicit-settings.ts";
 import type { BackgroundPaths } from "./paths.ts";
@@ -33,7 +34,7 @@ export type State = z.infer<typeof State>;
 
 /** What the last start left; undefined when there was none or the file is not one of ours. */
 export async function loadState(path: string): Promise<State | undefined> {
-  const result = State.safeParse(parseJson(await readFile(path, "utf8").catch(() => "")));
+  const result = State.safeParse(parseJson(textIfFile(path)));
   return result.success ? result.data : undefined;
 }
 
@@ -53,7 +54,7 @@ export async function savedSettings(state: State, paths: BackgroundPaths): Promi
   const texts = z
     .record(z.string(), z.string())
     .catch({})
-    .parse(parseJson(await readFile(paths.secretFile, "utf8").catch(() => "")));
+    .parse(parseJson(textIfFile(paths.secretFile)));
   const given: Partial<Record<SettingName, { value: string; origin: string }>> = {};
   for (const [name, place] of Object.entries(state.settings)) if (isSetting(name)) given[name] = place;
   for (const [name, origin] of Object.entries(state.secrets)) {

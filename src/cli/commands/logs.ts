@@ -1,5 +1,5 @@
 import { defineCommand } from "citty";
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { RelayError } from "../../lib/errors.ts";
 import { INSPECTION, openBackgroundContext } from "../background/context.ts";
 import { otherUsersFailure } from "../background/other-user.ts";
@@ -29,6 +29,12 @@ export const logs = defineCommand({
     if (!existsSync(paths.logFile)) {
       throw new RelayError("nothing_there", `There is no log at ${paths.logFile}.`, {
         hint: "`plansocket start` begins one.",
+      });
+    }
+    // A pipe would be waited for, a folder shows nothing.
+    if (!statSync(paths.logFile).isFile()) {
+      throw new RelayError("nothing_there", `${paths.logFile} is no log: it is no plain file.`, {
+        hint: "Move it away, or choose another place with --log-file.",
       });
     }
     const write = flags.own["json"] === true ? writeRaw : lineWriter();

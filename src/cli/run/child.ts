@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Subprocess } from "bun";
 import type { Environment } from "../../lib/environment.ts";
 import { RelayError } from "../../lib/errors.ts";
+import { underCallersUmask } from "../umask.ts";
 import { errorCode } from "../../lib/thrown.ts";
 
 /** As shells say it. */
@@ -60,7 +61,9 @@ function onSignals(act: (name: NodeJS.Signals) => void): () => void {
 
 function spawn(path: string, args: readonly string[], env: Environment) {
   try {
-    return Bun.spawn([path, ...args], { env, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
+    return underCallersUmask(() =>
+      Bun.spawn([path, ...args], { env, stdin: "inherit", stdout: "inherit", stderr: "inherit" }),
+    );
   } catch (cause) {
     const code = errorCode(cause) ?? "unknown error";
     throw new RelayError("start_failed", `${path} could not be started (${code}).`, {
