@@ -2,6 +2,7 @@ import { createInterface } from "node:readline";
 import { RelayError } from "../lib/errors.ts";
 import { printableText } from "../lib/printable.ts";
 import { fitted } from "./wrap.ts";
+import { stderr } from "./streams.ts";
 
 /**
  * A yes-or-no question on the terminal; anything but yes is no. Where nobody can answer it throws `usage`, with the
@@ -13,9 +14,9 @@ export async function confirm(question: string, insteadFlag: string): Promise<bo
       hint: `Add ${insteadFlag} to say yes.`,
     });
   }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const terminal = createInterface({ input: process.stdin, output: stderr() });
   const { promise, resolve } = Promise.withResolvers<string>();
-  terminal.question(`${fitted(printableText(`${question} [y/N]`), process.stderr)} `, resolve);
+  terminal.question(`${fitted(printableText(`${question} [y/N]`), stderr())} `, resolve);
   // The end of input is no answer, and so no yes.
   terminal.on("close", () => resolve(""));
   const answer = await promise;

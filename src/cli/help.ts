@@ -4,6 +4,7 @@ import { COMMANDS, GROUPS, type CommandEntry } from "./command-table.ts";
 import { flagRows, type FlagRow } from "./flag-rows.ts";
 import { hasColors } from "./output.ts";
 import { columnsOf, wrapWords } from "./wrap.ts";
+import { stdout } from "./streams.ts";
 
 /** Flags of settings that a command's help shows without `--all`. */
 const USUAL_FLAGS = new Set(["--host", "--port", "--api-key", "--auth-file", "--proxy", "--models", "--log-level"]);
@@ -13,7 +14,7 @@ const WIDEST = 100;
 
 /** Columns that help is wrapped to, on a terminal and elsewhere. */
 function helpWidth(): number {
-  return Math.min(WIDEST, columnsOf(process.stdout));
+  return Math.min(WIDEST, columnsOf(stdout()));
 }
 
 /** The list of commands, by group. */
@@ -93,5 +94,5 @@ function table(rows: readonly (readonly [string, string])[], width: number, firs
 }
 
 function heading(text: string): string {
-  return hasColors(process.stdout) ? `\u001b[1m${text}\u001b[0m` : text;
+  return hasColors(stdout()) ? `\u001b[1m${text}\u001b[0m` : text;
 }

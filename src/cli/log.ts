@@ -2,6 +2,7 @@ import type { Log, LogFields, LogLevel } from "../lib/log.ts";
 import { printableJson } from "../lib/printable.ts";
 import { redact } from "../lib/redact.ts";
 import { hasColors } from "./output.ts";
+import { stderr } from "./streams.ts";
 
 const ORDER: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
 
@@ -68,19 +69,19 @@ function jsonWriter(now: () => number, show: Show): Write {
       typeof value === "string" ? show(value) : value,
     ]);
     const line = { time: new Date(now()).toISOString(), level, message: show(message), ...Object.fromEntries(shown) };
-    process.stderr.write(`${printableJson(JSON.stringify(line))}\n`);
+    stderr().write(`${printableJson(JSON.stringify(line))}\n`);
   };
 }
 
 /** Only a log for people loads what lays its lines out. */
 async function prettyWriter(now: () => number, show: Show): Promise<Write> {
   const [{ createConsola }, { logLine }] = await Promise.all([import("consola/core"), import("./log-line.ts")]);
-  const isColored = hasColors(process.stderr);
+  const isColored = hasColors(stderr());
   const consola = createConsola({
     level: EVERY_LEVEL,
     // Requests of one kind look alike, and each is somebody's.
     throttleMin: Number.POSITIVE_INFINITY,
-    reporters: [{ log: ({ args: [line] }) => void process.stderr.write(`${show(String(line))}\n`) }],
+    reporters: [{ log: ({ args: [line] }) => void stderr().write(`${show(String(line))}\n`) }],
   });
   return (level, message, fields) => {
     consola[level](logLine({ timeMs: now(), level, message, fields }, isColored));

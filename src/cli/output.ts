@@ -4,6 +4,7 @@ import { fileFailure } from "../lib/file-failure.ts";
 import { printableJson, printableText } from "../lib/printable.ts";
 import { errorCode } from "../lib/thrown.ts";
 import { expectedFailure } from "./expected-failure.ts";
+import { isStderrTerminal, stderr, stdout, whenStdoutFails, writeToStderr } from "./streams.ts";
 import { fitted } from "./wrap.ts";
 
 /**
@@ -27,12 +28,13 @@ export function printFailure(thrown: unknown): number {
 
 /** Talk goes to stderr, so that stdout holds data only; wrapped to the terminal's width. */
 export function say(text: string): void {
-  process.stderr.write(`${fitted(printableText(text), process.stderr)}\n`);
+  const printable = printableText(text);
+  writeToStderr(`${isStderrTerminal() ? fitted(printable, stderr()) : printable}\n`);
 }
 
 /** Talk that is to be copied, or is laid out already: in lines as they are. */
 export function sayAsIs(text: string): void {
-  process.stderr.write(`${printableText(text)}\n`);
+  writeToStderr(`${printableText(text)}\n`);
 }
 
 /** What was left aside of the settings. */
@@ -44,22 +46,22 @@ export function warnOf(warnings: readonly SettingsWarning[]): void {
 
 /** Data for people and pipes, in lines as they are. */
 export function print(text: string): void {
-  process.stdout.write(`${printableText(text)}\n`);
+  stdout().write(`${printableText(text)}\n`);
 }
 
 /** Sentences that are a command's result; wrapped to the terminal's width. */
 export function printText(text: string): void {
-  print(fitted(text, process.stdout));
+  print(fitted(text, stdout()));
 }
 
 /** Data for scripts: indented, or one object a line. */
 export function printJson(value: unknown, isOneLine = false): void {
-  process.stdout.write(`${printableJson(JSON.stringify(value, undefined, isOneLine ? undefined : 2))}\n`);
+  stdout().write(`${printableJson(JSON.stringify(value, undefined, isOneLine ? undefined : 2))}\n`);
 }
 
 /** Text with colors of our own, whose other parts are printable already. */
 export function printStyled(text: string): void {
-  process.stdout.write(`${text}\n`);
+  stdout().write(`${text}\n`);
 }
 
 /** The one rule for colors and cursor movement: a terminal that knows them, and an owner who has not said no (no-color.org). */
@@ -78,9 +80,8 @@ export function isScreen(stream: { readonly isTTY?: boolean }, env: NodeJS.Proce
  * as on a full disk, is a failure. `beforeExit` is waited for.
  */
 export function endWithReader(beforeExit: () => Promise<void>): void {
-  process.stdout.on("error", (error) => {
+  whenStdoutFails((error) => {
     const code = errorCode(error) === "EPIPE" ? 0 : printFailure(fileFailure(error, { path: "The output" }) ?? error);
     void beforeExit().finally(() => process.exit(code));
   });
-  process.stderr.on("error", () => {});
 }

@@ -32,6 +32,7 @@ import { addressOf } from "./own-relay.ts";
 import { createLog, warnOfText, type AdjustableLog } from "./log.ts";
 import { deferSignals } from "./defer-signals.ts";
 import { openStore, type SharedStore } from "./store.ts";
+import { isStderrTerminal } from "./streams.ts";
 
 /** Everything that a command needs to talk to upstream. */
 export interface Services extends Loaded {
@@ -67,7 +68,7 @@ export async function openServices(
   // A relay that runs keeps its settings when the file breaks.
   const strictly = over.judgment && { needs: over.judgment.needs };
   const reread = async () => overridden((await loadSettings(flags, environment, strictly)).settings);
-  const format = settings.logFormat ?? (process.stderr.isTTY ? "pretty" : "json");
+  const format = settings.logFormat ?? (isStderrTerminal() ? "pretty" : "json");
   const log = over.log ?? (await createLog({ level: settings.logLevel, format, secrets: secretsOf(settings) }));
   for (const { message, fix } of loaded.warnings) log.warn(fix === undefined ? message : `${message} ${fix}`);
   const egress = openEgress(settings.proxy, env);

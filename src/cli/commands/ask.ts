@@ -22,6 +22,7 @@ import { relayAt } from "../relay-at.ts";
 import { addressOf, isFindable, ownTls, ownUrl } from "../own-relay.ts";
 import { listen, openServices, PLAIN } from "../services.ts";
 import { modelsOf } from "../setup/target.ts";
+import { stdout } from "../streams.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   model: { value: "MODEL", help: "model to ask (default: the first of the account)" },
@@ -60,8 +61,8 @@ export const ask = defineCommand({
     return withRelay(flags, async (endpoint, firstChoice) => {
       const model = textOf(flags, "model") ?? (await firstChoice());
       const isJson = flags.own["json"] === true;
-      const show = process.stdout.isTTY ? printableText : (text: string) => text;
-      const write = isJson ? () => {} : (text: string) => void process.stdout.write(show(text));
+      const show = stdout().isTTY ? printableText : (text: string) => text;
+      const write = isJson ? () => {} : (text: string) => void stdout().write(show(text));
       const answer = await answerTo(endpoint, question, { model, effort: textOf(flags, "effort") }, write);
       end(answer, isJson);
       return 0;
@@ -71,7 +72,7 @@ export const ask = defineCommand({
 
 function end({ model, text, usage }: Answer, isJson: boolean): void {
   if (isJson) printJson({ model, answer: text, usage });
-  else if (!text.endsWith("\n")) process.stdout.write("\n");
+  else if (!text.endsWith("\n")) stdout().write("\n");
 }
 
 type Act = (endpoint: Endpoint, firstChoice: () => Promise<string>) => Promise<number>;

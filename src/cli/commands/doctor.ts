@@ -10,6 +10,7 @@ import { hasColors, printJson, printStyled, printText } from "../output.ts";
 import { relayUrl } from "../relay-url.ts";
 import { openServices, type Services } from "../services.ts";
 import { fitted } from "../wrap.ts";
+import { stdout } from "../streams.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
@@ -59,10 +60,10 @@ async function* noLive(): AsyncGenerator<Finding, void, undefined> {
 
 function reporter(isJson: boolean) {
   const all: Finding[] = [];
-  const isColored = hasColors(process.stdout);
+  const isColored = hasColors(stdout());
   const add = (finding: Finding) => {
     all.push(finding);
-    if (!isJson) printStyled(fitted(lines(finding, isColored), process.stdout));
+    if (!isJson) printStyled(fitted(lines(finding, isColored), stdout()));
   };
   return {
     add,

@@ -8,6 +8,7 @@ import { readableLine } from "../log-line.ts";
 import { hasColors, printStyled } from "../output.ts";
 import { fitted } from "../wrap.ts";
 import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { stdout } from "../streams.ts";
 
 const LINES = 100;
 
@@ -48,12 +49,12 @@ export const logs = defineCommand({
   },
 });
 
-const writeRaw = (text: string | Uint8Array): void => void process.stdout.write(text);
+const writeRaw = (text: string | Uint8Array): void => void stdout().write(text);
 
 /** Prints whole lines for people; the beginning of one waits for its end. */
 function lineWriter(): (text: string | Uint8Array) => void {
   const decoder = new TextDecoder();
-  const isColored = hasColors(process.stdout);
+  const isColored = hasColors(stdout());
   let begun = "";
   return (text) => {
     const lines = (begun + (typeof text === "string" ? text : decoder.decode(text, { stream: true }))).split("\n");
@@ -61,7 +62,7 @@ function lineWriter(): (text: string | Uint8Array) => void {
     for (const line of lines) {
       const shown = readableLine(line, isColored);
       // What a relay says at its start holds commands to copy; only entries are sentences.
-      printStyled(line.startsWith("{") ? fitted(shown, process.stdout) : shown);
+      printStyled(line.startsWith("{") ? fitted(shown, stdout()) : shown);
     }
   };
 }

@@ -8,6 +8,7 @@ import { print, printText, say, warnOf } from "../output.ts";
 import { placeOf, type Place } from "../update/place.ts";
 import { fetchExecutable, newestVersion, type Releases } from "../update/release.ts";
 import { replaceExecutable } from "../update/replace.ts";
+import { isStderrTerminal, stderr } from "../streams.ts";
 
 /** `update --check` when there is a newer release: a script can tell it from failure (1) and from being up to date. */
 const NEWER_EXISTS = 10;
@@ -67,7 +68,7 @@ async function replace(place: Place, releases: Releases, isJson: boolean): Promi
 
 /** On a terminal, how many megabytes are there, in one place that the next line writes over. */
 function showProgress(bytes: number): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r  ${Math.floor(bytes / 1_000_000)} MB \r`);
+  if (isStderrTerminal()) stderr().write(`\r  ${Math.floor(bytes / 1_000_000)} MB \r`);
 }
 
 /** By the rules of semantic versions: 1.0.0-rc.1 comes before 1.0.0. */

@@ -18,6 +18,7 @@ import { print, printJson, say } from "../output.ts";
 import { columnsOf } from "../wrap.ts";
 import { rangeOf } from "./range.ts";
 import { conversationRows, conversationsJson, csv, totalRows, totalsJson, type Counted } from "./rows.ts";
+import { stdout } from "../streams.ts";
 
 const WAYS = [...GROUPINGS, "session"] as const;
 type Way = (typeof WAYS)[number];
@@ -137,7 +138,7 @@ function wayOf(text: string): Way {
 
 /** Columns of the terminal; tables into files are as wide as they are. */
 function width(): number {
-  return process.stdout.isTTY ? columnsOf(process.stdout) : Number.POSITIVE_INFINITY;
+  return stdout().isTTY ? columnsOf(stdout()) : Number.POSITIVE_INFINITY;
 }
 
 /** Columns side by side, the first to the left and numbers to the right; those that do not fit are left out. */

@@ -15,6 +15,7 @@ import { PAGE_HINT } from "../../lib/web-page.ts";
 import { BACKEND_NEEDS, type ParsedFlags } from "../flags.ts";
 import { isScreen, print, printJson } from "../output.ts";
 import { openServices, type Services } from "../services.ts";
+import { stdout } from "../streams.ts";
 
 const TIMEOUT_MS = 15_000;
 const BAR_CELLS = 24;
@@ -25,7 +26,7 @@ export async function usagePlan(flags: ParsedFlags, everyMs: number | undefined)
   const isJson = flags.own["json"] === true;
   for (;;) {
     const seen = await readUsage(services);
-    if (everyMs !== undefined && !isJson && isScreen(process.stdout)) process.stdout.write("\u001b[2J\u001b[H");
+    if (everyMs !== undefined && !isJson && isScreen(stdout())) stdout().write("\u001b[2J\u001b[H");
     // A watcher reads one object a line.
     if (isJson) printJson(asJson(seen, Date.now()), everyMs !== undefined);
     else print(drawing(seen, Date.now()));
