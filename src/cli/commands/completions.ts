@@ -1,19 +1,15 @@
-import { defineCommand, type ArgsDef } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { completionData, SHELLS } from "../completions.ts";
-import { citty, parseFlags } from "../flags.ts";
+import { parseFlags } from "../flags.ts";
 import { print } from "../output.ts";
+import type { Command } from "../command.ts";
+import { flagRows } from "../flag-rows.ts";
 
-const ARGS: ArgsDef = {
-  shell: { type: "positional", required: false, description: Object.keys(SHELLS).join(", ") },
-  ...citty({}, []),
-};
-
-export const completions = defineCommand({
-  meta: { name: "completions", description: "Print a completion script for bash, zsh, fish or PowerShell." },
-  args: ARGS,
-  async run({ rawArgs: [shell = "", ...rest] }) {
+export const completions: Command = {
+  description: "Print a completion script for bash, zsh, fish or PowerShell.",
+  flags: () => flagRows({}, []),
+  async run([shell = "", ...rest]) {
     parseFlags(rest);
     const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
     if (script) {
@@ -25,4 +21,4 @@ export const completions = defineCommand({
       hint: didYouMean(shell, shell === "" ? [] : names, `Shells: ${names.join(", ")}.`),
     });
   },
-});
+};

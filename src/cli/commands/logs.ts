@@ -1,4 +1,3 @@
-import { defineCommand } from "citty";
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { RelayError } from "../../lib/errors.ts";
 import { INSPECTION, openBackgroundContext } from "../background/context.ts";
@@ -7,8 +6,10 @@ import { followLog, lastLines } from "../background/log-file.ts";
 import { readableLine } from "../log-line.ts";
 import { hasColors, printStyled } from "../output.ts";
 import { fitted } from "../wrap.ts";
-import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
+import { BACKGROUND_SETTINGS, parseFlags, type OwnFlag } from "../flags.ts";
 import { stdout } from "../streams.ts";
+import type { Command } from "../command.ts";
+import { flagRows } from "../flag-rows.ts";
 
 const LINES = 100;
 
@@ -18,11 +19,11 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   lines: { short: "n", value: "N", help: `how many of the last lines to show (default: ${LINES})` },
 };
 
-export const logs = defineCommand({
-  meta: { name: "logs", description: "Show the log of the background relay." },
-  args: citty(OWN, BACKGROUND_SETTINGS),
-  async run({ rawArgs }) {
-    const flags = parseFlags(rawArgs, OWN);
+export const logs: Command = {
+  description: "Show the log of the background relay.",
+  flags: () => flagRows(OWN, BACKGROUND_SETTINGS),
+  async run(argv) {
+    const flags = parseFlags(argv, OWN);
     const count = countOf(flags.own["lines"]);
     const { paths } = await openBackgroundContext(flags.settings, INSPECTION);
     const others = otherUsersFailure(paths.logFile);
@@ -47,7 +48,7 @@ export const logs = defineCommand({
     await followLog(paths.logFile, cursor, write, over.signal);
     return 0;
   },
-});
+};
 
 const writeRaw = (text: string | Uint8Array): void => void stdout().write(text);
 
