@@ -114,7 +114,11 @@ describe("one socket", () => {
     connection.send(create("hello", { store: false }));
     const id = (await connection.reply()).at(-1)?.response?.id;
     connection.send(create("again", { previous_response_id: id }));
-    expect((await connection.reply()).at(-1)?.type).toBe("response.completed");
+    const again = await connection.reply();
+    expect(again.at(-1)?.type).toBe("response.completed");
+    connection.send(create("ahead", { previous_response_id: id, generate: false }));
+    const told = [...again, ...(await connection.reply())].flatMap(({ response }) => (response ? [response] : []));
+    expect(told.map((response) => Reflect.get(response, "previous_response_id"))).toEqual(told.map(() => id));
     const other = open();
     await other.opened;
     other.send(create("mine?", { previous_response_id: id, store: false }));

@@ -1,6 +1,6 @@
 import { WireEvent } from "../../codex/wire/event.ts";
 import { type InputItem, isItemList } from "../../codex/wire/request.ts";
-import { isObject } from "../../lib/json.ts";
+import { isObject, type JsonObject } from "../../lib/json.ts";
 import type { Frame } from "../../protocols/protocol.ts";
 
 /** A finished answer. */
@@ -25,4 +25,15 @@ export function endIn(event: unknown, output: InputItem[]): Answered | "failed" 
 export function eventOf(frame: Frame): unknown {
   if (frame instanceof WireEvent) return frame.isBulk ? undefined : frame.event;
   return frame.data;
+}
+
+/**
+ * The event with the response that its own goes on from, as the client named it: where only the socket remembers that one,
+ * the dialect was given the conversation in its place. Undefined where there is nothing to add.
+ */
+export function namingPrevious(event: unknown, previousId: string | undefined): JsonObject | undefined {
+  if (previousId === undefined || !isObject(event) || !isObject(event["response"])) return undefined;
+  const { response } = event;
+  if (response["previous_response_id"] !== null) return undefined;
+  return { ...event, response: { ...response, previous_response_id: previousId } };
 }

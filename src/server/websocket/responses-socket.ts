@@ -21,7 +21,7 @@ import { ReplyStream } from "../reply-stream.ts";
 import type { UpstreamCall } from "../../upstream/client.ts";
 import type { PairedSocket } from "../../upstream/transport/paired-socket.ts";
 import { readBatches } from "../../upstream/sse.ts";
-import { endIn, eventOf, type Answered } from "./answered.ts";
+import { endIn, eventOf, namingPrevious, type Answered } from "./answered.ts";
 import { headersOfFrame, invalidFrame, isSameTurn, readRequestFrame, turnOf } from "./request-frame.ts";
 import { previousIdOf, SocketMemory, wholeOf, type Asked } from "./socket-memory.ts";
 
@@ -233,7 +233,8 @@ export class ResponsesSocket {
     refuseModel(caller.key, translation.body.model, context);
     if (socket.readyState !== WebSocket.OPEN) return;
     this.#memory.remember({ id, items: [] }, body, asked);
-    for (const event of events) socket.send(JSON.stringify(event));
+    const previousId = previousIdOf(body);
+    for (const event of events) socket.send(JSON.stringify(namingPrevious(event, previousId) ?? event));
   }
 
   async #create(socket: Socket, body: JsonObject, share: Share): Promise<void> {
@@ -265,7 +266,11 @@ export class ResponsesSocket {
       if (state !== null) this.#turn = { id: turnOf(body), state };
       const frames: Frame[] = [];
       const stream = request.asked.stream((frame) => frames.push(frame));
-      const output = await this.#pump(socket, frames, new ReplyStream(stream, reply, admitted), admitted);
+      const previousId = previousIdOf(body);
+      const output = await this.#pump(socket, frames, new ReplyStream(stream, reply, admitted), {
+        ...admitted,
+        previousId,
+      });
       if (output) this.#memory.remember(output, body, asked);
       else this.#memory.forgetPrevious(body);
     } catch (thrown) {
@@ -301,7 +306,11 @@ export class ResponsesSocket {
     socket: Socket,
     frames: Frame[],
     reply: ReplyStream,
-    { record, share }: { readonly record: RequestRecord; readonly share: Share },
+    {
+      record,
+      share,
+      previousId,
+    }: { readonly record: RequestRecord; readonly share: Share; readonly previousId: string | undefined },
   ): Promise<Answered | undefined> {
     const output: InputItem[] = [];
     let end: Answered | "failed" | undefined;
@@ -313,10 +322,8 @@ export class ResponsesSocket {
         end = endIn(event, output) ?? end;
         // A socket has no status line: its errors carry the status.
         const isError = isObject(event) && event["type"] === "error" && event["status"] === undefined;
-        await this.#send(
-          socket,
-          isError ? JSON.stringify({ status: record.errorStatus ?? 502, ...event }) : jsonOf(frame),
-        );
+        const told = isError ? { status: record.errorStatus ?? 502, ...event } : namingPrevious(event, previousId);
+        await this.#send(socket, told ? JSON.stringify(told) : jsonOf(frame));
       }
     }
     // A socket has no end of a reply: closing it is the only sign that nothing more will come.
