@@ -128,12 +128,15 @@ export async function offlineCatalogue(
     : { origin: "bundled", models: parseModels(bundled), ...own };
 }
 
+/** A list is read once in minutes: code that zod would make for its schemas costs a start more than it saves. */
+const SELDOM = { jitless: true };
+
 /** Entries that fit; one odd entry does not cost the whole list. */
 function parseModels(body: unknown): ModelInfo[] {
-  const list = ModelList.safeParse(body);
+  const list = ModelList.safeParse(body, SELDOM);
   if (!list.success) return [];
   return list.data.models.flatMap((entry) => {
-    const model = ModelInfo.safeParse(entry);
+    const model = ModelInfo.safeParse(entry, SELDOM);
     return model.success ? [model.data] : [];
   });
 }
