@@ -37,7 +37,7 @@ function refused({ host, port }: Address, code: string): [message: string, hint:
     ];
   }
   if (code === "EADDRNOTAVAIL" || code === "EINVAL" || code === "ENOTFOUND" || code === "EAI_AGAIN") {
-    return [`${host} is no address of this machine (${code}).`, "Leave --host, or name one of its own addresses."];
+    return [`${host} is no address of this machine (${code}).`, "Leave out --host, or name one of its own addresses."];
   }
   return [`${host}:${port} cannot be listened on (${code}).`, "Check --host and --port."];
 }

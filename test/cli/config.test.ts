@@ -95,7 +95,7 @@ describe("config", () => {
     writeFileSync(join(home.path, "other.json"), "{");
     expect(await home.run(["config", "check", "other.json"])).toMatchObject({
       code: 1,
-      out: 'other.json: is not valid JSON: line 1, column 2: expected a key in "double quotes" or }. Fix it or remove it.\n',
+      out: 'other.json is not valid JSON: line 1, column 2: expected a key in "double quotes" or }. Fix it or remove it.\n',
     });
     expect(await home.run(["config", "check", "nothing.json"])).toMatchObject({ code: 2 });
   });

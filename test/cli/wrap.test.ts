@@ -1,4 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { columnsOf, wrapText } from "../../src/cli/wrap.ts";
 import { CommandHome } from "../support/cli.ts";
 
@@ -94,6 +96,21 @@ describe.each([20, 40, 60, 100])("on a terminal of %d columns", (columns) => {
     expect(lines.length).toBeGreaterThan(1);
     for (const line of lines) if (line.length > columns) expect(line).toMatch(WHOLE);
   });
+});
+
+test("what a log says at a start is wrapped, but for the command to copy", async () => {
+  const folder = join(home.path, "logs");
+  mkdirSync(folder);
+  const curl = `  curl http://127.0.0.1:8787/v1/chat/completions -d '{"model":"gpt-5.5"}'`;
+  const said = `plansocket demo listens on http://127.0.0.1:8787: no login is used\n${curl}\n`;
+  writeFileSync(join(folder, "plansocket.log"), said);
+  const { screen } = await home.onTerminal(["logs", "--state-dir", folder], "", {}, 40);
+  expect(screen.split(/\r?\n/)).toEqual([
+    "plansocket demo listens on",
+    "http://127.0.0.1:8787: no login is used",
+    curl,
+    "",
+  ]);
 });
 
 test("a pipe gets each line whole, whatever COLUMNS says", async () => {

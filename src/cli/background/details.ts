@@ -11,6 +11,8 @@ import { shownSettings, type ShownSetting } from "../settings-view.ts";
 import { settingsOfLastStart, settingsOfRelay, type BackgroundContext } from "./context.ts";
 import type { ExplicitSettings } from "./explicit-settings.ts";
 import type { Probe } from "./probe.ts";
+import { stdout } from "../streams.ts";
+import { columnsOf } from "../wrap.ts";
 import { tilde } from "./messages.ts";
 
 const METRICS_MS = 2000;
@@ -69,11 +71,15 @@ const OWN_PLACES: readonly SettingName[] = ["stateDir", "stateFile", "pidFile", 
 
 function settingsLines(rows: readonly ShownSetting[]): string[] {
   const width = (column: "key" | "text") => Math.min(WIDEST, Math.max(...rows.map((row) => row[column].length)));
+  const isNarrow = stdout().isTTY && columnsOf(stdout()) < width("key") + width("text") + 16;
   return rows.map(({ key, text, origin }) => {
     // Instructions can be a page long.
     const short = tilde(text);
     const shown = short.length > WIDEST ? `${short.slice(0, WIDEST - 1)}…` : short;
-    return `  ${key.padEnd(width("key"))}  ${shown.padEnd(width("text"))}  ${origin}`;
+    const wide = `  ${key.padEnd(width("key"))}  ${shown.padEnd(width("text"))}  ${origin}`;
+    if (!isNarrow) return wide;
+    // No room for a third column: then only what somebody has set is told apart.
+    return `  ${key.padEnd(width("key"))}  ${shown}${origin === "default" ? "" : ` (${origin})`}`;
   });
 }
 

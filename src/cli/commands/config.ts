@@ -5,7 +5,7 @@ import { RelayError } from "../../lib/errors.ts";
 import { expandTilde } from "../../lib/home.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { parseFlags, type OwnFlag } from "../flags.ts";
-import { print, printJson, say, warnOf } from "../output.ts";
+import { print, printJson, printText, say, warnOf } from "../output.ts";
 import { shownSettings } from "../settings-view.ts";
 import type { Command } from "../command.ts";
 import { flagRows } from "../flag-rows.ts";
@@ -83,7 +83,9 @@ async function check(args: readonly string[]): Promise<number> {
   const problems = text === undefined ? [] : checkConfig(text);
   if (own["json"]) printJson({ path, exists: text !== undefined, problems });
   else if (problems.length > 0) {
-    print(problems.map(({ key, message, hint }) => `${key ?? path}: ${message} ${hint}`.trim()).join("\n"));
+    for (const { key, message, hint } of problems) {
+      printText(`${key === undefined ? path : `${key}:`} ${message} ${hint}`.trim());
+    }
   }
   if (problems.length === 0) {
     say(text === undefined ? `${path} does not exist; the defaults apply.` : `${path} is valid.`);

@@ -62,8 +62,8 @@ function lineWriter(): (text: string | Uint8Array) => void {
     begun = lines.pop() ?? "";
     for (const line of lines) {
       const shown = readableLine(line, isColored);
-      // What a relay says at its start holds commands to copy; only entries are sentences.
-      printStyled(line.startsWith("{") ? fitted(shown, stdout()) : shown);
+      // A command to copy stays in one line.
+      printStyled(/^ +curl /.test(line) ? shown : fitted(shown, stdout()));
     }
   };
 }

@@ -160,7 +160,10 @@ async function write(name: string, client: ClientSetup, { journal, keys }: State
     if (target.hasKey && target.key !== PLACEHOLDER) await warnOfReaders(changes);
     say(`${client.title} is set up for ${target.origin}.`);
     if (ownKey) say(`It has a key of its own, '${ownKey.name}': \`plansocket keys list\` shows what it uses.`);
-    say(`Copies of files as they were: ${journal.folder}. To go back: \`plansocket setup ${name} --undo\``);
+    // A file that is new has no older form.
+    const hasCopies = changes.some(({ before }) => before !== undefined);
+    if (hasCopies) say(`Copies of files as they were: ${journal.folder}.`);
+    say(`To go back: \`plansocket setup ${name} --undo\``);
   } else if (plan.files.length > 0) say(`${client.title} is set up already; nothing changes.`);
   for (const line of plan.next) say(line);
   return 0;

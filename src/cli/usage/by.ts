@@ -76,7 +76,7 @@ export async function usageBy(flags: ByFlags, place: string | Counts, prices: Pr
 }
 
 const NOTHING_YET =
-  "Nothing is counted yet: each request that a relay with this state folder answers adds to it (unless --ledger is off).";
+  "Nothing is counted yet: each request that a relay with this state folder answers adds to it (unless --ledger is off; a demo's do not count).";
 const NOTHING_HERE = "Nothing was counted in this time. `--since 90d` looks further back.";
 
 function counted(database: Database, by: Grouping, range: Range, hasPrices: boolean): Counted {

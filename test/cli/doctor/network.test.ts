@@ -261,7 +261,7 @@ describe("the port", () => {
       id: "port",
       status: "fail",
       summary: "203.0.113.1 is no address of this machine (EADDRNOTAVAIL).",
-      fix: "Leave --host, or name one of its own addresses.",
+      fix: "Leave out --host, or name one of its own addresses.",
     });
   });
 

@@ -59,6 +59,17 @@ test("--as-builtin previews, writes and takes back a profile that leads the buil
   rmSync(at(".codex"), { recursive: true });
 });
 
+test("copies are spoken of where there are any: a new file has no older form", async () => {
+  const first = await demo.home.run(["setup", "hermes", "--yes"]);
+  expect(first.err).toContain("To go back: `plansocket setup hermes --undo`");
+  expect(first.err).not.toContain("Copies");
+  await demo.home.run(["setup", "hermes", "--undo"]);
+  mkdirSync(at(".hermes"), { recursive: true });
+  writeFileSync(at(".hermes/config.yaml"), "mine: 1\n");
+  expect((await demo.home.run(["setup", "hermes", "--yes"])).err).toContain("Copies of files as they were: ");
+  rmSync(at(".hermes"), { recursive: true });
+});
+
 test("keys in a preview are masked, those of others too, and unchanged parts are left out", async () => {
   mkdirSync(at(".qwen"));
   const others = Array.from({ length: 9 }, (_, index) => `  "x${index}": ${index},`).join("\n");
