@@ -97,6 +97,7 @@ const ROWS: readonly Row[] = [
     },
     adjusted: "input[].namespace",
     sent: { input: [{}, { type: "function_call", call_id: "c1", name: "find", arguments: "{}" }, {}] },
+    isTakenByStrict: true,
   },
   {
     what: "the path of an option of a hosted tool, told by its place in the text",
@@ -128,6 +129,22 @@ const ROWS: readonly Row[] = [
     adjusted: "service_tier",
     sent: { model: "gpt-5.5" },
     lacks: "service_tier",
+  },
+  {
+    what: "whose an output is (openai/openai-python#3008)",
+    request: {
+      input: [
+        { type: "function_call", call_id: "c", name: "find", arguments: "{}" },
+        { type: "function_call_output", call_id: "c", name: "find", output: "row 3" },
+      ],
+    },
+    fault: (body) =>
+      items(body).some((item) => item["type"] === "function_call_output" && "name" in item)
+        ? { message: "Unknown parameter: 'input[1].name'.", param: "input[1].name", code: "unknown_parameter" }
+        : undefined,
+    adjusted: "input[].name",
+    sent: { input: [{ name: "find" }, { type: "function_call_output", call_id: "c", output: "row 3" }] },
+    isTakenByStrict: true,
   },
   {
     what: "a value of include",

@@ -34,9 +34,14 @@ export function isLasting({ kind }: Adaptation): boolean {
   return kind !== "without-reasoning" && kind !== "without-compaction";
 }
 
-/** True where the client loses something that it asked for, which `--strict` does not allow. */
-export function losesSomething({ kind }: Adaptation): boolean {
-  return kind === "drop" || kind === "drop-inside" || kind === "replace" || kind === "free-choice";
+/**
+ * True where the client loses something that it asked for, which `--strict` does not allow. Fields of whole input items
+ * are what upstream and SDKs wrote of earlier turns, and clients only send them back.
+ */
+export function losesSomething(adaptation: Adaptation): boolean {
+  const { kind } = adaptation;
+  if (kind === "drop-inside") return !(adaptation.list === "input" && adaptation.path.length === 1);
+  return kind === "drop" || kind === "replace" || kind === "free-choice";
 }
 
 /** Equal adaptations have equal keys; a later one of the same key takes the place of the earlier. */

@@ -143,12 +143,13 @@ function innerField(refusal: Refusal, request: RefusedRequest): Adaptation | und
   const [list, index, ...path] = place ?? [];
   if ((list !== "input" && list !== "tools") || typeof index !== "number") return undefined;
   const leaf = path.at(-1);
-  if (leaf === undefined || typeof leaf === "number" || ESSENTIAL_INSIDE.has(leaf) || path.includes("parameters")) {
-    return undefined;
-  }
+  if (leaf === undefined || typeof leaf === "number" || path.includes("parameters")) return undefined;
+  const entry = valueAt(request.body, [list, index]);
+  // An output belongs to its call by the id; whose it is only SDKs write beside it.
+  const isOutputsName = leaf === "name" && isObject(entry) && String(entry["type"]).endsWith("_output");
+  if (ESSENTIAL_INSIDE.has(leaf) && !isOutputsName) return undefined;
   const isValueOfOption = refusal.code?.endsWith("_value") === true || REFUSES.test(refusal.message);
   if (!isAboutField(refusal) && !isValueOfOption) return undefined;
-  const entry = valueAt(request.body, [list, index]);
   return isObject(entry) ? { kind: "drop-inside", list, of: selectorOf(entry), path } : undefined;
 }
 
