@@ -7,7 +7,7 @@ import type { JsonObject } from "../lib/json.ts";
 import { toBodyStream } from "../lib/body-stream.ts";
 import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exchange.ts";
 import type { Context } from "../protocols/protocol.ts";
-import type { UpstreamReply } from "../upstream/client.ts";
+import type { UpstreamReply } from "../upstream/call.ts";
 import { readBatches } from "../upstream/sse.ts";
 import { parseBody, readBody } from "./http/body.ts";
 import { isForm, parseForm } from "./http/form.ts";

@@ -16,7 +16,8 @@ import {
   type Protocol,
   type Translation,
 } from "../protocols/protocol.ts";
-import type { UpstreamCall, UpstreamClient, UpstreamReply } from "../upstream/client.ts";
+import type { UpstreamCall, UpstreamReply } from "../upstream/call.ts";
+import type { UpstreamClient } from "../upstream/client.ts";
 import { readBatches } from "../upstream/sse.ts";
 import { parseBody, readBody } from "./http/body.ts";
 import type { Caller } from "./access.ts";

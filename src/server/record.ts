@@ -10,7 +10,7 @@ import { RelayError } from "../lib/errors.ts";
 import { isObject } from "../lib/json.ts";
 import type { Exchange } from "../protocols/exchange.ts";
 import type { Translation } from "../protocols/protocol.ts";
-import type { ReplyObserver } from "../upstream/client.ts";
+import type { ReplyObserver } from "../upstream/call.ts";
 import type { RequestTrace } from "../telemetry/telemetry.ts";
 import type { UpstreamAttempt } from "../upstream/attempts.ts";
 import type { RequestLifetime } from "./lifetime.ts";

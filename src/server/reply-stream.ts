@@ -2,7 +2,7 @@ import type { WireEvent } from "../codex/wire/event.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { FrameSource } from "../lib/body-stream.ts";
 import type { ClientStream, Send } from "../protocols/protocol.ts";
-import type { UpstreamReply } from "../upstream/client.ts";
+import type { UpstreamReply } from "../upstream/call.ts";
 import type { FrameFormat } from "./http/frames.ts";
 import type { Admitted } from "./handle.ts";
 

@@ -4,16 +4,17 @@ import { isEndpointRefused, type EndpointCall } from "../codex/wire/endpoint-cal
 import { refusalOf, refusedField } from "../codex/request/refusals.ts";
 import { withAuthorizationText } from "../codex/wire/failure.ts";
 import { conversationHeaders, frameHeaders, identityHeaders, modelHeaders } from "../codex/wire/headers.ts";
-import { headersFromLimits, type PlanLimits } from "../codex/plan-limits.ts";
+import type { PlanLimits } from "../codex/plan-limits.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
 import { isCall } from "../codex/wire/lenient.ts";
 import { isKnownEvent } from "../codex/wire/event-types.ts";
-import { RelayError, toRelayError } from "../lib/errors.ts";
+import { RelayError } from "../lib/errors.ts";
 import { PAGE_HINT } from "../lib/web-page.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { watchAttempt, type AttemptObserver } from "./attempts.ts";
+import type { ReplyObserver, UpstreamCall, UpstreamReply } from "./call.ts";
 import { CatalogueKeeper } from "./catalogue.ts";
 import { credentialHeaders } from "./credential-headers.ts";
 import { CookieJar } from "./cookie-jar.ts";
@@ -21,16 +22,10 @@ import type { Egress } from "./egress.ts";
 import { endpointCallBody, endpointCallHeaders, endpointCallUrl, readAnswer } from "./endpoint-calls.ts";
 import { failedDetour, Fallback, keyRefused } from "./fallback.ts";
 import { EventReader, type EventBatches } from "./sse.ts";
-import { afterFirstEvent, afterFirstOutput } from "./first-output.ts";
+import { afterFirstOutput } from "./first-output.ts";
 import { HttpTransport } from "./transport/http.ts";
-import { PairedSocket, type PairedFrame } from "./transport/paired-socket.ts";
-import {
-  isSocketFault,
-  SocketTransport,
-  type SocketCall,
-  type SocketOwner,
-  type SocketReplyStart,
-} from "./transport/websocket.ts";
+import type { PairedSocket } from "./transport/paired-socket.ts";
+import { SocketAttempts } from "./socket-attempts.ts";
 import { PrefixWatch } from "./prefix-watch.ts";
 import { PlanLimitsKeeper } from "./plan-limits.ts";
 import type { LiveUpstreamOptions, UpstreamOptions } from "./options.ts";
@@ -41,37 +36,7 @@ import { LinkedAbort } from "./transport/linked-abort.ts";
 import { LearnedRejections } from "./learned-rejections.ts";
 import type { SharedLearned } from "./shared-learned.ts";
 import { TurnStates } from "./turn-states.ts";
-import { RequestEncoder, type PreparedRequest, type WrittenRequest } from "./request-encoder.ts";
-
-/** One request to the backend. */
-export interface UpstreamCall extends WrittenRequest {
-  readonly observer?: ReplyObserver;
-  /** Where a Codex client asks over a socket: the backend's socket that belongs to it, and its own frame. */
-  readonly paired?: { readonly socket: PairedSocket; readonly frame: PairedFrame };
-}
-
-/** Watches a reply's events as they come, also of attempts that are then repeated. Quick, and never throws. */
-export interface ReplyObserver extends AttemptObserver {
-  /** Every event but the many deltas. */
-  onNotable(event: WireEvent): void;
-  /** All events of one network read. */
-  onBatch(batch: readonly WireEvent[]): void;
-}
-
-/** A reply that has begun well: its first event that matters is no failure, or none came for `holdMs`. */
-export interface UpstreamReply {
-  readonly headers: Headers;
-  /** Whoever stops reading before the end cancels it: an abort of the signal wakes only those who read. */
-  readonly events: EventBatches;
-  /** Paths of what was not sent as the dialect wrote it. */
-  readonly dropped: readonly string[];
-  /** Who answers in place of the plan or of the model that was asked for, past a limit of the plan. */
-  readonly fallback?: { readonly name: string; readonly model: string } | undefined;
-  /** Where the request departs from the conversation's last one, so that the prompt cache ends there; see PrefixWatch. */
-  readonly prefixDeparture?: string | undefined;
-  /** Stays the same for all requests of one client's conversation. */
-  readonly ownConversation?: string | undefined;
-}
+import { RequestEncoder } from "./request-encoder.ts";
 
 export interface UpstreamDependencies {
   readonly options: UpstreamOptions;
@@ -128,7 +93,7 @@ export class UpstreamClient {
   readonly #log: Log;
   readonly #now: () => number;
   readonly #retrier: Retrier;
-  readonly #sockets: SocketTransport;
+  readonly #sockets: SocketAttempts;
   readonly #cookies: CookieJar;
   readonly #turnStates = new TurnStates();
   readonly #identity: Record<string, string>;
@@ -157,13 +122,6 @@ export class UpstreamClient {
     });
     this.#cookies = new CookieJar(() => this.#options.cookies !== "off", this.#now);
     this.#http = new HttpTransport(dependencies.egress, this.#now, this.#cookies);
-    this.#sockets = new SocketTransport({
-      connect: (url, signal) => dependencies.egress.connect(url, signal),
-      handshakeTimeoutMs: () => Math.min(this.#options.firstByteTimeoutMs, HANDSHAKE_TIMEOUT_MS),
-      choice: () => this.#options.transport,
-      now: this.#now,
-      log: this.#log,
-    });
     this.#account = new AccountApi({
       credentials: this.#credentials,
       http: this.#http,
@@ -181,6 +139,19 @@ export class UpstreamClient {
     this.limits = new PlanLimitsKeeper({
       ask: () => this.#account.usage(AbortSignal.timeout(ACCOUNT_TIMEOUT_MS)).then(({ text }) => text),
       stopAtPercent: this.#options.stopAtPercent,
+      now: this.#now,
+      log: this.#log,
+    });
+    this.#sockets = new SocketAttempts({
+      egress: dependencies.egress,
+      options: () => this.#options,
+      identity: this.#identity,
+      cookies: this.#cookies,
+      turnStates: this.#turnStates,
+      catalogue: this.catalogue,
+      limits: this.limits,
+      onIgnored: () => (this.counts.ignoredData += 1),
+      onNotable: (event, accountId, observer) => this.#notice(event, accountId, observer),
       now: this.#now,
       log: this.#log,
     });
@@ -352,11 +323,7 @@ export class UpstreamClient {
     const ofModel = modelHeaders(call.body.model);
     // A socket's headers were sent with its handshake.
     const isHttpOnly = Object.keys(ofModel).length > 0 || (call.codexHeaders !== undefined && !call.paired);
-    const attemptOverSocket = () =>
-      call.paired
-        ? this.#attemptPaired(url, { ...call, ...call.paired }, credentials, prepared, signal)
-        : this.#attemptOverSocket(url, call, credentials, prepared, signal);
-    const overSocket = isHttpOnly ? undefined : await attemptOverSocket();
+    const overSocket = isHttpOnly ? undefined : await this.#sockets.send({ url, call, credentials, prepared }, signal);
     if (overSocket) return { ...overSocket, dropped: encoder.adjusted };
     const { conversationId, ownConversation } = prepared;
     const { body, headers } = await encoder.encode(url, prepared);
@@ -389,9 +356,7 @@ export class UpstreamClient {
       this.#notice(event, credentials.accountId, call.observer);
       // A tool's output will follow, and its request finds the handshake done.
       if (!isHttpOnly && !call.paired && isToolCall(event)) {
-        this.#sockets.warm(
-          this.#socketOwner(url, prepared, credentials, this.#turnStates.headersWithin(ownConversation)),
-        );
+        this.#sockets.warm({ url, credentials, prepared });
       }
     };
     const events = this.#events(response, onNotable, call.observer, linkedAbort);
@@ -413,94 +378,9 @@ export class UpstreamClient {
     }
   }
 
-  /**
-   * The same over a WebSocket; undefined where HTTP has to do it. A socket that has lost its history, or dies before it
-   * said anything, has its request sent again whole: nothing of an answer was seen.
-   */
-  async #attemptOverSocket(
-    url: string,
-    call: UpstreamCall,
-    credentials: Credentials,
-    prepared: PreparedRequest,
-    signal: AbortSignal,
-  ): Promise<Omit<UpstreamReply, "dropped"> | undefined> {
-    const { accountId } = credentials;
-    const { holdMs } = this.#options;
-    const { wire, headers, ownConversation } = prepared;
-    for (let attempt = 0; attempt < 2; attempt += 1) {
-      const seen = { anything: false };
-      const started = await this.#sockets.send(
-        {
-          ...this.#socketOwner(url, prepared, credentials, this.#turnStates.headersFor(ownConversation, wire)),
-          frameHeaders: headers,
-          body: { ...wire },
-          reply: this.#socketReply(call, accountId, seen),
-        },
-        signal,
-      );
-      if (!started) return undefined;
-      this.#noticeHandshake(url, started, accountId);
-      if (started.isNew) this.#turnStates.notice(ownConversation, started.headers);
-      try {
-        const events = await afterFirstOutput(started.events, holdMs, this.#now);
-        return { headers: this.#socketHeaders(started.headers), events };
-      } catch (thrown) {
-        const error = toRelayError(thrown);
-        const isDead = !seen.anything && isConnectionFault(error);
-        // Places in the rest of a conversation are none in the whole, by which refusals are understood.
-        const isMisplaced = started.isContinued && /\binput\b/.test(`${error.param ?? ""} ${error.message}`);
-        const isAnew = isSocketFault(error) || (isMisplaced && error.code === "upstream_rejected");
-        if (signal.aborted || !(isDead || isAnew)) throw thrown;
-        this.#sockets.forget(ownConversation);
-        if (isDead) return undefined;
-      }
-    }
-    return undefined;
-  }
-
-  /**
-   * A Codex client's frame over the backend's socket that is its own; undefined where HTTP has to do it. What that socket
-   * has lost, or a socket that died in silence, is made good by the whole conversation on another.
-   */
-  async #attemptPaired(
-    url: string,
-    { socket, frame, ...call }: UpstreamCall & NonNullable<UpstreamCall["paired"]>,
-    credentials: Credentials,
-    { wire, conversationId, ownConversation }: PreparedRequest,
-    signal: AbortSignal,
-  ): Promise<Omit<UpstreamReply, "dropped"> | undefined> {
-    const { accountId } = credentials;
-    for (let attempt = 0; attempt < 2; attempt += 1) {
-      const seen = { anything: false };
-      const sent: SocketCall = {
-        url,
-        headers: this.#handshakeHeaders(url, conversationId, credentials, frame.headers),
-        frameHeaders: {},
-        body: { ...wire },
-        conversationId: ownConversation,
-        login: accountId ?? "",
-        reply: { ...this.#socketReply(call, accountId, seen), handsOnErrors: "after-output" },
-      };
-      const started = await socket.send(sent, frame, signal);
-      if (!started) return undefined;
-      this.#noticeHandshake(url, started, accountId);
-      try {
-        const events = await afterFirstEvent(started.events);
-        return { headers: this.#socketHeaders(started.headers), events };
-      } catch (thrown) {
-        const error = toRelayError(thrown);
-        const isDead = !seen.anything && isConnectionFault(error);
-        if (signal.aborted || !(isDead || isSocketFault(error))) throw thrown;
-        socket.forget();
-        if (isDead) return undefined;
-      }
-    }
-    return undefined;
-  }
-
   /** The backend's socket for a Codex client's; its owner closes it. */
   pairedSocket(): PairedSocket {
-    return new PairedSocket(this.#sockets);
+    return this.#sockets.pairedSocket();
   }
 
   /**
@@ -517,75 +397,7 @@ export class UpstreamClient {
       log: this.#log,
     });
     const credentials = await this.#credentials.current();
-    return this.#attemptPaired(url, { ...call, ...call.paired }, credentials, encoder.prepare(), signal);
-  }
-
-  /** Whose socket a request goes over; within a turn its handshake brings the turn's state. */
-  #socketOwner(
-    url: string,
-    { conversationId, ownConversation }: PreparedRequest,
-    credentials: Credentials,
-    turnState: Readonly<Record<string, string>>,
-  ): SocketOwner {
-    return {
-      url,
-      headers: this.#handshakeHeaders(url, conversationId, credentials, turnState),
-      conversationId: ownConversation,
-      login: credentials.accountId ?? "",
-    };
-  }
-
-  #handshakeHeaders(
-    url: string,
-    conversationId: string,
-    credentials: Credentials,
-    more: Readonly<Record<string, string>>,
-  ): Record<string, string> {
-    return {
-      ...this.#identity,
-      ...conversationHeaders(conversationId),
-      ...more,
-      ...credentialHeaders(credentials),
-      ...this.#cookies.headersFor(url),
-      ...SOCKET_HEADERS,
-    };
-  }
-
-  /** How the reply to `call` is read; `seen` says whether any of it has come. */
-  #socketReply(
-    { observer }: Pick<UpstreamCall, "observer">,
-    accountId: string | undefined,
-    seen: { anything: boolean },
-  ): SocketCall["reply"] {
-    const { idleTimeoutMs, firstByteTimeoutMs } = this.#options;
-    return {
-      handsOnErrors: false,
-      idleTimeoutMs,
-      firstEventTimeoutMs: firstByteTimeoutMs,
-      onIgnored: () => (this.counts.ignoredData += 1),
-      onNotable: (event) => {
-        seen.anything = true;
-        this.#notice(event, accountId, observer);
-      },
-      onBatch: (batch) => observer?.onBatch(batch),
-    };
-  }
-
-  #noticeHandshake(url: string, { isNew, headers }: SocketReplyStart, accountId: string | undefined): void {
-    if (!isNew) return;
-    this.#cookies.notice(url, headers);
-    this.catalogue.noticeEtag(headers.get("x-models-etag"));
-    this.limits.noticeHeaders(headers, accountId);
-  }
-
-  /** Headers of a reply over a socket: those of its handshake, and the plan's windows as they are now. */
-  #socketHeaders(handshake: Headers): Headers {
-    const headers = new Headers();
-    for (const [name, value] of handshake) if (OF_SOCKET.test(name)) headers.set(name, value);
-    const limits = this.limits.current();
-    if (limits)
-      for (const [name, value] of Object.entries(headersFromLimits(limits, this.#now()))) headers.set(name, value);
-    return headers;
+    return this.#sockets.send({ url, call, credentials, prepared: encoder.prepare() }, signal);
   }
 
   async #attemptEndpointCall(
@@ -713,15 +525,6 @@ export class UpstreamClient {
   }
 }
 
-/** What the Codex CLI sends with the handshake of its sockets. */
-const SOCKET_HEADERS = { "openai-beta": "responses_websockets=2026-02-06" };
-
-/** After this HTTP is the faster way. */
-const HANDSHAKE_TIMEOUT_MS = 10_000;
-
-/** Of a handshake's reply, what holds for every reply over the socket. */
-const OF_SOCKET = /^(x-codex-turn-state|x-models-etag|x-reasoning-included|openai-model)$/;
-
 function apiKeyCredentials(apiKey: string): Credentials {
   return {
     kind: "api-key",
@@ -738,11 +541,6 @@ function apiKeyCredentials(apiKey: string): Credentials {
 /** The model asks the client to run a tool. */
 function isToolCall({ type, event }: WireEvent): boolean {
   return type === "response.output_item.added" && event.type === type && isObject(event.item) && isCall(event.item);
-}
-
-/** The connection's fault rather than the backend's answer. */
-function isConnectionFault({ code }: RelayError): boolean {
-  return code === "upstream_stream_truncated" || code === "upstream_timeout" || code === "upstream_unreachable";
 }
 
 /** Ours, the client's connection, or made anew by fetch. `accept-encoding`: fetch asks and decodes by itself. */

@@ -18,7 +18,7 @@ import { RequestLifetime } from "../lifetime.ts";
 import type { RequestLimit } from "../limits.ts";
 import type { RequestRecord } from "../record.ts";
 import { ReplyStream } from "../reply-stream.ts";
-import type { UpstreamCall } from "../../upstream/client.ts";
+import type { UpstreamCall } from "../../upstream/call.ts";
 import type { PairedSocket } from "../../upstream/transport/paired-socket.ts";
 import { readBatches } from "../../upstream/sse.ts";
 import { endIn, eventOf, namingPrevious, type Answered } from "./answered.ts";
