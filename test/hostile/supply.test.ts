@@ -64,7 +64,9 @@ describe("dependencies", () => {
     for (const version of Object.values({ ...manifest.dependencies, ...manifest.devDependencies })) {
       expect(version).toMatch(/^\d+\.\d+\.\d+$/);
     }
-    const shipped = ["consola", "diff", "eventsource-parser", "gpt-tokenizer", "socks", "ws", "zod"];
+    const telemetry = ["api", "core", "otlp-transformer", "resources", "sdk-metrics", "sdk-trace"];
+    const others = ["consola", "diff", "eventsource-parser", "gpt-tokenizer", "socks", "ws", "zod"];
+    const shipped = [...telemetry.map((name) => `@opentelemetry/${name}`), ...others];
     expect(Object.keys(manifest.dependencies).filter((name) => !shipped.includes(name))).toEqual([]);
   });
 
