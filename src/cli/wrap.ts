@@ -53,6 +53,16 @@ function wrapLine(line: string, columns: number, whole: readonly string[]): stri
     .join("\n");
 }
 
+/** Filled up with blanks; letters of Chinese, Japanese and Korean take two columns. */
+export function padded(text: string, columns: number): string {
+  return text + " ".repeat(Math.max(0, columns - Bun.stringWidth(text)));
+}
+
+/** Columns of the widest. */
+export function widestOf(texts: readonly string[]): number {
+  return Math.max(0, ...texts.map((text) => Bun.stringWidth(text)));
+}
+
 /** Words in lines of at most `columns`; at least one line. */
 export function wrapWords(text: string, columns: number, whole: readonly string[] = []): string[] {
   const lines: string[] = [];

@@ -96,6 +96,7 @@ describe("config", () => {
     expect(await home.run(["config", "check", "other.json"])).toMatchObject({
       code: 1,
       out: 'other.json is not valid JSON: line 1, column 2: expected a key in "double quotes" or }. Fix it or remove it.\n',
+      err: "Until then no relay starts with it.\n",
     });
     expect(await home.run(["config", "check", "nothing.json"])).toMatchObject({ code: 2 });
   });

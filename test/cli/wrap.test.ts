@@ -1,11 +1,21 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { columnsOf, wrapText } from "../../src/cli/wrap.ts";
+import { columnsOf, padded, widestOf, wrapText } from "../../src/cli/wrap.ts";
 import { CommandHome } from "../support/cli.ts";
 
 const home = new CommandHome();
 afterAll(() => home.remove());
+
+test("columns are filled up by what a terminal shows: letters of two columns, marks of none", () => {
+  expect(widestOf(["abc", "模型", "e\u0301"])).toBe(4);
+  expect(["abc", "模型", "e\u0301", "longer"].map((text) => `${padded(text, 5)}|`)).toEqual([
+    "abc  |",
+    "模型 |",
+    "e\u0301    |",
+    "longer|",
+  ]);
+});
 
 describe("text for people", () => {
   test.each([

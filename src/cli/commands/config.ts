@@ -91,6 +91,8 @@ async function check(args: readonly string[]): Promise<number> {
     say(text === undefined ? `${path} does not exist; the defaults apply.` : `${path} is valid.`);
     return 0;
   }
-  say(`Fix ${path}; until then no relay starts with it.`);
+  // A fault of the whole file has named it.
+  const isNamedAlready = problems.some(({ key }) => key === undefined) && !own["json"];
+  say(isNamedAlready ? "Until then no relay starts with it." : `Fix ${path}; until then no relay starts with it.`);
   return 1;
 }

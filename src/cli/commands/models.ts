@@ -6,6 +6,7 @@ import { oldModelsNote } from "../old-models.ts";
 import { print, printJson, say } from "../output.ts";
 import { openServices, type Services } from "../services.ts";
 import type { Command } from "../command.ts";
+import { padded, widestOf } from "../wrap.ts";
 import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
@@ -29,11 +30,11 @@ export const models: Command = {
     }
     const note = oldModelsNote(catalogue);
     if (note !== undefined) say(note);
-    const widths = [Math.max(5, ...rows.map((row) => row.id.length)) + 2, 10, 34];
+    const widths = [Math.max(5, widestOf(rows.map((row) => row.id))) + 2, 10, 34];
     const line = (...cells: string[]) =>
       print(
         cells
-          .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+          .map((cell, index) => padded(cell, widths[index] ?? 0))
           .join("")
           .trimEnd(),
       );

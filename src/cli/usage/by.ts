@@ -15,7 +15,7 @@ import {
   type Range,
 } from "../../ledger/queries.ts";
 import { print, printJson, say } from "../output.ts";
-import { columnsOf } from "../wrap.ts";
+import { columnsOf, padded, widestOf } from "../wrap.ts";
 import { rangeOf } from "./range.ts";
 import { conversationRows, conversationsJson, csv, totalRows, totalsJson, type Counted } from "./rows.ts";
 import { stdout } from "../streams.ts";
@@ -144,7 +144,7 @@ function width(): number {
 /** Columns side by side, the first to the left and numbers to the right; those that do not fit are left out. */
 function table(rows: readonly (readonly string[])[], columns: number): string {
   const [head = []] = rows;
-  const widths = head.map((_, column) => Math.max(...rows.map((cells) => (cells[column] ?? "").length)));
+  const widths = head.map((_, column) => widestOf(rows.map((cells) => cells[column] ?? "")));
   let used = 0;
   const fitting = widths.map((wide, column) => {
     used += wide + (column === 0 ? 0 : 2);
@@ -156,7 +156,7 @@ function table(rows: readonly (readonly string[])[], columns: number): string {
         .flatMap((cell, column) => {
           if (!fitting[column]) return [];
           const wide = widths[column] ?? 0;
-          return [/^[\d.,–]+(?:\s?[%a-z]+)?$/i.test(cell) && column > 0 ? cell.padStart(wide) : cell.padEnd(wide)];
+          return [/^[\d.,–]+(?:\s?[%a-z]+)?$/i.test(cell) && column > 0 ? cell.padStart(wide) : padded(cell, wide)];
         })
         .join("  ")
         .trimEnd(),

@@ -16,6 +16,7 @@ import { BACKEND_NEEDS, type ParsedFlags } from "../flags.ts";
 import { isScreen, print, printJson } from "../output.ts";
 import { openServices, type Services } from "../services.ts";
 import { stdout } from "../streams.ts";
+import { padded, widestOf } from "../wrap.ts";
 
 const TIMEOUT_MS = 15_000;
 const BAR_CELLS = 24;
@@ -85,12 +86,12 @@ export function drawing({ limits, email }: Seen, nowMs: number): string {
     pace: paceText(named.window, nowMs),
     rest: [amountOf(named), resetsIn(named.window, nowMs)].filter(Boolean).join(", "),
   }));
-  const nameWidth = Math.max(0, ...rows.map((row) => row.name.length));
+  const nameWidth = widestOf(rows.map((row) => row.name));
   const usedWidth = Math.max(0, ...rows.map((row) => row.used.length));
   return [
     ...(whose === "" ? [] : [whose]),
     ...rows.flatMap((row) => [
-      `${row.name.padEnd(nameWidth)}  ${row.bar}  ${row.used.padStart(usedWidth)} used  ${row.rest}`.trimEnd(),
+      `${padded(row.name, nameWidth)}  ${row.bar}  ${row.used.padStart(usedWidth)} used  ${row.rest}`.trimEnd(),
       ...(row.pace === "" ? [] : [`${" ".repeat(nameWidth)}  ${row.pace}`]),
     ]),
     ...creditsLine(limits),
