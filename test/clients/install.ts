@@ -74,7 +74,7 @@ function startable(command: string, searchPath: string): Installed | undefined {
   // Bun looks on the PATH of the process's start unless another is named.
   const path = Bun.which(command, { PATH: searchPath });
   if (path === null) return undefined;
-  const version = /\d+\.\d+(?:\.\d+)?[\w.-]*/.exec(said([path, "--version"], searchPath))?.[0];
+  const version = /\d+\.\d+(?:\.\d+)?(?:[\w.-]*\w)?/.exec(said([path, "--version"], searchPath))?.[0];
   return version === undefined ? undefined : { path, searchPath, version };
 }
 
