@@ -1,4 +1,4 @@
-import type { Command } from "./command.ts";
+import type { CommandDef } from "citty";
 
 /** Headings of the root help, in the order in which people need them. */
 export const GROUPS = {
@@ -19,7 +19,7 @@ export interface CommandEntry {
   /** Words that may stand as the first operand, for completions. */
   readonly words?: readonly string[];
   readonly examples: readonly (readonly [command: string, effect: string])[];
-  readonly load: () => Promise<Command>;
+  readonly load: () => Promise<CommandDef>;
 }
 
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {

@@ -1,6 +1,6 @@
 import { NAME } from "../version.ts";
 import { COMMANDS } from "./command-table.ts";
-import type { FlagRow } from "./flag-rows.ts";
+import { flagRows, type FlagRow } from "./flag-rows.ts";
 
 /** One command, as completion scripts need it. */
 interface Completed {
@@ -18,7 +18,7 @@ export function completionData(): Promise<Completed[]> {
       name,
       about,
       words: name === "setup" ? Object.keys((await import("./setup/index.ts")).CLIENTS) : words,
-      flags: (await load()).flags(),
+      flags: await flagRows(await load()),
     })),
   );
 }

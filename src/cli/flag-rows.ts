@@ -1,5 +1,5 @@
-import { defaultText, type SettingName, settingEntries } from "../config/settings.ts";
-import type { OwnFlag } from "./flags.ts";
+import type { CommandDef } from "citty";
+import { SETTINGS, type Setting } from "../config/settings.ts";
 
 /** One flag of a command, as help, completions and the manual show it. */
 export interface FlagRow {
@@ -14,26 +14,23 @@ export interface FlagRow {
   readonly isSetting: boolean;
 }
 
-/**
- * A command's own flags, and then the settings that matter to it (all when `names` is left out). Other settings are taken
- * as well: one config file or alias serves every command. `usual` has the defaults that are other ones in this command.
- */
-export function flagRows(
-  own: Readonly<Record<string, OwnFlag>> = {},
-  names?: readonly SettingName[],
-  usual: Readonly<Partial<Record<SettingName, string>>> = {},
-): FlagRow[] {
-  const rows = Object.entries(own).map(([name, { short, value, help }]): FlagRow => {
-    return { flag: `--${name}`, short: short === undefined ? undefined : `-${short}`, value, help, isSetting: false };
-  });
-  for (const [name, setting] of settingEntries()) {
-    if (names && !names.includes(name)) continue;
-    const [flag, ...aliases] = setting.flags;
-    if (flag === undefined || rows.some((row) => row.flag === flag)) continue;
-    const shown = usual[name] ?? defaultText(setting);
-    const help = shown === "" ? setting.help : `${setting.help} (default: ${shown})`;
-    const short = aliases.find((alias) => alias.length === 2);
-    rows.push({ flag, short, value: setting.value, help, isSetting: true });
-  }
-  return rows;
+const SETTING_FLAGS = new Set(Object.values<Setting>(SETTINGS).flatMap(({ flags }) => flags));
+
+/** All flags of a command: its own first, then settings. Operands are no flags. */
+export async function flagRows(command: CommandDef): Promise<FlagRow[]> {
+  const args = await (typeof command.args === "function" ? command.args() : (command.args ?? {}));
+  const rows = Object.entries(args)
+    .filter(([, arg]) => arg.type !== "positional")
+    .map(([name, arg]): FlagRow => {
+      const aliases = "alias" in arg && arg.alias !== undefined ? [arg.alias].flat() : [];
+      const letter = aliases.find((alias) => alias.length === 1);
+      return {
+        flag: `--${name}`,
+        short: letter === undefined ? undefined : `-${letter}`,
+        value: arg.type === "string" ? (arg.valueHint ?? "VALUE") : undefined,
+        help: arg.description ?? "",
+        isSetting: SETTING_FLAGS.has(`--${name}`),
+      };
+    });
+  return rows.toSorted((a, b) => Number(a.isSetting) - Number(b.isSetting));
 }

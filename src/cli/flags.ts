@@ -1,5 +1,6 @@
+import type { ArgsDef } from "citty";
 import type { FlagValues } from "../config/load.ts";
-import { type Setting, type SettingName, settingEntries } from "../config/settings.ts";
+import { defaultText, type Setting, type SettingName, settingEntries } from "../config/settings.ts";
 import { RelayError } from "../lib/errors.ts";
 import { listOf } from "../lib/json.ts";
 import { didYouMean } from "../lib/nearest.ts";
@@ -27,7 +28,7 @@ type Target =
   | { readonly kind: "debug" };
 
 /**
- * Flags, strictly: to let unknown ones pass, or take a missing value for an empty one, would turn a typing error
+ * Flags, strictly: citty lets unknown ones pass and takes a missing value for an empty one, which turns a typing error
  * into a relay that quietly does something else. Throws `usage`.
  */
 export function parseFlags(
@@ -158,3 +159,38 @@ export const ADDRESS_SETTINGS: readonly SettingName[] = [
 
 /** Settings that say where the background relay's files are. */
 export const BACKGROUND_SETTINGS: readonly SettingName[] = ["stateDir", "stateFile", "pidFile", "logFile"];
+
+/**
+ * A command's own flags and the settings that matter to it (all when `names` is left out) in citty's form, for help.
+ * Other settings are taken as well: one config file or alias serves every command. `usual` has the defaults that are
+ * other ones in this command.
+ */
+export function citty(
+  own: Readonly<Record<string, OwnFlag>> = {},
+  names?: readonly SettingName[],
+  usual: Readonly<Partial<Record<SettingName, string>>> = {},
+): ArgsDef {
+  const args: ArgsDef = {};
+  for (const [name, flag] of Object.entries(own)) {
+    args[name] = {
+      type: flag.value === undefined ? "boolean" : "string",
+      description: flag.help,
+      valueHint: flag.value ?? "",
+      alias: flag.short ?? [],
+    };
+  }
+  for (const [key, setting] of settingEntries()) {
+    if (names && !names.includes(key)) continue;
+    const [flag, ...aliases] = setting.flags;
+    if (flag === undefined) continue;
+    const name = flag.slice(2);
+    const alias = aliases.map((other) => other.replace(/^-+/, ""));
+    const shown = usual[key] ?? defaultText(setting);
+    const description = shown === "" ? setting.help : `${setting.help} (default: ${shown})`;
+    args[name] =
+      setting.value === undefined
+        ? { type: "boolean", description, alias }
+        : { type: "string", description, alias, valueHint: setting.value };
+  }
+  return args;
+}

@@ -1,6 +1,7 @@
+import type { CommandDef } from "citty";
 import { NAME } from "../version.ts";
 import { COMMANDS, GROUPS, type CommandEntry } from "./command-table.ts";
-import type { FlagRow } from "./flag-rows.ts";
+import { flagRows, type FlagRow } from "./flag-rows.ts";
 import { hasColors } from "./output.ts";
 import { columnsOf, wrapWords } from "./wrap.ts";
 import { stdout } from "./streams.ts";
@@ -43,12 +44,12 @@ export async function commandHelp(
   width = helpWidth(),
 ): Promise<string> {
   const command = await entry.load();
-  const rows = command.flags();
+  const rows = await flagRows(command);
   const shown = rows.filter((row) => isAll || !row.isSetting || USUAL_FLAGS.has(row.flag));
   const hidden = rows.length - shown.length;
   const operands = entry.operands === undefined ? "" : ` ${entry.operands}`;
   return [
-    wrapWords(command.description, width).join("\n"),
+    wrapWords(await descriptionOf(command, entry), width).join("\n"),
     usage(`${NAME} ${name}${name === "run" ? " [FLAGS]" : ""}${operands}${name === "run" ? "" : " [FLAGS]"}`, width),
     [heading("Examples"), ...examples(entry, width)].join("\n"),
     ...(shown.length === 0 ? [] : [[heading("Flags"), ...table(shown.map(cells), width, 24)].join("\n")]),
@@ -61,6 +62,11 @@ export async function commandHelp(
 /** Continued under the command. */
 function usage(form: string, width: number): string {
   return `${heading("Usage")}  ${wrapWords(form, width - 7).join(`\n${" ".repeat(7)}`)}`;
+}
+
+async function descriptionOf(command: CommandDef, { about }: CommandEntry): Promise<string> {
+  const meta = await (typeof command.meta === "function" ? command.meta() : command.meta);
+  return meta?.description ?? about;
 }
 
 function examples({ examples: all }: CommandEntry, width: number): string[] {

@@ -1,3 +1,4 @@
+import { runCommand } from "citty";
 import type { Setting } from "../config/settings.ts";
 import { RelayError } from "../lib/errors.ts";
 import { didYouMean } from "../lib/nearest.ts";
@@ -25,8 +26,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
     if (own.includes("--version")) return printVersion();
     if (own.includes("--help") || own.includes("-h")) return await help([name, ...own]);
-    const command = await entry.load();
-    return (await command.run(rest)) ?? 0;
+    const { result } = await runCommand(await entry.load(), { rawArgs: rest });
+    return typeof result === "number" ? result : 0;
   } catch (error) {
     return printFailure(error);
   } finally {

@@ -1,6 +1,7 @@
 import { defaultText, environmentNames, SETTINGS, type Setting } from "../config/settings.ts";
 import { NAME, VERSION } from "../version.ts";
 import { COMMANDS, type CommandEntry } from "./command-table.ts";
+import { flagRows } from "./flag-rows.ts";
 
 /** The manual page in the language of man(7), from the tables of commands and settings. */
 export async function manPage(): Promise<string> {
@@ -31,7 +32,7 @@ export async function manPage(): Promise<string> {
 }
 
 async function commandPart(name: string, entry: CommandEntry): Promise<string[]> {
-  const own = (await entry.load()).flags().filter((row) => !row.isSetting);
+  const own = (await flagRows(await entry.load())).filter((row) => !row.isSetting);
   return [
     ".TP",
     `.B ${text(`${name}${entry.operands === undefined ? "" : ` ${entry.operands}`}`)}`,

@@ -65,7 +65,7 @@ describe("dependencies", () => {
       expect(version).toMatch(/^\d+\.\d+\.\d+$/);
     }
     const telemetry = ["api", "core", "otlp-transformer", "resources", "sdk-metrics", "sdk-trace"];
-    const others = ["consola", "diff", "eventsource-parser", "gpt-tokenizer", "socks", "ws", "zod"];
+    const others = ["citty", "consola", "diff", "eventsource-parser", "gpt-tokenizer", "socks", "ws", "zod"];
     const shipped = [...telemetry.map((name) => `@opentelemetry/${name}`), ...others];
     expect(Object.keys(manifest.dependencies).filter((name) => !shipped.includes(name))).toEqual([]);
   });

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
+import { defineCommand } from "citty";
 import { loadSettings, type Judgment } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
 import type { SettingName } from "../../config/settings.ts";
@@ -11,6 +12,7 @@ import {
   ADDRESS_SETTINGS,
   BACKEND_NEEDS,
   BACKEND_SETTINGS,
+  citty,
   parseFlags,
   type OwnFlag,
   type ParsedFlags,
@@ -21,8 +23,6 @@ import { addressOf, isFindable, ownTls, ownUrl } from "../own-relay.ts";
 import { listen, openServices, PLAIN } from "../services.ts";
 import { modelsOf } from "../setup/target.ts";
 import { stdout } from "../streams.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   model: { value: "MODEL", help: "model to ask (default: the first of the account)" },
@@ -48,12 +48,15 @@ const JUDGMENT: Judgment = { needs: [...ADDRESS_SETTINGS, ...BACKEND_NEEDS] };
  */
 const FIRST_BYTE_SECONDS = 12;
 
-export const ask: Command = {
-  description:
-    "Ask one question and print the answer as it comes, through the relay that runs here or, when none does, with one just for the question. Piped text is added to the question.",
-  flags: () => flagRows(OWN, SETTINGS_USED),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN, { takesOperands: true });
+export const ask = defineCommand({
+  meta: {
+    name: "ask",
+    description:
+      "Ask one question and print the answer as it comes, through the relay that runs here or, when none does, with one just for the question. Piped text is added to the question.",
+  },
+  args: citty(OWN, SETTINGS_USED),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN, { takesOperands: true });
     const question = await questionOf(flags.operands, textOf(flags, "image"));
     return withRelay(flags, async (endpoint, firstChoice) => {
       const model = textOf(flags, "model") ?? (await firstChoice());
@@ -65,7 +68,7 @@ export const ask: Command = {
       return 0;
     });
   },
-};
+});
 
 function end({ model, text, usage }: Answer, isJson: boolean): void {
   if (isJson) printJson({ model, answer: text, usage });

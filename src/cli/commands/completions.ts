@@ -1,15 +1,19 @@
+import { defineCommand, type ArgsDef } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import { didYouMean } from "../../lib/nearest.ts";
 import { completionData, SHELLS } from "../completions.ts";
-import { parseFlags } from "../flags.ts";
+import { citty, parseFlags } from "../flags.ts";
 import { print } from "../output.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
-export const completions: Command = {
-  description: "Print a completion script for bash, zsh, fish or PowerShell.",
-  flags: () => flagRows({}, []),
-  async run([shell = "", ...rest]) {
+const ARGS: ArgsDef = {
+  shell: { type: "positional", required: false, description: Object.keys(SHELLS).join(", ") },
+  ...citty({}, []),
+};
+
+export const completions = defineCommand({
+  meta: { name: "completions", description: "Print a completion script for bash, zsh, fish or PowerShell." },
+  args: ARGS,
+  async run({ rawArgs: [shell = "", ...rest] }) {
     parseFlags(rest);
     const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
     if (script) {
@@ -21,4 +25,4 @@ export const completions: Command = {
       hint: didYouMean(shell, shell === "" ? [] : names, `Shells: ${names.join(", ")}.`),
     });
   },
-};
+});

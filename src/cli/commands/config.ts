@@ -1,14 +1,13 @@
+import { defineCommand, type ArgsDef } from "citty";
 import { configText } from "../../config/file.ts";
 import { checkConfig, loadSettings } from "../../config/load.ts";
 import { configFile } from "../../config/paths.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { expandTilde } from "../../lib/home.ts";
 import { didYouMean } from "../../lib/nearest.ts";
-import { parseFlags, type OwnFlag } from "../flags.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { print, printJson, printText, say, warnOf } from "../output.ts";
 import { shownSettings } from "../settings-view.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
 
@@ -36,12 +35,20 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   },
 };
 
-export const config: Command = {
-  description:
-    "Show the settings, check their file, print its JSON Schema, or the reference of all settings in Markdown.",
-  flags: () => flagRows(OWN, []),
-  run(argv) {
-    const [name = "", ...rest] = argv;
+const ARGS: ArgsDef = {
+  action: { type: "positional", required: false, description: "print, path, check [FILE], schema or reference" },
+  ...citty(OWN, []),
+};
+
+export const config = defineCommand({
+  meta: {
+    name: "config",
+    description:
+      "Show the settings, check their file, print its JSON Schema, or the reference of all settings in Markdown.",
+  },
+  args: ARGS,
+  run({ rawArgs }) {
+    const [name = "", ...rest] = rawArgs;
     const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
     if (action) return action(rest);
     const names = Object.keys(ACTIONS);
@@ -49,7 +56,7 @@ export const config: Command = {
       hint: didYouMean(name, name === "" ? [] : names, `Actions: ${names.join(", ")}.`),
     });
   },
-};
+});
 
 /** The settings that a relay with these flags would have. */
 async function printSettings(args: readonly string[]): Promise<number> {

@@ -1,20 +1,19 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { defineCommand } from "citty";
 import type { Judgment } from "../../config/load.ts";
 import { type SettingName, SETTING_NAMES } from "../../config/settings.ts";
 import { PLAYED_FAULTS } from "../../demo/faults.ts";
 import { startPlayer } from "../../demo/player.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { addressLines, socketOf } from "../call-relay.ts";
-import { parseFlags, type OwnFlag } from "../flags.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { keyNeed } from "../keys/key-need.ts";
 import { say, sayAsIs } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped, stopTimes } from "../shutdown.ts";
 import { listenOrExplain, openKeys, openLedger, openServices } from "../services.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 /** About the pace of a real model. */
 const PACE_MS = 15;
@@ -38,11 +37,11 @@ const JUDGMENT: Judgment = {
   toleratesFile: true,
 };
 
-export const demo: Command = {
-  description: "Run the relay against a built-in backend: no login, no network.",
-  flags: () => flagRows(OWN),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const demo = defineCommand({
+  meta: { name: "demo", description: "Run the relay against a built-in backend: no login, no network." },
+  args: citty(OWN),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     const backend = startPlayer({ port: portOf(flags.own["backend-port"]), paceMs: PACE_MS });
     // Its counts are made up like its answers, so they go when it ends.
     const folder = mkdtempSync(join(tmpdir(), "plansocket-demo-"));
@@ -62,7 +61,7 @@ export const demo: Command = {
       rmSync(folder, { recursive: true, force: true });
     }
   },
-};
+});
 
 function introduce(url: string, backend: string, need: string): void {
   say(`plansocket demo listens on ${url}: no login is used and nothing leaves this machine`);

@@ -1,17 +1,16 @@
+import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import { SILENT_LOG } from "../../lib/log.ts";
 import { examine, ownRelay, servicesOrFinding } from "../doctor/examine.ts";
 import { closing, lines, skip, type Finding } from "../doctor/finding.ts";
 import { liveFindings } from "../doctor/live.ts";
 import { unreadProxyVariables } from "../doctor/network.ts";
-import { parseFlags, type OwnFlag } from "../flags.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { hasColors, printJson, printStyled, printText } from "../output.ts";
 import { relayUrl } from "../relay-url.ts";
 import { openServices, type Services } from "../services.ts";
 import { fitted } from "../wrap.ts";
 import { stdout } from "../streams.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
@@ -21,11 +20,11 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   url: { value: "URL", help: "with --live: try a relay that is already running, with its --api-key" },
 };
 
-export const doctor: Command = {
-  description: "Check login, network, backend and port, and say how to fix what is wrong.",
-  flags: () => flagRows(OWN),
-  async run(argv) {
-    const { settings, own } = parseFlags(argv, OWN);
+export const doctor = defineCommand({
+  meta: { name: "doctor", description: "Check login, network, backend and port, and say how to fix what is wrong." },
+  args: citty(OWN),
+  async run({ rawArgs }) {
+    const { settings, own } = parseFlags(rawArgs, OWN);
     const isLive = own["live"] === true;
     const url = urlOf(own["url"], isLive);
     const report = reporter(own["json"] === true);
@@ -41,7 +40,7 @@ export const doctor: Command = {
     }
     return report.end();
   },
-};
+});
 
 async function* tryOwnRelay(services: Services): AsyncGenerator<Finding, void, undefined> {
   const relay = ownRelay(services);

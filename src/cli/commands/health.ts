@@ -1,16 +1,15 @@
+import { defineCommand } from "citty";
 import { loadSettings, type Judgment } from "../../config/load.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
 import { unreachable } from "../../lib/unreachable.ts";
 import { openEgress, type Egress } from "../../upstream/egress.ts";
 import { callRelay, socketOf } from "../call-relay.ts";
-import { parseFlags, type OwnFlag } from "../flags.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { printJson, printText, warnOf } from "../output.ts";
 import { relayUrl } from "../relay-url.ts";
 import { ownTls, ownUrl } from "../own-relay.ts";
 import { errorCode, errorName } from "../../lib/thrown.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 /** A healthy relay answers in a millisecond. */
 const TIMEOUT_MS = 3000;
@@ -27,11 +26,11 @@ const judgmentOf = (url: string | true | undefined): Judgment => ({
   toleratesFile: true,
 });
 
-export const health: Command = {
-  description: "Say whether a relay answers: exit code 0 when it does, else 1.",
-  flags: () => flagRows(OWN, ["host", "port", "addr", "unix", "basePath", "tlsCert", "proxy"]),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const health = defineCommand({
+  meta: { name: "health", description: "Say whether a relay answers: exit code 0 when it does, else 1." },
+  args: citty(OWN, ["host", "port", "addr", "unix", "basePath", "tlsCert", "proxy"]),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     const { settings, warnings } = await loadSettings(flags.settings, process.env, judgmentOf(flags.own["url"]));
     warnOf(warnings);
     const egress = openEgress(settings.proxy, process.env);
@@ -45,7 +44,7 @@ export const health: Command = {
     else printText(`plansocket ${String(alive.body["version"])} answers on ${url}`);
     return 0;
   },
-};
+});
 
 /** What the system and Bun say where nobody listens; ENOENT where there is not even a socket. */
 const NOBODY = new Set(["ConnectionRefused", "ECONNREFUSED", "ENOENT"]);

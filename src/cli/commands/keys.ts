@@ -1,16 +1,15 @@
+import { defineCommand, type ArgsDef } from "citty";
 import { loadSettings } from "../../config/load.ts";
 import type { SettingName } from "../../config/settings.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { nearest } from "../../lib/nearest.ts";
-import { parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
+import { citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
 import { addKey, LIMIT_FLAGS } from "../keys/add.ts";
 import { listKeys } from "../keys/list.ts";
 import { keyPlace, usagePlace } from "../keys/key-place.ts";
 import { revokeKey } from "../keys/revoke.ts";
 import { warnOf } from "../output.ts";
 import { STORE_SETTINGS } from "../store.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const VERBS: readonly string[] = ["add", "list", "revoke"];
 const SETTINGS_USED: readonly SettingName[] = ["stateDir", ...STORE_SETTINGS];
@@ -20,11 +19,20 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "with add and list: print JSON" },
 };
 
-export const keys: Command = {
-  description:
-    "A key for each client, with limits of its own. Once there is a key, the relay asks every request for one; relays that run take changes over at once.",
-  flags: () => flagRows(OWN, SETTINGS_USED),
-  async run([verb, ...rest]) {
+const ARGS: ArgsDef = {
+  verb: { type: "positional", required: false, description: "add, list or revoke" },
+  name: { type: "positional", required: false, description: "name of the key, after add and revoke" },
+  ...citty(OWN, SETTINGS_USED),
+};
+
+export const keys = defineCommand({
+  meta: {
+    name: "keys",
+    description:
+      "A key for each client, with limits of its own. Once there is a key, the relay asks every request for one; relays that run take changes over at once.",
+  },
+  args: ARGS,
+  async run({ rawArgs: [verb, ...rest] }) {
     if (verb === undefined || !VERBS.includes(verb)) throw unknownVerb(verb);
     const flags = parseFlags(rest, OWN, { takesOperands: true });
     refuseStrayFlags(verb, flags);
@@ -36,7 +44,7 @@ export const keys: Command = {
     const name = nameIn(verb, flags.operands);
     return verb === "add" ? addKey(file, name, flags.own) : revokeKey(file, name);
   },
-};
+});
 
 function nameIn(verb: string, [name, more]: readonly string[]): string {
   if (name === undefined || more !== undefined) {

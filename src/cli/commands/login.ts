@@ -1,17 +1,16 @@
+import { defineCommand } from "citty";
 import { TOKEN_VARIABLES } from "../../auth/sources/environment.ts";
 import type { IssuedTokens } from "../../auth/code-exchange.ts";
 import { newLoginFile, printedLogin } from "../../auth/login-file.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { confirm, typedLines } from "../confirm.ts";
-import { LOGIN_SETTINGS, parseFlags, type OwnFlag } from "../flags.ts";
+import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { signInWithBrowser } from "../login/browser.ts";
 import { signInWithDevice } from "../login/device.ts";
 import { browserCommand, openBrowser } from "../login/open-browser.ts";
 import { loginPlace, lookAt, usesKeyring, whoOf, type LoginPlace } from "../login/place.ts";
 import { print, say } from "../output.ts";
 import { errorCode } from "../../lib/thrown.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   device: { help: "sign in with a code on any device; needs no browser here" },
@@ -20,11 +19,11 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   force: { help: "replace a login that is already there without asking" },
 };
 
-export const login: Command = {
-  description: "Sign in with ChatGPT, in a browser or with a code.",
-  flags: () => flagRows(OWN, LOGIN_SETTINGS),
-  async run(argv) {
-    const { settings, own } = parseFlags(argv, OWN);
+export const login = defineCommand({
+  meta: { name: "login", description: "Sign in with ChatGPT, in a browser or with a code." },
+  args: citty(OWN, LOGIN_SETTINGS),
+  async run({ rawArgs }) {
+    const { settings, own } = parseFlags(rawArgs, OWN);
     const place = await loginPlace(settings, process.env);
     const isPrinted = own["print"] === true;
     if (!isPrinted && !(await mayReplace(place, own["force"] === true))) {
@@ -44,7 +43,7 @@ export const login: Command = {
     } else await explain(place);
     return 0;
   },
-};
+});
 
 /** An old login is not ended at the login service: other programs may still have it. */
 async function mayReplace(place: LoginPlace, isForced: boolean): Promise<boolean> {

@@ -1,20 +1,19 @@
+import { defineCommand } from "citty";
 import { revoke } from "../../auth/revoke.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { confirm } from "../confirm.ts";
-import { LOGIN_SETTINGS, parseFlags, type OwnFlag } from "../flags.ts";
+import { LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { loginPlace, lookAt, type LoginPlace } from "../login/place.ts";
 import { say } from "../output.ts";
 import { errorCode } from "../../lib/thrown.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { yes: { help: "do not ask" } };
 
-export const logout: Command = {
-  description: "End the login, also for the Codex CLI, and remove its file.",
-  flags: () => flagRows(OWN, LOGIN_SETTINGS),
-  async run(argv) {
-    const { settings, own } = parseFlags(argv, OWN);
+export const logout = defineCommand({
+  meta: { name: "logout", description: "End the login, also for the Codex CLI, and remove its file." },
+  args: citty(OWN, LOGIN_SETTINGS),
+  async run({ rawArgs }) {
+    const { settings, own } = parseFlags(rawArgs, OWN);
     const place = await loginPlace(settings, process.env);
     const present = await lookAt(place);
     if (present.kind === "nothing") {
@@ -37,7 +36,7 @@ export const logout: Command = {
     say(`Signed out: ${gone}${isEnded ? " and the login ended." : "."}`);
     return 0;
   },
-};
+});
 
 async function end(place: LoginPlace, login: { tokens: Parameters<typeof revoke>[1] }): Promise<boolean> {
   const isEnded = await revoke(place.service, login.tokens);

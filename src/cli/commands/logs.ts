@@ -1,3 +1,4 @@
+import { defineCommand } from "citty";
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { RelayError } from "../../lib/errors.ts";
 import { INSPECTION, openBackgroundContext } from "../background/context.ts";
@@ -6,10 +7,8 @@ import { followLog, lastLines } from "../background/log-file.ts";
 import { readableLine } from "../log-line.ts";
 import { hasColors, printStyled } from "../output.ts";
 import { fitted } from "../wrap.ts";
-import { BACKGROUND_SETTINGS, parseFlags, type OwnFlag } from "../flags.ts";
+import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { stdout } from "../streams.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const LINES = 100;
 
@@ -19,11 +18,11 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   lines: { short: "n", value: "N", help: `how many of the last lines to show (default: ${LINES})` },
 };
 
-export const logs: Command = {
-  description: "Show the log of the background relay.",
-  flags: () => flagRows(OWN, BACKGROUND_SETTINGS),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const logs = defineCommand({
+  meta: { name: "logs", description: "Show the log of the background relay." },
+  args: citty(OWN, BACKGROUND_SETTINGS),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     const count = countOf(flags.own["lines"]);
     const { paths } = await openBackgroundContext(flags.settings, INSPECTION);
     const others = otherUsersFailure(paths.logFile);
@@ -48,7 +47,7 @@ export const logs: Command = {
     await followLog(paths.logFile, cursor, write, over.signal);
     return 0;
   },
-};
+});
 
 const writeRaw = (text: string | Uint8Array): void => void stdout().write(text);
 

@@ -1,15 +1,14 @@
-import { parseFlags } from "../flags.ts";
+import { defineCommand } from "citty";
+import { citty, parseFlags } from "../flags.ts";
 import { manPage } from "../man.ts";
 import { print } from "../output.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
-export const man: Command = {
-  description: "Print the manual page, as `man` reads it.",
-  flags: () => flagRows({}, []),
-  async run(argv) {
-    parseFlags(argv);
+export const man = defineCommand({
+  meta: { name: "man", description: "Print the manual page, as `man` reads it." },
+  args: citty({}, []),
+  async run({ rawArgs }) {
+    parseFlags(rawArgs);
     print(await manPage());
     return 0;
   },
-};
+});

@@ -1,21 +1,20 @@
+import { defineCommand } from "citty";
 import { publishedModels, type ModelCatalogue, type ModelInfo } from "../../codex/models.ts";
 import { toRelayError, type ErrorCode } from "../../lib/errors.ts";
 import { offlineCatalogue } from "../../upstream/catalogue.ts";
-import { BACKEND_NEEDS, BACKEND_SETTINGS, parseFlags, type OwnFlag } from "../flags.ts";
+import { BACKEND_NEEDS, BACKEND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { oldModelsNote } from "../old-models.ts";
 import { print, printJson, say } from "../output.ts";
 import { openServices, type Services } from "../services.ts";
-import type { Command } from "../command.ts";
 import { padded, widestOf } from "../wrap.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
 
-export const models: Command = {
-  description: "List the models of the account.",
-  flags: () => flagRows(OWN, [...BACKEND_SETTINGS, "models"]),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const models = defineCommand({
+  meta: { name: "models", description: "List the models of the account." },
+  args: citty(OWN, [...BACKEND_SETTINGS, "models"]),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     const services = await openServices(flags.settings, process.env, { judgment: { needs: BACKEND_NEEDS } });
     const catalogue = await listOf(services);
     const rows = publishedModels(catalogue).map((id) =>
@@ -50,7 +49,7 @@ export const models: Command = {
     }
     return 0;
   },
-};
+});
 
 /** Faults that another list bridges; any other fault of the login is told instead of a list that would be a guess. */
 const PASSING = new Set<ErrorCode>(["login_unwritable", "upstream_unreachable", "upstream_timeout"]);

@@ -1,3 +1,4 @@
+import { defineCommand } from "citty";
 import { loadSettings } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
 import type { Settings, SettingName } from "../../config/settings.ts";
@@ -5,13 +6,11 @@ import { leaveOpenCode } from "../../keys/open-code.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { fileFailure } from "../../lib/file-failure.ts";
 import { isObject, nonEmptyString } from "../../lib/json.ts";
-import { parseFlags, type OwnFlag } from "../flags.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { browserCommand, openBrowser } from "../login/open-browser.ts";
 import { print, say } from "../output.ts";
 import { relayAt } from "../relay-at.ts";
 import { ownTls, ownUrl } from "../own-relay.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   print: { help: "only print the address, which opens the page once" },
@@ -28,11 +27,14 @@ const SETTINGS_USED: readonly SettingName[] = [
 ];
 const TIMEOUT_MS = 5000;
 
-export const open: Command = {
-  description: "Open the status page of the relay that runs here in the browser, signed in where a key is needed.",
-  flags: () => flagRows(OWN, SETTINGS_USED),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const open = defineCommand({
+  meta: {
+    name: "open",
+    description: "Open the status page of the relay that runs here in the browser, signed in where a key is needed.",
+  },
+  args: citty(OWN, SETTINGS_USED),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     const { settings } = await loadSettings(flags.settings, process.env, {
       needs: SETTINGS_USED,
       toleratesFile: true,
@@ -56,7 +58,7 @@ export const open: Command = {
     print(address);
     return 0;
   },
-};
+});
 
 /** The page's address: with a code that signs in where the relay asks for a key. */
 async function addressFor(url: string, settings: Settings): Promise<string> {

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { addressOf, type ListenAddress } from "../own-relay.ts";
 import { socketOf } from "../call-relay.ts";
+import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import {
   relayStopLimitMs,
@@ -23,16 +24,14 @@ import { assertFree } from "../background/port.ts";
 import { probe } from "../background/probe.ts";
 import type { State } from "../background/state.ts";
 import { introduce } from "../background/messages.ts";
-import { parseFlags } from "../flags.ts";
+import { citty, parseFlags } from "../flags.ts";
 import { say } from "../output.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
-export const restart: Command = {
-  description: "Start the background relay anew, with the settings of the last start.",
-  flags: () => flagRows(),
-  async run(argv) {
-    const flags = parseFlags(argv);
+export const restart = defineCommand({
+  meta: { name: "restart", description: "Start the background relay anew, with the settings of the last start." },
+  args: citty(),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs);
     const context = await openBackgroundContext(flags.settings);
     return withStateLock(context, async (state) => {
       // What the environment says now is left aside: another shell must not change what runs.
@@ -54,7 +53,7 @@ export const restart: Command = {
       return 0;
     });
   },
-};
+});
 
 async function stopFirst(context: BackgroundContext, state: State | undefined): Promise<void> {
   const limitMs = await relayStopLimitMs(context, state);

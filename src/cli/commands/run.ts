@@ -2,36 +2,37 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { defineCommand } from "citty";
 import { TOKEN_VARIABLES } from "../../auth/sources/environment.ts";
 import type { Player } from "../../demo/player.ts";
 import type { Judgment } from "../../config/load.ts";
 import { SETTING_NAMES, type SettingName } from "../../config/settings.ts";
 import type { Environment } from "../../lib/environment.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { BACKEND_SETTINGS, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
+import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
 import { say } from "../output.ts";
 import { EXIT_NOT_FOUND, findCommand, runChild } from "../run/child.ts";
 import { adaptationOf, type Session } from "../run/known.ts";
 import { clientVariables } from "../setup/clients/env.ts";
 import { addressOf, modelsOf } from "../setup/target.ts";
 import { listen, openServices, type Services, PLAIN } from "../services.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   demo: { help: "use the built-in backend: no login, no network" },
   model: { value: "MODEL", help: "model that known clients use (default: the first of the account)" },
 };
 
-export const run: Command = {
-  description: "Run a command with a relay of its own, on a free port and with a key for this run: run -- COMMAND …",
-  flags: () =>
-    flagRows(OWN, ["port", "models", "instructions", "reasoning", "strict", ...BACKEND_SETTINGS], {
-      port: "a free one",
-      logLevel: "silent",
-    }),
-  async run(argv) {
-    const { flags, command, args } = split(argv);
+export const run = defineCommand({
+  meta: {
+    name: "run",
+    description: "Run a command with a relay of its own, on a free port and with a key for this run: run -- COMMAND …",
+  },
+  args: citty(OWN, ["port", "models", "instructions", "reasoning", "strict", ...BACKEND_SETTINGS], {
+    port: "a free one",
+    logLevel: "silent",
+  }),
+  async run({ rawArgs }) {
+    const { flags, command, args } = split(rawArgs);
     // Taken before the relay takes proxy variables over: the command keeps those of its caller.
     const env = { ...process.env };
     const path = findCommand(command, env);
@@ -50,7 +51,7 @@ export const run: Command = {
       await backend?.stop();
     }
   },
-};
+});
 
 function split(argv: readonly string[]): { flags: ParsedFlags; command: string; args: readonly string[] } {
   const at = argv.indexOf("--");

@@ -1,6 +1,7 @@
+import { defineCommand } from "citty";
 import { toRelayError } from "../../lib/errors.ts";
 import { addressLines } from "../call-relay.ts";
-import { parseFlags } from "../flags.ts";
+import { citty, parseFlags } from "../flags.ts";
 import type { RunningRelay } from "../../server/serve.ts";
 import { keyNeed } from "../keys/key-need.ts";
 import { oldModelsNote } from "../old-models.ts";
@@ -8,16 +9,14 @@ import { say } from "../output.ts";
 import { reloader } from "../reload.ts";
 import { runUntilStopped, stopTimes } from "../shutdown.ts";
 import { listenOrExplain, openKeys, openServices, openTelemetry, type ClientKeys, type Services } from "../services.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const NEXT = 'Next: `plansocket setup` connects a client; `plansocket ask "hello"` tries it.';
 
-export const serve: Command = {
-  description: "Run the relay in the foreground.",
-  flags: () => flagRows(),
-  async run(argv) {
-    const services = await openServices(parseFlags(argv).settings, process.env);
+export const serve = defineCommand({
+  meta: { name: "serve", description: "Run the relay in the foreground." },
+  args: citty(),
+  async run({ rawArgs }) {
+    const services = await openServices(parseFlags(rawArgs).settings, process.env);
     await services.store?.connection.open();
     const keys = openKeys(services);
     await keys.looked;
@@ -37,7 +36,7 @@ export const serve: Command = {
     say(hasLogin ? NEXT : "Next: `plansocket login` in another terminal; the relay needs no restart.");
     return stopped;
   },
-};
+});
 
 /** What its owner wants to know first: where it is, who may use it, whose plan it spends. False where there is no login. */
 async function introduce(services: Services, { ring }: ClientKeys, relay: RunningRelay): Promise<boolean> {

@@ -1,9 +1,8 @@
+import { defineCommand, type ArgsDef } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import { nearest } from "../../lib/nearest.ts";
 import { INSPECTION, openBackgroundContext } from "../background/context.ts";
-import { parseFlags, type OwnFlag } from "../flags.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 
 const VERBS: readonly string[] = ["install", "uninstall", "status"];
 
@@ -12,10 +11,15 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "with status: print JSON" },
 };
 
-export const service: Command = {
-  description: "Have the system start the relay: at login, and again when it fails.",
-  flags: () => flagRows(OWN),
-  async run([verb, ...rest]) {
+const ARGS: ArgsDef = {
+  verb: { type: "positional", required: false, description: "install, uninstall or status" },
+  ...citty(OWN),
+};
+
+export const service = defineCommand({
+  meta: { name: "service", description: "Have the system start the relay: at login, and again when it fails." },
+  args: ARGS,
+  async run({ rawArgs: [verb, ...rest] }) {
     if (verb === undefined || !VERBS.includes(verb)) throw unknownVerb(verb);
     const { settings, own } = parseFlags(rest, OWN);
     const isDryRun = own["dry-run"] === true;
@@ -24,7 +28,7 @@ export const service: Command = {
     if (verb === "uninstall") return (await import("../service/uninstall.ts")).uninstall(context, isDryRun);
     return (await import("../service/status.ts")).showService(context, own["json"] === true);
   },
-};
+});
 
 function unknownVerb(verb: string | undefined): RelayError {
   const words = "install, uninstall or status";

@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { defineCommand, type ArgsDef } from "citty";
 import { loadSettings, type FlagValues, type Judgment } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
 import { KeyFile, keysPath } from "../../keys/key-file.ts";
@@ -11,6 +12,7 @@ import {
   ADDRESS_SETTINGS,
   BACKEND_NEEDS,
   BACKEND_SETTINGS,
+  citty,
   parseFlags,
   type OwnFlag,
   type ParsedFlags,
@@ -27,8 +29,6 @@ import { addressOf, checkKey, modelsOf, originOf } from "../setup/target.ts";
 import { openServices } from "../services.ts";
 import { STORE_SETTINGS } from "../store.ts";
 import { relayAt } from "../relay-at.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   model: { value: "MODEL", help: "model that the client uses (default: the first of the account)" },
@@ -43,18 +43,25 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print the list of clients as JSON (without a client)" },
 };
 
-export const setup: Command = {
-  description: `Write a client's own configuration. Clients: ${Object.keys(CLIENTS).join(", ")}.`,
-  flags: () => flagRows(OWN, ["host", "port", "addr", "apiKey", "models", ...BACKEND_SETTINGS]),
-  async run(argv) {
-    const named = clientIn(argv);
-    if (!named) return overview(parseFlags(argv, OWN));
+export const setup = defineCommand({
+  meta: {
+    name: "setup",
+    description: `Write a client's own configuration. Clients: ${Object.keys(CLIENTS).join(", ")}.`,
+  },
+  args: withClient(citty(OWN, ["host", "port", "addr", "apiKey", "models", ...BACKEND_SETTINGS])),
+  async run({ rawArgs }) {
+    const named = clientIn(rawArgs);
+    if (!named) return overview(parseFlags(rawArgs, OWN));
     const { name, client, rest } = named;
     const flags = parseFlags(rest, OWN);
     const state = await stateOf(name, flags);
     return flags.own["undo"] ? undo(name, state, flags) : write(name, inWayOf(name, client, flags), state, flags);
   },
-};
+});
+
+function withClient(args: ArgsDef): ArgsDef {
+  return { client: { type: "positional", description: "client to set up", required: false }, ...args };
+}
 
 /** The client's name may stand before or after flags. */
 function clientIn(argv: readonly string[]): { name: string; client: ClientSetup; rest: string[] } | undefined {

@@ -1,4 +1,5 @@
 import { addressOf } from "../own-relay.ts";
+import { defineCommand } from "citty";
 import type { FlagValues } from "../../config/load.ts";
 import { RelayError } from "../../lib/errors.ts";
 import {
@@ -14,21 +15,19 @@ import { assertFree } from "../background/port.ts";
 import { probe, pidIn } from "../background/probe.ts";
 import type { State } from "../background/state.ts";
 import { introduce } from "../background/messages.ts";
-import { parseFlags, type OwnFlag } from "../flags.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { say } from "../output.ts";
 import { isSettingName } from "../../config/settings.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   demo: { help: "run `demo` instead of `serve`: no login, no network" },
 };
 
-export const start: Command = {
-  description: "Run the relay in the background.",
-  flags: () => flagRows(OWN),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const start = defineCommand({
+  meta: { name: "start", description: "Run the relay in the background." },
+  args: citty(OWN),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     const command = flags.own["demo"] === true ? "demo" : "serve";
     const context = await openBackgroundContext(flags.settings);
     return withStateLock(context, async (state) => {
@@ -54,7 +53,7 @@ export const start: Command = {
       return begin(context, command, given);
     });
   },
-};
+});
 
 async function begin(context: BackgroundContext, command: State["command"], given: ExplicitSettings): Promise<number> {
   const { loaded, env } = context;

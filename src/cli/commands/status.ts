@@ -1,3 +1,4 @@
+import { defineCommand } from "citty";
 import {
   INSPECTION,
   openBackgroundContext,
@@ -9,26 +10,24 @@ import { otherVariables, type ExplicitSettings } from "../background/explicit-se
 import { probe, pidIn, type Probe } from "../background/probe.ts";
 import { accountOf, detailsOf, type Details } from "../background/details.ts";
 import { tilde } from "../background/messages.ts";
-import { BACKGROUND_SETTINGS, parseFlags, type OwnFlag } from "../flags.ts";
+import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { printJson, printText, say } from "../output.ts";
 import { portOwner } from "../port-owner.ts";
 import { addressLines, reachable } from "../call-relay.ts";
 import { relayAt } from "../relay-at.ts";
 import { addressOf, isFindable, listeningUrl } from "../own-relay.ts";
 import { span } from "../../lib/time.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   json: { help: "print JSON" },
   verbose: { short: "v", help: "also show settings and their origin, login, plan, requests" },
 };
 
-export const status: Command = {
-  description: "Show whether the background relay runs; exits with 1 when it does not.",
-  flags: () => flagRows(OWN, BACKGROUND_SETTINGS),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const status = defineCommand({
+  meta: { name: "status", description: "Show whether the background relay runs; exits with 1 when it does not." },
+  args: citty(OWN, BACKGROUND_SETTINGS),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     const context = await openBackgroundContext(flags.settings, INSPECTION);
     const seen = await probe(context.state);
     const isVerbose = flags.own["verbose"] === true;
@@ -37,7 +36,7 @@ export const status: Command = {
     else await show(context, seen, details);
     return seen.kind === "running" ? 0 : 1;
   },
-};
+});
 
 /** For scripts; moments in ISO 8601. */
 function asJson({ state, paths }: BackgroundContext, seen: Probe, details: Details | undefined) {

@@ -1,10 +1,9 @@
+import { defineCommand } from "citty";
 import { RelayError } from "../../lib/errors.ts";
 import { INSPECTION, withStateLock, openBackgroundContext, relayStopLimitMs } from "../background/context.ts";
 import { end, type End } from "../background/end.ts";
-import { BACKGROUND_SETTINGS, parseFlags, type OwnFlag } from "../flags.ts";
+import { BACKGROUND_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { say } from "../output.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = {
   timeout: {
@@ -13,11 +12,11 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
   },
 };
 
-export const stop: Command = {
-  description: "Stop the background relay, after the requests that run.",
-  flags: () => flagRows(OWN, BACKGROUND_SETTINGS),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const stop = defineCommand({
+  meta: { name: "stop", description: "Stop the background relay, after the requests that run." },
+  args: citty(OWN, BACKGROUND_SETTINGS),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     const askedMs = limitOf(flags.own["timeout"]);
     const context = await openBackgroundContext(flags.settings, INSPECTION);
     const limitMs = askedMs ?? (await relayStopLimitMs(context, context.state));
@@ -28,7 +27,7 @@ export const stop: Command = {
     say(words(how));
     return 0;
   },
-};
+});
 
 function words(how: End): string {
   if (how === "was not running") return "plansocket was not running in the background.";

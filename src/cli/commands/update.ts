@@ -1,15 +1,14 @@
+import { defineCommand } from "citty";
 import { loadSettings, type Judgment } from "../../config/load.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { openEgress } from "../../upstream/egress.ts";
 import { NAME, TARGET, VERSION } from "../../version.ts";
-import { parseFlags, type OwnFlag } from "../flags.ts";
+import { citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { print, printText, say, warnOf } from "../output.ts";
 import { placeOf, type Place } from "../update/place.ts";
 import { fetchExecutable, newestVersion, type Releases } from "../update/release.ts";
 import { replaceExecutable } from "../update/replace.ts";
 import { isStderrTerminal, stderr } from "../streams.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 /** `update --check` when there is a newer release: a script can tell it from failure (1) and from being up to date. */
 const NEWER_EXISTS = 10;
@@ -21,11 +20,11 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
 
 const JUDGMENT: Judgment = { needs: ["proxy", "releasesUrl"], toleratesFile: true };
 
-export const update: Command = {
-  description: "Replace this executable by the newest release.",
-  flags: () => flagRows(OWN, ["proxy"]),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const update = defineCommand({
+  meta: { name: "update", description: "Replace this executable by the newest release." },
+  args: citty(OWN, ["proxy"]),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     const { settings, warnings } = await loadSettings(flags.settings, process.env, JUDGMENT);
     warnOf(warnings);
     const egress = openEgress(settings.proxy, process.env);
@@ -36,7 +35,7 @@ export const update: Command = {
     const releases = { baseUrl: releasesOf(settings.releasesUrl), egress };
     return place ? replace(place, releases, isJson) : check(releases, isJson);
   },
-};
+});
 
 /** Throws `update_failed` where nobody has named a place for releases: no stranger's is asked. */
 function releasesOf(url: string | undefined): string {

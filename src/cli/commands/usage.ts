@@ -1,13 +1,12 @@
+import { defineCommand } from "citty";
 import { loadSettings } from "../../config/load.ts";
 import { stateFolder } from "../../config/paths.ts";
 import type { SettingName } from "../../config/settings.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { SILENT_LOG } from "../../lib/log.ts";
-import { BACKEND_SETTINGS, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
+import { BACKEND_SETTINGS, citty, parseFlags, type OwnFlag, type ParsedFlags } from "../flags.ts";
 import { warnOf } from "../output.ts";
 import { openStore, STORE_SETTINGS } from "../store.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const WATCH_SECONDS = 60;
 const LEAST_SECONDS = 5;
@@ -24,12 +23,15 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
 
 const COUNTED: readonly SettingName[] = ["stateDir", "prices", "ledgerDays", ...STORE_SETTINGS];
 
-export const usage: Command = {
-  description:
-    "Show how much of the plan is used, and when it resets; with --by, what relays here have counted, without asking anybody.",
-  flags: () => flagRows(OWN, BACKEND_SETTINGS),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const usage = defineCommand({
+  meta: {
+    name: "usage",
+    description:
+      "Show how much of the plan is used, and when it resets; with --by, what relays here have counted, without asking anybody.",
+  },
+  args: citty(OWN, BACKEND_SETTINGS),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     if (flags.own["by"] !== undefined) return showCounted(flags);
     const stray = ["since", "until", "csv"].find((name) => flags.own[name] !== undefined);
     if (stray !== undefined) {
@@ -40,7 +42,7 @@ export const usage: Command = {
     const { usagePlan } = await import("../usage/plan.ts");
     return usagePlan(flags, isWatching ? everyMs : undefined);
   },
-};
+});
 
 /** What the ledger holds. Needs no login, no network and no relay that runs. */
 async function showCounted(flags: ParsedFlags): Promise<number> {

@@ -1,25 +1,24 @@
+import { defineCommand } from "citty";
 import type { LoginFacts } from "../../auth/keeper.ts";
-import { LOGIN_NEEDS, LOGIN_SETTINGS, parseFlags, type OwnFlag } from "../flags.ts";
+import { LOGIN_NEEDS, LOGIN_SETTINGS, citty, parseFlags, type OwnFlag } from "../flags.ts";
 import { printJson, printText } from "../output.ts";
 import { moment, span } from "../../lib/time.ts";
 import { openServices } from "../services.ts";
-import type { Command } from "../command.ts";
-import { flagRows } from "../flag-rows.ts";
 
 const OWN: Readonly<Record<string, OwnFlag>> = { json: { help: "print JSON" } };
 
-export const whoami: Command = {
-  description: "Show whose login is used, and how long it is good for.",
-  flags: () => flagRows(OWN, LOGIN_SETTINGS),
-  async run(argv) {
-    const flags = parseFlags(argv, OWN);
+export const whoami = defineCommand({
+  meta: { name: "whoami", description: "Show whose login is used, and how long it is good for." },
+  args: citty(OWN, LOGIN_SETTINGS),
+  async run({ rawArgs }) {
+    const flags = parseFlags(rawArgs, OWN);
     const { credentials } = await openServices(flags.settings, process.env, { judgment: { needs: LOGIN_NEEDS } });
     const facts = await credentials.describe();
     if (flags.own["json"]) printJson(asJson(facts, Date.now()));
     else for (const [name, value] of rowsOf(facts, Date.now())) printText(`${name.padEnd(9)}${value}`);
     return 0;
   },
-};
+});
 
 /** For scripts; moments in ISO 8601. */
 function asJson(facts: LoginFacts, nowMs: number) {
