@@ -10,7 +10,7 @@ export function isCloudflarePage(headers: Headers | undefined, text: string): bo
 /** The proxy that a page names as its sender, as in `squid/6.6`; undefined when it names none. */
 export function proxyOfPage(headers: Headers): string | undefined {
   // In `via` the product stands in brackets behind the host that passed the reply on.
-  const places = [headers.get("server"), /\(([^)]*)\)/.exec(headers.get("via") ?? "")?.[1]];
+  const places = [headers.get("server"), /\(([^()]*)\)/.exec(headers.get("via") ?? "")?.[1]];
   const named = places.find((place) =>
     /squid|blue ?coat|proxysg|zscaler|mcafee|forti|websense|forcepoint|netskope|tinyproxy|privoxy/i.test(place ?? ""),
   );
