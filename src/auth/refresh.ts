@@ -108,10 +108,11 @@ export class TokenRefresher {
       if (tokens.accessToken !== rejected && !this.isDue(held)) return held;
       this.#assertNotRefused(held);
       if (tokens.refreshToken === undefined) throw notRenewable(held.source);
-      if (this.#isEnding) throw new RelayError("relay_stopping", "The relay is stopping.", { retryAfterMs: 1000 });
+      if (this.#isEnding) throw stopping();
       await this.#assertSavable(held, tokens.accessToken === rejected);
       if (lock.failure !== undefined) this.#warnUnlocked(held.source, lock.failure);
       await lock.confirm(tokens.refreshToken);
+      if (this.#isEnding) throw stopping();
       if (this.#refreshing) onSpending(this.#refreshing);
       const spending = this.#spend(held.source, tokens, tokens.refreshToken, reason);
       this.#spending = spending;
@@ -218,4 +219,8 @@ function notRenewable(source: CredentialSource): RelayError {
   return new RelayError("codex_auth_required", "The access token has expired and there is none to renew it with.", {
     hint: source.remedy,
   });
+}
+
+function stopping(): RelayError {
+  return new RelayError("relay_stopping", "The relay is stopping.", { retryAfterMs: 1000 });
 }

@@ -86,6 +86,8 @@ export class UnsavedTokens {
   applyTo(source: CredentialSource, login: Login): Login {
     if (login.kind !== "chatgpt") return login;
     const { refreshToken } = login.tokens;
+    // A store's source shows what it has in hand, which the store need not have yet.
+    if (this.#unsaved?.source === source && newestRefreshToken(this.#unsaved) === refreshToken) return login;
     if (this.#unsaved?.replaces !== refreshToken) {
       const successor = this.#history.successorOf(login.tokens);
       this.#unsaved = successor && {

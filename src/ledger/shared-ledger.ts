@@ -47,8 +47,8 @@ return found`);
 
 const text = z.string();
 const Names = z.object({ model: text, client: text, key: text });
-/** Model, client, key, status and fallback. */
-const Row = z.tuple([text, text, text, z.number(), text]);
+/** Model, client, key, status and fallback; a later version may tell more. */
+const Row = z.tuple([text, text, text, z.number(), text]).rest(z.unknown());
 
 const SUMS = ["requests", "input", "cached", "output", "reasoning"] as const;
 

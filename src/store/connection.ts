@@ -17,6 +17,9 @@ const LAST_RETRY_MS = 400;
 /** Between looks at what others have changed, where no message told of it. Also finds connections that are dead. */
 const LOOK_MS = 1000;
 
+/** Refusals of a server that still loads, or is only a copy: as good as away. */
+const UNFIT = /^(LOADING|READONLY|MASTERDOWN)\b/;
+
 /** A Lua script, which the store runs in one step. */
 export interface Script {
   readonly text: string;
@@ -67,10 +70,13 @@ export class StoreConnection {
   readonly #after: After;
   readonly #newClient: NonNullable<StoreOptions["connect"]>;
   readonly #onChange = new Map<string, (version: string) => void>();
+  readonly #onReturn: (() => Promise<void>)[] = [];
   readonly #onBack: (() => Promise<void>)[] = [];
   /** As last heard. */
   readonly #versions = new Map<string, string>();
   #wires: Wires | undefined;
+  /** What was known here has been brought to the store; before that nobody else may ask it. */
+  #isReady = false;
   #isClosed = false;
   #isAwayTold = false;
   #hasBeenUp = false;
@@ -94,7 +100,7 @@ export class StoreConnection {
   }
 
   get isUp(): boolean {
-    return this.#wires !== undefined;
+    return this.#wires !== undefined && this.#isReady;
   }
 
   /** A key in the store. */
@@ -107,7 +113,12 @@ export class StoreConnection {
     this.#onChange.set(topic, listener);
   }
 
-  /** Called each time the store has come back, before anybody else may use it. */
+  /** Called each time the store has come back, before anybody else may use it; its commands are `bringing`. */
+  onReturn(listener: () => Promise<void>): void {
+    this.#onReturn.push(listener);
+  }
+
+  /** Called each time the store can be used again. */
   onBack(listener: () => Promise<void>): void {
     this.#onBack.push(listener);
   }
@@ -120,18 +131,24 @@ export class StoreConnection {
   }
 
   /** Runs a script. Throws `store_unavailable`. */
-  async run({ text, sha }: Script, keys: readonly string[], values: readonly string[]): Promise<unknown> {
+  async run(
+    { text, sha }: Script,
+    keys: readonly string[],
+    values: readonly string[],
+    when?: "bringing",
+  ): Promise<unknown> {
     const tail = [String(keys.length), ...keys, ...values];
     try {
-      return await this.send("EVALSHA", [sha, ...tail]);
+      return await this.send("EVALSHA", [sha, ...tail], when);
     } catch (error) {
       if (!/\bNOSCRIPT\b/.test(causeText(error))) throw error;
-      return this.send("EVAL", [text, ...tail]);
+      return this.send("EVAL", [text, ...tail], when);
     }
   }
 
   /** Sends a command. Throws `store_unavailable`. */
-  send(command: string, values: readonly string[]): Promise<unknown> {
+  async send(command: string, values: readonly string[], when?: "bringing"): Promise<unknown> {
+    if (!this.#isReady && when !== "bringing") throw this.away();
     this.commands += 1;
     return this.#send(command, values);
   }
@@ -157,8 +174,9 @@ export class StoreConnection {
     try {
       return await this.#inTime(wires.commands.send(command, [...values]), COMMAND_MS);
     } catch (error) {
-      if (isRefusal(error)) throw this.#refused(error);
-      // A connection that does not answer is dead, though nothing has told of it.
+      if (isRefusal(error) && !UNFIT.test(messageOf(error))) throw this.#refused(error);
+      // A connection that does not answer is dead, though nothing has told of it. Behind one to an unfit server there may
+      // be another by now.
       this.#drop(wires);
       throw this.away(error);
     }
@@ -194,6 +212,7 @@ export class StoreConnection {
         wires.messages.subscribe(this.key("changes"), (message) => this.#hear(message)),
         COMMAND_MS,
       );
+      await this.#proveFit(wires);
     } catch (error) {
       closeBoth(wires);
       this.#tellAway(error);
@@ -208,12 +227,24 @@ export class StoreConnection {
     this.#retryMs = FIRST_RETRY_MS;
     await this.#look();
     if (this.#wires !== wires) return;
+    for (const listener of this.#onReturn) await listener().catch(() => {});
+    if (this.#wires !== wires) return;
+    this.#isReady = true;
     for (const listener of this.#onBack) await listener().catch(() => {});
     if (this.#wires !== wires) return;
     if (this.#isAwayTold) this.#log.info("The store is back.", { store: this.address.shown });
     this.#isAwayTold = false;
     this.#hasBeenUp = true;
     this.#up.resolve();
+  }
+
+  /** A copy, or a server that still loads, says so at the first write. Throws what it says. */
+  async #proveFit({ commands }: Wires): Promise<void> {
+    try {
+      await this.#inTime(commands.send("HSET", [this.key("versions"), "probe", "1"]), COMMAND_MS);
+    } catch (error) {
+      if (!isRefusal(error) || UNFIT.test(messageOf(error))) throw error;
+    }
   }
 
   #client(): StoreClient {
@@ -228,6 +259,7 @@ export class StoreConnection {
   #drop(wires: Wires | undefined): void {
     if (!wires || this.#wires !== wires) return;
     this.#wires = undefined;
+    this.#isReady = false;
     this.#forget();
     closeBoth(wires);
     if (this.#isClosed) return;

@@ -117,6 +117,18 @@ class Life {
     }
   }
 
+  get isPaused(): boolean {
+    return this.#pausedUntilMs > this.#world.time.now();
+  }
+
+  /** Asks again and again for a moment. */
+  async hurry(): Promise<void> {
+    for (let asked = 0; asked < 100 && this.isAlive; asked += 1) {
+      void this.keeper.current().catch(() => {});
+      await this.sleep(this.#world.random() * 20);
+    }
+  }
+
   kill(): void {
     this.isAlive = false;
   }
@@ -190,11 +202,12 @@ class Storm {
     while (time.now() < untilMs) {
       await time.sleep(random() * 20 * SECOND);
       this.revive();
-      const kind = Math.floor(random() * 5);
+      const kind = Math.floor(random() * 6);
       if (kind === 0) this.#kill();
       else if (kind === 1) this.#cut();
       else if (kind === 2) this.#cutSeveral();
       else if (kind === 3) this.#pause();
+      else if (kind === 4) this.#fill();
       else await this.#crash();
     }
   }
@@ -259,12 +272,24 @@ class Storm {
     const { store, time, random } = this.#world;
     store.crash();
     await time.sleep(random() * 10 * SECOND);
-    // Whoever holds the newest login has to be able to bring it back, and whoever spends to say so again.
-    const isKnown = this.lives.every(({ way, isSpending }) => !way.isCut && !isSpending);
+    // Somebody who can be reached has to have the newest login, and whoever spends has to be able to say so again.
+    const newest = Math.max(...this.lives.map(({ login }) => Number(login.version())));
     const isMarked = this.lives.every(({ way, isSpending }) => !way.isCut || !isSpending);
+    const isKnown =
+      this.lives.every(({ isSpending }) => !isSpending) &&
+      this.lives.some(({ way, login, isPaused }) => !way.isCut && !isPaused && Number(login.version()) === newest);
     const what = isKnown && random() < 0.4 ? "emptied" : isMarked ? "as on disk" : "whole";
     this.#count(`store ${what}`);
     await store.restart(what);
+    // Whoever is back first has requests waiting.
+    for (const life of this.lives) void life.hurry();
+  }
+
+  #fill(): void {
+    this.#count("store full");
+    const { store, time, random } = this.#world;
+    store.isFull = true;
+    time.after(random() * 10 * SECOND, () => (store.isFull = false));
   }
 
   #count(fault: string): void {

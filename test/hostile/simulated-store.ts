@@ -37,6 +37,8 @@ export class SimulatedStore {
   readonly #links = new Set<Link>();
   #isUp = true;
   #skewMs = 0;
+  /** Out of memory: it takes no writes, but still deletes. */
+  isFull = false;
   #onDisk: Contents = [];
 
   constructor(time: EventTime, random: () => number) {
@@ -132,6 +134,10 @@ export class SimulatedStore {
       throw Object.assign(new Error("NOSCRIPT No matching script."), { code: "ERR_REDIS_SERVER_ERROR" });
     }
     this.#scripts.set(sha, text);
+    if (this.isFull && text.includes("'HSET'") && !text.includes("'DEL', KEYS[4]")) {
+      const message = "OOM command not allowed when used memory > 'maxmemory'.";
+      throw Object.assign(new Error(message), { code: "ERR_REDIS_SERVER_ERROR" });
+    }
     // The model's own microseconds are those of this process.
     const timed = text.replaceAll(
       "redis.call('TIME')",

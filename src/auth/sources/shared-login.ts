@@ -22,6 +22,10 @@ export interface SharedLoginTiming {
 const TIMING: SharedLoginTiming = { lockMs: 15_000, settleMs: 3000, spendingMs: 60_000 };
 /** Between attempts to take a lock that another replica has. */
 const POLL_MS = 100;
+/** For the owner's word, which each renewal that ends meanwhile may come before. */
+const REPLACE_ATTEMPTS = 3;
+/** Until a login that the store did not take is brought again. */
+const SYNC_AGAIN_MS = 1000;
 /** Logins that came from the environment, remembered so that an old one does not come in again. */
 const MOST_ORIGINS = 16;
 
@@ -32,6 +36,11 @@ local function text(number) return string.format('%.0f', number) end
 local cur = tonumber(redis.call('HGET', KEYS[1], 'fence') or '0')
 local last = tonumber(redis.call('HGET', KEYS[1], 'last') or '0')
 local function nextFence(known) return math.max(now, cur + 1, last + 1, known + 1) end
+local function reserved()
+  local fence = text(nextFence(0))
+  redis.call('HSET', KEYS[1], 'last', fence)
+  return fence
+end
 local function put(fence, sealed, origins)
   if cur == 0 then redis.call('HSET', KEYS[1], 'born', text(now)) end
   redis.call('HSET', KEYS[1], 'fence', text(fence), 'sealed', sealed, 'origins', origins, 'last', text(math.max(last, fence)))
@@ -43,15 +52,19 @@ local function present()
 end
 `;
 
-/** Of two logins the one with the higher fencing token stays: ARGV fence, sealed, origins, "1" after an absence. */
+/**
+ * Of two logins the one with the higher fencing token stays: ARGV fence, sealed, origins, "1" after an absence, and for one
+ * that was renewed the token of that which it was renewed from: where the owner has signed in or out since, that stays.
+ */
 const SYNC = script(`${CLOCK}
 local mine = tonumber(ARGV[1])
-if mine > cur then
+local from = tonumber(ARGV[5])
+if mine > cur and not (from and cur > from) then
   put(mine, ARGV[2], ARGV[3])
   if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'born', text(now)) end
   return {ARGV[1]}
 end
-if cur > mine or (cur == mine and redis.call('HGET', KEYS[1], 'sealed') ~= ARGV[2]) then return present() end
+if cur > mine or (from and cur > from and cur < mine) or (cur == mine and redis.call('HGET', KEYS[1], 'sealed') ~= ARGV[2]) then return present() end
 return {text(cur)}`);
 
 /**
@@ -64,11 +77,11 @@ if cur == 0 then return {'free', '1', ''} end
 if string.find(' ' .. origins .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then return {'known'} end
 local born = tonumber(redis.call('HGET', KEYS[1], 'born') or '0')
 if now - born < tonumber(ARGV[2]) and now >= born then return {'settling'} end
-return {'free', text(nextFence(0)), origins}`);
+return {'free', reserved(), origins}`);
 
 /** The fencing token for its owner's word, above all others. */
 const NEXT = script(`${CLOCK}
-return {text(nextFence(0)), redis.call('HGET', KEYS[1], 'origins') or ''}`);
+return {reserved(), redis.call('HGET', KEYS[1], 'origins') or ''}`);
 
 /** ARGV fence, what it was sealed as, the same sealed anew. */
 const RESEAL =
@@ -80,6 +93,7 @@ return 1`);
 /** KEYS[4] is the lock. ARGV holder, milliseconds, known fence, milliseconds to settle. */
 const LOCK = script(`${CLOCK}
 if redis.call('EXISTS', KEYS[4]) == 1 then return {'held'} end
+if cur == 0 then return {'settling'} end
 local born = tonumber(redis.call('HGET', KEYS[1], 'born') or '0')
 if now - born < tonumber(ARGV[4]) and now >= born then return {'settling'} end
 local fence = text(nextFence(tonumber(ARGV[3])))
@@ -101,7 +115,11 @@ const TELL_SPENDING = announcing("spending", "ARGV[2] .. ':' .. ARGV[3]", "KEYS[
 const CONFIRM = script(`${CLOCK}
 if redis.call('GET', KEYS[4]) ~= ARGV[1] or cur > tonumber(ARGV[5]) then return 'lost' end
 local mark = redis.call('HMGET', KEYS[1], 'spending', 'spending_at', 'spending_by')
-if mark[1] == ARGV[2] and mark[3] ~= ARGV[3] and now - tonumber(mark[2]) < tonumber(ARGV[4]) then return 'spending' end
+if mark[1] == ARGV[2] and mark[3] ~= ARGV[3] then
+  -- A clock that was set back does not make a mark last.
+  if now < tonumber(mark[2]) then redis.call('HSET', KEYS[1], 'spending_at', text(now)) end
+  if now - tonumber(mark[2]) < tonumber(ARGV[4]) then return 'spending' end
+end
 redis.call('HSET', KEYS[1], 'spending', ARGV[2], 'spending_by', ARGV[3], 'spending_at', text(now))
 ${TELL_SPENDING}
 return 'mine'`);
@@ -192,13 +210,16 @@ export class SharedLogin implements CredentialSource {
   readonly #owner = crypto.randomUUID();
   #held = NOTHING;
   /** The token that this replica has begun to spend. */
-  #spending: { readonly fence: number; readonly refreshToken: string } | undefined;
+  #spending: { readonly fence: number; readonly refreshToken: string; readonly from: number } | undefined;
   /** Until the result is saved, or could not be. */
   #ownMark: Mark | undefined;
   /** What other replicas were heard to have begun to spend; several, as a store that comes back may tell an older one. */
   #othersMarks: readonly Mark[] = [];
   /** Not in the store yet: it was away when they were renewed. */
   #unsynced = false;
+  /** Until the store has it: the fencing token of the login that the one in hand was renewed from. */
+  #renewedFrom: number | undefined;
+  #forgetSync: () => void = () => {};
   #settledAt = 0;
   #isImported = false;
 
@@ -214,7 +235,7 @@ export class SharedLogin implements CredentialSource {
     this.folder = this.name;
     store.onChange("login", () => void this.#sync().catch(() => {}));
     store.onChange("spending", (told) => this.#hearSpending(told));
-    store.onBack(() => this.#comeBack());
+    store.onReturn(() => this.#comeBack());
   }
 
   version(): string {
@@ -240,11 +261,15 @@ export class SharedLogin implements CredentialSource {
     // Brought into the store by now.
     if (fresh.refreshToken !== undefined && refreshToken === fresh.refreshToken && !this.#unsynced) return true;
     const spending = this.#spending;
-    if (refreshToken === replaces && spending?.refreshToken === replaces) {
+    // `replaces` is older where the last renewal was saved late, and nobody was told.
+    const isHeir =
+      replaces === refreshToken || (fresh.refreshToken !== undefined && fresh.refreshToken !== refreshToken);
+    if (spending && spending.refreshToken === refreshToken && isHeir) {
       const next: Login = { kind: "chatgpt", tokens: mergedTokens(login.tokens, fresh, nowMs) };
-      const { fence } = spending;
+      const { fence, from } = spending;
       this.#held = { ...this.#held, fence, login: next, sealed: this.#seal(next, fence) };
       this.#unsynced = true;
+      this.#renewedFrom = from;
     } else if (refreshToken !== fresh.refreshToken) return false;
     const { fence } = this.#held;
     await this.#sync();
@@ -258,10 +283,15 @@ export class SharedLogin implements CredentialSource {
   /** A logout leaves its fencing token behind, so that no replica brings the login back. Throws `store_unavailable`. */
   async replace(login: Login | undefined): Promise<void> {
     await this.#store.open();
-    const [fence = "", origins = ""] = textsOf(await this.#run(NEXT, []));
-    this.#held = { fence: Number(fence), login, sealed: login ? this.#seal(login, Number(fence)) : "", origins };
-    await this.#sync();
-    if (this.#held.fence !== Number(fence)) throw retryLater(CHANGED);
+    // A renewal may come between the two steps.
+    for (let attempt = 0; attempt < REPLACE_ATTEMPTS; attempt += 1) {
+      const [fence = "", origins = ""] = textsOf(await this.#run(NEXT, []));
+      this.#held = { fence: Number(fence), login, sealed: login ? this.#seal(login, Number(fence)) : "", origins };
+      this.#renewedFrom = undefined;
+      await this.#sync();
+      if (this.#held.fence === Number(fence)) return;
+    }
+    throw retryLater(CHANGED);
   }
 
   async lock({ sleep, patienceMs }: LockOptions): Promise<LoginLock> {
@@ -278,7 +308,11 @@ export class SharedLogin implements CredentialSource {
       if (state === "taken" && fence !== undefined) return this.#lockOf(Number(fence));
       await sleep(POLL_MS);
     }
-    throw retryLater("Another replica is renewing the login, or has died while it did.");
+    throw retryLater(
+      this.#elapsed() < this.#settledAt
+        ? "The store was reached just now, and other replicas may bring it a newer login."
+        : "Another replica is renewing the login, or has died while it did.",
+    );
   }
 
   #lockOf(fence: number): LoginLock {
@@ -296,16 +330,19 @@ export class SharedLogin implements CredentialSource {
         if (login?.kind !== "chatgpt" || login.tokens.refreshToken !== refreshToken) throw retryLater(CHANGED);
         const digest = sha256Hex(refreshToken);
         if (this.#markOfAnother(digest)) throw retryLater(CUT_OFF);
+        const askedAtMs = this.#elapsed();
         const state = await this.#run(CONFIRM, [mark, digest, this.#owner, String(spendingMs), String(known)]);
         if (state === "lost") throw retryLater(CHANGED);
-        if (state !== "mine") throw retryLater(CUT_OFF);
-        this.#spending = { fence, refreshToken };
+        // A process that slept meanwhile may find its word outlived.
+        if (state !== "mine" || this.#elapsed() - askedAtMs > spendingMs / 2) throw retryLater(CUT_OFF);
+        this.#spending = { fence, refreshToken, from: known };
         this.#ownMark = { digest, holder: this.#owner, atMs: this.#elapsed() };
       },
       release: async () => {
         forget();
         this.#ownMark = undefined;
-        // It ends by itself where the store is away.
+        // What keeps others from the token that was spent stays until they can have what came of it. Both end by themselves.
+        if (this.#unsynced) return;
         await this.#run(RELEASE, [mark, this.#owner]).catch(() => {});
       },
     };
@@ -313,21 +350,21 @@ export class SharedLogin implements CredentialSource {
 
   /** The store came back, perhaps without what it had: what is known here is brought to it, and newer logins are taken. */
   async #comeBack(): Promise<void> {
-    // One that has nothing yet has nothing to bring.
-    if (this.#held.fence > 0) this.#settledAt = this.#elapsed() + this.#timing.settleMs;
+    this.#settledAt = this.#elapsed() + this.#timing.settleMs;
     await this.#sync("1");
     const { login, fence } = this.#held;
     const current = login?.kind === "chatgpt" && login.tokens.refreshToken ? sha256Hex(login.tokens.refreshToken) : "";
     const mark = this.#ownMark?.digest === current ? this.#ownMark : this.#markOfAnother(current);
     if (!mark) return;
     const ageMs = Math.round(this.#elapsed() - mark.atMs);
-    await this.#run(MARK_AGAIN, [String(fence), mark.digest, mark.holder, String(ageMs)]);
+    await this.#run(MARK_AGAIN, [String(fence), mark.digest, mark.holder, String(ageMs)], "bringing");
   }
 
   /** `told` is `DIGEST:HOLDER`, without a digest when the holder no longer spends. */
   #hearSpending(told: string): void {
     const [digest = "", holder = ""] = told.split(":");
-    if (holder === this.#owner) return;
+    // What the store itself says counts for one that has just come; the message may be old.
+    if (holder === this.#owner || this.#held.fence === 0) return;
     const now = this.#elapsed();
     const others = this.#othersMarks.filter((mark) => now - mark.atMs < this.#timing.spendingMs);
     if (digest === "") this.#othersMarks = others.filter((mark) => mark.holder !== holder);
@@ -340,18 +377,37 @@ export class SharedLogin implements CredentialSource {
     return this.#othersMarks.find((mark) => mark.digest === digest && isFresh(mark));
   }
 
+  /** Tried again until the store takes it, as nobody else may have what is in hand. */
   async #sync(isBack = ""): Promise<void> {
+    try {
+      await this.#syncOnce(isBack);
+    } catch (error) {
+      this.#forgetSync();
+      this.#forgetSync = this.#after(SYNC_AGAIN_MS, () => void this.#sync().catch(() => {}));
+      throw error;
+    }
+  }
+
+  async #syncOnce(isBack: string): Promise<void> {
     const { fence, sealed, origins } = this.#held;
-    const [newest, ...rest] = textsOf(await this.#run(SYNC, [String(fence), sealed, origins, isBack]));
+    const from = this.#renewedFrom === undefined ? "" : String(this.#renewedFrom);
+    const when = isBack ? ("bringing" as const) : undefined;
+    const [newest, ...rest] = textsOf(await this.#run(SYNC, [String(fence), sealed, origins, isBack, from], when));
     // A renewal may have ended meanwhile.
     if (this.#held.fence !== fence) return;
-    if (newest === String(fence)) this.#unsynced = false;
+    if (newest === String(fence)) this.#isKept();
     else if (rest.length > 0) this.#take(Number(newest), rest);
-    await this.#resealOld();
+    await this.#resealOld(when);
+  }
+
+  #isKept(): void {
+    this.#unsynced = false;
+    this.#renewedFrom = undefined;
+    this.#forgetSync();
   }
 
   #take(fence: number, [sealed = "", origins = ""]: readonly string[]): void {
-    this.#unsynced = false;
+    this.#isKept();
     this.#held = { fence, sealed, origins, login: sealed === "" ? undefined : this.#unseal(sealed, fence) };
   }
 
@@ -374,17 +430,17 @@ export class SharedLogin implements CredentialSource {
     this.#isImported = true;
   }
 
-  async #resealOld(): Promise<void> {
+  async #resealOld(when: "bringing" | undefined): Promise<void> {
     const { fence, sealed, login } = this.#held;
     if (!login || this.#sealer.isNewest(sealed)) return;
     const anew = this.#seal(login, fence);
-    await this.#run(RESEAL, [String(fence), sealed, anew]);
+    await this.#run(RESEAL, [String(fence), sealed, anew], when);
     if (this.#held.fence === fence) this.#held = { ...this.#held, sealed: anew };
   }
 
-  #run(what: Parameters<StoreConnection["run"]>[0], values: readonly string[]): Promise<unknown> {
+  #run(what: Parameters<StoreConnection["run"]>[0], values: readonly string[], when?: "bringing"): Promise<unknown> {
     const keys = ["login", "versions", "changes", "login-lock"].map((name) => this.#store.key(name));
-    return this.#store.run(what, keys, values);
+    return this.#store.run(what, keys, values, when);
   }
 
   /** Bound to its fencing token: an old login that somebody puts back under a new one does not open. */

@@ -68,8 +68,8 @@ function withoutAddr({ addr, ...rest }: ExplicitSettings, { settings }: Loaded):
 
 /** The part that may be written down for all to see, and the part that may not. */
 export function splitSecrets(given: ExplicitSettings): { open: ExplicitSettings; secret: ExplicitSettings } {
-  const secrets = new Set<string>(entries.filter(([, setting]) => setting.isSecret).map(([name]) => name));
-  const isSecret = ([name]: [string, unknown]) => secrets.has(name);
+  const open = new Set<string>(entries.filter(([, setting]) => !setting.isSecret).map(([name]) => name));
+  const isSecret = ([name]: [string, unknown]) => !open.has(name);
   const all = Object.entries(given);
   return {
     open: Object.fromEntries(all.filter((entry) => !isSecret(entry))) as ExplicitSettings,

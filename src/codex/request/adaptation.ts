@@ -72,7 +72,7 @@ export function adapt(body: CodexRequest, adaptation: Adaptation): Adapted {
     case "drop":
       return valueAt(body, adaptation.path) === undefined
         ? unchanged(body)
-        : { body: requestOr(body, without(body, adaptation.path)), names: [pathText(adaptation.path)] };
+        : adapted(body, without(body, adaptation.path), pathText(adaptation.path));
     case "drop-inside":
       return dropInside(body, adaptation);
     case "replace":
@@ -123,21 +123,15 @@ function filtered(body: CodexRequest, isKept: (item: InputItem) => boolean, name
 }
 
 /** What came of a change, as long as it still is a request. */
-function requestOr(body: CodexRequest, changedBody: unknown): CodexRequest {
-  return isCodexRequest(changedBody) ? changedBody : body;
+function adapted(body: CodexRequest, changedBody: unknown, name: string): Adapted {
+  return isCodexRequest(changedBody) ? { body: changedBody, names: [name] } : unchanged(body);
 }
 
 function replace(body: CodexRequest, { path, from, to }: Extract<Adaptation, { kind: "replace" }>): Adapted {
-  if (valueAt(body, path) !== from) return { body, names: [] };
-  const names = [pathText(path)];
-  if (to === undefined) return { body: requestOr(body, without(body, path)), names };
-  return {
-    body: requestOr(
-      body,
-      changed(body, path, (parent, key) => ({ ...parent, [key]: to })),
-    ),
-    names,
-  };
+  if (valueAt(body, path) !== from) return unchanged(body);
+  const changedBody =
+    to === undefined ? without(body, path) : changed(body, path, (parent, key) => ({ ...parent, [key]: to }));
+  return adapted(body, changedBody, pathText(path));
 }
 
 function dropInside(body: CodexRequest, { list, of, path }: Extract<Adaptation, { kind: "drop-inside" }>): Adapted {

@@ -346,7 +346,9 @@ export class ResponsesSocket {
     const detail = this.#isCodex && isObject(upstream) && isObject(upstream["error"]) ? upstream["error"] : own.error;
     const headers = {
       ...error.headers,
-      ...(error.retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(error.retryAfterMs / 1000)) }),
+      ...(error.retryAfterMs === undefined
+        ? {}
+        : { "retry-after": String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))) }),
     };
     socket.send(JSON.stringify({ ...own, status: error.status, error: detail, headers }));
   }
