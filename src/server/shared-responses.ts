@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ResponseMemory, ResponseStore, StoredTurn } from "../codex/response-store.ts";
-import { isObject, parseJson } from "../lib/json.ts";
+import { listOf, isObject, parseJson } from "../lib/json.ts";
 import { roughJsonSize } from "../lib/large-json.ts";
 import type { Log } from "../lib/log.ts";
 import { script, type StoreConnection } from "../store/connection.ts";
@@ -210,9 +210,18 @@ export class SharedResponses {
       .slice(0, MAX_REFERENCES);
     const missing = wanted.flatMap((id) => (id !== undefined && !local.item(id, now(), clientId) ? [id] : []));
     if (missing.length === 0) return;
-    const owners = await this.#run(OWNERS, [clientId, ...missing]);
-    if (!Array.isArray(owners)) return;
-    for (const id of new Set(owners)) if (typeof id === "string") await this.bringResponse(clientId, id);
+    for (const id of await this.#owners(clientId, missing)) await this.bringResponse(clientId, id);
+  }
+
+  async #owners(clientId: string, items: readonly string[]): Promise<ReadonlySet<string>> {
+    const sleep = this.#options.sleep ?? ((ms: number) => Bun.sleep(ms));
+    for (const pauseMs of [...LATER_MS, undefined]) {
+      const reply = listOf(await this.#run(OWNERS, [clientId, ...items]));
+      const owners = reply.filter((id) => typeof id === "string");
+      if (owners.length === items.length || pauseMs === undefined) return new Set(owners);
+      await sleep(pauseMs);
+    }
+    return new Set();
   }
 
   #write(clientId: string, turn: StoredTurn): void {

@@ -96,6 +96,15 @@ describe.skipIf(STORE_PROGRAM === undefined)("responses that replicas share", ()
     expect(lastInput()).toEqual([`assistant: ${first.output_text}`, "user: and?"]);
   });
 
+  test("an item may be referred to while the replica that made it is still writing it down", async () => {
+    const [one, other] = [await replica(), await replica()];
+    const run = one.connection.run.bind(one.connection);
+    one.connection.run = (...words) => Bun.sleep(40).then(() => run(...words));
+    const { output } = await one.openai.responses.create({ model, input: "one" });
+    const input = [{ type: "item_reference" as const, id: output.at(-1)?.id ?? "" }];
+    expect((await other.openai.responses.create({ model, input })).status).toBe("completed");
+  });
+
   test("what one replica deletes is gone for all", async () => {
     const [one, other] = [await replica(), await replica()];
     const { id } = await one.openai.responses.create({ model, input: "one" });
