@@ -5,6 +5,8 @@
 # inside a checkout it builds from source. What follows the options is given to the installed program:
 #   sh install.sh demo
 set -eu
+# zsh fails over a pattern that names no file, and does not split words.
+[ -z "${ZSH_VERSION-}" ] || emulate sh
 
 name=plansocket
 # Filled in when a release is built; a checkout names nobody.
