@@ -108,6 +108,7 @@ for folder in test/*/; do
   case $folder in
     # Commands are processes that wait for each other most of the time.
     cli) group "$folder" --parallel=4 "test/$folder/" ;;
+    e2e) group "$folder" --parallel=2 "test/$folder/" ;;
     *) group "$folder" "test/$folder/" ;;
   esac
 done
