@@ -1,6 +1,5 @@
 import { fileDataUrl, USUAL_FILE_NAME } from "../../codex/request/file-data.ts";
 import type { InputItem } from "../../codex/wire/request.ts";
-import { objectsOf } from "../../codex/wire/lenient.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { withSpeaker } from "../speaker.ts";
@@ -28,13 +27,23 @@ export function isUnnamed({ role, name }: InputItem): boolean {
  */
 export function unsaidIn(items: readonly InputItem[]): string[] {
   const thoughts = items.flatMap((item, index) => (isUnreadable(item) ? [`input[${index}]`] : []));
-  const parts = items.flatMap((item, index) =>
-    ["content", "output"].flatMap((list) =>
-      objectsOf(item[list]).map((part, at) => ({ part, path: `input[${index}].${list}[${at}]` })),
-    ),
-  );
-  const marked = parts.find(({ part }) => isGiven(part["prompt_cache_breakpoint"]));
-  return [...thoughts, ...(marked ? [`${marked.path}.prompt_cache_breakpoint`] : [])];
+  const marked = firstMarked(items);
+  return marked === undefined ? thoughts : [...thoughts, marked];
+}
+
+const LISTS = ["content", "output"] as const;
+
+/** Looked for in every part of a long history: no path is written before one is found. */
+function firstMarked(items: readonly InputItem[]): string | undefined {
+  for (const [index, item] of items.entries()) {
+    for (const list of LISTS) {
+      const parts = item[list];
+      if (!Array.isArray(parts)) continue;
+      const at = parts.findIndex((part) => isObject(part) && isGiven(part["prompt_cache_breakpoint"]));
+      if (at !== -1) return `input[${index}].${list}[${at}].prompt_cache_breakpoint`;
+    }
+  }
+  return undefined;
 }
 
 function isUnreadable(item: InputItem): boolean {
@@ -70,8 +79,12 @@ export function portableItem(item: InputItem, path: string): InputItem[] {
 }
 
 function withoutEmpty(fields: JsonObject): JsonObject {
-  const given = Object.entries(fields).filter(([name, value]) => isGiven(value) && !SDK_FIELDS.has(name));
-  return Object.fromEntries(given.map(([name, value]) => [name, isObject(value) ? withoutEmpty(value) : value]));
+  const given: [string, unknown][] = [];
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    if (isGiven(value) && !SDK_FIELDS.has(name)) given.push([name, isObject(value) ? withoutEmpty(value) : value]);
+  }
+  return Object.fromEntries(given);
 }
 
 /** String content in the form that says whose it is; the SDKs' short form leaves it out. */
