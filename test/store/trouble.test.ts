@@ -243,6 +243,30 @@ describe.skipIf(STORE_PROGRAM === undefined)("the owner's word (needs redis-serv
     await until(() => one.login.version() === owner.login.version());
   });
 
+  test("given twice is heard twice, whichever look at the store is answered first", async () => {
+    store = await startStoreServer();
+    const [owner, other] = [replica({ access: jwt({ exp: LATE }) }), replica()];
+    await owner.keeper.describe();
+    await other.keeper.describe();
+    await until(() => other.login.version() === owner.login.version());
+    const run = other.connection.run.bind(other.connection);
+    const answers: (() => void)[] = [];
+    other.connection.run = async (...words) => {
+      const reply = await run(...words);
+      await new Promise<void>((resolve) => answers.push(resolve));
+      return reply;
+    };
+    const key = (text: string) => ({ kind: "api-key" as const, key: text });
+    await owner.login.replace(key("first"));
+    await until(() => answers.length === 1);
+    await owner.login.replace(key("second"));
+    await until(() => answers.length === 2);
+    answers[0]?.();
+    await until(() => other.login.version() !== "1");
+    answers[1]?.();
+    await until(() => other.login.version() === owner.login.version());
+  });
+
   test.each([110, 140, 170, 200])("to end counts %i ms into a renewal: no token is spent after it", async (waitMs) => {
     store = await startStoreServer();
     const { connect } = network(30);

@@ -393,10 +393,11 @@ export class SharedLogin implements CredentialSource {
     const from = this.#renewedFrom === undefined ? "" : String(this.#renewedFrom);
     const when = isBack ? ("bringing" as const) : undefined;
     const [newest, ...rest] = textsOf(await this.#run(SYNC, [String(fence), sealed, origins, isBack, from], when));
-    // A renewal may have ended meanwhile.
-    if (this.#held.fence !== fence) return;
-    if (newest === String(fence)) this.#isKept();
-    else if (rest.length > 0) this.#take(Number(newest), rest);
+    // Meanwhile a renewal may have ended, or another look have found an older login than this one.
+    const isSame = this.#held.fence === fence;
+    if (isSame && newest === String(fence)) this.#isKept();
+    else if (rest.length > 0 && (isSame || Number(newest) > this.#held.fence)) this.#take(Number(newest), rest);
+    if (!isSame) return;
     await this.#resealOld(when);
   }
 
