@@ -377,7 +377,10 @@ export class SharedLogin implements CredentialSource {
     return this.#othersMarks.find((mark) => mark.digest === digest && isFresh(mark));
   }
 
-  /** Tried again until the store takes it, as nobody else may have what is in hand. */
+  /**
+   * Tried again until the store takes it, as nobody else may have what is in hand. Another look that succeeds meanwhile
+   * does not end that: it may be older than the change that this one was for.
+   */
   async #sync(isBack = ""): Promise<void> {
     try {
       await this.#syncOnce(isBack);
@@ -404,7 +407,6 @@ export class SharedLogin implements CredentialSource {
   #isKept(): void {
     this.#unsynced = false;
     this.#renewedFrom = undefined;
-    this.#forgetSync();
   }
 
   #take(fence: number, [sealed = "", origins = ""]: readonly string[]): void {
