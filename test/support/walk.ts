@@ -1,8 +1,18 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { COMMANDS } from "../../src/cli/command-table.ts";
 import { SETTINGS, type Setting } from "../../src/config/settings.ts";
+import { isObject, parseJson } from "../../src/lib/json.ts";
 import type { Ended } from "./cli.ts";
 
 /** What nobody should read after a failure that happens to correct programs, nor a terminal be told to do. */
@@ -169,6 +179,7 @@ export class Walker {
       late.promise,
     ]);
     clearTimeout(limit);
+    endLeft(home);
     if (!ended) return { words, home, code: -1, out: said, err: `It did not end within ${LIMIT_MS / 1000} s.` };
     const [code, out, err] = ended;
     // Told to stop it ends by its own order or by the signal; both are as they should be.
@@ -184,6 +195,20 @@ function endBackground(said: string): void {
   if (!(pid > 0) || stopped.has(pid)) return;
   stopped.add(pid);
   process.kill(pid, "SIGKILL");
+}
+
+/** The same where nobody could read what the command said: its state file names the process. */
+function endLeft(home: string): void {
+  const path = join(home, ".local/state/plansocket/background.json");
+  const state: unknown = existsSync(path) ? parseJson(readFileSync(path, "utf8")) : undefined;
+  const pid = isObject(state) ? Number(state["pid"]) : 0;
+  if (!(pid > 0) || stopped.has(pid)) return;
+  stopped.add(pid);
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
 }
 
 async function onceAnswering(child: Bun.Subprocess, port: number, then: () => void): Promise<void> {
