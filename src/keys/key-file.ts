@@ -7,12 +7,11 @@ import { takeLock } from "../lib/lock-file.ts";
 import { assertOwnFolder, readOwn, assertPlainFile } from "../lib/private-file.ts";
 import type { ClientKey } from "./key.ts";
 import {
+  addKey,
   keysText,
-  madeKey,
   parseKeys,
+  revokeKey,
   unreadable,
-  withKey,
-  withoutKey,
   type ChangeKeys,
   type KeyPlace,
   type NewKey,
@@ -47,20 +46,12 @@ export class KeyFile implements KeyPlace {
     return { keys: parseKeys(file.text, this.path), mode: file.mode };
   }
 
-  async add(key: NewKey): Promise<ClientKey> {
-    const added = madeKey(key, this.#now());
-    await this.#change((keys) => withKey(keys, added, this.path, this.#now()));
-    return added;
+  add(key: NewKey): Promise<ClientKey> {
+    return addKey((change) => this.#change(change), key, this.path, this.#now);
   }
 
-  async revoke(name: string): Promise<ClientKey> {
-    const { promise, resolve } = Promise.withResolvers<ClientKey>();
-    await this.#change((keys) => {
-      const { keys: next, ended } = withoutKey(keys, name, this.#now());
-      resolve(ended);
-      return next;
-    });
-    return promise;
+  revoke(name: string): Promise<ClientKey> {
+    return revokeKey((change) => this.#change(change), name, this.#now);
   }
 
   async #change(change: ChangeKeys): Promise<void> {

@@ -58,8 +58,29 @@ export interface KeyPlace {
 /** What `change` is to be asked for: the list as it is, and as it is to be. */
 export type ChangeKeys = (keys: readonly ClientKey[]) => readonly ClientKey[];
 
+/** Makes a change to a list in its place, among others who change it. */
+export type ApplyChange = (change: ChangeKeys) => Promise<void>;
+
+/** `KeyPlace.add` of a place that makes changes so. `path` is for people. */
+export async function addKey(apply: ApplyChange, key: NewKey, path: string, now: () => number): Promise<ClientKey> {
+  const added = madeKey(key, now());
+  await apply((keys) => withKey(keys, added, path, now()));
+  return added;
+}
+
+/** `KeyPlace.revoke` of one. */
+export async function revokeKey(apply: ApplyChange, name: string, now: () => number): Promise<ClientKey> {
+  const { promise, resolve } = Promise.withResolvers<ClientKey>();
+  await apply((keys) => {
+    const { keys: next, ended } = withoutKey(keys, name, now());
+    resolve(ended);
+    return next;
+  });
+  return promise;
+}
+
 /** The list with one more key. Throws `usage` for its name, and `keys_failed`. */
-export function withKey(keys: readonly ClientKey[], added: ClientKey, path: string, nowMs: number): ClientKey[] {
+function withKey(keys: readonly ClientKey[], added: ClientKey, path: string, nowMs: number): ClientKey[] {
   checkName(added.name);
   const same = keys.find(({ name }) => name === added.name);
   if (same && stateOf(same, nowMs) === "usable") {
@@ -77,7 +98,7 @@ export function withKey(keys: readonly ClientKey[], added: ClientKey, path: stri
 }
 
 /** The list in which a key has ended. Throws `nothing_there`. */
-export function withoutKey(
+function withoutKey(
   keys: readonly ClientKey[],
   name: string,
   nowMs: number,
@@ -99,7 +120,7 @@ export function withoutKey(
 }
 
 /** A new key as it stands in the list. */
-export function madeKey(key: NewKey, nowMs: number): ClientKey {
+function madeKey(key: NewKey, nowMs: number): ClientKey {
   return { ...key, id: idOfDigest(key.digest), createdAtMs: nowMs, revokedAtMs: undefined };
 }
 

@@ -1,15 +1,15 @@
 import { RelayError } from "../lib/errors.ts";
+import { listOf } from "../lib/json.ts";
 import { announcing, script, type StoreConnection } from "../store/connection.ts";
 import type { Sealer } from "../store/sealing.ts";
 import type { ClientKey } from "./key.ts";
 import {
   UNKNOWN,
+  addKey,
   keysText,
-  madeKey,
   parseKeys,
+  revokeKey,
   unreadable,
-  withKey,
-  withoutKey,
   type ChangeKeys,
   type KeyPlace,
   type NewKey,
@@ -81,7 +81,7 @@ export class StoredKeys implements KeyPlace {
   async load(): Promise<List> {
     await this.#store.open();
     const reply = await this.#store.send("HMGET", [this.#store.key("keys"), "version", "sealed"]);
-    const [version, sealed]: unknown[] = Array.isArray(reply) ? reply : [];
+    const [version, sealed] = listOf(reply);
     if (typeof version !== "string" || typeof sealed !== "string") {
       this.#list ??= NONE;
       return this.#list;
@@ -97,20 +97,12 @@ export class StoredKeys implements KeyPlace {
     }
   }
 
-  async add(key: NewKey): Promise<ClientKey> {
-    const added = madeKey(key, this.#now());
-    await this.#change((keys) => withKey(keys, added, this.path, this.#now()));
-    return added;
+  add(key: NewKey): Promise<ClientKey> {
+    return addKey((change) => this.#change(change), key, this.path, this.#now);
   }
 
-  async revoke(name: string): Promise<ClientKey> {
-    const { promise, resolve } = Promise.withResolvers<ClientKey>();
-    await this.#change((keys) => {
-      const { keys: next, ended } = withoutKey(keys, name, this.#now());
-      resolve(ended);
-      return next;
-    });
-    return promise;
+  revoke(name: string): Promise<ClientKey> {
+    return revokeKey((change) => this.#change(change), name, this.#now);
   }
 
   async #change(change: ChangeKeys): Promise<void> {
