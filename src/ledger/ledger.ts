@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { closeSync, fdatasync, openSync } from "node:fs";
 import { RelayError } from "../lib/errors.ts";
+import { later } from "../lib/later.ts";
 import type { Log } from "../lib/log.ts";
 import type { LedgerEntry } from "./entry.ts";
 import { isBusy, isDamage, openToRead, openToWrite, setAside } from "./file.ts";
@@ -64,7 +65,7 @@ export class Ledger implements Counts {
     this.#bounds = { days: options.days, bytes: MOST_BYTES };
     this.#log = options.log;
     this.#now = options.now ?? Date.now;
-    this.#after = options.after ?? ((ms, call) => void setTimeout(call, ms).unref());
+    this.#after = options.after ?? later;
   }
 
   /** Counts one request. Quick, and never throws. */
