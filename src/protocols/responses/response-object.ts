@@ -57,10 +57,15 @@ export function completeResponse(response: ResponseObject, request: ResponsesReq
     output: response.output ?? [],
     error: response.error ?? null,
     incomplete_details: response.incomplete_details ?? null,
-    reasoning: { effort: null, summary: null, ...objectOf(response["reasoning"]), ...objectOf(request.reasoning) },
+    reasoning: {
+      effort: null,
+      summary: null,
+      ...givenFields(response["reasoning"]),
+      ...givenFields(request.reasoning),
+    },
     // The backend stores nothing: what the client may refer to the relay remembers.
     store: request["store"] !== false,
-    text: completeText(objectOf(response["text"]), objectOf(request.text)),
+    text: completeText(givenFields(response["text"]), givenFields(request.text)),
     tools: objectsOf(request.tools).map((tool) => completeTool(tool, response)),
     usage: wholeUsage(response.usage) ?? null,
   };
@@ -77,7 +82,7 @@ function completedAt(status: string, response: ResponseObject, context: Context)
 function completeText(response: JsonObject, request: JsonObject): JsonObject {
   const text = { format: { type: "text" }, ...response, ...request };
   if (!isObject(text.format) || text.format["type"] !== "json_schema") return text;
-  return { ...text, format: { description: null, strict: false, ...objectOf(text.format) } };
+  return { ...text, format: { description: null, strict: false, ...givenFields(text.format) } };
 }
 
 /** Functions are strict unless their client says otherwise, as the public API has it. */
@@ -87,7 +92,8 @@ function completeTool(tool: JsonObject, response: ResponseObject): JsonObject {
   return { description: null, parameters: null, ...tool, strict: tool["strict"] ?? sent?.["strict"] ?? true };
 }
 
-function objectOf(value: unknown): JsonObject {
+/** The fields of an object that say something; none of anything else. */
+function givenFields(value: unknown): JsonObject {
   if (!isObject(value)) return {};
   return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== null && entry !== undefined));
 }
