@@ -1,3 +1,4 @@
+import { listOf } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { script, type StoreConnection } from "../store/connection.ts";
 import type { BudgetedKey, Estimate, KeyBudgets, Reservation, Spent } from "./budgets.ts";
@@ -149,7 +150,7 @@ export class SharedBudgets implements KeyBudgets {
       if (this.#whenAway === "open") return undefined;
       throw error;
     }
-    const [state, underWay, used, member]: unknown[] = Array.isArray(reply) ? reply : [];
+    const [state, underWay, used, member] = listOf(reply);
     this.#hear(id, day, Number(used));
     if (state === "at-once") throw tooManyAtOnce(name, atOnce ?? 0);
     if (state === "used") throw dayIsUsedUp({ name, limit: limit ?? 0, used: Number(used) }, this.#now());

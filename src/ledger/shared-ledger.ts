@@ -1,8 +1,9 @@
 import type { Database } from "bun:sqlite";
 import { z } from "zod";
-import { parseJson } from "../lib/json.ts";
+import { listOf, parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import { script, type StoreConnection } from "../store/connection.ts";
+import { pairsOf, textsOf } from "../store/replies.ts";
 import type { LedgerEntry } from "./entry.ts";
 import { openInMemory } from "./file.ts";
 import type { Counts } from "./ledger.ts";
@@ -200,7 +201,7 @@ export class SharedLedger implements Counts {
     for (let at = 0; at < names.length; at += CHUNK) {
       const chunk = names.slice(at, at + CHUNK);
       const reply = await this.#store.run(READ, [], [`${this.#store.key(kind)}:`, ...chunk]);
-      const hashes: unknown[] = Array.isArray(reply) ? reply : [];
+      const hashes = listOf(reply);
       for (const [index, name] of chunk.entries()) found.push([name, pairsOf(hashes[index])]);
     }
     return found;
@@ -225,14 +226,4 @@ function addTo(rows: Map<string, PendingHour>, hour: number, field: string, coun
   if (sum) row.sums[sum] += count;
   else if (kind.startsWith("f")) row.firstToken.addCount(Number(kind.slice(1)), count);
   else row.total.addCount(Number(kind.slice(1)), count);
-}
-
-function textsOf(reply: unknown): string[] {
-  return Array.isArray(reply) ? reply.map(String) : [];
-}
-
-/** Of a flat list of names and values, which scripts make of a hash. */
-function pairsOf(reply: unknown): [string, string][] {
-  const texts = textsOf(reply);
-  return texts.flatMap((name, index): [string, string][] => (index % 2 === 0 ? [[name, texts[index + 1] ?? ""]] : []));
 }

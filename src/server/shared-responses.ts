@@ -192,7 +192,7 @@ export class SharedResponses {
     const { local, now } = this.#options;
     const missing = line.filter((id) => local.get(id, now(), clientId) === undefined);
     const reply = await this.#run(FETCH, [clientId, ...missing]);
-    const sealed: unknown[] = Array.isArray(reply) ? reply : [];
+    const sealed = listOf(reply);
     // A turn without one that it goes on from is none.
     if (sealed.length !== missing.length || sealed.some((one) => typeof one !== "string")) return;
     for (const [index, id] of missing.entries()) {

@@ -3,6 +3,7 @@ import { RelayError } from "../lib/errors.ts";
 import { later, type After } from "../lib/later.ts";
 import type { Log } from "../lib/log.ts";
 import type { StoreAddress } from "./address.ts";
+import { pairsOf } from "./replies.ts";
 import { errorCode, messageOf } from "../lib/thrown.ts";
 
 /** One attempt to connect. Short, so that a network that comes back is noticed within a second. */
@@ -319,16 +320,6 @@ redis.call('PUBLISH', ${channel}, '${topic} ' .. ${version})`;
 function closeBoth({ commands, messages }: Wires): void {
   commands.close();
   messages.close();
-}
-
-/** A RESP map, which Bun gives as an object, or as a flat list to clients of the older protocol. */
-function pairsOf(reply: unknown): [string, string][] {
-  if (Array.isArray(reply)) {
-    return reply.flatMap((name, index) => (index % 2 === 0 ? [[String(name), String(reply[index + 1])]] : []));
-  }
-  return typeof reply === "object" && reply !== null
-    ? Object.entries(reply).map(([name, value]) => [name, String(value)])
-    : [];
 }
 
 /** True for what the store itself said; the connection is fine then. */

@@ -4,6 +4,7 @@ import { sha256Hex } from "../../lib/hash.ts";
 import { parseJson } from "../../lib/json.ts";
 import { later, type After } from "../../lib/later.ts";
 import { announcing, script, type StoreConnection } from "../../store/connection.ts";
+import { textsOf } from "../../store/replies.ts";
 import type { Sealer } from "../../store/sealing.ts";
 import { mergedTokens } from "../held-login.ts";
 import type { CredentialSource, FreshTokens, LockOptions, Login, LoginLock, Tokens } from "./source.ts";
@@ -473,8 +474,4 @@ function retryLater(reason: string): RelayError {
 function tokensOf(tokens: Partial<Tokens>): Tokens {
   const { accessToken, refreshToken, idToken, accountId, expiresAtMs, lastRefreshMs, clientId } = tokens;
   return { accessToken, refreshToken, idToken, accountId, expiresAtMs, lastRefreshMs, clientId };
-}
-
-function textsOf(reply: unknown): string[] {
-  return Array.isArray(reply) ? reply.map(String) : [];
 }
