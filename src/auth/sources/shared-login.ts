@@ -216,9 +216,7 @@ export class SharedLogin implements CredentialSource {
   #ownMark: Mark | undefined;
   /** What other replicas were heard to have begun to spend; several, as a store that comes back may tell an older one. */
   #othersMarks: readonly Mark[] = [];
-  /** Not in the store yet: it was away when they were renewed. */
-  #unsynced = false;
-  /** Until the store has it: the fencing token of the login that the one in hand was renewed from. */
+  /** Of a renewed login that the store has not taken yet: the fencing token of the one that it was renewed from. */
   #renewedFrom: number | undefined;
   #forgetSync: () => void = () => {};
   #settledAt = 0;
@@ -237,6 +235,10 @@ export class SharedLogin implements CredentialSource {
     store.onChange("login", () => void this.#sync().catch(() => {}));
     store.onChange("spending", (told) => this.#hearSpending(told));
     store.onReturn(() => this.#comeBack());
+  }
+
+  get #isUnsynced(): boolean {
+    return this.#renewedFrom !== undefined;
   }
 
   version(): string {
@@ -260,7 +262,7 @@ export class SharedLogin implements CredentialSource {
     if (login?.kind !== "chatgpt") return false;
     const { refreshToken } = login.tokens;
     // Brought into the store by now.
-    if (fresh.refreshToken !== undefined && refreshToken === fresh.refreshToken && !this.#unsynced) return true;
+    if (fresh.refreshToken !== undefined && refreshToken === fresh.refreshToken && !this.#isUnsynced) return true;
     const spending = this.#spending;
     // `replaces` is older where the last renewal was saved late, and nobody was told.
     const isHeir =
@@ -269,7 +271,6 @@ export class SharedLogin implements CredentialSource {
       const next: Login = { kind: "chatgpt", tokens: mergedTokens(login.tokens, fresh, nowMs) };
       const { fence, from } = spending;
       this.#held = { ...this.#held, fence, login: next, sealed: this.#seal(next, fence) };
-      this.#unsynced = true;
       this.#renewedFrom = from;
     } else if (refreshToken !== fresh.refreshToken) return false;
     const { fence } = this.#held;
@@ -343,7 +344,7 @@ export class SharedLogin implements CredentialSource {
         forget();
         this.#ownMark = undefined;
         // What keeps others from the token that was spent stays until they can have what came of it. Both end by themselves.
-        if (this.#unsynced) return;
+        if (this.#isUnsynced) return;
         await this.#run(RELEASE, [mark, this.#owner]).catch(() => {});
       },
     };
@@ -399,19 +400,14 @@ export class SharedLogin implements CredentialSource {
     const [newest, ...rest] = textsOf(await this.#run(SYNC, [String(fence), sealed, origins, isBack, from], when));
     // Meanwhile a renewal may have ended, or another look have found an older login than this one.
     const isSame = this.#held.fence === fence;
-    if (isSame && newest === String(fence)) this.#isKept();
+    if (isSame && newest === String(fence)) this.#renewedFrom = undefined;
     else if (rest.length > 0 && (isSame || Number(newest) > this.#held.fence)) this.#take(Number(newest), rest);
     if (!isSame) return;
     await this.#resealOld(when);
   }
 
-  #isKept(): void {
-    this.#unsynced = false;
-    this.#renewedFrom = undefined;
-  }
-
   #take(fence: number, [sealed = "", origins = ""]: readonly string[]): void {
-    this.#isKept();
+    this.#renewedFrom = undefined;
     this.#held = { fence, sealed, origins, login: sealed === "" ? undefined : this.#unseal(sealed, fence) };
   }
 
