@@ -10,6 +10,7 @@ import {
   type StoreServer,
 } from "../support/store-server.ts";
 import { jwt, refusal } from "../support/token-server.ts";
+import { randomOf } from "./mutate.ts";
 import type { ReplicaSettings } from "./replica-process.ts";
 
 /** PLANSOCKET_REPLICA_ROUNDS looks longer, PLANSOCKET_REPLICA_SEED again at the same. */
@@ -22,17 +23,6 @@ const HELD_MS = 2000;
 const SETTLE_MS = 1000;
 /** After healing, until all have the same login. A machine that has other tests to run gets longer. */
 const HEALED_MS = process.env["PLANSOCKET_REPLICA_ROUNDS"] ? 1000 : 4000;
-
-/** Mulberry32. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** A login service whose refresh tokens work once. Each replica has a path of its own. */
 class LoginService {
@@ -132,7 +122,7 @@ describe.skipIf(STORE_PROGRAM === undefined)("replicas at war with their network
   let service: LoginService;
   let home: string;
   let replicas: Replica[];
-  const any = random(SEED);
+  const any = randomOf(SEED);
   const below = (limit: number) => Math.floor(any() * limit);
 
   beforeAll(async () => {

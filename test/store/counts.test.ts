@@ -14,6 +14,7 @@ import { Sealer } from "../../src/store/sealing.ts";
 import { LearnedRejections } from "../../src/upstream/learned-rejections.ts";
 import { SharedLearned } from "../../src/upstream/shared-learned.ts";
 import { startStoreServer, STORE_PROGRAM, type StoreServer } from "../support/store-server.ts";
+import { until } from "../support/until.ts";
 
 const KEY = randomBytes(32).toString("base64");
 
@@ -33,14 +34,6 @@ async function connect(): Promise<StoreConnection> {
   await connection.open();
   connections.push(connection);
   return connection;
-}
-
-async function until(check: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!(await check())) {
-    if (performance.now() > deadline) throw new Error("it did not happen within five seconds");
-    await Bun.sleep(10);
-  }
 }
 
 const entry = (index: number): LedgerEntry => ({

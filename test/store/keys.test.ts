@@ -14,6 +14,7 @@ import { storeAddress } from "../../src/store/address.ts";
 import { StoreConnection } from "../../src/store/connection.ts";
 import { Sealer } from "../../src/store/sealing.ts";
 import { startStoreServer, STORE_PROGRAM, type StoreServer } from "../support/store-server.ts";
+import { until } from "../support/until.ts";
 
 const KEY = randomBytes(32).toString("base64");
 const REPLICAS = 8;
@@ -45,14 +46,6 @@ async function budgets(whenAway: "closed" | "open" = "closed"): Promise<SharedBu
 const keyWith = (limits: KeyLimits) => ({ id: "k1", name: "cline", limits });
 const estimate = (inputTokens: number) => ({ inputTokens, plan: undefined });
 const spent = (tokens: number) => ({ input: tokens, cached: 0, output: 0 });
-
-async function until(check: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!(await check())) {
-    if (performance.now() > deadline) throw new Error("it did not happen within five seconds");
-    await Bun.sleep(10);
-  }
-}
 
 const used = async () => Number((await store.send("GET", `{test}:used:k1:${dayOf(Date.now())}`)) ?? 0);
 

@@ -13,6 +13,7 @@ import { StoreConnection } from "../../src/store/connection.ts";
 import { Sealer } from "../../src/store/sealing.ts";
 import { cuttableWay, startStoreServer, STORE_PROGRAM, type StoreServer } from "../support/store-server.ts";
 import { jwt, startTokenServer, type TokenServer } from "../support/token-server.ts";
+import { until } from "../support/until.ts";
 
 const KEY = randomBytes(32).toString("base64");
 const TIMING = { lockMs: 400, settleMs: 150, spendingMs: 600 };
@@ -84,14 +85,6 @@ function replica({ env = {}, port = store.port, key = KEY, now = Date.now, timin
 
 const soon = () => jwt({ exp: Date.now() / 1000 + 60 });
 const ENV = () => ({ OPENAI_REFRESH_TOKEN: "rt_first", OPENAI_ACCESS_TOKEN: soon() });
-
-async function until(check: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!(await check())) {
-    if (performance.now() > deadline) throw new Error("it did not happen within five seconds");
-    await Bun.sleep(10);
-  }
-}
 
 const failure = async (work: Promise<unknown>): Promise<RelayError> =>
   work.then(

@@ -12,6 +12,7 @@ import { StoreConnection, type StoreClient } from "../../src/store/connection.ts
 import { Sealer } from "../../src/store/sealing.ts";
 import { startStoreServer, STORE_PROGRAM, type StoreServer } from "../support/store-server.ts";
 import { jwt, startTokenServer, type TokenServer } from "../support/token-server.ts";
+import { until as untilWithin } from "../support/until.ts";
 
 const KEY = randomBytes(32).toString("base64");
 const TIMING = { lockMs: 400, settleMs: 150, spendingMs: 600 };
@@ -74,13 +75,8 @@ const due = () => jwt({ exp: Date.now() / 1000 + 60 });
 const ended = () => jwt({ exp: Date.now() / 1000 - 10 });
 const renewed = () => Response.json({ access_token: jwt({ exp: LATE }), refresh_token: "rt_new" });
 
-async function until(check: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await check())) {
-    if (performance.now() > deadline) throw new Error("it did not happen within ten seconds");
-    await Bun.sleep(10);
-  }
-}
+/** A server that loads takes a few seconds. */
+const until = (check: () => boolean | Promise<boolean>) => untilWithin(check, 10_000);
 
 const fenceInStore = async () => String(await store.send("HGET", "{test}:login", "fence"));
 
