@@ -3,16 +3,13 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openCredentials } from "../../src/auth/index.ts";
-import type { CredentialKeeper } from "../../src/auth/keeper.ts";
-import { SharedLogin, type SharedLoginTiming } from "../../src/auth/sources/shared-login.ts";
+import type { SharedLoginTiming } from "../../src/auth/sources/shared-login.ts";
 import type { RelayError } from "../../src/lib/errors.ts";
 import type { Log } from "../../src/lib/log.ts";
-import { storeAddress } from "../../src/store/address.ts";
-import { StoreConnection } from "../../src/store/connection.ts";
-import { Sealer } from "../../src/store/sealing.ts";
+import type { StoreConnection } from "../../src/store/connection.ts";
 import { cuttableWay, startStoreServer, STORE_PROGRAM, type StoreServer } from "../support/store-server.ts";
 import { jwt, startTokenServer, type TokenServer } from "../support/token-server.ts";
+import { loginReplica, type LoginReplica } from "../support/login-replica.ts";
 import { until } from "../support/until.ts";
 
 const KEY = randomBytes(32).toString("base64");
@@ -44,12 +41,6 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-interface Replica {
-  readonly keeper: CredentialKeeper;
-  readonly connection: StoreConnection;
-  readonly login: SharedLogin;
-}
-
 const chatgptLogin = (accessToken: string, refreshToken: string) => {
   const rest = { idToken: undefined, accountId: undefined, expiresAtMs: undefined, lastRefreshMs: undefined };
   return { kind: "chatgpt" as const, tokens: { accessToken, refreshToken, ...rest } };
@@ -63,24 +54,10 @@ interface Over {
   readonly now?: () => number;
 }
 
-function replica({ env = {}, port = store.port, key = KEY, now = Date.now, timing = TIMING }: Over = {}): Replica {
-  const address = storeAddress(`redis://127.0.0.1:${port}`);
-  const connection = new StoreConnection({ address, prefix: "test", log });
-  open.push(connection);
-  let login: SharedLogin | undefined;
-  const keeper = openCredentials({
-    env,
-    authFile: join(home, "auth.json"),
-    stateDir: join(home, "state"),
-    tokenUrl: tokens.url,
-    clientId: "app",
-    fetch,
-    log,
-    now,
-    share: (first) => (login = new SharedLogin({ store: connection, sealer: new Sealer(key), first, timing })),
-  });
-  if (!login) throw new Error("not shared");
-  return { keeper, connection, login };
+function replica({ port = store.port, key = KEY, timing = TIMING, ...rest }: Over = {}): LoginReplica {
+  const made = loginReplica({ port, key, timing, tokenUrl: tokens.url, home, log, ...rest });
+  open.push(made.connection);
+  return made;
 }
 
 const soon = () => jwt({ exp: Date.now() / 1000 + 60 });

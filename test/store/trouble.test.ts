@@ -3,15 +3,11 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openCredentials } from "../../src/auth/index.ts";
-import type { CredentialKeeper } from "../../src/auth/keeper.ts";
-import { SharedLogin } from "../../src/auth/sources/shared-login.ts";
 import type { Log } from "../../src/lib/log.ts";
-import { storeAddress } from "../../src/store/address.ts";
-import { StoreConnection, type StoreClient } from "../../src/store/connection.ts";
-import { Sealer } from "../../src/store/sealing.ts";
+import type { StoreConnection, StoreClient } from "../../src/store/connection.ts";
 import { startStoreServer, STORE_PROGRAM, type StoreServer } from "../support/store-server.ts";
 import { jwt, startTokenServer, type TokenServer } from "../support/token-server.ts";
+import { loginReplica, type LoginReplica } from "../support/login-replica.ts";
 import { until as untilWithin } from "../support/until.ts";
 
 const KEY = randomBytes(32).toString("base64");
@@ -37,37 +33,19 @@ afterEach(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-interface Replica {
-  readonly keeper: CredentialKeeper;
-  readonly connection: StoreConnection;
-  readonly login: SharedLogin;
-}
-
 interface Over {
   readonly access?: string;
   readonly timing?: typeof TIMING;
   readonly connect?: (url: string, options: Bun.RedisOptions) => StoreClient;
 }
 
-function replica({ access, timing = TIMING, connect }: Over = {}): Replica {
+function replica({ access, timing = TIMING, connect }: Over = {}): LoginReplica {
   const record = (message: string, fields?: object) => void lines.push(message + JSON.stringify(fields ?? {}));
   const log: Log = { debug() {}, info: record, warn: record, error: record };
-  const address = storeAddress(`redis://127.0.0.1:${store.port}`);
-  const connection = new StoreConnection({ address, prefix: "test", log, ...(connect ? { connect } : {}) });
-  open.push(connection);
-  let login: SharedLogin | undefined;
-  const keeper = openCredentials({
-    env: access === undefined ? {} : { OPENAI_REFRESH_TOKEN: "rt_first", OPENAI_ACCESS_TOKEN: access },
-    authFile: join(home, "auth.json"),
-    stateDir: join(home, "state"),
-    tokenUrl: tokens.url,
-    clientId: "app",
-    fetch,
-    log,
-    share: (first) => (login = new SharedLogin({ store: connection, sealer: new Sealer(KEY), first, timing })),
-  });
-  if (!login) throw new Error("not shared");
-  return { keeper, connection, login };
+  const env = access === undefined ? {} : { OPENAI_REFRESH_TOKEN: "rt_first", OPENAI_ACCESS_TOKEN: access };
+  const made = loginReplica({ port: store.port, key: KEY, timing, tokenUrl: tokens.url, home, log, env, connect });
+  open.push(made.connection);
+  return made;
 }
 
 /** Renewed early: it still works. */
