@@ -13,8 +13,11 @@ import { StoreConnection } from "../../src/store/connection.ts";
 import { Sealer } from "../../src/store/sealing.ts";
 import { LearnedRejections } from "../../src/upstream/learned-rejections.ts";
 import { SharedLearned } from "../../src/upstream/shared-learned.ts";
+import { eventually } from "../support/relay.ts";
 import { startStoreServer, STORE_PROGRAM, type StoreServer } from "../support/store-server.ts";
-import { until } from "../support/until.ts";
+
+/** A store of a busy machine takes its time. */
+const until = (check: () => boolean | Promise<boolean>) => eventually(check, 5000);
 
 const KEY = randomBytes(32).toString("base64");
 

@@ -9,8 +9,11 @@ import type { Log } from "../../src/lib/log.ts";
 import type { StoreConnection } from "../../src/store/connection.ts";
 import { cuttableWay, startStoreServer, STORE_PROGRAM, type StoreServer } from "../support/store-server.ts";
 import { jwt, startTokenServer, type TokenServer } from "../support/token-server.ts";
+import { eventually } from "../support/relay.ts";
 import { loginReplica, type LoginReplica } from "../support/login-replica.ts";
-import { until } from "../support/until.ts";
+
+/** A store of a busy machine takes its time. */
+const until = (check: () => boolean | Promise<boolean>) => eventually(check, 5000);
 
 const KEY = randomBytes(32).toString("base64");
 const TIMING = { lockMs: 400, settleMs: 150, spendingMs: 600 };

@@ -7,8 +7,8 @@ import type { Log } from "../../src/lib/log.ts";
 import type { StoreConnection, StoreClient } from "../../src/store/connection.ts";
 import { startStoreServer, STORE_PROGRAM, type StoreServer } from "../support/store-server.ts";
 import { jwt, startTokenServer, type TokenServer } from "../support/token-server.ts";
+import { eventually } from "../support/relay.ts";
 import { loginReplica, type LoginReplica } from "../support/login-replica.ts";
-import { until as untilWithin } from "../support/until.ts";
 
 const KEY = randomBytes(32).toString("base64");
 const TIMING = { lockMs: 400, settleMs: 150, spendingMs: 600 };
@@ -54,7 +54,7 @@ const ended = () => jwt({ exp: Date.now() / 1000 - 10 });
 const renewed = () => Response.json({ access_token: jwt({ exp: LATE }), refresh_token: "rt_new" });
 
 /** A server that loads takes a few seconds. */
-const until = (check: () => boolean | Promise<boolean>) => untilWithin(check, 10_000);
+const until = (check: () => boolean | Promise<boolean>) => eventually(check, 10_000);
 
 const fenceInStore = async () => String(await store.send("HGET", "{test}:login", "fence"));
 

@@ -141,9 +141,9 @@ export function dataOf(text: string): unknown[] {
 }
 
 /** Waits until something is true, checking every few milliseconds; throws after `limitMs`. */
-export async function eventually(isTrue: () => boolean, limitMs = 1000): Promise<void> {
+export async function eventually(isTrue: () => boolean | Promise<boolean>, limitMs = 1000): Promise<void> {
   const deadline = performance.now() + limitMs;
-  while (!isTrue()) {
+  while (!(await isTrue())) {
     if (performance.now() > deadline) throw new Error(`did not become true within ${limitMs} ms`);
     await Bun.sleep(5);
   }
