@@ -7,3 +7,8 @@ export function sha256Hex(text: string): string {
 export function hash32(text: string): number {
   return Bun.hash.xxHash32(text);
 }
+
+/** The same of 64 bits: no two of all texts that there will ever be are likely to share one. */
+export function hash64(text: string): bigint {
+  return Bun.hash.xxHash3(text);
+}

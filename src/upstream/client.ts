@@ -225,8 +225,7 @@ export class UpstreamClient {
         isRepeatable: () => !call.codexHeaders,
       });
       encoder.succeeded();
-      const { body, envelope } = encoder.sent;
-      const prefixDeparture = this.#prefixes.notice(encoder.ownConversation, body, envelope);
+      const prefixDeparture = encoder.prefixDeparture(this.#prefixes);
       const headers = withHeaders(reply.headers, this.limits.spendingHeaders(credentials.accountId));
       return { ...reply, headers, prefixDeparture, ownConversation: encoder.ownConversation };
     } catch (thrown) {
@@ -320,6 +319,7 @@ export class UpstreamClient {
   ): Promise<UpstreamReply> {
     const url = this.#url;
     const prepared = encoder.prepare();
+    encoder.readPrefix(this.#prefixes);
     const ofModel = modelHeaders(call.body.model);
     // A socket's headers were sent with its handshake.
     const isHttpOnly = Object.keys(ofModel).length > 0 || (call.codexHeaders !== undefined && !call.paired);

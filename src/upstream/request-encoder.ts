@@ -11,6 +11,7 @@ import type { Log } from "../lib/log.ts";
 import type { CatalogueKeeper } from "./catalogue.ts";
 import type { LearnedRejections } from "./learned-rejections.ts";
 import type { UpstreamOptions } from "./options.ts";
+import { PrefixReading, type PrefixWatch } from "./prefix-watch.ts";
 
 /** A request as its dialect wrote it, and whether a Codex client sent it: those go as they are. */
 export interface WrittenRequest {
@@ -64,6 +65,10 @@ export class RequestEncoder {
   #isPacked = false;
   #finished: FinishedRequest | undefined;
   #ownConversation = "";
+  /** The last attempt's body, where it was written in one text. */
+  #text: string | undefined;
+  /** Of the last attempt. */
+  #prefix: PrefixReading | undefined;
   /** Refusals of tools that something was learnt from. */
   #toolRefusals = 0;
 
@@ -82,6 +87,7 @@ export class RequestEncoder {
     const { body: written, codexHeaders, clientId } = this.#written;
     if (!codexHeaders) this.#finished = this.#finish();
     this.#isPacked = false;
+    this.#text = undefined;
     const key = this.#finished?.cacheKey ?? written.prompt_cache_key ?? conversationKey(written, clientId);
     const id = conversationId(key);
     this.#ownConversation = clientId === "" ? id : `${clientId} ${id}`;
@@ -95,17 +101,22 @@ export class RequestEncoder {
 
   /** The same as an HTTP body for `url`, compressed where the backend takes that. */
   async encode(url: string, { wire, headers: about }: PreparedRequest): Promise<EncodedRequest> {
-    const { body, headers } = await this.#options.learned.packing.pack(url, await writeJson(wire));
+    const written = await writeJson(wire);
+    if (typeof written === "string") this.#text = written;
+    const { body, headers } = await this.#options.learned.packing.pack(url, written);
     this.#isPacked = headers["content-encoding"] !== undefined;
     return { body, headers: { ...about, ...headers } };
   }
 
-  /** What the last attempt sent, before it was packed into its envelope: what its prefix is compared by. */
-  get sent(): { readonly body: CodexRequest; readonly envelope: Envelope | "verbatim" } {
-    const finished = this.#finished;
-    return finished
-      ? { body: finished.body, envelope: finished.envelope }
-      : { body: this.#written.body, envelope: "verbatim" };
+  /** Takes the marks of what this attempt sends, once it is out. */
+  readPrefix(watch: PrefixWatch): void {
+    const { body, envelope } = this.#finished ?? { body: this.#written.body, envelope: "verbatim" as const };
+    this.#prefix = new PrefixReading(() => watch.read(this.#ownConversation, { body, envelope, text: this.#text }));
+  }
+
+  /** Where what the last attempt sent departs from its conversation's last request; see PrefixWatch. */
+  prefixDeparture(watch: PrefixWatch): string | undefined {
+    return watch.notice(this.#ownConversation, this.#prefix?.marks);
   }
 
   /** `ownConversation` of the last attempt; "" before the first. */
