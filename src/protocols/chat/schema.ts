@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
+import { assertFits, type Loose } from "../gate.ts";
 import { firstIssue } from "../issue.ts";
 import { missing, tooManyStops } from "../refuse.ts";
 
@@ -8,14 +9,14 @@ const nullishString = z.string().nullish();
 const nullishNumber = z.number().nullish();
 
 /**
- * What the relay itself reads of a chat request. Loose: clients send many keys of their own, which are ignored.
+ * What the relay itself reads of a chat request. Clients send many keys of their own, which are ignored.
  * Messages and tools are looked at one by one in their own files, where the path of a fault is known.
  */
-const Gate = z.looseObject({
+const Gate = z.object({
   model: z.string(),
-  messages: z.array(z.looseObject({ role: z.string() })).nullish(),
+  messages: z.array(z.object({ role: z.string() })).nullish(),
   stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   max_tokens: z.number().int().min(1).nullish(),
   max_completion_tokens: z.number().int().min(1).nullish(),
   temperature: nullishNumber,
@@ -23,19 +24,19 @@ const Gate = z.looseObject({
   n: z.number().int().nullish(),
   stop: z.union([z.string(), z.array(z.string())]).nullish(),
   modalities: z.array(z.string()).nullish(),
-  tools: z.array(z.looseObject({})).nullish(),
-  functions: z.array(z.looseObject({ name: z.string() })).nullish(),
+  tools: z.array(z.object({})).nullish(),
+  functions: z.array(z.object({ name: z.string() })).nullish(),
   parallel_tool_calls: z.boolean().nullish(),
-  response_format: z.looseObject({ type: z.string() }).nullish(),
+  response_format: z.object({ type: z.string() }).nullish(),
   verbosity: nullishString,
   reasoning_effort: nullishString,
-  reasoning: z.looseObject({ effort: nullishString }).nullish(),
+  reasoning: z.object({ effort: nullishString }).nullish(),
   service_tier: nullishString,
   prompt_cache_key: nullishString,
-  web_search_options: z.looseObject({}).nullish(),
+  web_search_options: z.object({}).nullish(),
 });
 
-export type ChatRequest = z.infer<typeof Gate>;
+export type ChatRequest = Loose<z.infer<typeof Gate>>;
 
 /** One message of a request; only its role is known to be there. */
 export type ChatMessage = NonNullable<ChatRequest["messages"]>[number];
@@ -45,18 +46,16 @@ export function parseChatRequest(body: unknown): ChatRequest {
   if (!isObject(body)) throw new RelayError("invalid_request", "The request body must be a JSON object.");
   if (body["model"] === undefined || body["model"] === null || body["model"] === "") throw missing("model");
   if (!hasInput(body) && (body["messages"] === undefined || body["messages"] === null)) throw missing("messages");
-  const result = Gate.safeParse(body);
-  if (!result.success) throw firstIssue(result.error.issues, body);
-  const request = result.data;
-  if (!hasInput(request) && request.messages?.length === 0) {
+  assertFits(Gate, body, (issues) => firstIssue(issues, body));
+  if (!hasInput(body) && body.messages?.length === 0) {
     throw new RelayError(
       "empty_array",
       "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
       { param: "messages" },
     );
   }
-  refuseOtherAnswers(request);
-  return request;
+  refuseOtherAnswers(body);
+  return body;
 }
 
 /** True for clients that speak of Responses' `input` on the chat route. */

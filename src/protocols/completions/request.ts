@@ -4,24 +4,25 @@ import { resolveModel } from "../../codex/model-names.ts";
 import { codexRequest, inputItems } from "../../codex/request/build.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
+import { assertFits, type Loose } from "../gate.ts";
 import { firstIssue } from "../issue.ts";
 import type { Context, Translation } from "../protocol.ts";
 import { missing, tooManyStops } from "../refuse.ts";
 import { clientPathOf } from "../client-path.ts";
 import { unreadFields } from "../unread-fields.ts";
 
-const Request = z.looseObject({
+const Request = z.object({
   model: z.string().min(1),
   prompt: z.unknown(),
   stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   stop: z.union([z.string(), z.array(z.string())]).nullish(),
   n: z.number().nullish(),
   best_of: z.number().nullish(),
   echo: z.boolean().nullish(),
   suffix: z.string().nullish(),
 });
-export type CompletionRequest = z.infer<typeof Request>;
+export type CompletionRequest = Loose<z.infer<typeof Request>>;
 
 /** Fields that are honoured or refused by name. All others are named. */
 const READ = new Set([
@@ -43,9 +44,8 @@ export function parseRequest(body: unknown): CompletionRequest {
   for (const name of ["model", "prompt"] as const) {
     if (body[name] === undefined || body[name] === null || body[name] === "") throw missing(name);
   }
-  const result = Request.safeParse(body);
-  if (!result.success) throw firstIssue(result.error.issues, body);
-  return refuseOthers(result.data);
+  assertFits(Request, body, (issues) => firstIssue(issues, body));
+  return refuseOthers(body);
 }
 
 /** One prompt, one answer: everything else would have to be made up. */

@@ -2,36 +2,35 @@ import { z } from "zod";
 import { MOST_STOP_SEQUENCES } from "../../codex/output/stop.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
+import { assertFits, type Loose } from "../gate.ts";
 import { fault, missing, unsupported } from "./refuse.ts";
 
 const nullishNumber = z.number().nullish();
 
 /**
- * What the relay itself reads of a request. Loose: betas add keys all the time. Content and tools are looked at one by
+ * What the relay itself reads of a request. Betas add keys all the time, which are named where nobody reads them. Content and tools are looked at one by
  * one in their own files, where the path of a fault is known.
  */
-const Gate = z.looseObject({
+const Gate = z.object({
   model: z.string(),
-  messages: z.array(z.looseObject({ role: z.string() })),
-  system: z.union([z.string(), z.array(z.looseObject({}))]).nullish(),
+  messages: z.array(z.object({ role: z.string() })),
+  system: z.union([z.string(), z.array(z.object({}))]).nullish(),
   stream: z.boolean().nullish(),
   max_tokens: z.number().int().min(0).nullish(),
   temperature: nullishNumber,
   top_p: nullishNumber,
   top_k: nullishNumber,
   stop_sequences: z.array(z.string()).max(MOST_STOP_SEQUENCES).nullish(),
-  tools: z.array(z.looseObject({})).nullish(),
-  tool_choice: z.looseObject({ type: z.string() }).nullish(),
-  thinking: z.looseObject({ type: z.string(), budget_tokens: nullishNumber, display: z.string().nullish() }).nullish(),
-  output_config: z
-    .looseObject({ effort: z.string().nullish(), format: z.looseObject({ type: z.string() }).nullish() })
-    .nullish(),
-  output_format: z.looseObject({ type: z.string() }).nullish(),
+  tools: z.array(z.object({})).nullish(),
+  tool_choice: z.object({ type: z.string() }).nullish(),
+  thinking: z.object({ type: z.string(), budget_tokens: nullishNumber, display: z.string().nullish() }).nullish(),
+  output_config: z.object({ effort: z.string().nullish(), format: z.object({ type: z.string() }).nullish() }).nullish(),
+  output_format: z.object({ type: z.string() }).nullish(),
   mcp_servers: z.array(z.unknown()).nullish(),
   speed: z.string().nullish(),
 });
 
-export type MessagesRequest = z.infer<typeof Gate>;
+export type MessagesRequest = Loose<z.infer<typeof Gate>>;
 
 /** One message of a request; only its role is known to be there. */
 export type ClientMessage = MessagesRequest["messages"][number];
@@ -42,24 +41,19 @@ export function parseMessagesRequest(body: unknown): MessagesRequest {
   for (const name of ["model", "messages"] as const) {
     if (body[name] === undefined || body[name] === null || body[name] === "") throw missing(name);
   }
-  const result = Gate.safeParse(body);
-  if (!result.success) {
-    const issue = result.error.issues[0];
-    throw fault((issue?.path ?? []).join("."), reasonOf(issue?.message));
-  }
-  const request = result.data;
-  if (request.messages.length === 0) {
+  assertFits(Gate, body, ([issue]) => fault((issue?.path ?? []).join("."), reasonOf(issue?.message)));
+  if (body.messages.length === 0) {
     throw new RelayError("empty_array", "messages: at least one message is required.", { param: "messages" });
   }
-  if ((request.mcp_servers ?? []).length > 0) {
+  if ((body.mcp_servers ?? []).length > 0) {
     throw unsupported("mcp_servers", "MCP servers are called by Anthropic's own service, which this is not");
   }
-  const { container } = request;
+  const { container } = body;
   if (isObject(container) && Array.isArray(container["skills"]) && container["skills"].length > 0) {
     throw unsupported("container.skills", "skills run on Anthropic's own machines");
   }
-  if (request["thread"] !== undefined && request["thread"] !== null) throw noThreads();
-  return request;
+  if (body["thread"] !== undefined && body["thread"] !== null) throw noThreads();
+  return body;
 }
 
 /** By this code the SDK knows to send the whole conversation instead, and does so by itself. */

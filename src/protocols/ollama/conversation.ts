@@ -25,7 +25,7 @@ const ROLES: Readonly<Record<string, string>> = {
 };
 
 function roleOf({ role }: OllamaMessage): string {
-  const name = role.trim().toLowerCase();
+  const name = (role ?? "").trim().toLowerCase();
   return Object.hasOwn(ROLES, name) ? (ROLES[name] ?? "user") : "user";
 }
 

@@ -1,21 +1,22 @@
 import { z } from "zod";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
+import { assertFits, type Loose } from "../gate.ts";
 import { firstIssue } from "../issue.ts";
 import { missing, wrongType } from "../refuse.ts";
 import { isGiven } from "../unread-fields.ts";
 import { inResponsesFields } from "./chat-fields.ts";
 
 /** What the relay itself looks at; every other key is upstream's business or dropped by name in `request.ts`. */
-const Gate = z.looseObject({
+const Gate = z.object({
   model: z.string(),
-  input: z.union([z.string(), z.looseObject({}), z.array(z.looseObject({ type: z.string().nullish() }))]).nullish(),
+  input: z.union([z.string(), z.object({}), z.array(z.object({ type: z.string().nullish() }))]).nullish(),
   instructions: z.string().nullish(),
   stream: z.boolean().nullish(),
-  tools: z.array(z.looseObject({})).nullish(),
+  tools: z.array(z.object({})).nullish(),
   include: z.array(z.string()).nullish(),
-  reasoning: z.looseObject({ effort: z.string().nullish(), summary: z.string().nullish() }).nullish(),
-  text: z.looseObject({ verbosity: z.string().nullish() }).nullish(),
+  reasoning: z.object({ effort: z.string().nullish(), summary: z.string().nullish() }).nullish(),
+  text: z.object({ verbosity: z.string().nullish() }).nullish(),
   service_tier: z.string().nullish(),
   prompt_cache_key: z.string().nullish(),
   parallel_tool_calls: z.boolean().nullish(),
@@ -24,7 +25,7 @@ const Gate = z.looseObject({
 });
 
 /** A request in this API's own fields. */
-export type ResponsesRequest = z.infer<typeof Gate> & {
+export type ResponsesRequest = Loose<z.infer<typeof Gate>> & {
   /** Fields of Chat Completions that are honoured in other ones. */
   readonly chatFields: readonly string[];
 };
@@ -41,7 +42,6 @@ export function parseResponsesRequest(body: unknown): ResponsesRequest {
   const odd = Array.isArray(input) ? input.findIndex((item) => !isObject(item)) : -1;
   if (Array.isArray(input) && odd >= 0) throw wrongType(`input[${odd}]`, "an object", input[odd]);
   const { body: fields, honoured } = inResponsesFields(body);
-  const result = Gate.safeParse(fields);
-  if (!result.success) throw firstIssue(result.error.issues, fields);
-  return { ...result.data, input: result.data.input ?? [], chatFields: honoured };
+  assertFits(Gate, fields, (issues) => firstIssue(issues, fields));
+  return { ...fields, input: fields.input ?? [], chatFields: honoured };
 }

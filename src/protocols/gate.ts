@@ -1,0 +1,29 @@
+import type { z } from "zod";
+import type { RelayError } from "../lib/errors.ts";
+import type { JsonObject } from "../lib/json.ts";
+
+/** A value that a schema has looked at, with whatever else its objects hold. */
+export type Loose<Value> = Value extends readonly (infer Entry)[]
+  ? Loose<Entry>[]
+  : Value extends object
+    ? LooseObject<Value>
+    : Value;
+
+type LooseObject<Value> = string extends keyof Value
+  ? JsonObject
+  : { [Name in keyof Value]: Loose<Value[Name]> } & JsonObject;
+
+/**
+ * Lets a value pass that fits the schema, as it is. Clients send many keys that no schema names, in thousands of
+ * messages: a loose schema would copy each of them, and this one, of plain objects, copies only the few that it checks.
+ * The schema may change nothing (no defaults, no transforms), as what it makes is thrown away. Throws what `refusal`
+ * makes of the faults.
+ */
+export function assertFits<Value>(
+  schema: z.ZodType<Value, Value>,
+  value: unknown,
+  refusal: (issues: readonly z.core.$ZodIssue[]) => RelayError,
+): asserts value is Loose<Value> {
+  const result = schema.safeParse(value);
+  if (!result.success) throw refusal(result.error.issues);
+}
