@@ -1,4 +1,5 @@
-import { MOST_VALUES, roughJsonSize, type JsonSize } from "../lib/large-json.ts";
+import { MOST_VALUES } from "../lib/json-shape.ts";
+import { roughJsonSize, type JsonSize } from "../lib/large-json.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { InputItem } from "./wire/request.ts";
 

@@ -1,24 +1,14 @@
-import { RelayError } from "./errors.ts";
 import { isObject, unquoted } from "./json.ts";
+import { DEEPEST, MOST_VALUES, refuseShapes, tooDeep, tooMany } from "./json-shape.ts";
 
 /** Smaller texts are parsed and written in one go: that takes some ten milliseconds. In bytes or characters. */
-const LARGE = 8 * 1024 * 1024;
-/** Smaller ones cannot hold so many values that these alone would hold up others. */
-const MANY = 1024 * 1024;
+export const LARGE = 8 * 1024 * 1024;
 /** Work between two turns of the event loop. */
 const PIECE = 1024 * 1024;
 /** Longer strings are taken out before the rest is parsed, so that the rest is never much. */
 const LONG_STRING_BYTES = 64;
 /** Longer ones are written in pieces. */
 const LONG_STRING_CHARACTERS = 64 * 1024;
-/**
- * The most values that a request may consist of, with all that it refers to: the longest conversations of agents have
- * some ten thousand, and each costs time in every later step.
- */
-export const MOST_VALUES = 200_000;
-
-/** Nobody nests a request that deeply, and what looks into it would go as deep, for seconds, to the end of the stack. */
-const DEEPEST = 500;
 
 /** Lets everything else that waits have its turn. */
 export function turn(): Promise<void> {
@@ -28,16 +18,19 @@ export function turn(): Promise<void> {
 }
 
 /**
- * JSON text in UTF-8, parsed without holding up other requests: one of more than `large` bytes in pieces, between which
- * the event loop turns. Throws SyntaxError, `invalid_request` when it is nested too deeply, and `request_too_large` when
- * it consists of very many small things.
+ * JSON text, parsed without holding up other requests: one of more than `large` characters in pieces, between which the
+ * event loop turns. Throws SyntaxError, `invalid_request` when it is nested too deeply, and `request_too_large` when it
+ * consists of very many small things.
  */
+export async function parseJsonText(text: string, large = LARGE): Promise<unknown> {
+  if (text.length > large) return parseJsonBytes(Buffer.from(text), large);
+  refuseShapes(text);
+  return JSON.parse(text) as unknown;
+}
+
+/** The same for a text in UTF-8. */
 export async function parseJsonBytes(bytes: Uint8Array, large = LARGE): Promise<unknown> {
-  if (bytes.length <= 2 * DEEPEST) return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
-  if (bytes.length <= large) {
-    refuseShapes(bytes);
-    return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
-  }
+  if (bytes.length <= large) return parseJsonText(new TextDecoder().decode(bytes), bytes.length);
   const strings = await findLongStrings(bytes);
   const mark = crypto.randomUUID().slice(0, 13);
   const rest = await textAround(bytes, strings, mark);
@@ -76,42 +69,6 @@ const [ARRAY, ARRAY_END] = [0x5b, 0x5d];
 const [OBJECT, OBJECT_END] = [0x7b, 0x7d];
 const SPACES = new Set([0x20, 0x09, 0x0a, 0x0d]);
 
-/** Throws `invalid_request` or `request_too_large`. What is no JSON may pass or not: it fails all the same. */
-function refuseShapes(bytes: Uint8Array): void {
-  let depth = 0;
-  let values = 1;
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at];
-    if (byte === QUOTE) at = endOfString(bytes, at + 1);
-    else if (byte === COMMA) values += 1;
-    else if (byte === OBJECT || byte === ARRAY) {
-      depth += 1;
-      values += 1;
-    } else if (byte === OBJECT_END || byte === ARRAY_END) depth -= 1;
-    if (depth > DEEPEST) throw tooDeep();
-  }
-  if (values > MOST_VALUES && bytes.length > MANY) throw tooMany();
-}
-
-/** The place of the closing quote of the string whose content begins at `start`. */
-function endOfString(bytes: Uint8Array, start: number): number {
-  // Most of a body is text, and `indexOf` is through it before a loop of one's own has begun.
-  let at = bytes.indexOf(QUOTE, start);
-  while (at >= 0 && isEscaped(bytes, start, at)) at = bytes.indexOf(QUOTE, at + 1);
-  return at < 0 ? bytes.length : at;
-}
-
-/** After an odd number of backslashes. */
-function isEscaped(bytes: Uint8Array, start: number, at: number): boolean {
-  let first = at;
-  while (first > start && bytes[first - 1] === BACKSLASH) first -= 1;
-  return (at - first) % 2 === 1;
-}
-
-function tooDeep(): RelayError {
-  return new RelayError("invalid_request", `The request body is nested more than ${DEEPEST} levels deep.`);
-}
-
 /** Where the long strings are. Wrong in places when the text is no JSON: parsing it then fails all the same. */
 async function findLongStrings(bytes: Uint8Array): Promise<LongString[]> {
   const found: LongString[] = [];
@@ -141,12 +98,6 @@ async function findLongStrings(bytes: Uint8Array): Promise<LongString[]> {
   }
   if (values > MOST_VALUES) throw tooMany();
   return found;
-}
-
-/** What a request of more than `MOST_VALUES` values is refused with. */
-export function tooMany(): RelayError {
-  const most = MOST_VALUES.toLocaleString("en");
-  return new RelayError("request_too_large", `The request holds more than ${most} values.`);
 }
 
 /** The string whose content begins at `start`. */

@@ -1,5 +1,6 @@
 import { RelayError } from "../lib/errors.ts";
-import { MOST_VALUES, tooMany, type JsonSize } from "../lib/large-json.ts";
+import { MOST_VALUES, tooMany } from "../lib/json-shape.ts";
+import type { JsonSize } from "../lib/large-json.ts";
 
 /** Shares up to 1/512 of the budget are not refused: they are nothing beside large bodies, and bounded by the number of requests. */
 const SMALL = 512;

@@ -9,7 +9,7 @@ import type { Answer, Exchange, ExchangeProtocol, Step } from "../protocols/exch
 import type { Context } from "../protocols/protocol.ts";
 import type { UpstreamReply } from "../upstream/call.ts";
 import { readBatches } from "../upstream/sse.ts";
-import { parseBody, readBody } from "./http/body.ts";
+import { readBody, readJson } from "./http/body.ts";
 import { isForm, parseForm } from "./http/form.ts";
 import { SSE } from "./http/frames.ts";
 import {
@@ -34,7 +34,6 @@ export async function handleExchange(
   deps: HandleDependencies,
 ): Promise<Response> {
   const body = await bodyOf(protocol, admitted, deps.options.maxBodyBytes);
-  admitted.waitForever();
   const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps, body);
   const exchange = protocol.read(body, context);
   admitted.record.onExchange(body, exchange);
@@ -61,8 +60,10 @@ async function bodyOf({ takesForms }: ExchangeProtocol, admitted: Admitted, maxB
   if (takesForms === "always" && !isForm(contentType)) {
     throw new RelayError("unsupported_media_type", "The request body must be a multipart/form-data form.");
   }
-  const bytes = await readBody(admitted, maxBytes);
-  return takesForms !== "never" && isForm(contentType) ? parseForm(bytes, contentType) : parseBody(bytes);
+  if (takesForms === "never" || !isForm(contentType)) return readJson(admitted, maxBytes, admitted.waitForever);
+  const form = await readBody(admitted, maxBytes);
+  admitted.waitForever();
+  return parseForm(form, contentType);
 }
 
 async function streamed(

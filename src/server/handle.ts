@@ -19,7 +19,7 @@ import {
 import type { UpstreamCall, UpstreamReply } from "../upstream/call.ts";
 import type { UpstreamClient } from "../upstream/client.ts";
 import { readBatches } from "../upstream/sse.ts";
-import { parseBody, readBody } from "./http/body.ts";
+import { readJson } from "./http/body.ts";
 import type { Caller } from "./access.ts";
 import type { Share } from "./budget.ts";
 import { holdBudget, modelsFor, refuseModel, roughTokens } from "./key-limits.ts";
@@ -78,9 +78,7 @@ interface Begun {
  */
 export async function handle(protocol: Protocol, admitted: Admitted, deps: HandleDependencies): Promise<Response> {
   const { lifetime, record } = admitted;
-  const bytes = await readBody(admitted, deps.options.maxBodyBytes);
-  admitted.waitForever();
-  const body = await parseBody(bytes);
+  const body = await readJson(admitted, deps.options.maxBodyBytes, admitted.waitForever);
   const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps, body);
   const asked = protocol.read(body, context);
   if ("reply" in asked) return ownReply(protocol, asked.reply, admitted.id);
@@ -174,9 +172,7 @@ export async function handleExtraRoute(
   admitted: Admitted,
   deps: HandleDependencies,
 ): Promise<Response> {
-  const body = extraRoute.startsWith("GET ")
-    ? undefined
-    : await parseBody(await readBody(admitted, deps.options.maxBodyBytes));
+  const body = extraRoute.startsWith("GET ") ? undefined : await readJson(admitted, deps.options.maxBodyBytes);
   admitted.waitForever();
   const context = await contextOf(admitted, false, deps, body);
   return ownReply(protocol, await protocol.answerExtraRoute?.(extraRoute, body, context), admitted.id);

@@ -200,3 +200,13 @@ test("what comes after a string of backslashes counts as depth", async () => {
   const text = `{"pad":"${"x".repeat(2000)}","text":"\\\\","deep":${"[".repeat(600)}${"]".repeat(600)}}`;
   await expect(parseJsonBytes(new TextEncoder().encode(text))).rejects.toMatchObject({ code: "invalid_request" });
 });
+
+test("a text is parsed as its bytes are, in pieces when it is large", async () => {
+  const value = { text: "é\n".repeat(MIB), list: [1] };
+  const text = JSON.stringify(value);
+  expect(
+    await turnsDuring(async () => expect(Bun.deepEquals(await json.parseJsonText(text, MIB), value)).toBe(true)),
+  ).toBeGreaterThan(1);
+  expect(await json.parseJsonText("[1]")).toEqual([1]);
+  await expect(json.parseJsonText(`[${"0,".repeat(2 * MIB)}0]`)).rejects.toMatchObject({ code: "request_too_large" });
+});

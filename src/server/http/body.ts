@@ -1,5 +1,5 @@
 import { RelayError } from "../../lib/errors.ts";
-import { joined, parseJsonBytes } from "../../lib/large-json.ts";
+import { joined, LARGE as LARGE_JSON, parseJsonBytes, parseJsonText } from "../../lib/large-json.ts";
 import { tooLarge, type Share } from "../budget.ts";
 import { unpack } from "./unpack.ts";
 
@@ -18,32 +18,62 @@ export interface Sender {
  */
 export async function readBody(sender: Sender, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const { request, share } = sender;
-  const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
+  const encoding = encodingOf(request);
   const received = await readReceived(sender, maxBytes);
   const body =
-    encoding === "identity" || encoding === ""
-      ? received
-      : await joined(await unpack(received, encoding, counter(share, maxBytes)));
+    encoding === "identity" ? received : await joined(await unpack(received, encoding, counter(share, maxBytes)));
   share.received(body.length);
   return body;
 }
 
-/** JSON whatever the content type says: many callers of curl send none, or the form default. */
-export async function parseBody(bytes: Uint8Array): Promise<unknown> {
+/**
+ * The request body as JSON, whatever the content type says: many callers of curl send none, or the form default.
+ * `onReceived` is called when all of it is here. Throws `invalid_request`, `request_too_large`, and `relay_busy`.
+ */
+export async function readJson(sender: Sender, maxBytes: number, onReceived?: () => void): Promise<unknown> {
+  const body = (await readText(sender, maxBytes)) ?? (await readBody(sender, maxBytes));
+  onReceived?.();
+  return parseBody(body);
+}
+
+/**
+ * A body that comes as it is, in a size that is known and moderate: Bun makes text of it as it comes in, without bytes
+ * that would be copied once more. Undefined for any other, of which nothing was read.
+ */
+async function readText({ request, share }: Sender, maxBytes: number): Promise<string | undefined> {
+  const announced = announcedBytes(request, maxBytes);
+  if (encodingOf(request) !== "identity" || !(announced > 0 && announced <= LARGE_JSON)) return undefined;
+  share.receive(announced);
+  const text = await request.text();
+  share.received(announced);
+  return text;
+}
+
+async function parseBody(body: string | Uint8Array): Promise<unknown> {
   try {
-    return await parseJsonBytes(bytes);
+    return await (typeof body === "string" ? parseJsonText(body) : parseJsonBytes(body));
   } catch (error) {
     if (error instanceof RelayError) throw error;
-    if (isBlank(bytes)) throw new RelayError("invalid_request", "The request body is empty; it must be JSON.");
+    if (isBlank(body)) throw new RelayError("invalid_request", "The request body is empty; it must be JSON.");
     const reason = error instanceof Error ? error.message : "unreadable";
     throw new RelayError("invalid_request", `The request body is not valid JSON: ${reason}.`, { cause: error });
   }
 }
 
-/** The body as it was sent. */
-async function readReceived({ request, share }: Sender, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+function encodingOf(request: Request): string {
+  return (request.headers.get("content-encoding") ?? "").trim().toLowerCase() || "identity";
+}
+
+/** How many bytes the client says it sends; 0 when it does not say. Throws `request_too_large`. */
+function announcedBytes(request: Request, maxBytes: number): number {
   const announced = Number(request.headers.get("content-length") ?? "0");
   if (announced > maxBytes) throw tooLarge(maxBytes);
+  return announced;
+}
+
+/** The body as it was sent. */
+async function readReceived({ request, share }: Sender, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const announced = announcedBytes(request, maxBytes);
   if (announced > 0) share.receive(announced);
   if (announced > LARGE) return readAnnounced(request, announced);
   if (announced > 0) return new Uint8Array(await request.arrayBuffer());
@@ -77,6 +107,6 @@ async function readAnnounced(request: Request, size: number): Promise<Uint8Array
   return whole.subarray(0, offset);
 }
 
-function isBlank(bytes: Uint8Array): boolean {
-  return bytes.length < 1024 && bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
+function isBlank(body: string | Uint8Array): boolean {
+  return body.length < 1024 && /^[ \t-\r]*$/.test(typeof body === "string" ? body : new TextDecoder().decode(body));
 }

@@ -4,7 +4,7 @@ import { toBodyStream } from "../../lib/body-stream.ts";
 import type { Counts } from "../../ledger/ledger.ts";
 import type { Prices } from "../../ledger/prices.ts";
 import type { Admitted } from "../handle.ts";
-import { parseBody, readBody } from "../http/body.ts";
+import { readJson } from "../http/body.ts";
 import { jsonReply, streamHeaders } from "../http/reply.ts";
 import { parametersOf, type Handler, type Route } from "../http/routes.ts";
 import type { RequestFeed } from "./feed.ts";
@@ -146,7 +146,7 @@ function live(feed: RequestFeed, admitted: Admitted, keepAliveMs: number): Respo
 }
 
 async function openSession(admitted: Admitted, { sessions, isOwnKey }: PageOptions): Promise<Response> {
-  const body = await parseBody(await readBody(admitted, LARGEST_KEY_BODY));
+  const body = await readJson(admitted, LARGEST_KEY_BODY);
   const key = isObject(body) ? body["key"] : undefined;
   if (typeof key !== "string" || !isOwnKey(key.trim())) {
     throw new RelayError("invalid_api_key", "This is not the relay's own key.", {

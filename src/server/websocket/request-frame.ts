@@ -1,6 +1,6 @@
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { parseJsonBytes } from "../../lib/large-json.ts";
+import { parseJsonBytes, parseJsonText } from "../../lib/large-json.ts";
 
 /** Request fields that a socket carries in its frames because it has headers only once. */
 const FRAME_HEADER = /^ws_request_header_([\w-]+)$/;
@@ -19,7 +19,7 @@ export async function readRequestFrame(data: string | Buffer): Promise<JsonObjec
 /** A frame's JSON; undefined when it is none. */
 async function parseFrame(data: string | Buffer): Promise<unknown> {
   try {
-    return await parseJsonBytes(typeof data === "string" ? Buffer.from(data) : data);
+    return await (typeof data === "string" ? parseJsonText(data) : parseJsonBytes(data));
   } catch (error) {
     if (error instanceof RelayError) throw error;
     return undefined;
