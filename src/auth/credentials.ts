@@ -24,8 +24,11 @@ export interface Credentials {
  * `upstream_unreachable` when a good one cannot be renewed right now.
  */
 export interface CredentialProvider {
-  /** Credentials for the next request, refreshed first when they are about to expire. */
-  current(): Promise<Credentials>;
+  /**
+   * Credentials for the next request, refreshed first when they are about to expire. `maxAgeMs`: how long ago it may have
+   * been seen that the login is still the same; left out, it is looked at now.
+   */
+  current(maxAgeMs?: number): Promise<Credentials>;
   /**
    * After upstream refused `rejected` with 401. `attempt` 1 re-reads the source and returns what is there, without
    * spending the refresh token; `attempt` 2 refreshes (once, however many callers ask) and returns the new ones.

@@ -10,8 +10,8 @@ const UNDATED_MS = 8 * 24 * 60 * 60_000;
 /** A login as it was loaded. */
 export interface HeldLogin {
   readonly source: CredentialSource;
-  /** `source.version()` at the time of loading. */
-  readonly version: string;
+  /** `version()` of each source up to this one at the time of loading; those before it held no login. */
+  readonly versions: readonly string[];
   readonly login: Login;
   /** What requests get: tokens are decoded once, not for each request. */
   readonly credentials: Credentials;

@@ -39,6 +39,8 @@ export class CredentialKeeper implements CredentialProvider {
   readonly #unsaved: UnsavedTokens;
   readonly #refresher: TokenRefresher;
   #held: HeldLogin | undefined;
+  /** When the sources were last seen to hold that one, in the milliseconds of `performance.now()`. */
+  #seenAtMs = Number.NEGATIVE_INFINITY;
   /** Until when a token that still works is used without trying to renew it. */
   #retryEarlyAtMs = 0;
   #hasWarnedEarly = false;
@@ -58,8 +60,8 @@ export class CredentialKeeper implements CredentialProvider {
     return this.#refresher.counts;
   }
 
-  async current(): Promise<Credentials> {
-    const held = await this.#load();
+  async current(maxAgeMs = 0): Promise<Credentials> {
+    const held = (this.#unsaved.isPending ? undefined : this.#unchanged(maxAgeMs)) ?? (await this.#load());
     if (!this.#refresher.isDue(held)) return held.credentials;
     const { now } = this.#options;
     if (now() < this.#retryEarlyAtMs && isUsable(held, now())) return held.credentials;
@@ -138,13 +140,17 @@ export class CredentialKeeper implements CredentialProvider {
   /** The first source that holds a login, read again only when it changed. */
   async #load(isForced = false): Promise<HeldLogin> {
     await this.#unsaved.retryIfDue();
+    const held = isForced ? undefined : this.#unchanged();
+    if (held) return held;
+    const versions: string[] = [];
+    const seenAtMs = performance.now();
     for (const source of this.#options.sources) {
-      const version = source.version();
-      if (!isForced && this.#held?.source === source && this.#held.version === version) return this.#held;
+      versions.push(source.version());
       const loaded = await source.load();
       if (!loaded) continue;
       const login = this.#unsaved.applyTo(source, loaded);
-      this.#held = { source, version, login, credentials: await this.#credentialsOf(source, login) };
+      this.#held = { source, versions, login, credentials: await this.#credentialsOf(source, login) };
+      this.#seenAtMs = seenAtMs;
       return this.#held;
     }
     this.#held = undefined;
@@ -155,6 +161,18 @@ export class CredentialKeeper implements CredentialProvider {
       hint:
         this.#options.sources.at(-1)?.signIn ?? "Run `plansocket login` (or `codex login`, if you have the Codex CLI).",
     });
+  }
+
+  /** The login in hand, if no source has changed since it was loaded, or none had `maxAgeMs` ago. */
+  #unchanged(maxAgeMs = 0): HeldLogin | undefined {
+    const held = this.#held;
+    if (!held) return undefined;
+    const nowMs = performance.now();
+    if (nowMs - this.#seenAtMs < maxAgeMs) return held;
+    const { sources } = this.#options;
+    if (held.versions.some((version, index) => sources[index]?.version() !== version)) return undefined;
+    this.#seenAtMs = nowMs;
+    return held;
   }
 
   async #credentialsOf(source: CredentialSource, login: Login): Promise<Credentials> {

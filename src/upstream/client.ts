@@ -59,6 +59,9 @@ export interface UpstreamCounts {
   readonly unknownEvents: Map<string, number>;
 }
 
+/** A look at the login that is younger was made for this very request, when it came, or after that. */
+const RECENT_MS = 5;
+
 /** Most unknown event types counted by name; those beyond share one count. */
 const UNKNOWN_TYPES = 32;
 
@@ -211,7 +214,7 @@ export class UpstreamClient {
       catalogue: this.catalogue,
       log: this.#log,
     });
-    const credentials = await this.#credentials.current();
+    const credentials = await this.#credentials.current(RECENT_MS);
     await this.limits.admit(call.body.model, credentials.accountId);
     this.limits.watchSpending(credentials);
     try {
@@ -492,7 +495,7 @@ export class UpstreamClient {
   }
 
   /** The login in use, as far as routing needs it. Throws `codex_auth_required`. */
-  async credentials(): Promise<Credentials> {
+  credentials(): Promise<Credentials> {
     return this.#credentials.current();
   }
 

@@ -259,6 +259,20 @@ describe("races with other programs", () => {
     expect((await pending).accountId).toBe("acc-1");
   });
 
+  test("a look of a moment ago will do where its age is allowed, and no other look", async () => {
+    login();
+    const held = keeper();
+    const { accessToken: before } = await held.current();
+    const after = expiring(DAY);
+    login({ access: after });
+    expect((await held.current(MINUTE)).accessToken).toBe(before);
+    expect((await held.current()).accessToken).toBe(after);
+    expect((await held.current(MINUTE)).accessToken).toBe(after);
+    rmSync(file);
+    await refused(held.current());
+    await refused(held.current(MINUTE));
+  });
+
   test("a new login is picked up without a restart", async () => {
     login();
     const held = keeper();

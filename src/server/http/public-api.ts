@@ -32,8 +32,11 @@ export class PublicApi {
 
   /** Without a login it is no: the answer that needs one says so itself. */
   async isLogin(): Promise<boolean> {
-    const credentials = await this.#deps.upstream.credentials().catch(() => undefined);
-    return credentials?.kind === "api-key";
+    try {
+      return (await this.#deps.upstream.credentials()).kind === "api-key";
+    } catch {
+      return false;
+    }
   }
 
   /** Bytes in, bytes out. */
