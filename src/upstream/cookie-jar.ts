@@ -14,6 +14,8 @@ export class CookieJar {
   readonly #cookies = new Map<string, Cookie>();
   readonly #isOn: () => boolean;
   readonly #now: () => number;
+  /** The address that was asked about last, which hardly ever is another: to take it apart costs more than the rest here. */
+  #asked = { url: "", isOurs: false };
 
   constructor(isOn: () => boolean, now: () => number) {
     this.#isOn = isOn;
@@ -22,20 +24,25 @@ export class CookieJar {
 
   /** The `cookie` header for a URL; empty when there is nothing to send. */
   headersFor(url: string): Readonly<Record<string, string>> {
-    if (!this.#isOn() || !isOurs(url)) return {};
+    if (!this.#isOn() || !this.#isOurs(url)) return NO_HEADERS;
     const nowMs = this.#now();
     const pairs: string[] = [];
     for (const [name, { value, endsAtMs }] of this.#cookies) {
       if (endsAtMs !== undefined && endsAtMs <= nowMs) this.#cookies.delete(name);
       else pairs.push(`${name}=${value}`);
     }
-    return pairs.length === 0 ? {} : { cookie: pairs.join("; ") };
+    return pairs.length === 0 ? NO_HEADERS : { cookie: pairs.join("; ") };
   }
 
   /** Keeps what a reply sets. */
   notice(url: string, headers: Headers): void {
-    if (!this.#isOn() || !isOurs(url)) return;
+    if (!this.#isOn() || !this.#isOurs(url)) return;
     for (const line of headers.getSetCookie()) this.#keep(line);
+  }
+
+  #isOurs(url: string): boolean {
+    if (this.#asked.url !== url) this.#asked = { url, isOurs: isOurs(url) };
+    return this.#asked.isOurs;
   }
 
   #keep(line: string): void {
@@ -59,6 +66,8 @@ export class CookieJar {
     return Number.isNaN(date) ? undefined : date;
   }
 }
+
+const NO_HEADERS = {};
 
 function isOurs(url: string): boolean {
   const { hostname, protocol } = new URL(url);

@@ -91,25 +91,11 @@ class ProxiedEgress implements Egress {
     }
   }
 
-  async #send(url: string, init: RequestInit | undefined, ca: string[] | undefined): Promise<Response> {
-    const proxy = await this.#proxyForFetch(url);
-    // `timeout: false` lifts Bun's own idle limit (about five minutes): the relay keeps its own timers. Redirects are
-    // not followed: they would take tokens and prompts to another place.
-    const options: BunFetchRequestInit = {
-      redirect: "manual",
-      ...init,
-      timeout: false,
-      ...(proxy === undefined ? {} : { proxy }),
-      ...(ca === undefined ? {} : { tls: { ca, ...tlsOf(init) } }),
-    };
-    return fetch(url, options);
-  }
-
-  async #proxyForFetch(url: string): Promise<string | undefined> {
+  #send(url: string, init: RequestInit | undefined, ca: string[] | undefined): Promise<Response> {
     const proxy = this.#proxyOf(url);
-    if (proxy === undefined || !isSocks(proxy)) return proxy;
+    if (proxy === undefined || !isSocks(proxy)) return fetch(url, fetchOptions(init, proxy, ca));
     this.#bridge ??= import("./socks-bridge.ts").then(({ SocksBridge }) => SocksBridge.open(proxy));
-    return (await this.#bridge).url;
+    return this.#bridge.then((bridge) => fetch(url, fetchOptions(init, bridge.url, ca)));
   }
 
   #proxyOf(url: string): string | undefined {
@@ -118,6 +104,21 @@ class ProxiedEgress implements Egress {
     const usual = /^(https|wss):$/.test(protocol) ? "443" : "80";
     return isLoopbackName(hostname) || this.#isExempt(hostname, port || usual) ? undefined : this.#proxy;
   }
+}
+
+/**
+ * `timeout: false` lifts Bun's own idle limit (about five minutes): the relay keeps its own timers. Redirects are not
+ * followed: they would take tokens and prompts to another place.
+ */
+function fetchOptions(
+  init: RequestInit | undefined,
+  proxy: string | undefined,
+  ca: string[] | undefined,
+): BunFetchRequestInit {
+  const options: BunFetchRequestInit = { redirect: "manual", ...init, timeout: false };
+  if (proxy !== undefined) options.proxy = proxy;
+  if (ca !== undefined) options.tls = { ca, ...tlsOf(init) };
+  return options;
 }
 
 function tlsOf(init: RequestInit | undefined): object {

@@ -75,6 +75,11 @@ export class SocketAttempts {
     });
   }
 
+  /** False where every request of the relay's own goes over HTTP for now; a Codex client's socket decides for itself. */
+  get isAvailable(): boolean {
+    return this.#transport.isAvailable;
+  }
+
   /** Ends the sockets that are kept for later. */
   close(): void {
     this.#transport.close();
