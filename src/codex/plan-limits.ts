@@ -69,63 +69,75 @@ export interface NamedWindow {
 
 /** All windows, those of the plan itself first. */
 export function windowsOf(limits: PlanLimits): NamedWindow[] {
-  return limits.meters.flatMap((meter) =>
-    WINDOW_KINDS.flatMap((kind) => {
+  const windows: NamedWindow[] = [];
+  for (const meter of limits.meters) {
+    for (const kind of WINDOW_KINDS) {
       const window = meter[kind];
-      return window ? [{ meter, kind, window }] : [];
-    }),
-  );
+      if (window) windows.push({ meter, kind, window });
+    }
+  }
+  return windows;
 }
 
 const WINDOW_HEADER = /^x-codex-(?:(.+)-)?(primary|secondary|monthly)-used-percent$/;
 
 /** From the headers of a reply, which count windows in minutes. Undefined when they say nothing. */
 export function limitsFromHeaders(headers: Headers, nowMs: number): PlanLimits | undefined {
-  const ids = new Set<string | undefined>();
-  headers.forEach((_, name) => {
-    if (!name.startsWith("x-codex-") || !name.endsWith("-used-percent")) return;
-    const match = WINDOW_HEADER.exec(name);
-    if (match) ids.add(match[1]);
-  });
+  // In one go: of `Headers`, each look at one of them costs as much.
+  const named: NamedTexts = headers.toJSON();
+  const ids = meterIds(named);
   if (ids.size === 0) return undefined;
-  const meters = [...ids].map((id) => headerMeter(headers, id, nowMs));
+  const meters = Array.from(ids, (id) => headerMeter(named, id, nowMs));
+  const hasCredits = named["x-codex-credits-has-credits"];
   return {
-    plan: textOf(headers.get("x-codex-plan-type")),
+    plan: textOf(named["x-codex-plan-type"]),
     meters: mainFirst(meters),
-    credits: headers.has("x-codex-credits-has-credits")
-      ? {
-          hasCredits: isTrue(headers.get("x-codex-credits-has-credits")),
-          isUnlimited: isTrue(headers.get("x-codex-credits-unlimited")),
-          balance: textOf(headers.get("x-codex-credits-balance")),
-        }
-      : undefined,
-    reached: textOf(headers.get("x-codex-rate-limit-reached-type")),
+    credits:
+      hasCredits === undefined
+        ? undefined
+        : {
+            hasCredits: isTrue(hasCredits),
+            isUnlimited: isTrue(named["x-codex-credits-unlimited"]),
+            balance: textOf(named["x-codex-credits-balance"]),
+          },
+    reached: textOf(named["x-codex-rate-limit-reached-type"]),
     seenAtMs: nowMs,
   };
 }
 
-function headerMeter(headers: Headers, id: string | undefined, nowMs: number): PlanMeter {
+/** Headers by their names in lower case. */
+type NamedTexts = Readonly<Record<string, string | undefined>>;
+
+/** Of the meters that have a window, undefined for the plan itself; in the order of their headers' names. */
+function meterIds(named: NamedTexts): Set<string | undefined> {
+  const names = Object.keys(named).filter((name) => name.startsWith("x-codex-") && name.endsWith("-used-percent"));
+  const ids = new Set<string | undefined>();
+  for (const name of names.toSorted()) {
+    const match = WINDOW_HEADER.exec(name);
+    if (match) ids.add(match[1]);
+  }
+  return ids;
+}
+
+function headerMeter(named: NamedTexts, id: string | undefined, nowMs: number): PlanMeter {
   const prefix = id === undefined ? "x-codex" : `x-codex-${id}`;
-  const window = (which: string): PlanWindow | undefined => {
-    const usedPercent = numberOf(headers.get(`${prefix}-${which}-used-percent`));
-    if (usedPercent === undefined) return undefined;
-    return {
-      usedPercent,
-      windowMinutes: numberOf(headers.get(`${prefix}-${which}-window-minutes`)),
-      resetsAtMs: resetOf(
-        numberOf(headers.get(`${prefix}-${which}-reset-at`)),
-        numberOf(headers.get(`${prefix}-${which}-reset-after-seconds`)),
-        nowMs,
-      ),
-    };
-  };
   return {
     id: id === undefined ? MAIN_METER : id.replaceAll("-", "_"),
-    name: id === undefined ? undefined : (textOf(headers.get(`${prefix}-limit-name`)) ?? id),
-    primary: window("primary"),
-    secondary: window("secondary"),
-    monthly: window("monthly"),
+    name: id === undefined ? undefined : (textOf(named[`${prefix}-limit-name`]) ?? id),
+    primary: headerWindow(named, `${prefix}-primary`, nowMs),
+    secondary: headerWindow(named, `${prefix}-secondary`, nowMs),
+    monthly: headerWindow(named, `${prefix}-monthly`, nowMs),
     isReached: undefined,
+  };
+}
+
+function headerWindow(named: NamedTexts, prefix: string, nowMs: number): PlanWindow | undefined {
+  const usedPercent = numberOf(named[`${prefix}-used-percent`]);
+  if (usedPercent === undefined) return undefined;
+  return {
+    usedPercent,
+    windowMinutes: numberOf(named[`${prefix}-window-minutes`]),
+    resetsAtMs: resetOf(numberOf(named[`${prefix}-reset-at`]), numberOf(named[`${prefix}-reset-after-seconds`]), nowMs),
   };
 }
 
@@ -351,8 +363,10 @@ export function windowName(minutes: number | undefined): string {
   return `${Math.round(minutes)} minutes`;
 }
 
-function mainFirst(meters: readonly PlanMeter[]): PlanMeter[] {
-  return meters.toSorted((a, b) => Number(b.id === MAIN_METER) - Number(a.id === MAIN_METER));
+function mainFirst(meters: readonly PlanMeter[]): readonly PlanMeter[] {
+  return meters.length < 2
+    ? meters
+    : meters.toSorted((a, b) => Number(b.id === MAIN_METER) - Number(a.id === MAIN_METER));
 }
 
 /** The moment if it is given, else the wait. Either may be empty or 0, which says nothing. */
@@ -371,16 +385,16 @@ function reachedOf(value: unknown): string | undefined {
   return typeof type === "string" ? textOf(type) : undefined;
 }
 
-function numberOf(text: string | null): number | undefined {
+function numberOf(text: string | undefined): number | undefined {
   const value = Number.parseFloat(text ?? "");
   return Number.isFinite(value) ? value : undefined;
 }
 
-function textOf(text: string | null): string | undefined {
-  return text === null || text.trim() === "" ? undefined : text;
+function textOf(text: string | undefined): string | undefined {
+  return text === undefined || text.trim() === "" ? undefined : text;
 }
 
 /** Upstream writes `True` and `False`. */
-function isTrue(text: string | null): boolean {
+function isTrue(text: string | undefined): boolean {
   return text?.toLowerCase() === "true";
 }

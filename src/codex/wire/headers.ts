@@ -73,9 +73,12 @@ export function isCodexClient(headers: Headers): boolean {
 /** Upstream's headers that clients may see, and its plan window in the form that SDKs know. */
 export function clientHeaders(upstream: Headers): Record<string, string> {
   const passed: Record<string, string> = {};
-  upstream.forEach((value, name) => {
-    if (name.startsWith("x-codex-") || FOR_CLIENT.has(name)) passed[name] = value;
-  });
+  // In one go: of `Headers`, each one that is looked at costs as much.
+  const all: Readonly<Record<string, string>> = upstream.toJSON();
+  for (const name of Object.keys(all)) {
+    const value = all[name];
+    if (value !== undefined && (name.startsWith("x-codex-") || FOR_CLIENT.has(name))) passed[name] = value;
+  }
   return Object.assign(passed, rateLimitHeaders(passed));
 }
 
