@@ -12,48 +12,88 @@ const PER_ITEM = 3;
 
 /** The input tokens of a request as the backend will see it: text to the token, images and files by estimate. */
 export async function countTokens(body: CodexRequest): Promise<number> {
-  const found = gathered(body);
+  const texts: string[] = [];
+  let tokens = tokensIn(body, {
+    text: (text) => texts.push(text),
+    schema: (schema) => texts.push(JSON.stringify(schema)),
+  });
   const count = await tokenCounter();
-  let { tokens } = found;
-  for (const text of found.texts) tokens += await count(text);
+  for (const text of texts) tokens += await count(text);
   return tokens;
 }
 
-/** The same at once, by the length of the text. */
+/** The same at once, by the length of the text. Made for many requests: nothing is written, nothing is kept. */
 export function estimateTokens(body: CodexRequest): number {
-  const { texts, tokens } = gathered(body);
-  return tokens + estimatedTokens(texts.reduce((characters, text) => characters + text.length, 0));
+  let characters = 0;
+  const tokens = tokensIn(body, {
+    text: (text) => (characters += text.length),
+    schema: (schema) => (characters += writtenLength(schema)),
+  });
+  return tokens + estimatedTokens(characters);
 }
 
-function gathered(body: CodexRequest): Found {
-  const found: Found = { texts: [], tokens: PER_ITEM * (body.input.length + 2) };
-  if (body.instructions) found.texts.push(body.instructions);
-  for (const value of [body.input, body.tools ?? [], body.text ?? {}]) gather(value, found);
-  return found;
+/** Is told what the model reads of a request. */
+interface Reader {
+  readonly text: (text: string) => void;
+  readonly schema: (schema: unknown) => void;
 }
 
-interface Found {
-  readonly texts: string[];
-  tokens: number;
+/** The tokens of what is no text; all that is goes to the reader. */
+function tokensIn(body: CodexRequest, reader: Reader): number {
+  if (body.instructions) reader.text(body.instructions);
+  const parts = [body.input, body.tools, body.text].map((part) => tokensInside(part, reader));
+  return parts.reduce((sum, tokens) => sum + tokens, PER_ITEM * (body.input.length + 2));
 }
 
 /** Keys whose value is not read by the model. */
 const SILENT = new Set(["type", "role", "call_id", "detail", "strict", "file_url"]);
 
-function gather(value: unknown, found: Found): void {
+function tokensInside(value: unknown, reader: Reader): number {
+  let tokens = 0;
   if (Array.isArray(value)) {
-    for (const entry of value) gather(entry, found);
-    return;
+    for (const entry of value) tokens += tokensInside(entry, reader);
+  } else if (isObject(value)) {
+    // Of thousands of messages: `Object.entries` would make three objects for each of them.
+    for (const key in value) if (!SILENT.has(key)) tokens += tokensOfField(key, value[key], reader);
   }
-  if (!isObject(value)) return;
-  for (const [key, entry] of Object.entries(value)) {
-    if (SILENT.has(key)) continue;
-    if (key === "image_url") found.tokens += PER_IMAGE;
-    else if (key === "file_data") found.tokens += Math.ceil(String(entry).length / 1024) * PER_FILE_KILOBYTE;
+  return tokens;
+}
+
+function tokensOfField(key: string, value: unknown, reader: Reader): number {
+  switch (key) {
+    case "image_url":
+      return PER_IMAGE;
+    case "file_data":
+      return Math.ceil(String(value).length / 1024) * PER_FILE_KILOBYTE;
     // Of encrypted reasoning only the size is known: base64 of about four bytes a token.
-    else if (key === "encrypted_content") found.tokens += Math.ceil(String(entry).length / 5);
-    else if (key === "parameters" || key === "schema") found.texts.push(JSON.stringify(entry));
-    else if (typeof entry === "string") found.texts.push(entry);
-    else gather(entry, found);
+    case "encrypted_content":
+      return Math.ceil(String(value).length / 5);
+    case "parameters":
+    case "schema":
+      reader.schema(value);
+      return 0;
+    default:
+      if (typeof value !== "string") return tokensInside(value, reader);
+      reader.text(value);
+      return 0;
   }
+}
+
+/** Characters of a value's JSON, but for those that escapes in its texts add. Tools bring hundreds of thousands of them. */
+function writtenLength(value: unknown): number {
+  if (typeof value === "string") return value.length + 2;
+  if (typeof value !== "object" || value === null) return String(value).length;
+  let length = 0;
+  let entries = 0;
+  if (Array.isArray(value)) {
+    entries = value.length;
+    for (const entry of value) length += writtenLength(entry);
+  } else if (isObject(value)) {
+    for (const key in value) {
+      entries += 1;
+      length += key.length + 3 + writtenLength(value[key]);
+    }
+  }
+  // The brackets, and a comma between two entries.
+  return length + 2 + Math.max(0, entries - 1);
 }
