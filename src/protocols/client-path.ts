@@ -1,7 +1,7 @@
 /** Where the parts of a backend body stand in the client's own request. */
 export interface ClientPlaces {
-  /** For each input item, the message that it was made from. */
-  readonly input: readonly string[];
+  /** The message that an input item was made from; undefined for an item that was made from none. */
+  readonly input: (item: number) => string | undefined;
   /** For each tool, its definition. */
   readonly tools?: readonly string[];
   /** What a tool's schema is called. */
@@ -22,7 +22,7 @@ export function clientPathOf(places: ClientPlaces): (path: string) => string {
       const tool = tools[Number(index)] ?? `tools${position(index)}`;
       return tool + inside(rest.replace(/^\.parameters\b/, `.${schema}`));
     }
-    if (list === "input") return inMessage(input[Number(index)] ?? path, rest, inside);
+    if (list === "input") return inMessage(input(Number(index)) ?? path, rest, inside);
     const field = Object.keys(fields)
       .toSorted((a, b) => b.length - a.length)
       .find((name) => path === name || path.startsWith(`${name}.`));

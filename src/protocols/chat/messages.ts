@@ -1,9 +1,10 @@
 import type { ReasoningMemory } from "../../codex/reasoning-store.ts";
 import type { InputItem } from "../../codex/wire/request.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { isObject, listOf, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { assistantParts, inputParts, textOnly, toolOutput } from "./content.ts";
 import { wireCallId, wireToolName } from "../../codex/request/tools/wire-names.ts";
+import type { Place } from "../place.ts";
 import type { ChatMessage } from "./schema.ts";
 import { missing, unknownValue, wrongType } from "../refuse.ts";
 import { withSpeaker } from "../speaker.ts";
@@ -13,8 +14,8 @@ export interface Conversation {
   /** Text of the system messages that open the conversation; "" when none do. */
   readonly instructions: string;
   readonly input: InputItem[];
-  /** For each input item, the message that it comes from, as in `messages[2]`. */
-  readonly paths: readonly string[];
+  /** The message that an input item comes from, as in `messages[2]`; undefined for an item of no message. */
+  readonly origin: (item: number) => string | undefined;
   /** Names of speakers that the model is not told. */
   readonly unnamed: readonly string[];
 }
@@ -33,12 +34,14 @@ export function toConversation(
   const unnamed = opening.flatMap((message, index) =>
     nonEmptyString(message["name"]) ? [`messages[${index}].name`] : [],
   );
-  const texts = opening.map((message, index) => textOnly(message["content"], `messages[${index}].content`));
+  const texts = opening.map((message, index) => textOnly(message["content"], () => `messages[${index}].content`));
   const instructions = texts.filter((text) => text !== "").join("\n\n");
   const translator = new ItemTranslator("messages", memory);
   // The check that a JSON mode's prompt speaks of JSON looks at the input alone.
   if (options.keepSystemInInput) texts.forEach((text, index) => translator.opening(text, index));
-  messages.slice(opening.length).forEach((message, index) => translator.add(message, opening.length + index));
+  messages.forEach((message, index) => {
+    if (index >= opening.length) translator.add(message, index);
+  });
   const rest = translator.finish();
   return { ...rest, instructions, unnamed: [...unnamed, ...rest.unnamed] };
 }
@@ -80,7 +83,8 @@ class ItemTranslator {
   readonly #field: string;
   readonly #memory: ReasoningMemory;
   readonly #items: InputItem[] = [];
-  readonly #paths: string[] = [];
+  /** For each item, the place of its message. */
+  readonly #origins: number[] = [];
   readonly #unnamed: string[] = [];
   #open: OpenCall[] = [];
   #legacyCalls = 0;
@@ -93,7 +97,7 @@ class ItemTranslator {
   /** A system message that opens the conversation, also told as one of its items. */
   opening(text: string, index: number): void {
     this.#developer(text);
-    this.#note(`${this.#field}[${index}]`);
+    this.#note(index);
   }
 
   #developer(text: string): void {
@@ -101,37 +105,45 @@ class ItemTranslator {
   }
 
   add(message: ChatMessage, index: number): void {
-    const path = `${this.#field}[${index}]`;
-    const { role } = message;
+    const { role, content, name } = message;
+    const at = () => `${this.#place(index)}.content`;
     if (role !== "tool" && role !== "function") this.#refuseUnanswered();
     switch (role) {
       case "system":
       case "developer":
-        this.#developer(textOnly(message["content"], `${path}.content`));
+        this.#developer(textOnly(content, at));
         break;
       case "user":
-        this.#message("user", withSpeaker(message["name"], inputParts(message["content"], `${path}.content`)));
+        this.#message("user", withSpeaker(name, inputParts(content, at)));
         break;
       case "assistant":
-        this.#message("assistant", assistantParts(message["content"], message["refusal"], `${path}.content`));
-        this.#calls(message, path);
+        this.#message("assistant", assistantParts(content, message["refusal"], at));
+        this.#calls(message, index);
         break;
       case "tool":
-        this.#toolResult(message, path);
+        this.#toolResult(message, index);
         break;
       case "function":
-        this.#functionResult(message, path);
+        this.#functionResult(message, index);
         break;
       default:
-        throw unknownValue(role, "'system', 'assistant', 'user', 'function', 'tool', and 'developer'", `${path}.role`);
+        throw unknownValue(
+          role,
+          "'system', 'assistant', 'user', 'function', 'tool', and 'developer'",
+          `${this.#place(index)}.role`,
+        );
     }
-    this.#note(path);
-    if (TOLD_ROLES.has(role) && nonEmptyString(message["name"])) this.#unnamed.push(`${path}.name`);
+    this.#note(index);
+    if (nonEmptyString(name) && TOLD_ROLES.has(role)) this.#unnamed.push(`${this.#place(index)}.name`);
+  }
+
+  #place(index: number): string {
+    return `${this.#field}[${index}]`;
   }
 
   /** The items that were added since the last message come from this one. */
-  #note(path: string): void {
-    while (this.#paths.length < this.#items.length) this.#paths.push(path);
+  #note(index: number): void {
+    while (this.#origins.length < this.#items.length) this.#origins.push(index);
   }
 
   /** An item that is in the backend's language already, less what cannot be resolved there: ids and references. */
@@ -145,39 +157,43 @@ class ItemTranslator {
       ...(typeof name === "string" ? { name: wireToolName(name) } : {}),
       ...(typeof callId === "string" ? { call_id: wireCallId(callId) } : {}),
     });
-    this.#note(`${this.#field}[${index}]`);
+    this.#note(index);
   }
 
   /** The items; an empty conversation still asks something. */
   finish(): Omit<Conversation, "instructions"> {
     this.#refuseUnanswered();
     if (this.#items.length === 0) this.#message("user", [{ type: "input_text", text: "" }]);
-    return { input: this.#items, paths: this.#paths, unnamed: this.#unnamed };
+    const [field, origins] = [this.#field, this.#origins];
+    const origin = (item: number) => (origins[item] === undefined ? undefined : `${field}[${origins[item]}]`);
+    return { input: this.#items, origin, unnamed: this.#unnamed };
   }
 
   #message(role: string, content: JsonObject[]): void {
     if (content.length > 0) this.#items.push({ type: "message", role, content });
   }
 
-  #calls(message: ChatMessage, path: string): void {
-    const calls = Array.isArray(message["tool_calls"]) ? (message["tool_calls"] as unknown[]) : [];
-    calls.forEach((call, index) => this.#call(isObject(call) ? call : {}, `${path}.tool_calls[${index}]`));
+  #calls(message: ChatMessage, index: number): void {
+    const calls = listOf(message["tool_calls"]);
+    calls.forEach((call, at) => {
+      this.#call(isObject(call) ? call : {}, () => `${this.#place(index)}.tool_calls[${at}]`);
+    });
     const legacy = message["function_call"];
     if (calls.length > 0 || !isObject(legacy)) return;
     const name = nonEmptyString(legacy["name"]);
-    if (name === undefined) throw missing(`${path}.function_call.name`);
+    if (name === undefined) throw missing(`${this.#place(index)}.function_call.name`);
     const wireId = `call_legacy_${this.#legacyCalls}`;
     this.#legacyCalls += 1;
     this.#items.push(functionCall(wireId, name, legacy["arguments"]));
     this.#open.push({ id: wireId, wireId, isCustom: false, legacyName: name });
   }
 
-  #call(call: JsonObject, path: string): void {
+  #call(call: JsonObject, at: Place): void {
     const isCustom = call["type"] === "custom" || (!call["type"] && isObject(call["custom"]));
     const definition = isCustom ? call["custom"] : call["function"];
     const kind = isCustom ? "custom" : "function";
     const name = isObject(definition) ? nonEmptyString(definition["name"]) : undefined;
-    if (name === undefined || !isObject(definition)) throw missing(`${path}.${kind}.name`);
+    if (name === undefined || !isObject(definition)) throw missing(`${at()}.${kind}.name`);
     const id = typeof call["id"] === "string" ? call["id"] : "";
     const wireId = wireCallId(id);
     this.#items.push(...this.#memory.recall(wireId));
@@ -189,42 +205,42 @@ class ItemTranslator {
     this.#open.push({ id, wireId, isCustom, legacyName: undefined });
   }
 
-  #toolResult(message: ChatMessage, path: string): void {
+  #toolResult(message: ChatMessage, index: number): void {
     const id = message["tool_call_id"];
-    if (typeof id !== "string") throw missing(`${path}.tool_call_id`);
+    if (typeof id !== "string") throw missing(`${this.#place(index)}.tool_call_id`);
     const at = this.#open.findIndex((call) => call.id === id);
     const call = this.#open[at];
     if (!call) {
       throw new RelayError(
         "invalid_request",
         "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.",
-        { param: `${path}.role` },
+        { param: `${this.#place(index)}.role` },
       );
     }
     this.#open.splice(at, 1);
-    this.#output(call, message["content"], path);
+    this.#output(call, message["content"], index);
   }
 
   /** Results of the old kind name only the function; the oldest open call of that name is meant. */
-  #functionResult(message: ChatMessage, path: string): void {
+  #functionResult(message: ChatMessage, index: number): void {
     const at = this.#open.findIndex((call) => call.legacyName !== undefined && call.legacyName === message["name"]);
     const call = this.#open[at];
     if (!call) {
       throw new RelayError(
         "invalid_request",
         "messages with role 'function' must be a response to a preceeding message with 'function_call'.",
-        { param: `${path}.role` },
+        { param: `${this.#place(index)}.role` },
       );
     }
     this.#open.splice(at, 1);
-    this.#output(call, message["content"], path);
+    this.#output(call, message["content"], index);
   }
 
-  #output(call: OpenCall, content: unknown, path: string): void {
+  #output(call: OpenCall, content: unknown, index: number): void {
     this.#items.push({
       type: call.isCustom ? "custom_tool_call_output" : "function_call_output",
       call_id: call.wireId,
-      output: toolOutput(content, `${path}.content`),
+      output: toolOutput(content, () => `${this.#place(index)}.content`),
     });
   }
 

@@ -19,7 +19,7 @@ export function toCodex(request: ChatRequest, context: Context): Translation {
   const changed: string[] = [];
   const model = resolveModel(context, request.model);
   const { tools, toolPaths, toolChoice, parallelToolCalls, ignored } = toWireTools(request);
-  const { instructions, input, paths, unnamed } = conversationOf(request, context);
+  const { instructions, input, origin, unnamed } = conversationOf(request, context);
   const { serviceTier, fate } = tierFor(request.service_tier ?? undefined, model.serviceTier, model.info);
 
   const wanted = effortOf(request) ?? model.effort ?? thinkingEffort(request);
@@ -46,7 +46,7 @@ export function toCodex(request: ChatRequest, context: Context): Translation {
   changed.push(...inside.changed);
   const dropped = [...droppedFields(request), ...inside.dropped, ...unnamed, ...ignored];
   if (fate === "dropped") dropped.push("service_tier");
-  const clientPath = clientPathOf({ input: paths, tools: toolPaths, fields: BACKEND_FIELDS });
+  const clientPath = clientPathOf({ input: origin, tools: toolPaths, fields: BACKEND_FIELDS });
   return { body, dropped: dropped.toSorted(), changed, clientPath };
 }
 

@@ -1,4 +1,5 @@
-import { isObject, type JsonObject } from "../../lib/json.ts";
+import { isObject } from "../../lib/json.ts";
+import type { Place } from "../place.ts";
 import { isGiven } from "../unread-fields.ts";
 import type { ChatRequest } from "./schema.ts";
 
@@ -16,20 +17,21 @@ const CACHE_MARKS = ["prompt_cache_breakpoint", "cache_control"] as const;
 export function unreadInside({ messages, tools }: ChatRequest): UnreadInside {
   const dropped: string[] = [];
   const marks = new Map<string, string>();
-  const mark = (fields: unknown, path: string) => {
+  const mark = (fields: unknown, at: Place) => {
     if (!isObject(fields)) return;
     for (const name of CACHE_MARKS) {
       // Conversations repeat themselves: each once.
-      if (isGiven(fields[name]) && !marks.has(name)) marks.set(name, `${path}.${name}`);
+      if (isGiven(fields[name]) && !marks.has(name)) marks.set(name, `${at()}.${name}`);
     }
   };
-  (messages ?? []).forEach((message: JsonObject, index) => {
-    const path = `messages[${index}]`;
-    if (message["role"] === "assistant" && isGiven(message["audio"])) dropped.push(`${path}.audio`);
-    mark(message, path);
-    const { content } = message;
-    if (Array.isArray(content)) content.forEach((part: unknown, at) => mark(part, `${path}.content[${at}]`));
+  messages?.forEach((message, index) => {
+    const at = () => `messages[${index}]`;
+    const { role, audio, content } = message;
+    if (isGiven(audio) && role === "assistant") dropped.push(`${at()}.audio`);
+    mark(message, at);
+    if (Array.isArray(content))
+      content.forEach((part: unknown, place) => mark(part, () => `${at()}.content[${place}]`));
   });
-  (tools ?? []).forEach((tool, index) => mark(tool, `tools[${index}]`));
+  tools?.forEach((tool, index) => mark(tool, () => `tools[${index}]`));
   return { dropped, changed: [...marks.values()] };
 }

@@ -104,5 +104,5 @@ export function toCodex(request: CompletionRequest, context: Context): Translati
   const changed = effort === model.effort ? [] : ["reasoning_effort"];
   if (stopSequences(request).length > 0) changed.push("stop");
   if ((request["max_tokens"] ?? null) !== null) changed.push("max_tokens");
-  return { body, dropped, changed, clientPath: clientPathOf({ input: ["prompt"], fields: { input: "prompt" } }) };
+  return { body, dropped, changed, clientPath: clientPathOf({ input: () => "prompt", fields: { input: "prompt" } }) };
 }

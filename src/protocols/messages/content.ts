@@ -1,34 +1,35 @@
 import { fileDataUrl, fileNameFor } from "../../codex/request/file-data.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import type { Place } from "../place.ts";
 import { fault, missing, unsupported } from "./refuse.ts";
 
 /** Blocks of a user's message or a tool's result as Responses input parts. Empty texts are left out. */
-export function inputParts(content: unknown, path: string): JsonObject[] {
+export function inputParts(content: unknown, at: Place): JsonObject[] {
   if (typeof content === "string") return content === "" ? [] : [inputText(content)];
   if (content === undefined || content === null) return [];
-  if (!Array.isArray(content)) throw fault(path, "must be a string or a list of blocks");
-  return content.flatMap((block: unknown, index) => inputPart(block, `${path}.${index}`));
+  if (!Array.isArray(content)) throw fault(at(), "must be a string or a list of blocks");
+  return content.flatMap((block: unknown, index) => inputPart(block, () => `${at()}.${index}`));
 }
 
 /** One block. Throws RelayError for blocks that only an assistant's message may hold, and for unknown ones. */
-export function inputPart(block: unknown, path: string): JsonObject[] {
-  if (!isObject(block)) throw fault(path, "must be an object");
+export function inputPart(block: unknown, at: Place): JsonObject[] {
+  if (!isObject(block)) throw fault(at(), "must be an object");
   switch (block["type"]) {
     case "text":
-      return textPart(block["text"], `${path}.text`);
+      return textPart(block["text"], () => `${at()}.text`);
     case "image":
-      return [image(sourceOf(block, path), `${path}.source`)];
+      return [image(sourceOf(block, at), () => `${at()}.source`)];
     case "document":
-      return document(block, path);
+      return document(block, at);
     case "search_result":
-      return searchResult(block, path);
+      return searchResult(block, at);
     case "tool_reference":
       // Found by the client's own search; every tool has been sent along already.
       return [inputText(`The tool ${String(block["tool_name"])} is available.`)];
     case undefined:
-      throw missing(`${path}.type`);
+      throw missing(`${at()}.type`);
     default:
-      throw fault(`${path}.type`, `'${String(block["type"]).slice(0, 60)}' is not a block that can stand here`);
+      throw fault(`${at()}.type`, `'${String(block["type"]).slice(0, 60)}' is not a block that can stand here`);
   }
 }
 
@@ -36,53 +37,59 @@ function inputText(text: string): JsonObject {
   return { type: "input_text", text };
 }
 
-function textPart(text: unknown, path: string): JsonObject[] {
-  if (typeof text !== "string") throw missing(path);
+function textPart(text: unknown, at: Place): JsonObject[] {
+  if (typeof text !== "string") throw missing(at());
   return text === "" ? [] : [inputText(text)];
 }
 
-function sourceOf(block: JsonObject, path: string): JsonObject {
+function sourceOf(block: JsonObject, at: Place): JsonObject {
   const { source } = block;
-  if (!isObject(source)) throw missing(`${path}.source`);
+  if (!isObject(source)) throw missing(`${at()}.source`);
   if (source["type"] === "file") {
-    throw unsupported(`${path}.source.type`, "uploaded files are not kept here; send the content itself");
+    throw unsupported(`${at()}.source.type`, "uploaded files are not kept here; send the content itself");
   }
   return source;
 }
 
-function image(source: JsonObject, path: string): JsonObject {
-  const url = source["type"] === "url" ? required(source, "url", path) : dataUrl(source, path);
+function image(source: JsonObject, at: Place): JsonObject {
+  const url = source["type"] === "url" ? required(source, "url", at) : dataUrl(source, at);
   return { type: "input_image", image_url: url, detail: "auto" };
 }
 
-function dataUrl(source: JsonObject, path: string): string {
-  if (source["type"] !== "base64") throw fault(`${path}.type`, "must be base64 or url");
-  const data = required(source, "data", path);
+function dataUrl(source: JsonObject, at: Place): string {
+  if (source["type"] !== "base64") throw fault(`${at()}.type`, "must be base64 or url");
+  const data = required(source, "data", at);
   if (data.startsWith("data:")) return data;
-  return `data:${required(source, "media_type", path)};base64,${data}`;
+  return `data:${required(source, "media_type", at)};base64,${data}`;
 }
 
-function required(source: JsonObject, name: string, path: string): string {
+function required(source: JsonObject, name: string, at: Place): string {
   const value = nonEmptyString(source[name]);
-  if (value === undefined) throw missing(`${path}.${name}`);
+  if (value === undefined) throw missing(`${at()}.${name}`);
   return value;
 }
 
 /** A document with its title and context, which have no field upstream and so become text before it. */
-function document(block: JsonObject, path: string): JsonObject[] {
-  const source = sourceOf(block, path);
+function document(block: JsonObject, at: Place): JsonObject[] {
+  const source = sourceOf(block, at);
   const title = nonEmptyString(block["title"]);
   const context = nonEmptyString(block["context"]);
-  const at = `${path}.source`;
+  const inSource = () => `${at()}.source`;
   switch (source["type"]) {
     case "text":
-      return headed([title, context], textPart(source["data"], `${at}.data`));
+      return headed(
+        [title, context],
+        textPart(source["data"], () => `${inSource()}.data`),
+      );
     case "content":
-      return headed([title, context], inputParts(source["content"], `${at}.content`));
+      return headed(
+        [title, context],
+        inputParts(source["content"], () => `${inSource()}.content`),
+      );
     case "url":
-      return headed([title, context], [{ type: "input_file", file_url: required(source, "url", at) }]);
+      return headed([title, context], [{ type: "input_file", file_url: required(source, "url", inSource) }]);
     default:
-      return headed([context], [inputFile(title, dataUrl(source, at))]);
+      return headed([context], [inputFile(title, dataUrl(source, inSource))]);
   }
 }
 
@@ -97,17 +104,20 @@ function inputFile(title: string | undefined, url: string): JsonObject {
   return { type: "input_file", filename: fileNameFor(title, type), file_data: data };
 }
 
-function searchResult(block: JsonObject, path: string): JsonObject[] {
+function searchResult(block: JsonObject, at: Place): JsonObject[] {
   const head = [block["title"], block["source"]].map((line) => nonEmptyString(line));
-  return headed(head, inputParts(block["content"], `${path}.content`));
+  return headed(
+    head,
+    inputParts(block["content"], () => `${at()}.content`),
+  );
 }
 
 /** A failed tool's result says so in its text: the backend's own result has no field for it. */
 const SAYS_SO = /^\s*(<tool_use_error>|error\b)/i;
 
 /** A tool's result: text where it is one text, parts where there is more. */
-export function toolOutput(content: unknown, isError: boolean, path: string): string | JsonObject[] {
-  const parts = inputParts(content, path);
+export function toolOutput(content: unknown, isError: boolean, at: Place): string | JsonObject[] {
+  const parts = inputParts(content, at);
   const [first, ...rest] = parts;
   const text = first?.["type"] === "input_text" ? String(first["text"]) : undefined;
   const isMarked = !isError || (text !== undefined && SAYS_SO.test(text));
@@ -121,14 +131,14 @@ export function toolOutput(content: unknown, isError: boolean, path: string): st
 const CHANGES = new Set<unknown>(["tool_addition", "tool_removal", "output_config"]);
 
 /** Texts of a system message, or of the system field. */
-export function systemTexts(content: unknown, path: string): string[] {
+export function systemTexts(content: unknown, at: Place): string[] {
   if (typeof content === "string") return content === "" ? [] : [content];
   if (content === undefined || content === null) return [];
-  if (!Array.isArray(content)) throw fault(path, "must be a string or a list of text blocks");
+  if (!Array.isArray(content)) throw fault(at(), "must be a string or a list of text blocks");
   return content.flatMap((block: unknown, index) => {
     if (isObject(block) && CHANGES.has(block["type"])) return [];
     const text = isObject(block) ? block["text"] : undefined;
-    if (typeof text !== "string") throw fault(`${path}.${index}`, "must be a text block");
+    if (typeof text !== "string") throw fault(`${at()}.${index}`, "must be a text block");
     return text === "" ? [] : [text];
   });
 }

@@ -5,6 +5,7 @@ import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { inputPart, inputParts, systemTexts, toolOutput } from "./content.ts";
 import { fault, missing } from "./refuse.ts";
+import type { Place } from "../place.ts";
 import type { ClientMessage, MessagesRequest } from "./schema.ts";
 import { unseal } from "./thinking.ts";
 import { toCallId } from "./tool-ids.ts";
@@ -13,8 +14,8 @@ export interface Conversation {
   /** The system text; "" when there is none. */
   readonly instructions: string;
   readonly input: InputItem[];
-  /** For each input item, the message that it comes from, as in `messages.2`. */
-  readonly paths: readonly string[];
+  /** For each input item, the place of the message that it comes from, counted from 0. */
+  readonly origins: readonly number[];
 }
 
 /** Claude Code's note to its own service; it changes with every release and would cost the prompt cache. */
@@ -25,11 +26,11 @@ const BILLING_NOTE = /^x-anthropic-billing-header:/;
  * use: the backend would refuse too, but in terms of items that the client never sent.
  */
 export function toConversation(request: MessagesRequest, memory: ReasoningMemory): Conversation {
-  const system = systemTexts(request.system, "system").filter((text) => !BILLING_NOTE.test(text));
+  const system = systemTexts(request.system, () => "system").filter((text) => !BILLING_NOTE.test(text));
   const translator = new ItemTranslator(memory);
-  request.messages.forEach((message, index) => translator.add(message, `messages.${index}`));
+  request.messages.forEach((message, index) => translator.add(message, index));
   const input = translator.finish();
-  return { instructions: system.join("\n\n"), input, paths: translator.paths };
+  return { instructions: system.join("\n\n"), input, origins: translator.origins };
 }
 
 /** Walks the messages once and remembers which tool uses still wait for their results. */
@@ -39,9 +40,9 @@ class ItemTranslator {
   /** Tool use ids as the client wrote them. */
   readonly #open = new Set<string>();
   /** Reasoning that goes before the next item of the same message: alone it means nothing to the backend. */
-  #reasoning: InputItem[] = [];
+  readonly #reasoning: InputItem[] = [];
   #lastRole: string | undefined;
-  readonly #paths: string[] = [];
+  readonly #origins: number[] = [];
   /** Parts of the message that is being gathered. */
   #parts: JsonObject[] = [];
 
@@ -49,100 +50,111 @@ class ItemTranslator {
     this.#memory = memory;
   }
 
-  add(message: ClientMessage, path: string): void {
-    switch (message.role) {
+  add(message: ClientMessage, index: number): void {
+    const { role, content } = message;
+    const at = () => `messages.${index}.content`;
+    switch (role) {
       case "user":
-        this.#user(message["content"], `${path}.content`);
+        this.#user(content, at);
         break;
       case "assistant":
         // Turns of one role in a row are one turn.
-        if (this.#lastRole !== "assistant") this.#refuseUnanswered(path);
-        this.#assistant(message["content"], `${path}.content`);
+        if (this.#lastRole !== "assistant") this.#refuseUnanswered(index);
+        this.#assistant(content, at);
         break;
       case "system":
-        this.#parts = inputParts(systemTexts(message["content"], `${path}.content`).join("\n"), path);
+        this.#parts = inputParts(systemTexts(content, at).join("\n"), at);
         this.#flush("developer");
         break;
       default:
-        throw fault(`${path}.role`, "must be user, assistant or system");
+        throw fault(`messages.${index}.role`, "must be user, assistant or system");
     }
-    if (message.role !== "system") this.#lastRole = message.role;
-    while (this.#paths.length < this.#items.length) this.#paths.push(path);
+    if (role !== "system") this.#lastRole = role;
+    while (this.#origins.length < this.#items.length) this.#origins.push(index);
   }
 
-  /** For each item, the message that it comes from. */
-  get paths(): readonly string[] {
-    return this.#paths;
+  /** For each item, the place of the message that it comes from. */
+  get origins(): readonly number[] {
+    return this.#origins;
   }
 
   /** The items; an empty conversation still asks something. */
   finish(): InputItem[] {
-    this.#refuseUnanswered("messages");
+    this.#refuseUnanswered();
     if (this.#items.length === 0) {
       this.#items.push({ type: "message", role: "user", content: [{ type: "input_text", text: "" }] });
     }
     return this.#items;
   }
 
-  #user(content: unknown, path: string): void {
+  #user(content: unknown, at: Place): void {
     if (!Array.isArray(content)) {
-      this.#parts = inputParts(content, path);
+      this.#parts = inputParts(content, at);
     } else {
       content.forEach((block: unknown, index) => {
-        if (isObject(block) && block["type"] === "tool_result") this.#toolResult(block, `${path}.${index}`);
-        else this.#parts.push(...inputPart(block, `${path}.${index}`));
+        const inBlock = () => `${at()}.${index}`;
+        if (isObject(block) && block["type"] === "tool_result") this.#toolResult(block, inBlock);
+        else this.#parts.push(...inputPart(block, inBlock));
       });
     }
     this.#flush("user");
   }
 
-  #toolResult(block: JsonObject, path: string): void {
+  #toolResult(block: JsonObject, at: Place): void {
     this.#flush("user");
     const id = nonEmptyString(block["tool_use_id"]);
-    if (id === undefined) throw missing(`${path}.tool_use_id`);
+    if (id === undefined) throw missing(`${at()}.tool_use_id`);
     if (!this.#open.delete(id)) {
       throw new RelayError(
         "invalid_request",
-        `${path}: the tool_use_id '${id.slice(0, 80)}' has no tool_use in the message before it that still waits for a result.`,
-        { param: `${path}.tool_use_id` },
+        `${at()}: the tool_use_id '${id.slice(0, 80)}' has no tool_use in the message before it that still waits for a result.`,
+        { param: `${at()}.tool_use_id` },
       );
     }
-    const output = toolOutput(block["content"], block["is_error"] === true, `${path}.content`);
+    const output = toolOutput(block["content"], block["is_error"] === true, () => `${at()}.content`);
     this.#items.push({ type: "function_call_output", call_id: toCallId(id), output });
   }
 
-  #assistant(content: unknown, path: string): void {
-    const blocks: unknown[] = typeof content === "string" ? [{ type: "text", text: content }] : toList(content, path);
-    const bringsReasoning = blocks.some((block) => isObject(block) && sealedIn(block) !== undefined);
-    blocks.forEach((block, index) => {
-      if (!isObject(block)) throw fault(`${path}.${index}`, "must be an object");
-      this.#said(block, `${path}.${index}`, bringsReasoning);
-    });
+  #assistant(content: unknown, at: Place): void {
+    if (typeof content === "string") this.#text(content);
+    else this.#blocks(toList(content, at), at);
     this.#flush("assistant");
-    this.#reasoning = [];
+    this.#reasoning.length = 0;
   }
 
-  #said(block: JsonObject, path: string, bringsReasoning: boolean): void {
+  #blocks(blocks: readonly unknown[], at: Place): void {
+    const bringsReasoning = blocks.some((block) => isObject(block) && sealedIn(block) !== undefined);
+    blocks.forEach((block, index) => {
+      if (!isObject(block)) throw fault(`${at()}.${index}`, "must be an object");
+      this.#said(block, () => `${at()}.${index}`, bringsReasoning);
+    });
+  }
+
+  #text(text: unknown): void {
+    if (typeof text === "string" && text !== "") this.#parts.push({ type: "output_text", text });
+  }
+
+  #said(block: JsonObject, at: Place, bringsReasoning: boolean): void {
     const { type } = block;
     switch (type) {
       case "text":
-      case "compaction": {
-        const text = type === "text" ? block["text"] : block["content"];
-        if (typeof text === "string" && text !== "") this.#parts.push({ type: "output_text", text });
+        this.#text(block["text"]);
         break;
-      }
+      case "compaction":
+        this.#text(block["content"]);
+        break;
       case "thinking":
       case "redacted_thinking":
         this.#thought(block);
         break;
       case "tool_use":
-        this.#toolUse(block, path, bringsReasoning);
+        this.#toolUse(block, at, bringsReasoning);
         break;
       case undefined:
-        throw missing(`${path}.type`);
+        throw missing(`${at()}.type`);
       default:
         if (!PAST.has(String(type)) && !String(type).endsWith("_tool_result")) {
-          throw fault(`${path}.type`, `'${String(type).slice(0, 60)}' is not a block that can stand here`);
+          throw fault(`${at()}.type`, `'${String(type).slice(0, 60)}' is not a block that can stand here`);
         }
     }
   }
@@ -157,12 +169,12 @@ class ItemTranslator {
     this.#reasoning.push({ type: "reasoning", summary, encrypted_content: sealed });
   }
 
-  #toolUse(block: JsonObject, path: string, bringsReasoning: boolean): void {
+  #toolUse(block: JsonObject, at: Place, bringsReasoning: boolean): void {
     const id = nonEmptyString(block["id"]);
     const name = nonEmptyString(block["name"]);
-    if (id === undefined) throw missing(`${path}.id`);
-    if (name === undefined) throw missing(`${path}.name`);
-    if (this.#open.has(id)) throw fault(`${path}.id`, "tool_use ids must be unique");
+    if (id === undefined) throw missing(`${at()}.id`);
+    if (name === undefined) throw missing(`${at()}.name`);
+    if (this.#open.has(id)) throw fault(`${at()}.id`, "tool_use ids must be unique");
     this.#open.add(id);
     this.#flush("assistant");
     const callId = toCallId(id);
@@ -181,11 +193,13 @@ class ItemTranslator {
 
   #push(item: InputItem): void {
     this.#items.push(...this.#reasoning, item);
-    this.#reasoning = [];
+    this.#reasoning.length = 0;
   }
 
-  #refuseUnanswered(path: string): void {
+  /** `next` is the message after those that may have brought the results; none at the end. */
+  #refuseUnanswered(next?: number): void {
     if (this.#open.size === 0) return;
+    const path = next === undefined ? "messages" : `messages.${next}`;
     throw new RelayError(
       "invalid_request",
       `${path}: every tool_use needs a tool_result in the next message; there is none for ${[...this.#open].join(", ").slice(0, 300)}.`,
@@ -197,10 +211,10 @@ class ItemTranslator {
 /** What another service and its tools did on the way; the text after it says what came of it. */
 const PAST = new Set(["server_tool_use", "mcp_tool_use", "mcp_tool_listing", "container_upload", "fallback"]);
 
-function toList(content: unknown, path: string): unknown[] {
+function toList(content: unknown, at: Place): unknown[] {
   if (content === undefined || content === null) return [];
   if (Array.isArray(content)) return content as unknown[];
-  throw fault(path, "must be a string or a list of blocks");
+  throw fault(at(), "must be a string or a list of blocks");
 }
 
 /** The relay's own encrypted reasoning in a block. */

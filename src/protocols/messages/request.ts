@@ -47,7 +47,7 @@ export function toCodex(request: MessagesRequest, context: Context): Translation
   const { tools, toolPaths, toolChoice, parallelToolCalls, dropped } = toWireTools(request);
   const searchesWeb = tools.some((tool) => tool["type"] === "web_search");
   const model = resolveModel(context, request.model, { searchesWeb });
-  const { instructions, input, paths } = toConversation(request, context.memory);
+  const { instructions, input, origins } = toConversation(request, context.memory);
   const { effort, changed } = effortOf(request, model);
   const inside = unreadInside(request);
 
@@ -72,13 +72,17 @@ export function toCodex(request: MessagesRequest, context: Context): Translation
     changed: [...(changed === undefined ? [] : [changed]), ...emulated(request), ...inside.changed],
     headers: { "x-plansocket-model": model.slug },
     clientPath: clientPathOf({
-      input: paths,
+      input: (item) => messagePath(origins[item]),
       tools: toolPaths,
       schema: "input_schema",
       fields: FIELDS,
       position: (index) => `.${index}`,
     }),
   };
+}
+
+function messagePath(index: number | undefined): string | undefined {
+  return index === undefined ? undefined : `messages.${index}`;
 }
 
 /** The client's stop sequences; the backend has none, so the relay cuts the text itself. */

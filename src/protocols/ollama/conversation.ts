@@ -3,6 +3,7 @@ import { wireCallId, wireToolName } from "../../codex/request/tools/wire-names.t
 import { RelayError } from "../../lib/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import type { Context } from "../protocol.ts";
+import type { Place } from "../place.ts";
 import type { OllamaMessage } from "./schema.ts";
 
 /** A conversation as the backend takes it. */
@@ -10,8 +11,8 @@ export interface Conversation {
   /** Text of the system messages that open it; "" when none do. */
   readonly instructions: string;
   readonly input: InputItem[];
-  /** For each input item, the message that it comes from. */
-  readonly paths: readonly string[];
+  /** For each input item, the place of the message that it comes from, counted from 0; undefined for one of no message. */
+  readonly origins: readonly (number | undefined)[];
 }
 
 /** Roles of neighbouring APIs. Ollama takes any role in any case; those that say nothing here speak as the user. */
@@ -34,16 +35,17 @@ export function unreadInside(messages: readonly OllamaMessage[]): {
   readonly dropped: string[];
   readonly changed: string[];
 } {
-  const placed = messages.map((message, index) => ({ message, role: roleOf(message), path: `messages[${index}]` }));
-  const pictured = placed.find(
-    ({ message, role }) => (message.images ?? []).length > 0 && role !== "user" && role !== "tool",
-  );
+  const pictured = messages.findIndex((message) => (message.images ?? []).length > 0 && !takesImages(roleOf(message)));
   // Of the relay's own answers it has kept what means something to the backend.
-  const thought = placed.find(({ message, role }) => role === "assistant" && Boolean(message.thinking));
+  const thought = messages.findIndex((message) => Boolean(message.thinking) && roleOf(message) === "assistant");
   return {
-    dropped: pictured ? [`${pictured.path}.images`] : [],
-    changed: thought ? [`${thought.path}.thinking`] : [],
+    dropped: pictured < 0 ? [] : [`messages[${pictured}].images`],
+    changed: thought < 0 ? [] : [`messages[${thought}].thinking`],
   };
+}
+
+function takesImages(role: string): boolean {
+  return role === "user" || role === "tool";
 }
 
 /** Messages as instructions and input items. */
@@ -51,9 +53,9 @@ export function toConversation(messages: readonly OllamaMessage[], memory: Conte
   const leading = messages.findIndex((message) => roleOf(message) !== "system");
   const opening = messages.slice(0, leading < 0 ? messages.length : leading);
   const translator = new ItemTranslator(memory);
-  messages
-    .slice(opening.length)
-    .forEach((message, index) => translator.add(message, `messages[${opening.length + index}]`));
+  messages.forEach((message, index) => {
+    if (index >= opening.length) translator.add(message, index);
+  });
   const texts = opening.map((message) => message.content ?? "").filter((text) => text !== "");
   return { instructions: texts.join("\n\n"), ...translator.finish() };
 }
@@ -72,7 +74,7 @@ interface OpenCall {
 class ItemTranslator {
   readonly #memory: Context["memory"];
   readonly #items: InputItem[] = [];
-  readonly #paths: string[] = [];
+  readonly #origins: number[] = [];
   #open: OpenCall[] = [];
   #calls = 0;
 
@@ -80,7 +82,7 @@ class ItemTranslator {
     this.#memory = memory;
   }
 
-  add(message: OllamaMessage, path: string): void {
+  add(message: OllamaMessage, index: number): void {
     const text = message.content ?? "";
     switch (roleOf(message)) {
       case "system":
@@ -91,29 +93,30 @@ class ItemTranslator {
         for (const call of message.tool_calls ?? []) this.#call(call.id, call.function);
         break;
       case "tool":
-        this.#result(message, path);
+        this.#result(message, index);
         break;
       default:
-        this.#message("user", parts(message, path));
+        this.#message("user", parts(message, index));
     }
-    while (this.#paths.length < this.#items.length) this.#paths.push(path);
+    while (this.#origins.length < this.#items.length) this.#origins.push(index);
   }
 
   /** The items; an empty conversation still asks something, and a call without a result gets an empty one. */
-  finish(): Pick<Conversation, "input" | "paths"> {
+  finish(): Pick<Conversation, "input" | "origins"> {
     if (this.#items.length === 0) this.#message("user", [{ type: "input_text", text: "" }]);
+    if (this.#open.length === 0) return { input: this.#items, origins: this.#origins };
     const open = new Set(this.#open.map(({ id }) => id));
     const input: InputItem[] = [];
-    const paths: string[] = [];
+    const origins: (number | undefined)[] = [];
     this.#items.forEach((item, index) => {
-      const path = this.#paths[index] ?? "messages";
+      const origin = this.#origins[index];
       input.push(item);
-      paths.push(path);
+      origins.push(origin);
       if (item.type !== "function_call" || !open.has(String(item["call_id"]))) return;
       input.push({ type: "function_call_output", call_id: item["call_id"], output: "" });
-      paths.push(path);
+      origins.push(origin);
     });
-    return { input, paths };
+    return { input, origins };
   }
 
   #message(role: string, content: JsonObject[]): void {
@@ -129,17 +132,17 @@ class ItemTranslator {
     this.#open.push({ id, given: given ?? undefined, name: call.name });
   }
 
-  #result(message: OllamaMessage, path: string): void {
+  #result(message: OllamaMessage, index: number): void {
     const name = message.tool_name ?? (typeof message["name"] === "string" ? message["name"] : undefined);
     const call = this.#callOf(message.tool_call_id, name);
     if (!call) {
       // Nothing is lost, and the model is told what it is.
       const heading = name ? `Result of the tool ${name}:` : "Result of a tool:";
-      this.#message("user", [{ type: "input_text", text: heading }, ...parts(message, path)]);
+      this.#message("user", [{ type: "input_text", text: heading }, ...parts(message, index)]);
       return;
     }
     const hasImages = (message.images ?? []).length > 0;
-    const output = hasImages ? parts(message, path) : (message.content ?? "");
+    const output = hasImages ? parts(message, index) : (message.content ?? "");
     this.#items.push({ type: "function_call_output", call_id: call.id, output });
   }
 
@@ -152,12 +155,11 @@ class ItemTranslator {
   }
 }
 
-/** Text and images of a message. */
-function parts({ content, images }: OllamaMessage, path: string): JsonObject[] {
-  return [
-    ...(content ? [{ type: "input_text", text: content }] : []),
-    ...(images ?? []).map((data, index) => imagePart(data, `${path}.images[${index}]`)),
-  ];
+/** Text and images of the message that stands at `index`. */
+function parts({ content, images }: OllamaMessage, index: number): JsonObject[] {
+  const found: JsonObject[] = content ? [{ type: "input_text", text: content }] : [];
+  images?.forEach((data, at) => found.push(imagePart(data, () => `messages[${index}].images[${at}]`)));
+  return found;
 }
 
 /** Beginnings of base64 by kind of image. */
@@ -168,8 +170,8 @@ const IMAGES: readonly (readonly [string, string])[] = [
   ["iVBORw", "png"],
 ];
 
-function imagePart(data: string, path: string): JsonObject {
-  if (data === "") throw new RelayError("invalid_value", "an image is empty", { param: path });
+function imagePart(data: string, at: Place): JsonObject {
+  if (data === "") throw new RelayError("invalid_value", "an image is empty", { param: at() });
   const kind = IMAGES.find(([start]) => data.startsWith(start))?.[1] ?? "png";
   const url = data.startsWith("data:") ? data : `data:image/${kind};base64,${data}`;
   return { type: "input_image", image_url: url, detail: "auto" };

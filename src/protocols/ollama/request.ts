@@ -32,11 +32,11 @@ const FIELDS = { input: "messages", instructions: "system", "reasoning.effort": 
 /** POST /api/chat as a backend body. */
 export function chatToCodex(request: OllamaChatRequest, context: Context): Translation {
   const messages = request.messages ?? [];
-  const conversation = toConversation(messages, context.memory);
-  const { body, dropped, changed, ...rest } = translation(request, context, {
-    ...conversation,
-    tools: request.tools ?? [],
-  });
+  const { instructions, input, origins } = toConversation(messages, context.memory);
+  const origin = (item: number) => (origins[item] === undefined ? "messages" : `messages[${origins[item]}]`);
+  const tools = request.tools ?? [];
+  const parts: Parts = { instructions, input, field: "messages", origin, tools };
+  const { body, dropped, changed, ...rest } = translation(request, context, parts);
   const inside = unreadInside(messages);
   return { ...rest, body, dropped: [...dropped, ...inside.dropped], changed: [...changed, ...inside.changed] };
 }
@@ -45,8 +45,8 @@ export function chatToCodex(request: OllamaChatRequest, context: Context): Trans
 export function generateToCodex(request: OllamaGenerateRequest, context: Context): Translation {
   const message = { role: "user", content: request.prompt ?? "", images: request.images };
   const { input } = toConversation([message], context.memory);
-  const paths = input.map(() => "prompt");
-  return translation(request, context, { instructions: request.system ?? "", input, paths, tools: [] });
+  const instructions = request.system ?? "";
+  return translation(request, context, { instructions, input, field: "prompt", origin: () => "prompt", tools: [] });
 }
 
 /** The client's stop sequences; the backend has none, so the relay cuts the text itself. */
@@ -60,7 +60,10 @@ export function renamedTools(tools: readonly OllamaTool[]): Map<string, string> 
   return new Map(tools.map(({ function: { name } }) => [wireToolName(name), name]));
 }
 
-interface Parts extends Conversation {
+interface Parts extends Pick<Conversation, "instructions" | "input"> {
+  /** The field that the conversation stands in, and where in it an input item comes from. */
+  readonly field: "messages" | "prompt";
+  readonly origin: (item: number) => string;
   readonly tools: readonly OllamaTool[];
 }
 
@@ -86,10 +89,12 @@ function translation(request: OllamaRequest, context: Context, parts: Parts): Tr
   });
   const tools = parts.tools.map((_tool, index) => `tools[${index}].function`);
   // Where a word about JSON was put in front, every item stands one place further on.
-  const paths = [...Array.from({ length: body.input.length - parts.input.length }, () => "format"), ...parts.paths];
-  const isGenerate = parts.paths[0] === "prompt";
-  const fields = isGenerate ? { ...FIELDS, input: "prompt" } : FIELDS;
-  const clientPath = clientPathOf({ input: paths, tools, fields });
+  const added = body.input.length - parts.input.length;
+  const clientPath = clientPathOf({
+    input: (item) => (item < added ? "format" : parts.origin(item - added)),
+    tools,
+    fields: { ...FIELDS, input: parts.field },
+  });
   return { body, dropped: droppedFields(request), changed, clientPath };
 }
 
