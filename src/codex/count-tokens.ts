@@ -45,22 +45,27 @@ function tokensIn(body: CodexRequest, reader: Reader): number {
   return parts.reduce((sum, tokens) => sum + tokens, PER_ITEM * (body.input.length + 2));
 }
 
-/** Keys whose value is not read by the model. */
-const SILENT = new Set(["type", "role", "call_id", "detail", "strict", "file_url"]);
-
 function tokensInside(value: unknown, reader: Reader): number {
   let tokens = 0;
   if (Array.isArray(value)) {
     for (const entry of value) tokens += tokensInside(entry, reader);
   } else if (isObject(value)) {
     // Of thousands of messages: `Object.entries` would make three objects for each of them.
-    for (const key in value) if (!SILENT.has(key)) tokens += tokensOfField(key, value[key], reader);
+    for (const key in value) tokens += tokensOfField(key, value[key], reader);
   }
   return tokens;
 }
 
 function tokensOfField(key: string, value: unknown, reader: Reader): number {
   switch (key) {
+    // Not read by the model.
+    case "type":
+    case "role":
+    case "call_id":
+    case "detail":
+    case "strict":
+    case "file_url":
+      return 0;
     case "image_url":
       return PER_IMAGE;
     case "file_data":

@@ -12,18 +12,17 @@ interface AnswerCuts {
   readonly maxTokens: number | undefined;
 }
 
-/** How the answer to a request is read, streamed or whole. */
+/** How the answer to a request is read, streamed or whole; asked for when the answer begins. */
 export function answerOptions(context: Context, { body }: Translation, { stopSequences, maxTokens }: AnswerCuts) {
   const { memory, now, countTokens } = context;
   const canCut = maxTokens !== undefined || stopSequences.length > 0;
-  // Counted now: a function that counts later would keep the request's body for as long as the answer takes.
-  const inputTokens = canCut ? estimateTokens(body) : 0;
   return (isWhole: boolean): AnswerOptions => ({
     stopSequences,
     memory,
     now,
     limit: maxTokens === undefined ? undefined : new OutputLimit(maxTokens, countTokens),
-    inputTokens,
+    // Counted here, while the backend works, and no later: that would keep the body for as long as the answer takes.
+    inputTokens: canCut ? estimateTokens(body) : 0,
     isWhole,
   });
 }

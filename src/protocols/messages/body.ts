@@ -5,8 +5,7 @@ import { AnswerBody } from "../answer-reply.ts";
 import type { Context } from "../protocol.ts";
 import type { BlockDelta, StartedBlock } from "./blocks.ts";
 import { messageOf } from "./message.ts";
-import { messageReader, type MessageEnd, type MessageEvent } from "./reply.ts";
-import type { MessagesRequest } from "./schema.ts";
+import { messageReader, type AskedMessage, type MessageEnd, type MessageEvent } from "./reply.ts";
 
 /** A whole message: the fold of the very pieces that a stream would have sent. */
 export class MessageBody extends AnswerBody {
@@ -18,10 +17,10 @@ export class MessageBody extends AnswerBody {
   #json = "";
   #end: MessageEnd | undefined;
 
-  constructor(request: MessagesRequest, context: Context, options: AnswerOptions) {
+  constructor(asked: AskedMessage, context: Context, options: AnswerOptions) {
     super();
-    this.#model = request.model;
-    this.reader = messageReader(request, context, options, (event) => this.#event(event)).reader;
+    this.#model = asked.model;
+    this.reader = messageReader(asked, context, options, (event) => this.#event(event)).reader;
   }
 
   protected body(): unknown {

@@ -192,8 +192,9 @@ class ItemTranslator {
   }
 
   #push(item: InputItem): void {
-    this.#items.push(...this.#reasoning, item);
+    for (const thought of this.#reasoning) this.#items.push(thought);
     this.#reasoning.length = 0;
+    this.#items.push(item);
   }
 
   /** `next` is the message after those that may have brought the results; none at the end. */

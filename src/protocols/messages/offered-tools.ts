@@ -1,4 +1,5 @@
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import type { Place } from "../place.ts";
 import type { MessagesRequest } from "./schema.ts";
 
 /** A client's tool, and where it is defined. */
@@ -20,37 +21,47 @@ export function offeredTools(request: MessagesRequest): OfferedTool[] {
 }
 
 class Offering {
-  readonly #tools: OfferedTool[];
-  readonly #atOnce: OfferedTool[];
+  readonly #atOnce: OfferedTool[] = [];
+  /** Sent only once the conversation names them; the last of a name counts. */
+  readonly #deferred = new Map<string, OfferedTool>();
   /** Names in the order in which they came up. */
   readonly #named = new Set<string>();
   readonly #removed = new Set<string>();
 
   constructor(request: MessagesRequest) {
-    this.#tools = (request.tools ?? []).map((tool, index) => ({ tool, path: `tools.${index}` }));
-    const isSearchedElsewhere = this.#tools.some(({ tool }) => TOOL_SEARCH.test(nonEmptyString(tool["type"]) ?? ""));
-    this.#atOnce = this.#tools.filter(({ tool }) => isSearchedElsewhere || tool["defer_loading"] !== true);
-    this.#walk(request.system, "system");
-    request.messages.forEach(({ content }, index) => this.#walk(content, `messages.${index}.content`));
+    const tools = request.tools ?? [];
+    const isSearchedElsewhere = tools.some((tool) => TOOL_SEARCH.test(nonEmptyString(tool["type"]) ?? ""));
+    tools.forEach((tool, index) => {
+      const offered = { tool, path: `tools.${index}` };
+      if (isSearchedElsewhere || tool["defer_loading"] !== true) this.#atOnce.push(offered);
+      else this.#defer(offered);
+    });
+    this.#walk(request.system, () => "system");
+    request.messages.forEach(({ content }, index) => {
+      if (Array.isArray(content)) this.#walk(content, () => `messages.${index}.content`);
+    });
     const forced = nonEmptyString(request.tool_choice?.["name"]);
     if (forced !== undefined) this.#named.add(forced);
   }
 
   tools(): OfferedTool[] {
-    const later = [...this.#named].flatMap(
-      (name) => this.#tools.findLast((one) => nameOf(one.tool) === name && !this.#atOnce.includes(one)) ?? [],
-    );
+    const later = [...this.#named].flatMap((name) => this.#deferred.get(name) ?? []);
     return [...this.#atOnce, ...later].filter(({ tool }) => !this.#removed.has(nameOf(tool) ?? ""));
   }
 
-  #walk(content: unknown, path: string): void {
+  #defer(offered: OfferedTool): void {
+    const name = nameOf(offered.tool);
+    if (name !== undefined) this.#deferred.set(name, offered);
+  }
+
+  #walk(content: unknown, at: Place): void {
     if (!Array.isArray(content)) return;
     content.forEach((block: unknown, index) => {
-      if (isObject(block)) this.#read(block, `${path}.${index}`);
+      if (isObject(block)) this.#read(block, () => `${at()}.${index}`);
     });
   }
 
-  #read(block: JsonObject, path: string): void {
+  #read(block: JsonObject, at: Place): void {
     switch (block["type"]) {
       case "tool_reference":
         this.#name(nonEmptyString(block["tool_name"]));
@@ -60,13 +71,13 @@ class Offering {
         this.#name(nonEmptyString(block["name"]));
         break;
       case "tool_result":
-        this.#walk(block["content"], `${path}.content`);
+        this.#walk(block["content"], () => `${at()}.content`);
         break;
       case "compaction":
-        this.#walk(block["tool_changes"], `${path}.tool_changes`);
+        this.#walk(block["tool_changes"], () => `${at()}.tool_changes`);
         break;
       case "tool_addition":
-        this.#add(block["tool"], `${path}.tool`);
+        this.#add(block["tool"], at);
         break;
       case "tool_removal":
         this.#remove(block["tool"]);
@@ -79,11 +90,11 @@ class Offering {
     if (name !== undefined) this.#named.add(name);
   }
 
-  #add(target: unknown, path: string): void {
+  #add(target: unknown, at: Place): void {
     if (!isObject(target)) return;
     const { definition } = target;
     if (target["type"] === "tool_definition" && isObject(definition)) {
-      this.#tools.push({ tool: definition, path: `${path}.definition` });
+      this.#defer({ tool: definition, path: `${at()}.tool.definition` });
     }
     const name = nonEmptyString(target["name"]) ?? (isObject(definition) ? nameOf(definition) : undefined);
     if (name !== undefined) this.#removed.delete(name);

@@ -3,15 +3,22 @@ import type { AnswerCall, AnswerEnd, AnswerEvent, AnswerOptions, AnswerPart } fr
 import type { Annotation, OutputItem } from "../../codex/wire/schema.ts";
 import type { Context } from "../protocol.ts";
 import { BlockQueue, DIRECT, type Block, type BlockEvent, type WebSearchResult } from "./blocks.ts";
-import type { MessagesRequest } from "./schema.ts";
 import { citationOf, pagesIn, searchOf } from "./search.ts";
-import { thinkingView } from "./thinking.ts";
+import type { ThinkingView } from "./thinking.ts";
 import { ThinkingBlocks } from "./thinking-blocks.ts";
 import { toToolUseId } from "./tool-ids.ts";
-import { renamedTools } from "./tools.ts";
 import { toMessagesUsage, type MessagesUsage } from "./usage.ts";
 
 type StopReason = "end_turn" | "tool_use" | "max_tokens" | "stop_sequence" | "refusal";
+
+/** What of a request its reply depends on. */
+export interface AskedMessage {
+  /** As the client named it. */
+  readonly model: string;
+  readonly thinking: ThinkingView;
+  /** Backend name → the client's own, for the tools whose names had to change. */
+  readonly originalNames: ReadonlyMap<string, string>;
+}
 
 /** How a message ended. */
 export interface MessageEnd {
@@ -28,12 +35,12 @@ export type MessageEvent =
 
 /** A reader of upstream events whose answer arrives as the events of one message. */
 export function messageReader(
-  request: MessagesRequest,
+  asked: AskedMessage,
   context: Context,
   options: AnswerOptions,
   emit: (event: MessageEvent) => void,
 ): MessageReader {
-  const reply = new MessageReply(request, context, emit);
+  const reply = new MessageReply(asked, context, emit);
   const reader = new AnswerReader(options, (event) => reply.onEvent(event));
   return { reader, flush: () => reply.flush() };
 }
@@ -60,16 +67,13 @@ class MessageReply {
   #textPart: AnswerPart | undefined;
   #textBlock: Block | undefined;
 
-  constructor(request: MessagesRequest, context: Context, emit: (event: MessageEvent) => void) {
+  constructor({ thinking, originalNames }: AskedMessage, context: Context, emit: (event: MessageEvent) => void) {
     this.#emit = emit;
     this.#context = context;
-    this.#originalNames = renamedTools(request);
+    this.#originalNames = originalNames;
     this.#queue = new BlockQueue(emit);
-    const view = thinkingView(request);
-    this.#thinking = new ThinkingBlocks(
-      view === "summary" && context.reasoning === "none" ? "sealed" : view,
-      this.#queue,
-    );
+    const isSealed = thinking === "summary" && context.reasoning === "none";
+    this.#thinking = new ThinkingBlocks(isSealed ? "sealed" : thinking, this.#queue);
   }
 
   onEvent(event: AnswerEvent): void {

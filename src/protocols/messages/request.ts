@@ -6,6 +6,7 @@ import { unreadFields } from "../unread-fields.ts";
 import { toConversation } from "./conversation.ts";
 import { effortOf } from "./effort.ts";
 import { textFormatOf } from "./format.ts";
+import { offeredTools, type OfferedTool } from "./offered-tools.ts";
 import { resolveModel } from "../../codex/model-names.ts";
 import type { MessagesRequest } from "./schema.ts";
 import { thinkingView } from "./thinking.ts";
@@ -42,9 +43,13 @@ const FIELDS = {
   "text.format": "output_config.format",
 };
 
-/** Client request → backend body. */
-export function toCodex(request: MessagesRequest, context: Context): Translation {
-  const { tools, toolPaths, toolChoice, parallelToolCalls, dropped } = toWireTools(request);
+/** Client request → backend body. `offered` are the tools that the model is to know. */
+export function toCodex(
+  request: MessagesRequest,
+  context: Context,
+  offered: readonly OfferedTool[] = offeredTools(request),
+): Translation {
+  const { tools, toolPaths, toolChoice, parallelToolCalls, dropped } = toWireTools(request, offered);
   const searchesWeb = tools.some((tool) => tool["type"] === "web_search");
   const model = resolveModel(context, request.model, { searchesWeb });
   const { instructions, input, origins } = toConversation(request, context.memory);

@@ -5,8 +5,7 @@ import { AnswerStream } from "../answer-reply.ts";
 import type { Context, Send } from "../protocol.ts";
 import { voice } from "./error.ts";
 import { endOf, messageOf } from "./message.ts";
-import { messageReader, type MessageEvent } from "./reply.ts";
-import type { MessagesRequest } from "./schema.ts";
+import { messageReader, type AskedMessage, type MessageEvent } from "./reply.ts";
 
 /** A streamed message: each piece as one named event. */
 export class MessageStream extends AnswerStream {
@@ -16,11 +15,11 @@ export class MessageStream extends AnswerStream {
   /** An estimate: what the question cost upstream says at the end. */
   readonly #inputTokens: number;
 
-  constructor(request: MessagesRequest, context: Context, options: AnswerOptions, send: Send) {
+  constructor(asked: AskedMessage, context: Context, options: AnswerOptions, send: Send) {
     super(send);
-    this.#model = request.model;
+    this.#model = asked.model;
     this.#inputTokens = options.inputTokens;
-    const { reader, flush } = messageReader(request, context, options, (event) => this.#event(event));
+    const { reader, flush } = messageReader(asked, context, options, (event) => this.#event(event));
     this.reader = reader;
     this.#flush = flush;
   }

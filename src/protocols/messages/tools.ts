@@ -3,7 +3,7 @@ import { textOf } from "../../codex/wire/lenient.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { unreadFields } from "../unread-fields.ts";
 import { CLIENT_TOOL_FIELDS, clientToolFunction } from "./client-tools.ts";
-import { offeredTools, TOOL_SEARCH } from "./offered-tools.ts";
+import { TOOL_SEARCH, type OfferedTool } from "./offered-tools.ts";
 import { fault, missing, unsupported } from "./refuse.ts";
 import type { MessagesRequest } from "./schema.ts";
 
@@ -22,8 +22,7 @@ export interface WireTools {
 const WEB_SEARCH = /^web_search/;
 
 /** The client's tools as Responses tools. Throws RelayError with the path at fault. */
-export function toWireTools(request: MessagesRequest): WireTools {
-  const offered = offeredTools(request);
+export function toWireTools(request: MessagesRequest, offered: readonly OfferedTool[]): WireTools {
   const made = offered.flatMap(({ tool, path }) => wireTool(tool, path).map((one) => ({ one, path })));
   const tools = made.map(({ one }) => one);
   const dropped = offered.flatMap(({ tool }) => droppedOf(tool));
@@ -38,8 +37,8 @@ export function toWireTools(request: MessagesRequest): WireTools {
 }
 
 /** Backend name → the client's own, for the names that had to change. */
-export function renamedTools(request: MessagesRequest): Map<string, string> {
-  const names = offeredTools(request).flatMap(({ tool }) => nonEmptyString(tool["name"]) ?? []);
+export function renamedTools(offered: readonly OfferedTool[]): Map<string, string> {
+  const names = offered.flatMap(({ tool }) => nonEmptyString(tool["name"]) ?? []);
   return new Map(names.map((name) => [wireToolName(name), name] as const).filter(([wire, name]) => wire !== name));
 }
 

@@ -1,4 +1,5 @@
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import type { Place } from "../place.ts";
 import { isGiven } from "../unread-fields.ts";
 import type { ClientMessage, MessagesRequest } from "./schema.ts";
 import { unseal } from "./thinking.ts";
@@ -46,7 +47,10 @@ const READ_INSIDE = {
   tool_choice: new Set(["type", "name", "disable_parallel_tool_use"]),
 };
 
-const READ_OF_MESSAGE = new Set(["role", "content"]);
+const READ_OF_MESSAGE = new Set(["role", "content", "output_config"]);
+
+/** Of a message that is said to stay, which all do. */
+const READ_OF_LASTING = new Set([...READ_OF_MESSAGE, "clear_at"]);
 
 /** Names of what a request says in its messages, its system text and its smaller fields to no effect. */
 export function unreadInside(request: MessagesRequest): UnreadInside {
@@ -61,10 +65,10 @@ class Reading {
   constructor(request: MessagesRequest) {
     // The backend caches what conversations begin with by itself.
     if (isGiven(request["cache_control"])) this.#cached();
-    this.#blocks(request.system, "system", false);
-    request.messages.forEach((message, index) => this.#message(message, `messages.${index}`));
+    this.#blocks(request.system, () => "system", false);
+    request.messages.forEach((message, index) => this.#message(message, () => `messages.${index}`));
     for (const name of ["output_config", "thinking", "tool_choice"] as const) {
-      this.#fields(request[name], READ_INSIDE[name], name);
+      this.#fields(request[name], READ_INSIDE[name], () => name);
     }
     // Thoughts are shown as they come, which is one way to hear of them.
     if (request.thinking?.display === "updates") this.#changed.set("display", "thinking.display");
@@ -79,40 +83,40 @@ class Reading {
     this.#changed.set("cache_control", "cache_control");
   }
 
-  #message(message: ClientMessage, path: string): void {
-    const { role, content, output_config: config, ...rest } = message;
-    this.#blocks(content, `${path}.content`, role === "assistant");
-    this.#fields(config, READ_INSIDE.output_config, `${path}.output_config`);
-    this.#fields(rest["clear_at"] === "never" ? { ...rest, clear_at: null } : rest, READ_OF_MESSAGE, path);
+  #message(message: ClientMessage, at: Place): void {
+    const { role, content, output_config: config, clear_at: clearAt } = message;
+    this.#blocks(content, () => `${at()}.content`, role === "assistant");
+    if (isGiven(config)) this.#fields(config, READ_INSIDE.output_config, () => `${at()}.output_config`);
+    this.#fields(message, clearAt === "never" ? READ_OF_LASTING : READ_OF_MESSAGE, at);
   }
 
-  #blocks(content: unknown, path: string, isAnswer: boolean): void {
+  #blocks(content: unknown, at: Place, isAnswer: boolean): void {
     if (!Array.isArray(content)) return;
     content.forEach((block: unknown, index) => {
-      if (isObject(block)) this.#block(block, `${path}.${index}`, isAnswer);
+      if (isObject(block)) this.#block(block, () => `${at()}.${index}`, isAnswer);
     });
   }
 
-  #block(block: JsonObject, path: string, isAnswer: boolean): void {
+  #block(block: JsonObject, at: Place, isAnswer: boolean): void {
     if (isGiven(block["cache_control"])) this.#cached();
     const type = nonEmptyString(block["type"]) ?? "";
     const read = READ_BLOCKS.get(type);
     if (!read || isForeign(block)) {
-      note(isAnswer ? this.#changed : this.#dropped, type, path);
+      note(isAnswer ? this.#changed : this.#dropped, type, at);
       return;
     }
-    this.#fields(block, read, path, isAnswer);
+    this.#fields(block, read, at, isAnswer);
     const list = LISTS[type];
-    if (list !== undefined) this.#blocks(block[list], `${path}.${list}`, isAnswer);
+    if (list !== undefined) this.#blocks(block[list], () => `${at()}.${list}`, isAnswer);
     const { source } = block;
-    if (isObject(source)) this.#blocks(source["content"], `${path}.source.content`, isAnswer);
+    if (isObject(source)) this.#blocks(source["content"], () => `${at()}.source.content`, isAnswer);
   }
 
-  #fields(fields: unknown, read: ReadonlySet<string>, path: string, isAnswer = false): void {
+  #fields(fields: unknown, read: ReadonlySet<string>, at: Place, isAnswer = false): void {
     if (!isObject(fields)) return;
-    for (const name of Object.keys(fields)) {
+    for (const name in fields) {
       if (read.has(name) || !saysSomething(fields[name])) continue;
-      note(isAnswer ? this.#changed : this.#dropped, name, `${path}.${name}`);
+      note(isAnswer ? this.#changed : this.#dropped, name, () => `${at()}.${name}`);
     }
   }
 }
@@ -126,8 +130,8 @@ function isForeign({ type, signature, data, caller, tool }: JsonObject): boolean
 }
 
 /** Each name once: conversations repeat themselves. */
-function note(names: Map<string, string>, name: string, path: string): void {
-  if (!names.has(name)) names.set(name, path);
+function note(names: Map<string, string>, name: string, at: Place): void {
+  if (!names.has(name)) names.set(name, at());
 }
 
 /** Clients write what is usual as null, false or empty. */
