@@ -64,12 +64,11 @@ function translate(request: ResponsesRequest, context: Context): Translation {
   const reasoning = reasoningOf(request, effort);
   const text = kept(request.text ?? {}, READ_INSIDE.text);
 
-  const earlierItems = earlier.flatMap((item) => portableItem(item, "input"));
-  const addedItems = added.map((item, index) => portableItem(item, `input[${index}]`));
+  const { input, origins } = portableInput(earlier, added);
   const body: CodexRequest = {
     model: model.slug,
     instructions: request.instructions ?? context.defaultInstructions,
-    input: [...earlierItems, ...addedItems.flat()],
+    input,
     include: [...new Set([...(request.include ?? []), REASONING_INCLUDE])],
     store: false,
     stream: true,
@@ -90,19 +89,40 @@ function translate(request: ResponsesRequest, context: Context): Translation {
       ...(fate === "dropped" ? ["service_tier"] : []),
     ].toSorted(),
     changed: [...changedFields(request, { effort, isTierChanged: fate === "changed" }), ...unsaidIn(added)],
-    clientPath: clientPathOf([
-      ...earlierItems.map(() => undefined),
-      ...addedItems.flatMap((items, index) => items.map(() => index)),
-    ]),
+    clientPath: clientPathOf(origins),
   };
 }
 
-/** Items of earlier turns come before the client's own, and some of its own are not sent; `places` says which is which. */
-function clientPathOf(places: readonly (number | undefined)[]): (path: string) => string {
+interface PortableInput {
+  readonly input: InputItem[];
+  /** For each item, its place among those that the client added; undefined for one of an earlier turn. */
+  readonly origins: readonly (number | undefined)[];
+}
+
+function portableInput(earlier: readonly InputItem[], added: readonly InputItem[]): PortableInput {
+  const input: InputItem[] = [];
+  const origins: (number | undefined)[] = [];
+  const take = (item: InputItem | undefined, origin?: number) => {
+    if (item === undefined) return;
+    input.push(item);
+    origins.push(origin);
+  };
+  for (const item of earlier) take(portableItem(item, () => "input"));
+  added.forEach((item, index) =>
+    take(
+      portableItem(item, () => `input[${index}]`),
+      index,
+    ),
+  );
+  return { input, origins };
+}
+
+/** Items of earlier turns come before the client's own, and some of its own are not sent. */
+function clientPathOf(origins: readonly (number | undefined)[]): (path: string) => string {
   return (path) => {
     const [, index, rest = ""] = /^input\[(\d+)\](.*)$/.exec(path) ?? [];
     if (index === undefined) return path;
-    const place = places[Number(index)];
+    const place = origins[Number(index)];
     return place === undefined ? "previous_response_id" : `input[${place}]${rest}`;
   };
 }
@@ -187,7 +207,11 @@ function refuseUnsupported(request: ResponsesRequest): void {
 }
 
 function unnamedIn(items: readonly InputItem[]): string[] {
-  return items.flatMap((item, index) => (isUnnamed(item) ? [`input[${index}].name`] : []));
+  const unnamed: string[] = [];
+  items.forEach((item, index) => {
+    if (isUnnamed(item)) unnamed.push(`input[${index}].name`);
+  });
+  return unnamed;
 }
 
 function droppedFields(request: ResponsesRequest): string[] {

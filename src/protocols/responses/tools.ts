@@ -17,17 +17,17 @@ export function wireTool(tool: JsonObject, index: number): JsonObject {
   return currentTool(withoutEmpty(flat(tool)));
 }
 
-/** SDKs print what was left open as null. */
+/** SDKs print what was left open as null. The tool itself where nothing was. */
 function withoutEmpty(tool: JsonObject): JsonObject {
+  if (Object.values(tool).every(isGiven)) return tool;
   return Object.fromEntries(Object.entries(tool).filter(([, value]) => isGiven(value)));
 }
 
 /** As Chat Completions writes it, in an object of its own; here it stands at the top. */
 function flat(tool: JsonObject): JsonObject {
+  if (tool["type"] !== "function" || !isObject(tool["function"]) || nonEmptyString(tool["name"])) return tool;
   const { function: definition, ...rest } = tool;
-  return tool["type"] === "function" && isObject(definition) && !nonEmptyString(tool["name"])
-    ? { strict: false, ...rest, ...definition }
-    : tool;
+  return { strict: false, ...rest, ...definition };
 }
 
 /** The choice speaks of tools by the names that they go upstream under. */
