@@ -39,60 +39,38 @@ export class MemoryBudget {
 
   /** A share for one request. It has to be closed. */
   open(): Share {
-    let held = 0;
-    return new Share({
-      maxContentBytes: this.#maxContentBytes(),
-      hold: (bytes) => {
-        this.#check(held, bytes);
-        held += bytes;
-        this.#count(bytes);
-      },
-      take: (bytes) => {
-        held += bytes;
-        this.#count(bytes);
-      },
-      keep: (bytes) => {
-        this.#count(bytes - held);
-        held = bytes;
-      },
-    });
+    return new Share(this, this.#maxContentBytes());
   }
 
-  /** Throws `relay_busy` when a share that holds `held` bytes may not hold so many more. */
-  #check(held: number, bytes: number): void {
-    if (this.#whole) this.#whole.#check(held, bytes);
+  /** For shares. Throws `relay_busy` when one that holds `held` bytes may not hold so many more. */
+  check(held: number, bytes: number): void {
+    this.#whole?.check(held, bytes);
     const isSmall = held + bytes <= this.#maxBytes() / SMALL;
     // Alone, a request may have as much as its own limits allow.
     const isAlone = this.#heldBytes <= held;
     if (!isSmall && !isAlone && this.#heldBytes + bytes > this.#maxBytes()) throw outOfMemory();
   }
 
-  #count(bytes: number): void {
+  /** For shares: counts more bytes, or fewer. */
+  count(bytes: number): void {
     this.#heldBytes += bytes;
-    if (this.#whole) this.#whole.#count(bytes);
+    this.#whole?.count(bytes);
   }
-}
-
-interface ShareOptions {
-  readonly maxContentBytes: number;
-  /** Counts more bytes, or throws. */
-  readonly hold: (bytes: number) => void;
-  /** Counts more bytes, whoever holds the rest. */
-  readonly take: (bytes: number) => void;
-  /** Gives back all but so many bytes. */
-  readonly keep: (bytes: number) => void;
 }
 
 /** What one request holds of the budget, from its first byte to the end of its reply. */
 export class Share {
-  readonly #options: ShareOptions;
+  readonly #budget: MemoryBudget;
+  readonly #maxContentBytes: number;
+  #heldBytes = 0;
   #contentBytes = 0;
   #contentValues = 0;
   #answerBytes = 0;
   #isClosed = false;
 
-  constructor(options: ShareOptions) {
-    this.#options = options;
+  constructor(budget: MemoryBudget, maxContentBytes: number) {
+    this.#budget = budget;
+    this.#maxContentBytes = maxContentBytes;
   }
 
   /**
@@ -106,12 +84,14 @@ export class Share {
   /** The body is here in full; gives back what its packed form took. */
   received(bytes: number): void {
     this.#contentBytes = bytes;
-    this.#options.keep(COPIES * bytes);
+    this.#keep(COPIES * bytes);
   }
 
   /** Counts bytes of any kind. Throws `relay_busy`. */
   hold(bytes: number): void {
-    if (!this.#isClosed) this.#options.hold(bytes);
+    if (this.#isClosed) return;
+    this.#budget.check(this.#heldBytes, bytes);
+    this.#take(bytes);
   }
 
   /**
@@ -121,7 +101,7 @@ export class Share {
   add({ characters, values }: JsonSize): void {
     this.#contentBytes += characters;
     this.#contentValues += values;
-    if (this.#contentBytes > this.#options.maxContentBytes) throw tooLarge(this.#options.maxContentBytes);
+    if (this.#contentBytes > this.#maxContentBytes) throw tooLarge(this.#maxContentBytes);
     if (this.#contentValues > MOST_VALUES) throw tooMany();
     this.hold(COPIES * characters);
   }
@@ -135,19 +115,30 @@ export class Share {
     if (this.#answerBytes > LONGEST_ANSWER_BYTES) throw endlessAnswer();
     if (this.#isClosed) return;
     // An answer of usual length is paid for by then, and not refused for what others hold.
-    if (this.#answerBytes <= USUAL_ANSWER_BYTES) this.#options.take(bytes);
-    else this.#options.hold(bytes);
+    if (this.#answerBytes <= USUAL_ANSWER_BYTES) this.#take(bytes);
+    else this.hold(bytes);
   }
 
   /** The reply has begun: of the request only its values are still held. */
   settle(): void {
-    if (!this.#isClosed) this.#options.keep(this.#contentBytes + this.#answerBytes);
+    if (!this.#isClosed) this.#keep(this.#contentBytes + this.#answerBytes);
   }
 
   /** Gives everything back. Later calls of any method count nothing. */
   close(): void {
     this.#isClosed = true;
-    this.#options.keep(0);
+    this.#keep(0);
+  }
+
+  /** Counts more bytes, whoever holds the rest. */
+  #take(bytes: number): void {
+    this.#keep(this.#heldBytes + bytes);
+  }
+
+  /** Gives back all but so many bytes. */
+  #keep(bytes: number): void {
+    this.#budget.count(bytes - this.#heldBytes);
+    this.#heldBytes = bytes;
   }
 }
 

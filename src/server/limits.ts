@@ -11,6 +11,8 @@ export class RequestLimit {
   /** Open sockets. */
   readonly sockets = new Set<object>();
   readonly #maxRequests: () => number;
+  /** Of the requests in flight, those on sockets: counted as they come, as every request asks how many the others are. */
+  #onSockets = 0;
 
   constructor(maxRequests: () => number) {
     this.#maxRequests = maxRequests;
@@ -19,18 +21,18 @@ export class RequestLimit {
   /** Counts a request until `leave`. Throws `relay_busy` when there are as many as there may be. */
   enter(lifetime: RequestLifetime): void {
     // A socket has one request at a time, and is counted itself.
-    if (!lifetime.isOnSocket) this.check();
+    if (lifetime.isOnSocket) this.#onSockets += 1;
+    else this.check();
     this.active.add(lifetime);
   }
 
   leave(lifetime: RequestLifetime): void {
-    this.active.delete(lifetime);
+    if (this.active.delete(lifetime) && lifetime.isOnSocket) this.#onSockets -= 1;
   }
 
   /** Throws `relay_busy` when there are as many requests and sockets as there may be. */
   check(): void {
-    let count = this.sockets.size;
-    for (const lifetime of this.active) if (!lifetime.isOnSocket) count += 1;
+    const count = this.sockets.size + this.active.size - this.#onSockets;
     if (count < this.#maxRequests()) return;
     throw new RelayError("relay_busy", `The relay is already busy with ${count} requests.`, {
       retryAfterMs: 1000,

@@ -9,25 +9,43 @@ export interface Sample {
   readonly value: number;
 }
 
+/** What follows one label's value: the next label's values. The last one's has the number. */
+interface Branch {
+  readonly next: Map<string, Branch>;
+  value: number;
+}
+
 /** A number for each combination of labels. Names and values of labels must come from a closed or bounded set. */
 export class Counter {
   readonly #labelNames: readonly string[];
-  readonly #series = new Map<string, { readonly values: readonly string[]; value: number }>();
+  /** Found label by label, so that counting makes no text. */
+  readonly #root: Branch = { next: new Map(), value: 0 };
+  /** In the order in which they were first counted. */
+  readonly #series: { readonly values: readonly string[]; readonly branch: Branch }[] = [];
 
   constructor(...labelNames: readonly string[]) {
     this.#labelNames = labelNames;
   }
 
-  /** `values` in the order of the names. */
+  /** `values` in the order of the names, one for each. */
   add(amount: number, ...values: readonly string[]): void {
-    const key = values.join("\u0000");
-    const series = this.#series.get(key);
-    if (series) series.value += amount;
-    else this.#series.set(key, { values, value: amount });
+    let branch = this.#root;
+    let isNew = false;
+    for (const value of values) {
+      let next = branch.next.get(value);
+      if (!next) {
+        isNew = true;
+        next = { next: new Map(), value: 0 };
+        branch.next.set(value, next);
+      }
+      branch = next;
+    }
+    if (isNew) this.#series.push({ values, branch });
+    branch.value += amount;
   }
 
   samples(): Sample[] {
-    return [...this.#series.values()].map(({ values, value }) => ({ labels: this.#labels(values), value }));
+    return this.#series.map(({ values, branch }) => ({ labels: this.#labels(values), value: branch.value }));
   }
 
   #labels(values: readonly string[]): Labels {
