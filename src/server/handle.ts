@@ -198,7 +198,7 @@ export async function contextOf(
 ): Promise<Context> {
   const { modelAliases } = deps.options;
   const clientId = admitted.caller.key?.id ?? "";
-  await deps.shared?.bring(clientId, body);
+  if (deps.shared) await deps.shared.bring(clientId, body);
   const now = deps.now();
   const reserve = (size: JsonSize) => admitted.share.add(size);
   return {
@@ -241,18 +241,16 @@ export function replyHeaders(
   translation: Pick<Translation, "dropped" | "changed" | "headers">,
   id: string,
 ): Record<string, string> {
-  const adjusted = [...new Set([...translation.dropped, ...translation.changed, ...reply.dropped])].toSorted();
-  const requestId = { "x-request-id": upstreamRequestId(reply.headers) ?? id };
-  return {
-    ...requestId,
-    ...requestIdHeaders(protocol, requestId),
-    ...clientHeaders(reply.headers),
-    ...translation.headers,
-    ...(reply.fallback
-      ? { "x-plansocket-fallback": reply.fallback.name, "x-plansocket-model": reply.fallback.model }
-      : {}),
-    ...(adjusted.length > 0 ? { "x-plansocket-adjusted": headerText(adjusted) } : {}),
-  };
+  const headers = clientHeaders(reply.headers);
+  headers["x-request-id"] = upstreamRequestId(reply.headers) ?? id;
+  Object.assign(headers, requestIdHeaders(protocol, headers), translation.headers);
+  if (reply.fallback) {
+    headers["x-plansocket-fallback"] = reply.fallback.name;
+    headers["x-plansocket-model"] = reply.fallback.model;
+  }
+  const adjusted = [...translation.dropped, ...translation.changed, ...reply.dropped];
+  if (adjusted.length > 0) headers["x-plansocket-adjusted"] = headerText([...new Set(adjusted)].toSorted());
+  return headers;
 }
 
 /** Names that a client may have made up, in what a header can carry. */

@@ -140,7 +140,7 @@ export class RequestRecord implements ReplyObserver {
   /** The reply has begun well. `dropped` are fields that the backend refused on the way. */
   onBegun(dropped: readonly string[], upstreamId: string | undefined): void {
     this.status = 200;
-    this.adjusted = [...new Set([...this.adjusted, ...dropped])];
+    if (dropped.length > 0) this.adjusted = [...new Set([...this.adjusted, ...dropped])];
     this.requestId = upstreamId ?? this.requestId;
   }
 

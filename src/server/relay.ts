@@ -91,7 +91,8 @@ export class Relay {
   readonly #now: () => number;
   readonly #elapsed: () => number;
   readonly #routes: readonly Route[];
-  readonly #patterns: ReadonlySet<string>;
+  /** Patterns that are also there with `/v1` before them, with that. */
+  readonly #prefixed: ReadonlyMap<string | undefined, string>;
   #isRetiring = false;
   #options: RelayOptions;
   #handling: HandleDependencies;
@@ -161,7 +162,10 @@ export class Relay {
       }),
       ...this.#pageRoutes(conversations),
     ];
-    this.#patterns = new Set(this.#routes.map(({ path }) => path));
+    const patterns = new Set(this.#routes.map(({ path }) => path));
+    this.#prefixed = new Map(
+      [...patterns].filter((path) => patterns.has(`/v1${path}`)).map((path) => [path, `/v1${path}`]),
+    );
     deps.telemetry?.watchPlan(() => planUse(deps.upstream.limits.current()));
   }
 
@@ -249,8 +253,8 @@ export class Relay {
     const waitForever = () => server.timeout(original, 0);
     // eslint-disable-next-line typescript/no-unsafe-type-assertion -- what handles requests knows nothing of sockets
     const upgrade = (data: unknown) => server.upgrade(original, { data: data as ResponsesSocket });
-    const ways = { waitForever, upgrade, share };
-    let admitted: Admitted = { request, caller: UNKNOWN_CALLER, id, lifetime, record, ...ways };
+    const by = (caller: Caller): Admitted => ({ request, caller, id, lifetime, record, waitForever, upgrade, share });
+    let admitted: Admitted | undefined;
     try {
       const arrival = this.#arrivals.read(
         request.headers,
@@ -259,7 +263,7 @@ export class Relay {
       );
       const caller = this.#access.admit(request.headers, isOpen, arrival);
       record.address = arrival.address;
-      admitted = { ...admitted, caller };
+      admitted = by(caller);
       lifetime.key = caller.key;
       record.key = caller.key?.name;
       refuseForms(request, caller);
@@ -274,7 +278,7 @@ export class Relay {
       return this.#parting(withCommonHeaders(reply, admitted));
     } catch (thrown) {
       const format = (await dialect?.load()) ?? (await dialectNamedIn(request)) ?? OPENAI_ERRORS;
-      const refusal = refusalReply(thrown, admitted, format, this.log);
+      const refusal = refusalReply(thrown, admitted ?? by(UNKNOWN_CALLER), format, this.log);
       record.status = refusal.status;
       return this.#parting(refusal);
     } finally {
@@ -356,9 +360,8 @@ export class Relay {
 
   /** A request's own page in the log and the counters. */
   #record(start: Omit<RecordStart, "keepsText">): RequestRecord {
-    const { route } = start;
-    const prefixed = this.#patterns.has(`/v1${route}`) ? `/v1${route}` : route;
-    const full = { ...start, route: prefixed, keepsText: this.log.isDebug === true };
+    const route = this.#prefixed.get(start.route) ?? start.route;
+    const full = { ...start, route, keepsText: this.log.isDebug === true };
     const trace = this.#deps.telemetry?.begin(full);
     const report = (record: RequestRecord) => {
       record.settle(this.#deps.upstream.limits.current());

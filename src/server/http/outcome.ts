@@ -7,13 +7,15 @@ import type { Admitted } from "../handle.ts";
 import { errorReply } from "./reply.ts";
 
 /** Browsers take a reply for what its content type says, whatever its bytes look like. */
-const NO_SNIFFING = { "x-content-type-options": "nosniff" };
+const NO_SNIFFING = "x-content-type-options";
 
 /** A handler's reply with what every reply has: a request id, `nosniff`, and for allowed pages the CORS headers. */
 export function withCommonHeaders(response: Response, { id, caller }: Admitted): Response {
-  if (!response.headers.has("x-request-id")) response.headers.set("x-request-id", id);
-  const added = { ...NO_SNIFFING, ...corsHeaders(caller) };
-  for (const [name, value] of Object.entries(added)) response.headers.set(name, value);
+  const { headers } = response;
+  if (!headers.has("x-request-id")) headers.set("x-request-id", id);
+  headers.set(NO_SNIFFING, "nosniff");
+  if (caller.origin === undefined) return response;
+  for (const [name, value] of Object.entries(corsHeaders(caller))) headers.set(name, value);
   return response;
 }
 
@@ -26,7 +28,7 @@ export function refusalReply(thrown: unknown, admitted: Admitted, format: ErrorF
   if (error.code === "internal_error") {
     log.error("A request failed inside the relay.", { request_id: id, reason: String(error.cause) });
   }
-  const headers = { "x-request-id": id, ...NO_SNIFFING, ...corsHeaders(caller) };
+  const headers = { "x-request-id": id, [NO_SNIFFING]: "nosniff", ...corsHeaders(caller) };
   return errorReply(error, format, headers, isCodexClient(request.headers));
 }
 

@@ -35,11 +35,9 @@ export class HttpTransport {
       linkedAbort.abort();
     }, limitMs);
     try {
-      const response = await this.#egress.fetch(url, {
-        ...this.#withCookies(url, init),
-        ...(this.#distrustsPool() ? { keepalive: false } : {}),
-        signal: linkedAbort.signal,
-      });
+      const sent: RequestInit = { ...this.#withCookies(url, init), signal: linkedAbort.signal };
+      if (this.#distrustsPool()) sent.keepalive = false;
+      const response = await this.#egress.fetch(url, sent);
       this.#cookies?.notice(url, response.headers);
       return response;
     } catch (error) {
