@@ -1,4 +1,5 @@
 import { sha256Hex } from "../../lib/hash.ts";
+import { roughJsonSize } from "../../lib/large-json.ts";
 import type { CodexRequest } from "../wire/request.ts";
 
 /**
@@ -7,7 +8,10 @@ import type { CodexRequest } from "../wire/request.ts";
  */
 export function conversationKey(body: CodexRequest, clientId: string): string {
   const opening = body.input.find((item) => item["role"] === "user") ?? body.input[0] ?? {};
-  return uuidOf(JSON.stringify([clientId, body.instructions ?? "", opening], beginningOfLongTexts));
+  const told = [clientId, body.instructions ?? "", opening];
+  // Asked for every value, the function makes the writing of a short message three times as long.
+  const hasLongText = roughJsonSize(told, COMPARED_LENGTH).characters > COMPARED_LENGTH;
+  return uuidOf(JSON.stringify(told, hasLongText ? beginningOfLongTexts : undefined));
 }
 
 /** An image or a pasted book is told from others by how it begins and how long it is. In characters. */

@@ -21,6 +21,22 @@ test("turns of one conversation share a key; other openings and other clients do
   expect(conversationKey(body("hello"), "other")).not.toBe(key);
 });
 
+test.each([
+  [5, "0198ac30-1b4e-76d8-add7-d47643bb7313"],
+  [16_000, "0197dadf-33a3-7eb4-ac05-891396f26575"],
+  [16_384, "019ec6a8-d6e6-7956-ae8b-ecc3161188c2"],
+  [16_385, "019db206-ac43-74b4-a729-8f2278c0b298"],
+  [50_000, "0197a535-6641-7704-ab9b-2bcf870c5a42"],
+])("a text of %d characters has the key that it always had", (length, key) => {
+  expect(conversationKey(body("x".repeat(length)), "")).toBe(key);
+});
+
+test("of a long text only the beginning and the length count", () => {
+  const text = (end: string) => `${"x".repeat(16_384)}${end}`;
+  expect(conversationKey(body(text("yy")), "")).toBe(conversationKey(body(text("zz")), ""));
+  expect(conversationKey(body(text("yy")), "")).not.toBe(conversationKey(body(text("y")), ""));
+});
+
 test("a key over 64 characters becomes its hash, distinct keys stay distinct, short ones stay (NousResearch/hermes-agent#24273)", () => {
   const long = (end: string) => `workspace:${"0f".repeat(40)}:${end}`;
   expect(acceptableKey(long("1"))).toHaveLength(64);
