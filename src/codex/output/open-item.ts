@@ -87,7 +87,9 @@ export class OpenItem implements KnownItem {
   }
 
   #newest(kind: PartKind): Part | undefined {
-    return [...this.#parts.values()].findLast((part) => part.kind === kind);
+    let newest: Part | undefined;
+    for (const part of this.#parts.values()) if (part.kind === kind) newest = part;
+    return newest;
   }
 
   /** All parts; where pieces did not say which part they were of, the first may have got the text of all. */
@@ -170,7 +172,9 @@ export class OpenItem implements KnownItem {
   }
 
   #keptParts(kind: PartKind): Part[] {
-    return [...this.#parts.values()].filter((part) => part.kind === kind && part.sent.text !== "");
+    const kept: Part[] = [];
+    for (const part of this.#parts.values()) if (part.kind === kind && part.sent.text !== "") kept.push(part);
+    return kept;
   }
 }
 
@@ -195,11 +199,13 @@ function whole(kind: PartKind, value: unknown): WholePart[] {
 }
 
 function partsOf(list: OutputItem["content"] | OutputItem["summary"], usual: PartKind): WholePart[] {
-  return objectsOf<ContentPart>(list).flatMap((part, position) => {
+  const parts: WholePart[] = [];
+  for (const [position, part] of objectsOf<ContentPart>(list).entries()) {
     const kind = kindOfPart(part.type) ?? (usual === "text" ? undefined : usual);
-    if (kind === undefined) return [];
-    return [{ kind, position, text: textOf(part[PARTS[kind].field]), annotations: part.annotations }];
-  });
+    if (kind === undefined) continue;
+    parts.push({ kind, position, text: textOf(part[PARTS[kind].field]), annotations: part.annotations });
+  }
+  return parts;
 }
 
 function contentOf({ kind, sent, annotations }: Part): ContentPart {

@@ -29,7 +29,9 @@ export function responseOf(event: CodexEvent): ResponseObject {
 export function objectsOf<T extends object>(list: readonly T[] | null | undefined): T[];
 export function objectsOf(list: unknown): JsonObject[];
 export function objectsOf(list: unknown): object[] {
-  return listOf(list).filter((entry) => isObject(entry));
+  const objects: object[] = [];
+  for (const entry of listOf(list)) if (isObject(entry)) objects.push(entry);
+  return objects;
 }
 
 /** What should be text, as text. */
