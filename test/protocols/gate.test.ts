@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { z } from "zod";
 import { RelayError } from "../../src/lib/errors.ts";
-import { assertFits } from "../../src/protocols/gate.ts";
+import { isObject } from "../../src/lib/json.ts";
+import { assertFits, longListOf } from "../../src/protocols/gate.ts";
 
 /** What the gates of the dialects are made of. */
 type Shape =
@@ -34,32 +35,49 @@ const { body } = fc.letrec((tie) => ({
   ),
 }));
 
-function schemaOf(one: Shape, objectOf: (fields: z.ZodRawShape) => z.ZodType): z.ZodType {
+/** How a schema's objects and lists are made. */
+interface Makes {
+  readonly objectOf: (fields: z.ZodRawShape) => z.ZodType;
+  readonly listOf: (entry: z.ZodType) => z.ZodType;
+}
+
+const LOOSE: Makes = { objectOf: z.looseObject, listOf: z.array };
+const QUICK: Makes = {
+  objectOf: z.object,
+  listOf: (entry) => longListOf(entry, (value) => isObject(value) && entry.safeParse(value).success),
+};
+
+function schemaOf(one: Shape, makes: Makes): z.ZodType {
+  const { objectOf, listOf } = makes;
   switch (one.kind) {
     case "string":
       return z.string();
     case "number":
       return z.number().int().min(1);
     case "text or list":
-      return z.union([z.string(), z.array(objectOf({ role: z.string() }))]);
+      return z.union([z.string(), listOf(objectOf({ role: z.string() }))]);
     case "list":
-      return z.array(schemaOf(one.of, objectOf));
+      return listOf(schemaOf(one.of, makes));
     case "nullish":
-      return schemaOf(one.of, objectOf).nullish();
+      return schemaOf(one.of, makes).nullish();
     default:
       return objectOf(
-        Object.fromEntries(Object.entries(one.fields).map(([name, field]) => [name, schemaOf(field, objectOf)])),
+        Object.fromEntries(Object.entries(one.fields).map(([name, field]) => [name, schemaOf(field, makes)])),
       );
   }
 }
 
-function faultsOf(schema: z.ZodType, value: unknown): string {
+function faultsOf(schema: z.ZodType, value: unknown): unknown[] {
+  const faults: unknown[] = [];
   try {
-    assertFits(schema, value, (issues) => new RelayError("invalid_request", JSON.stringify(issues)));
-    return "";
+    assertFits(schema, value, (issues) => {
+      faults.push(...issues);
+      return new RelayError("invalid_request", "refused");
+    });
   } catch (error) {
-    return error instanceof RelayError ? error.message : String(error);
+    if (!(error instanceof RelayError)) throw error;
   }
+  return faults;
 }
 
 test("the faults are those that a gate of loose objects finds, and a body that passes is not touched", () => {
@@ -68,14 +86,13 @@ test("the faults are those that a gate of loose objects finds, and a body that p
   fc.assert(
     fc.property(shape, body, (one, value) => {
       const before = JSON.stringify(value);
-      const faults = faultsOf(schemaOf(one, z.object), value);
-      const loose = schemaOf(one, z.looseObject).safeParse(value);
-      expect(faults).toBe(loose.success ? "" : JSON.stringify(loose.error.issues));
+      const faults = faultsOf(schemaOf(one, QUICK), value);
+      expect(faults).toEqual(schemaOf(one, LOOSE).safeParse(value).error?.issues ?? []);
       expect(JSON.stringify(value)).toBe(before);
-      if (faults === "") passed += 1;
+      if (faults.length === 0) passed += 1;
       else refused += 1;
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   );
-  expect(Math.min(passed, refused)).toBeGreaterThan(100);
+  expect(Math.min(passed, refused)).toBeGreaterThan(20);
 });

@@ -1,7 +1,7 @@
 import type { ReasoningMemory } from "../../codex/reasoning-store.ts";
 import type { InputItem } from "../../codex/wire/request.ts";
 import { RelayError } from "../../lib/errors.ts";
-import { isObject, listOf, nonEmptyString, type JsonObject } from "../../lib/json.ts";
+import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
 import { assistantParts, inputParts, textOnly, toolOutput } from "./content.ts";
 import { wireCallId, wireToolName } from "../../codex/request/tools/wire-names.ts";
 import type { Place } from "../place.ts";
@@ -174,12 +174,14 @@ class ItemTranslator {
   }
 
   #calls(message: ChatMessage, index: number): void {
-    const calls = listOf(message["tool_calls"]);
-    calls.forEach((call, at) => {
-      this.#call(isObject(call) ? call : {}, () => `${this.#place(index)}.tool_calls[${at}]`);
-    });
-    const legacy = message["function_call"];
-    if (calls.length > 0 || !isObject(legacy)) return;
+    const { tool_calls: calls, function_call: legacy } = message;
+    if (Array.isArray(calls) && calls.length > 0) {
+      calls.forEach((call: unknown, at) => {
+        this.#call(isObject(call) ? call : {}, () => `${this.#place(index)}.tool_calls[${at}]`);
+      });
+      return;
+    }
+    if (!isObject(legacy)) return;
     const name = nonEmptyString(legacy["name"]);
     if (name === undefined) throw missing(`${this.#place(index)}.function_call.name`);
     const wireId = `call_legacy_${this.#legacyCalls}`;

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { assertFits, type Loose } from "../gate.ts";
+import { assertFits, messageList, type Loose } from "../gate.ts";
 import { firstIssue } from "../issue.ts";
 import { missing, tooManyStops } from "../refuse.ts";
 
@@ -14,7 +14,7 @@ const nullishNumber = z.number().nullish();
  */
 const Gate = z.object({
   model: z.string(),
-  messages: z.array(z.object({ role: z.string() })).nullish(),
+  messages: messageList.nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   max_tokens: z.number().int().min(1).nullish(),

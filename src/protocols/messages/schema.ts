@@ -2,7 +2,7 @@ import { z } from "zod";
 import { MOST_STOP_SEQUENCES } from "../../codex/output/stop.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
-import { assertFits, type Loose } from "../gate.ts";
+import { assertFits, messageList, type Loose } from "../gate.ts";
 import { fault, missing, unsupported } from "./refuse.ts";
 
 const nullishNumber = z.number().nullish();
@@ -13,7 +13,7 @@ const nullishNumber = z.number().nullish();
  */
 const Gate = z.object({
   model: z.string(),
-  messages: z.array(z.object({ role: z.string() })),
+  messages: messageList,
   system: z.union([z.string(), z.array(z.object({}))]).nullish(),
   stream: z.boolean().nullish(),
   max_tokens: z.number().int().min(0).nullish(),

@@ -85,7 +85,7 @@ class Reading {
 
   #message(message: ClientMessage, at: Place): void {
     const { role, content, output_config: config, clear_at: clearAt } = message;
-    this.#blocks(content, () => `${at()}.content`, role === "assistant");
+    if (Array.isArray(content)) this.#blocks(content, () => `${at()}.content`, role === "assistant");
     if (isGiven(config)) this.#fields(config, READ_INSIDE.output_config, () => `${at()}.output_config`);
     this.#fields(message, clearAt === "never" ? READ_OF_LASTING : READ_OF_MESSAGE, at);
   }

@@ -1,16 +1,22 @@
 import { z } from "zod";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject } from "../../lib/json.ts";
-import { assertFits, type Loose } from "../gate.ts";
+import { assertFits, longListOf, type Loose } from "../gate.ts";
 import { firstIssue } from "../issue.ts";
 import { missing, wrongType } from "../refuse.ts";
 import { isGiven } from "../unread-fields.ts";
 import { inResponsesFields } from "./chat-fields.ts";
 
+/** Items of most kinds say their type; that of a message may be left out. */
+const items = longListOf(
+  z.object({ type: z.string().nullish() }),
+  (item) => isObject(item) && (item["type"] === undefined || typeof item["type"] === "string"),
+);
+
 /** What the relay itself looks at; every other key is upstream's business or dropped by name in `request.ts`. */
 const Gate = z.object({
   model: z.string(),
-  input: z.union([z.string(), z.object({}), z.array(z.object({ type: z.string().nullish() }))]).nullish(),
+  input: z.union([z.string(), z.object({}), items]).nullish(),
   instructions: z.string().nullish(),
   stream: z.boolean().nullish(),
   tools: z.array(z.object({})).nullish(),
