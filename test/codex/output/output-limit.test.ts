@@ -38,6 +38,41 @@ test("a long answer is cut where the vocabulary says", async () => {
   expect(Math.abs((await count(cut.text)) - 300)).toBeLessThanOrEqual(2);
 });
 
+test("counting now and then cuts where counting each piece does", () => {
+  const pieces = fc.array(fc.constantFrom("a ", " bb", "c c", " the quick ", "fox ", "word ".repeat(80)), {
+    maxLength: 400,
+  });
+  fc.assert(
+    fc.property(pieces, fc.integer({ min: 1, max: 2000 }), (all, max) => {
+      let counts = 0;
+      const count = (text: string) => {
+        counts += 1;
+        return words(text);
+      };
+      const cut = taken(max, all, count);
+      const whole = all.join("");
+      expect(whole.startsWith(cut.text)).toBe(true);
+      if (whole.length <= max) expect(counts).toBe(0);
+      expect(cut.isHit).toBe(words(whole) > max);
+      if (!cut.isHit) return expect(cut.text).toBe(whole);
+      expect(words(cut.text)).toBe(max);
+      return expect(words(whole.slice(0, cut.text.length + 1))).toBe(max + 1);
+    }),
+  );
+});
+
+test("a long answer far from its limit is hardly ever counted", () => {
+  let counts = 0;
+  const count = (text: string) => {
+    counts += 1;
+    return words(text);
+  };
+  const limit = new OutputLimit(10_000, count);
+  for (let piece = 0; piece < 9000; piece += 1) limit.take("seven7 ");
+  expect(limit.isHit).toBe(false);
+  expect(counts).toBeLessThan(60);
+});
+
 test("half a character is never sent", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 9 }), fc.string({ unit: "grapheme", minLength: 12 }), (max, text) => {
