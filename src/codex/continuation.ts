@@ -38,22 +38,38 @@ interface Step {
 
 /** A body and its digests, made when first needed and once: they are compared before it is sent, and kept after. */
 export class DigestedBody {
-  readonly input: readonly InputItem[];
-  readonly #body: FinishedBody;
+  #body: FinishedBody | undefined;
   #settings: string | undefined;
   #steps: readonly Step[] | undefined;
+  #openRun: readonly InputItem[] | undefined;
 
   constructor(body: FinishedBody) {
     this.#body = body;
-    this.input = body.input;
   }
 
   get settings(): string {
-    return (this.#settings ??= settingsDigest(this.#body));
+    return (this.#settings ??= this.#body ? settingsDigest(this.#body) : "");
   }
 
   get steps(): readonly Step[] {
-    return (this.#steps ??= stepsOf(this.input));
+    return (this.#steps ??= stepsOf(this.itemsFrom(0)));
+  }
+
+  /** Items of the assistant at the end of the input: with its answer they make one step. */
+  get openRun(): readonly InputItem[] {
+    const input = this.itemsFrom(0);
+    return (this.#openRun ??= input.slice(input.findLastIndex((item) => !isOfAssistant(item)) + 1));
+  }
+
+  /** Only before the body was let go. */
+  itemsFrom(index: number): readonly InputItem[] {
+    return this.#body?.input.slice(index) ?? [];
+  }
+
+  /** Makes the digests, and lets go of the body: the answer to it may take minutes. */
+  letGo(): void {
+    void [this.settings, this.steps, this.openRun];
+    this.#body = undefined;
   }
 }
 
@@ -72,16 +88,14 @@ export function continuationOf(history: SocketHistory, body: DigestedBody): Cont
     if (!step || (step.joined !== known.joined && step.listed !== known.listed)) return undefined;
     length += step.length;
   }
-  return { previous_response_id: history.responseId, input: body.input.slice(length) };
+  return { previous_response_id: history.responseId, input: body.itemsFrom(length) };
 }
 
 /** What the backend has after `output` was its whole, uncut answer to `body`. */
 export function historyAfter(body: DigestedBody, responseId: string, output: readonly OutputItem[]): SocketHistory {
-  const { input, settings, steps } = body;
-  // Items of the assistant at the end of the input make one run with the output.
-  const end = input.length - (steps.at(-1)?.length ?? 0);
-  const rest = stepsOf([...input.slice(end), ...(output as readonly InputItem[])]);
-  return { responseId, settings, steps: [...steps.slice(0, -1), ...rest] };
+  const { settings, steps, openRun } = body;
+  const closed = openRun.length > 0 ? steps.slice(0, -1) : steps;
+  return { responseId, settings, steps: [...closed, ...stepsOf([...openRun, ...(output as readonly InputItem[])])] };
 }
 
 function settingsDigest(body: FinishedBody): string {

@@ -1,4 +1,5 @@
 import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/wire/headers.ts";
+import type { ModelCatalogue } from "../codex/models.ts";
 import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";
 import type { KeyBudgets } from "../keys/budgets.ts";
@@ -9,6 +10,7 @@ import { countTokensNow } from "../lib/tokens.ts";
 import { toBodyStream } from "../lib/body-stream.ts";
 import {
   JsonLines,
+  type ClientBody,
   type Context,
   type ErrorFormat,
   type ExtraRoute,
@@ -77,27 +79,42 @@ interface Begun {
  * Throws RelayError while the status line is still open; afterwards failures become frames of the dialect.
  */
 export async function handle(protocol: Protocol, admitted: Admitted, deps: HandleDependencies): Promise<Response> {
-  const { lifetime, record } = admitted;
   const body = await readJson(admitted, deps.options.maxBodyBytes, admitted.waitForever);
   const context = await contextOf(admitted, isCodexClient(admitted.request.headers), deps, body);
   const asked = protocol.read(body, context);
   if ("reply" in asked) return ownReply(protocol, asked.reply, admitted.id);
   const { reply, headers } = await begin(protocol, { body, asked, context }, admitted, deps);
 
-  if (asked.isStreaming) {
-    lifetime.isStreaming = true;
-    record.isStream = true;
-    const format = frameFormat(protocol);
-    const frames = textSource((send) => new ReplyStream(asked.stream(send), reply, admitted), format);
-    const keepAlive = { frame: format.keepAlive, everyMs: deps.options.keepAliveMs };
-    return new Response(toBodyStream(frames, keepAlive), {
-      headers: { ...streamHeaders(format.contentType), ...headers },
-    });
-  }
-  const answer = asked.body();
+  // What follows takes as long as the model does: neither the body nor its translation is in scope there.
+  return asked.isStreaming
+    ? streamed(protocol, asked, { reply, headers }, admitted, deps.options.keepAliveMs)
+    : collected(asked.body(), { reply, headers }, admitted);
+}
+
+function streamed(
+  protocol: Protocol,
+  asked: ModelRequest,
+  { reply, headers }: Begun,
+  admitted: Admitted,
+  everyMs: number,
+): Response {
+  admitted.lifetime.isStreaming = true;
+  admitted.record.isStream = true;
+  const format = frameFormat(protocol);
+  const frames = textSource((send) => new ReplyStream(asked.stream(send), reply, admitted), format);
+  return new Response(toBodyStream(frames, { frame: format.keepAlive, everyMs }), {
+    headers: { ...streamHeaders(format.contentType), ...headers },
+  });
+}
+
+async function collected(
+  answer: ClientBody,
+  { reply, headers }: Begun,
+  { lifetime, record, share }: Admitted,
+): Promise<Response> {
   try {
     await readBatches(reply.events, (batch) => {
-      admitted.share.collect(sizeOf(batch));
+      share.collect(sizeOf(batch));
       for (const event of batch) {
         answer.onEvent(event);
         // What comes behind the end is no part of the answer, also in the same read.
@@ -196,25 +213,35 @@ export async function contextOf(
   deps: HandleDependencies,
   body?: unknown,
 ): Promise<Context> {
+  if (deps.shared) await deps.shared.bring(admitted.caller.key?.id ?? "", body);
+  return newContext(admitted, isCodex, deps, await deps.upstream.catalogue.current());
+}
+
+/** Kept for as long as the answer takes, with all that is in scope here. */
+function newContext(
+  { caller: { key }, share, id }: Pick<Admitted, "caller" | "share" | "id">,
+  isCodexClient: boolean,
+  deps: HandleDependencies,
+  models: ModelCatalogue,
+): Context {
   const { modelAliases } = deps.options;
-  const clientId = admitted.caller.key?.id ?? "";
-  if (deps.shared) await deps.shared.bring(clientId, body);
+  const clientId = key?.id ?? "";
   const now = deps.now();
-  const reserve = (size: JsonSize) => admitted.share.add(size);
+  const reserve = (size: JsonSize) => share.add(size);
   return {
-    id: admitted.id,
+    id,
     now,
     elapsedMs: () => deps.now() - now,
     reasoning: deps.options.reasoning,
     defaultInstructions: deps.options.instructions,
-    models: modelsFor(admitted.caller.key, { models: await deps.upstream.catalogue.current(), modelAliases }),
+    models: modelsFor(key, { models, modelAliases }),
     modelAliases,
     memory: deps.memory.within(clientId, reserve),
     responses: (deps.shared ?? deps.responses).ofClient(clientId),
     reserve,
     clientId,
     countTokens: countTokensNow,
-    isCodexClient: isCodex,
+    isCodexClient,
   };
 }
 

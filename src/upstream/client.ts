@@ -36,7 +36,7 @@ import { LinkedAbort } from "./transport/linked-abort.ts";
 import { LearnedRejections } from "./learned-rejections.ts";
 import type { SharedLearned } from "./shared-learned.ts";
 import { TurnStates } from "./turn-states.ts";
-import { RequestEncoder } from "./request-encoder.ts";
+import { RequestEncoder, type PreparedRequest } from "./request-encoder.ts";
 
 export interface UpstreamDependencies {
   readonly options: UpstreamOptions;
@@ -282,7 +282,7 @@ export class UpstreamClient {
       const error = await this.#refusal(response);
       throw error.code === "upstream_unauthorized" ? keyRefused(error) : error;
     }
-    const events = this.#events(response, (event) => call.observer?.onNotable(event), call.observer, linkedAbort);
+    const events = this.#events(response, noticing(call.observer), call.observer, linkedAbort);
     const begun = call.codexHeaders ? events : await this.#begun(response, events);
     return { headers: response.headers, events: begun, dropped: encoder.adjusted };
   }
@@ -357,17 +357,29 @@ export class UpstreamClient {
     this.limits.noticeHeaders(response.headers, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
     if (!call.codexHeaders) this.#turnStates.notice(ownConversation, response.headers);
-    const onNotable = (event: WireEvent) => {
-      this.#notice(event, credentials.accountId, call.observer);
-      // A tool's output will follow, and its request finds the handshake done.
-      if (!isHttpOnly && !call.paired && isToolCall(event)) {
-        this.#sockets.warm({ url, credentials, prepared });
-      }
-    };
+    const onToolCall = isHttpOnly || call.paired ? undefined : this.#warming(url, credentials, prepared);
+    const onNotable = this.#noticing(call.observer, credentials.accountId, onToolCall);
     const events = this.#events(response, onNotable, call.observer, linkedAbort);
     // A Codex client reads failures out of the stream itself.
     const begun = call.codexHeaders ? events : await this.#begun(response, events);
     return { headers: response.headers, events: begun, dropped: encoder.adjusted };
+  }
+
+  /** A tool's output will follow, and its request finds the handshake done. */
+  #warming(url: string, credentials: Credentials, { conversationId, ownConversation }: PreparedRequest): () => void {
+    return () => this.#sockets.warm({ url, credentials, prepared: { conversationId, ownConversation } });
+  }
+
+  /** Watches a reply to its end, which may be minutes away. Made where no request is in scope, which would stay as long. */
+  #noticing(
+    observer: ReplyObserver | undefined,
+    accountId: string | undefined,
+    onToolCall: (() => void) | undefined,
+  ): (event: WireEvent) => void {
+    return (event) => {
+      this.#notice(event, accountId, observer);
+      if (onToolCall && isToolCall(event)) onToolCall();
+    };
   }
 
   /** Where answers are asked for. */
@@ -541,6 +553,11 @@ function apiKeyCredentials(apiKey: string): Credentials {
     plan: undefined,
     source: "PLANSOCKET_FALLBACK_API_KEY",
   };
+}
+
+/** As `#noticing`, for what says nothing about the plan. */
+function noticing(observer: ReplyObserver | undefined): (event: WireEvent) => void {
+  return (event) => observer?.onNotable(event);
 }
 
 /** The model asks the client to run a tool. */

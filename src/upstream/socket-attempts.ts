@@ -50,11 +50,16 @@ export interface SocketSurroundings {
   readonly log: Log;
 }
 
-/** A request as it goes over a socket. */
-interface SocketAttempt {
+/** A conversation's login, and its names. */
+interface SocketUser {
   readonly url: string;
-  readonly call: UpstreamCall;
   readonly credentials: Credentials;
+  readonly prepared: Pick<PreparedRequest, "conversationId" | "ownConversation">;
+}
+
+/** A request as it goes over a socket. */
+interface SocketAttempt extends SocketUser {
+  readonly call: UpstreamCall;
   readonly prepared: PreparedRequest;
 }
 
@@ -91,7 +96,7 @@ export class SocketAttempts {
   }
 
   /** Makes the handshake for the request that is going to follow in this turn. */
-  warm({ url, credentials, prepared }: Omit<SocketAttempt, "call">): void {
+  warm({ url, credentials, prepared }: SocketUser): void {
     const turnState = this.#with.turnStates.headersWithin(prepared.ownConversation);
     this.#transport.warm(this.#socketOwner(url, prepared, credentials, turnState));
   }
@@ -190,7 +195,7 @@ export class SocketAttempts {
   /** Whose socket a request goes over; within a turn its handshake brings the turn's state. */
   #socketOwner(
     url: string,
-    { conversationId, ownConversation }: PreparedRequest,
+    { conversationId, ownConversation }: SocketUser["prepared"],
     credentials: Credentials,
     turnState: Readonly<Record<string, string>>,
   ): SocketOwner {

@@ -48,7 +48,11 @@ const body = (input: InputItem[], over: object = {}): FinishedBody => ({
 
 /** What goes out for `next` after `output` answered `first`. */
 function rest(first: InputItem[], output: OutputItem[], next: InputItem[], over: object = {}) {
-  const history = historyAfter(new DigestedBody(body(first)), "resp_1", output);
+  const [held, gone] = [new DigestedBody(body(first)), new DigestedBody(body(first))];
+  gone.letGo();
+  const history = historyAfter(held, "resp_1", output);
+  // The body is not needed any more once its digests are made.
+  expect(historyAfter(gone, "resp_1", output)).toEqual(history);
   return continuationOf(history, new DigestedBody(body(next, over)));
 }
 

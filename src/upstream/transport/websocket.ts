@@ -273,6 +273,8 @@ export class SocketTransport {
         if (this.#isClosing) queueMicrotask(() => socket.close());
       },
     });
+    // The request is out, and nothing here is to hold it while the model thinks.
+    setImmediate(() => digested.letGo());
     return { headers: socket.headers, events, isContinued: continuation !== undefined };
   }
 
