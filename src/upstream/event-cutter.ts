@@ -20,8 +20,10 @@ import { isObject, parseJson } from "../lib/json.ts";
 /** One event may carry an image; beyond this the stream is broken. In characters. */
 const MAX_EVENT_CHARACTERS = 64 * 1024 * 1024;
 
-/** An event as upstream writes it. */
-const FRAME = /event: [^\n]*\ndata: ([^\n]*)\n\n/y;
+/** How the lines of an event begin as upstream writes it. */
+const EVENT = "event: ";
+const DATA = "data: ";
+const LINE_FEED = 0x0a;
 
 interface CutterOptions {
   /** Called for every data field that is no event (`[DONE]`, broken JSON). */
@@ -74,15 +76,27 @@ export class EventCutter {
   #takeAt(text: string, at: number): number | undefined {
     const next = this.#takeDelta(text, at);
     if (next !== undefined) return next;
-    FRAME.lastIndex = at;
-    const [frame, data] = FRAME.exec(text) ?? [];
-    if (frame === undefined || data === undefined) return undefined;
-    const run = FoundRun.from(frame);
-    if (run) this.#run = run;
-    const first = run && this.#takeDelta(text, at);
-    if (first !== undefined) return first;
+    const nameEnd = text.startsWith(EVENT, at) ? text.indexOf("\n", at) : -1;
+    if (nameEnd < 0 || !text.startsWith(DATA, nameEnd + 1)) return undefined;
+    const from = nameEnd + 1 + DATA.length;
+    const to = text.indexOf("\n", from);
+    if (to < 0 || text.charCodeAt(to + 1) !== LINE_FEED) return undefined;
+    const end = to + 2;
+    return this.#takeRun(text, at, nameEnd, end) ?? this.#takeData(text.slice(from, to), end);
+  }
+
+  #takeData(data: string, end: number): number {
     this.#take(data);
-    return at + frame.length;
+    return end;
+  }
+
+  /** Takes the event that stands there as the first of a run; undefined where it begins none. */
+  #takeRun(text: string, at: number, nameEnd: number, end: number): number | undefined {
+    if (!isBulkDelta(text.slice(at + EVENT.length, nameEnd))) return undefined;
+    const run = FoundRun.from(text.slice(at, end));
+    if (!run) return undefined;
+    this.#run = run;
+    return this.#takeDelta(text, at);
   }
 
   /** The same for a delta that goes on where the last one ended. */
@@ -116,10 +130,10 @@ export class EventCutter {
 /** True for what may become an event in upstream's form. */
 function isBegun(rest: string): boolean {
   const first = rest.indexOf("\n");
-  if (!begins(rest, "event: ") || first < 0) return begins(rest, "event: ");
+  if (!begins(rest, EVENT) || first < 0) return begins(rest, EVENT);
   const second = rest.indexOf("\n", first + 1);
   const isWhole = second < 0 || (second > first + 1 && second === rest.length - 1);
-  return isWhole && begins(rest.slice(first + 1), "data: ");
+  return isWhole && begins(rest.slice(first + 1), DATA);
 }
 
 /** True for text that begins with the word, and for a beginning of the word. */

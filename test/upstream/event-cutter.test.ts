@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { createParser } from "eventsource-parser";
 import fc from "fast-check";
 import { sseText } from "../../src/lib/sse.ts";
 import { EventCutter } from "../../src/upstream/event-cutter.ts";
@@ -56,6 +57,31 @@ test("whatever the deltas say and wherever they are cut, they are what JSON says
         })),
       );
     }),
+  );
+});
+
+test("whatever lines come in whatever order, the events are those of the standard's parser", () => {
+  const line = fc.constantFrom(
+    "event: keepalive",
+    "event: x",
+    `data: ${KEEPALIVE}`,
+    "data: {",
+    "data: ",
+    "id: 1",
+    ":",
+    "",
+  );
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 12 }), fc.nat(200), (lines, place) => {
+      const text = `${lines.join("\n")}\n\n`;
+      const expected: string[] = [];
+      const parser = createParser({ onEvent: ({ data }) => void expected.push(WireEvent.from(data)?.data ?? "") });
+      parser.feed(text);
+      const at = place % text.length;
+      const found = cut(text.slice(0, at), text.slice(at)).map(({ data }) => data);
+      expect(found).toEqual(expected.filter((data) => data !== ""));
+    }),
+    { numRuns: 500 },
   );
 });
 
