@@ -7,7 +7,7 @@ export function isGiven(value: unknown): boolean {
 
 /** Names of fields that say something and that nobody reads: they are named to the client rather than lost unseen. */
 export function unreadFields(request: JsonObject, read: ReadonlySet<string>): string[] {
-  return Object.keys(request)
-    .filter((name) => !read.has(name) && isGiven(request[name]))
-    .toSorted();
+  const unread: string[] = [];
+  for (const name in request) if (!read.has(name) && isGiven(request[name])) unread.push(name);
+  return unread.length > 1 ? unread.toSorted() : unread;
 }

@@ -80,12 +80,14 @@ function idOf(item: InputItem): string {
   return typeof item["id"] === "string" ? item["id"] : "";
 }
 
-const CALL = /^(function|custom_tool)_call$/;
+const CALLS = new Set<unknown>(["function_call", "custom_tool_call"]);
 
 /** The backend would refuse too, but in terms of items that the client never sent. */
 function refuseUnanswered(earlier: readonly InputItem[], added: readonly InputItem[]): void {
+  const calls = earlier.filter(({ type }) => CALLS.has(type));
+  if (calls.length === 0) return;
   const said = new Set([...earlier, ...added].map((item) => `${item.type} ${callId(item)}`));
-  const open = earlier.filter((item) => CALL.test(item.type ?? "") && !said.has(`${item.type}_output ${callId(item)}`));
+  const open = calls.filter((item) => !said.has(`${item.type}_output ${callId(item)}`));
   const [first] = open;
   if (!first) return;
   const kind = first.type === "custom_tool_call" ? "custom tool call" : "function call";

@@ -35,14 +35,15 @@ const OWN = new Set(["previous_response_id", "prompt_cache_key", "metadata", "us
  * value, else upstream's, else the API's default.
  */
 export function completeResponse(response: ResponseObject, request: ResponsesRequest, context: Context): JsonObject {
-  const echoed = Object.entries(ECHOED).map(([name, usual]) => [
-    name,
-    request[name] ?? (OWN.has(name) ? undefined : response[name]) ?? usual,
-  ]);
+  const echoed: JsonObject = {};
+  for (const name in ECHOED) {
+    echoed[name] = request[name] ?? (OWN.has(name) ? undefined : response[name]) ?? ECHOED[name];
+  }
   const status = response.status ?? "completed";
+  const sentTools = objectsOf(response["tools"]);
   return {
     ...response,
-    ...Object.fromEntries(echoed),
+    ...echoed,
     // Only upstream can say which one was in effect.
     access_programs: response["access_programs"] ?? null,
     // What was asked for is `auto`; what was had only upstream can say.
@@ -66,7 +67,7 @@ export function completeResponse(response: ResponseObject, request: ResponsesReq
     // The backend stores nothing: what the client may refer to the relay remembers.
     store: request["store"] !== false,
     text: completeText(givenFields(response["text"]), givenFields(request.text)),
-    tools: objectsOf(request.tools).map((tool) => completeTool(tool, response)),
+    tools: objectsOf(request.tools).map((tool) => completeTool(tool, sentTools)),
     usage: wholeUsage(response.usage) ?? null,
   };
 }
@@ -86,10 +87,10 @@ function completeText(response: JsonObject, request: JsonObject): JsonObject {
 }
 
 /** Functions are strict unless their client says otherwise, as the public API has it. */
-function completeTool(tool: JsonObject, response: ResponseObject): JsonObject {
+function completeTool(tool: JsonObject, sentTools: readonly JsonObject[]): JsonObject {
   if (tool["type"] !== "function") return tool;
-  const sent = objectsOf(response["tools"]).find(({ name }) => name === tool["name"]);
-  return { description: null, parameters: null, ...tool, strict: tool["strict"] ?? sent?.["strict"] ?? true };
+  const strict = tool["strict"] ?? sentTools.find(({ name }) => name === tool["name"])?.["strict"] ?? true;
+  return { description: null, parameters: null, ...tool, strict };
 }
 
 /** The fields of an object that say something; none of anything else. */
