@@ -1,6 +1,6 @@
 import { createParser, type EventSourceParser } from "eventsource-parser";
 import { WireEvent, type DeltaPlace, type DeltaRun, isCodexEvent } from "../codex/wire/event.ts";
-import { isBulkDelta } from "../codex/wire/event-types.ts";
+import { isBulkDelta, isBulkDeltaAt } from "../codex/wire/event-types.ts";
 import type { CodexEvent } from "../codex/wire/schema.ts";
 import { isObject, parseJson } from "../lib/json.ts";
 
@@ -92,7 +92,7 @@ export class EventCutter {
 
   /** Takes the event that stands there as the first of a run; undefined where it begins none. */
   #takeRun(text: string, at: number, nameEnd: number, end: number): number | undefined {
-    if (!isBulkDelta(text.slice(at + EVENT.length, nameEnd))) return undefined;
+    if (!isBulkDeltaAt(text, at + EVENT.length, nameEnd)) return undefined;
     const run = FoundRun.from(text.slice(at, end));
     if (!run) return undefined;
     this.#run = run;

@@ -12,49 +12,51 @@ interface EventType {
   readonly isPrivate?: true;
 }
 
-/** By name, and looked up several times for each event: in a Map, as an object would make a key of each name first. */
-const TYPES: ReadonlyMap<string, EventType> = new Map<string, EventType>(
-  Object.entries({
-    "response.created": { isPreamble: true },
-    "response.in_progress": { isPreamble: true },
-    "response.queued": { isPreamble: true },
-    "response.completed": { end: "answer" },
-    "response.done": { end: "answer", isPrivate: true },
-    "response.incomplete": { end: "answer" },
-    "response.failed": { end: "failure" },
-    "response.cancelled": { end: "failure", isPrivate: true },
-    error: { end: "failure" },
-    "response.output_item.added": { carries: "item" },
-    "response.output_item.done": { carries: "item" },
-    "response.content_part.added": {},
-    "response.content_part.done": { carries: "part" },
-    "response.output_text.delta": { isBulkDelta: true },
-    "response.output_text.done": {},
-    "response.output_text.annotation.added": { carries: "annotation" },
-    "response.refusal.delta": {},
-    "response.refusal.done": {},
-    "response.reasoning_summary_part.added": {},
-    "response.reasoning_summary_part.done": {},
-    "response.reasoning_summary_text.delta": { isBulkDelta: true },
-    "response.reasoning_summary_text.done": {},
-    "response.reasoning_text.delta": { isBulkDelta: true },
-    "response.reasoning_text.done": {},
-    "response.function_call_arguments.delta": { isBulkDelta: true },
-    "response.function_call_arguments.done": {},
-    "response.custom_tool_call_input.delta": { isBulkDelta: true },
-    "response.custom_tool_call_input.done": {},
-    "response.metadata": { isPreamble: true, isPrivate: true },
-    keepalive: { isPreamble: true, isPrivate: true },
-    "codex.rate_limits": { isPreamble: true, isPrivate: true },
-  } satisfies Record<string, EventType>),
-);
+const TYPES: Readonly<Record<string, EventType | undefined>> = {
+  "response.created": { isPreamble: true },
+  "response.in_progress": { isPreamble: true },
+  "response.queued": { isPreamble: true },
+  "response.completed": { end: "answer" },
+  "response.done": { end: "answer", isPrivate: true },
+  "response.incomplete": { end: "answer" },
+  "response.failed": { end: "failure" },
+  "response.cancelled": { end: "failure", isPrivate: true },
+  error: { end: "failure" },
+  "response.output_item.added": { carries: "item" },
+  "response.output_item.done": { carries: "item" },
+  "response.content_part.added": {},
+  "response.content_part.done": { carries: "part" },
+  "response.output_text.delta": { isBulkDelta: true },
+  "response.output_text.done": {},
+  "response.output_text.annotation.added": { carries: "annotation" },
+  "response.refusal.delta": {},
+  "response.refusal.done": {},
+  "response.reasoning_summary_part.added": {},
+  "response.reasoning_summary_part.done": {},
+  "response.reasoning_summary_text.delta": { isBulkDelta: true },
+  "response.reasoning_summary_text.done": {},
+  "response.reasoning_text.delta": { isBulkDelta: true },
+  "response.reasoning_text.done": {},
+  "response.function_call_arguments.delta": { isBulkDelta: true },
+  "response.function_call_arguments.done": {},
+  "response.custom_tool_call_input.delta": { isBulkDelta: true },
+  "response.custom_tool_call_input.done": {},
+  "response.metadata": { isPreamble: true, isPrivate: true },
+  keepalive: { isPreamble: true, isPrivate: true },
+  "codex.rate_limits": { isPreamble: true, isPrivate: true },
+};
+// So that a name is looked up once, as the table alone knows it.
+Object.setPrototypeOf(TYPES, null);
+
+/** What deltas that come in numbers are called at the end. */
+const BULK_END = ".delta";
 
 /** Hosted tools and other families of the public API: the relay passes them on without reading them. */
 const PUBLIC_FAMILY =
   /^response\.(web_search_call|image_generation_call|file_search_call|code_interpreter_call|code_interpreter_call_code|mcp_[a-z_]+|shell_call_[a-z_]+|audio|audio\.transcript|compaction)\.[a-z_]+$/;
 
 function of(type: string): EventType | undefined {
-  return TYPES.get(type);
+  return TYPES[type];
 }
 
 /** False for types that the relay has never heard of. They end no stream, but whoever keeps the relay wants to know. */
@@ -70,6 +72,11 @@ export function isPublicEvent(type: string): boolean {
 
 export function isBulkDelta(type: string): boolean {
   return of(type)?.isBulkDelta === true;
+}
+
+/** Whether the name in `text[from..to]` is that of a bulk delta; told from most others without a copy of it. */
+export function isBulkDeltaAt(text: string, from: number, to: number): boolean {
+  return text.startsWith(BULK_END, to - BULK_END.length) && isBulkDelta(text.slice(from, to));
 }
 
 /** Events that carry no output yet: the status line is still held while only these have come. */

@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, unquoted } from "../../lib/json.ts";
 import { sseText } from "../../lib/sse.ts";
-import { isBulkDelta } from "./event-types.ts";
+import { isBulkDeltaAt } from "./event-types.ts";
 import type { CodexEvent } from "./schema.ts";
 
 /** Type sniffing saves a JSON.parse for every delta that is only passed on. */
@@ -60,8 +60,9 @@ export class WireEvent {
     const data = field.includes("\n") ? field.replaceAll("\n", " ") : field;
     if (data.startsWith(TYPE_PREFIX) && data.endsWith("}")) {
       const end = data.indexOf('"', TYPE_PREFIX.length);
-      const type = data.slice(TYPE_PREFIX.length, end);
-      if (end > 0 && isBulkDelta(type)) return new WireEvent(type, data);
+      if (end > 0 && isBulkDeltaAt(data, TYPE_PREFIX.length, end)) {
+        return new WireEvent(data.slice(TYPE_PREFIX.length, end), data);
+      }
     }
     let value: unknown;
     try {
