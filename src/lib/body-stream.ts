@@ -20,8 +20,20 @@ export interface KeepAlive {
  */
 export function toBodyStream(source: FrameSource, keepAlive: KeepAlive): ReadableStream<string> {
   let idleTimer: IdleTimer | undefined;
+  let onFrames: (frames: string | undefined) => void | Promise<void>;
   return new ReadableStream<string>({
     start(controller) {
+      onFrames = (frames) => {
+        if (frames === "") return nextFrames(source).then(onFrames);
+        if (frames === undefined) {
+          idleTimer?.stop();
+          controller.close();
+          return undefined;
+        }
+        controller.enqueue(frames);
+        idleTimer?.touch();
+        return undefined;
+      };
       if (keepAlive.frame === "") return;
       idleTimer = new IdleTimer(keepAlive.everyMs, () => {
         const { desiredSize } = controller;
@@ -32,20 +44,17 @@ export function toBodyStream(source: FrameSource, keepAlive: KeepAlive): Readabl
         idleTimer?.touch();
       });
     },
-    async pull(controller) {
-      let frames = await source.next();
-      while (frames === "") frames = await source.next();
-      if (frames === undefined) {
-        idleTimer?.stop();
-        controller.close();
-        return;
-      }
-      controller.enqueue(frames);
-      idleTimer?.touch();
-    },
+    pull: () => source.next().then(onFrames),
     cancel() {
       idleTimer?.stop();
       source.cancel();
     },
   });
+}
+
+/** Behind a step without frames, of which a long answer may have thousands in a row. */
+async function nextFrames(source: FrameSource): Promise<string | undefined> {
+  let frames = await source.next();
+  while (frames === "") frames = await source.next();
+  return frames;
 }

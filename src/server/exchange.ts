@@ -25,7 +25,7 @@ import { streamHeaders } from "./http/reply.ts";
 import { wholeReply } from "./http/whole-reply.ts";
 import type { RequestLifetime } from "./lifetime.ts";
 import type { Share } from "./budget.ts";
-import { ReplyStream, sizeOf, textSource } from "./reply-stream.ts";
+import { sizeOf, textSource } from "./reply-stream.ts";
 
 /** One request that other endpoints of the backend answer. Throws RelayError while the status line is still open. */
 export async function handleExchange(
@@ -77,7 +77,7 @@ async function streamed(
   const reply = await sendUpstream(way.translation, context, admitted, deps);
   admitted.lifetime.isStreaming = true;
   admitted.record.isStream = true;
-  const frames = textSource((send) => new ReplyStream(way.stream(send), reply, admitted), SSE);
+  const frames = textSource((send) => way.stream(send), reply, admitted, SSE);
   return new Response(toBodyStream(frames, { frame: SSE.keepAlive, everyMs: deps.options.keepAliveMs }), {
     headers: { ...streamHeaders(SSE.contentType), ...replyHeaders(protocol, reply, exchange, admitted.id) },
   });

@@ -33,7 +33,7 @@ import type { RequestRecord } from "./record.ts";
 import type { SharedResponses } from "./shared-responses.ts";
 import { jsonReply, requestIdHeaders, streamHeaders } from "./http/reply.ts";
 import { wholeReply } from "./http/whole-reply.ts";
-import { ReplyStream, sizeOf, textSource } from "./reply-stream.ts";
+import { sizeOf, textSource } from "./reply-stream.ts";
 
 /** What handling needs besides the request. */
 export interface HandleDependencies {
@@ -101,7 +101,7 @@ function streamed(
   admitted.lifetime.isStreaming = true;
   admitted.record.isStream = true;
   const format = frameFormat(protocol);
-  const frames = textSource((send) => new ReplyStream(asked.stream(send), reply, admitted), format);
+  const frames = textSource((send) => asked.stream(send), reply, admitted, format);
   return new Response(toBodyStream(frames, { frame: format.keepAlive, everyMs }), {
     headers: { ...streamHeaders(format.contentType), ...headers },
   });

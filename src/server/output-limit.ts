@@ -16,18 +16,22 @@ export class LimitedBatches implements EventBatches {
     this.#maxTokens = maxTokens;
   }
 
-  async next(): Promise<WireEvent[] | undefined> {
-    const batch = await this.#events.next();
-    if (this.#characters > this.#maxTokens) return batch;
-    for (const event of batch ?? []) this.#characters += charactersOf(event);
-    if (this.#characters > this.#maxTokens) await tokenCounter();
-    return batch;
+  next(): Promise<WireEvent[] | undefined> {
+    const next = this.#events.next();
+    return this.#characters > this.#maxTokens ? next : next.then(this.#count);
   }
+
+  readonly #count = (batch: WireEvent[] | undefined): BatchOrLater => {
+    for (const event of batch ?? []) this.#characters += charactersOf(event);
+    return this.#characters > this.#maxTokens ? tokenCounter().then(() => batch) : batch;
+  };
 
   cancel(): void {
     this.#events.cancel();
   }
 }
+
+type BatchOrLater = WireEvent[] | undefined | Promise<WireEvent[] | undefined>;
 
 /** What an event may add to an answer's text: some streams tell a text only when it is whole. */
 function charactersOf(event: WireEvent): number {

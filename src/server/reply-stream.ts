@@ -6,36 +6,45 @@ import type { UpstreamReply } from "../upstream/call.ts";
 import type { FrameFormat } from "./http/frames.ts";
 import type { Admitted } from "./handle.ts";
 
+type Surroundings = Pick<Admitted, "lifetime" | "record" | "share">;
+
 /** Reads a reply from upstream for as long as its client takes it. */
-export class ReplyStream {
+export class ReplyStream<Step = boolean> {
   readonly #stream: ClientStream;
   readonly #events: UpstreamReply["events"];
-  readonly #admitted: Pick<Admitted, "lifetime" | "record" | "share">;
+  readonly #admitted: Surroundings;
+  readonly #toStep: (isMore: boolean) => Step;
   #isOver = false;
 
   constructor(
     stream: ClientStream,
-    { events }: UpstreamReply,
-    admitted: Pick<Admitted, "lifetime" | "record" | "share">,
+    { events }: Pick<UpstreamReply, "events">,
+    admitted: Surroundings,
+    toStep: (isMore: boolean) => Step,
   ) {
     this.#stream = stream;
     this.#events = events;
     this.#admitted = admitted;
+    this.#toStep = toStep;
   }
 
   /**
-   * Sends the frames of the next batch, if it has any. False at the end, when nothing was sent. An error after the
-   * status line becomes a frame, never a torn socket: never throws.
+   * Sends the frames of the next batch, if it has any, and resolves to what `toStep` makes of that. It gets false at the
+   * end, when nothing was sent. An error after the status line becomes a frame, never a torn socket: never throws.
    */
-  async next(): Promise<boolean> {
-    const { lifetime, record, share } = this.#admitted;
-    if (this.#isOver || this.#stream.isDone) {
-      this.#events.cancel();
-      lifetime.end();
-      return false;
-    }
+  next(): Promise<Step> {
+    if (!this.#isOver && !this.#stream.isDone) return this.#events.next().then(this.#onBatch, this.#onFailure);
+    this.#events.cancel();
+    this.#admitted.lifetime.end();
+    return Promise.resolve(this.#toStep(false));
+  }
+
+  readonly #onBatch = (batch: readonly WireEvent[] | undefined): Step => this.#toStep(this.#pass(batch));
+  readonly #onFailure = (thrown: unknown): Step => this.#toStep(this.#fail(thrown));
+
+  #pass(batch: readonly WireEvent[] | undefined): boolean {
+    const { record, share } = this.#admitted;
     try {
-      const batch = await this.#events.next();
       if (!batch) {
         this.#isOver = true;
         this.#stream.onEnd();
@@ -51,7 +60,6 @@ export class ReplyStream {
       }
       return true;
     } catch (thrown) {
-      this.#events.cancel();
       return this.#fail(thrown);
     }
   }
@@ -64,6 +72,7 @@ export class ReplyStream {
   }
 
   #fail(thrown: unknown): boolean {
+    this.#events.cancel();
     const { lifetime, record } = this.#admitted;
     const { reason } = lifetime.signal as { reason: unknown };
     // A client that has left reads nothing; when the relay stops, the client gets an error.
@@ -84,18 +93,19 @@ export function sizeOf(batch: readonly WireEvent[]): number {
 }
 
 /** A reply as the text of an HTTP body. */
-export function textSource(open: (send: Send) => ReplyStream, format: FrameFormat): FrameSource {
+export function textSource(
+  open: (send: Send) => ClientStream,
+  reply: Pick<UpstreamReply, "events">,
+  admitted: Surroundings,
+  format: FrameFormat,
+): FrameSource {
   let text = "";
-  const reply = open((frame) => {
+  const stream = open((frame) => {
     text += format.write(frame);
   });
-  return {
-    async next() {
-      const isMore = await reply.next();
-      const sent = text;
-      text = "";
-      return isMore ? sent : undefined;
-    },
-    cancel: () => reply.cancel(),
-  };
+  return new ReplyStream(stream, reply, admitted, (isMore) => {
+    const sent = text;
+    text = "";
+    return isMore ? sent : undefined;
+  });
 }

@@ -82,16 +82,21 @@ export class EventReader implements EventBatches {
       this.#idleTimer = new IdleTimer(options.idleTimeoutMs, () => this.#fallSilent());
   }
 
-  async next(): Promise<WireEvent[] | undefined> {
-    while (!this.#isOver) {
-      const batch = this.#take(this.#bytes ?? (await this.#read()));
-      if (batch.length > 0) return batch;
-      if (this.#cutter.isOversize) {
-        this.cancel();
-        throw new RelayError("upstream_error", "Upstream sent an event that is too large to be real.");
-      }
+  /**
+   * Not async, as nothing on the way of a batch is: at the pace of tokens each read has one event, and each function that
+   * awaits it costs more than taking it apart.
+   */
+  next(): Promise<WireEvent[] | undefined> {
+    return this.#bytes === undefined && !this.#isOver ? this.#read() : this.#nextSlice();
+  }
+
+  /** Of what has been read; and then on. */
+  async #nextSlice(): Promise<WireEvent[] | undefined> {
+    while (this.#bytes !== undefined) {
+      const batch = this.#batchIn(this.#bytes);
+      if (batch) return batch;
     }
-    return undefined;
+    return this.#isOver ? undefined : this.#read();
   }
 
   cancel(): void {
@@ -100,20 +105,34 @@ export class EventReader implements EventBatches {
     this.#reader.cancel().catch(() => {});
   }
 
-  /** The next bytes of the body; undefined at its end. */
-  async #read(): Promise<Uint8Array | undefined> {
+  #read(): Promise<WireEvent[] | undefined> {
     this.#isWaiting = true;
     this.#idleTimer?.touch();
-    try {
-      const { value } = await this.#reader.read();
-      this.#isWaiting = false;
-      if (!this.#isSilent) return value;
-    } catch (thrown) {
-      this.cancel();
-      throw thrown instanceof RelayError || isAbort(thrown) ? thrown : truncated(thrown);
+    return this.#reader.read().then(this.#onBytes, this.#onBroken);
+  }
+
+  /** The next bytes of the body are here; undefined at its end. */
+  readonly #onBytes = ({ value }: { value?: Uint8Array | undefined }): BatchOrLater => {
+    this.#isWaiting = false;
+    if (this.#isSilent) {
+      this.#close();
+      throw silentUpstream(this.#options.idleTimeoutMs ?? 0);
     }
-    this.#close();
-    throw silentUpstream(this.#options.idleTimeoutMs ?? 0);
+    return this.#batchIn(value) ?? this.next();
+  };
+
+  readonly #onBroken = (thrown: unknown): never => {
+    this.cancel();
+    throw thrown instanceof RelayError || isAbort(thrown) ? thrown : truncated(thrown);
+  };
+
+  /** The same as #take, where it has any. */
+  #batchIn(bytes: Uint8Array | undefined): WireEvent[] | undefined {
+    const batch = this.#take(bytes);
+    if (batch.length > 0) return batch;
+    if (!this.#cutter.isOversize) return undefined;
+    this.cancel();
+    throw new RelayError("upstream_error", "Upstream sent an event that is too large to be real.");
   }
 
   /** The events in the next slice of what was read; none are left at the body's end. */
@@ -158,6 +177,8 @@ export class EventReader implements EventBatches {
     this.#reader.cancel().catch(() => {});
   }
 }
+
+type BatchOrLater = WireEvent[] | Promise<WireEvent[] | undefined>;
 
 interface ByteReader {
   read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;

@@ -6,7 +6,7 @@ import { SSE } from "../../src/server/http/frames.ts";
 import { MemoryBudget } from "../../src/server/budget.ts";
 import { RequestLifetime } from "../../src/server/lifetime.ts";
 import { RequestRecord } from "../../src/server/record.ts";
-import { ReplyStream, textSource } from "../../src/server/reply-stream.ts";
+import { textSource } from "../../src/server/reply-stream.ts";
 import { delta } from "../support/fake-codex.ts";
 
 const admittedParts = () => {
@@ -58,7 +58,7 @@ const stream = (isDone: () => boolean, send: Send): ClientStream => ({
 });
 
 const sourceOf = (isDone: () => boolean, reply: ReturnType<typeof endless>["reply"], admitted = admittedParts()) =>
-  textSource((send) => new ReplyStream(stream(isDone, send), reply, admitted), SSE);
+  textSource((send) => stream(isDone, send), reply, admitted, SSE);
 
 test("what was read ahead for a client that had stopped reading is let go when it leaves", async () => {
   const { seen, reply } = endless();

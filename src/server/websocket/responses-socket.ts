@@ -267,7 +267,7 @@ export class ResponsesSocket {
       const frames: Frame[] = [];
       const stream = request.asked.stream((frame) => frames.push(frame));
       const previousId = previousIdOf(body);
-      const output = await this.#pump(socket, frames, new ReplyStream(stream, reply, admitted), {
+      const output = await this.#pump(socket, frames, new ReplyStream(stream, reply, admitted, (isMore) => isMore), {
         ...admitted,
         previousId,
       });
