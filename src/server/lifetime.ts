@@ -11,12 +11,15 @@ export class RequestLifetime {
   /** What the client came in with; undefined before the access check, and where no key is asked for. */
   key: CallerKey | undefined;
   readonly #controller = new AbortController();
+  readonly #client: AbortSignal;
   readonly #atEnd: (reason: unknown) => void;
+  readonly #follow = () => this.leave(this.#client.reason);
 
   constructor(client: AbortSignal, atEnd: (reason: unknown) => void) {
+    this.#client = client;
     this.#atEnd = atEnd;
     if (client.aborted) this.#controller.abort(client.reason);
-    else client.addEventListener("abort", () => this.leave(client.reason), { once: true });
+    else client.addEventListener("abort", this.#follow);
   }
 
   /** Carried by every upstream call of the request. */
@@ -32,6 +35,8 @@ export class RequestLifetime {
 
   /** Lets go of upstream, whether or not it still sends. */
   end(reason?: unknown): void {
+    // A signal that is listened to outlives its request, and would keep all of it until then.
+    this.#client.removeEventListener("abort", this.#follow);
     this.#atEnd(reason);
     this.#controller.abort(reason ?? OVER);
   }
