@@ -8,7 +8,7 @@ import { authFile, codexHome, stateFolder } from "../config/paths.ts";
 import type { Settings } from "../config/settings.ts";
 import { KeyFile, keysPath } from "../keys/key-file.ts";
 import type { KeyBudgets } from "../keys/budgets.ts";
-import { KeyRing } from "../keys/key-ring.ts";
+import { KeyRing, LOOK_MS } from "../keys/key-ring.ts";
 import { takeOpenCode } from "../keys/open-code.ts";
 import { LocalBudgets } from "../keys/local-budgets.ts";
 import { UsageFile, usagePath } from "../keys/usage-file.ts";
@@ -202,7 +202,7 @@ export function openKeys({ settings, log, store }: Pick<Services, "settings" | "
     return { ring: new KeyRing(stored, log), budgets: store.budgets(), looked };
   }
   const folder = stateFolder(process.env, settings);
-  const ring = new KeyRing(new KeyFile(keysPath(folder)), log);
+  const ring = new KeyRing(new KeyFile(keysPath(folder)), log, Date.now, LOOK_MS);
   const budgets = new LocalBudgets({ file: new UsageFile(usagePath(folder)), log });
   return { ring, budgets, looked: Promise.resolve() };
 }

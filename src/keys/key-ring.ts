@@ -3,9 +3,12 @@ import type { Log } from "../lib/log.ts";
 import { UNKNOWN, type KeyPlace } from "./key-list.ts";
 import { stateOf, type ClientKey, type KeyState } from "./key.ts";
 
+/** A request asks up to three times, and under load several come at once: for so long one look serves them all. */
+export const LOOK_MS = 0.5;
+
 /**
  * The clients' keys as a running relay knows them. The file is looked at (one `stat`) whenever somebody asks, so what
- * `keys add` and `keys revoke` write holds from the next request on.
+ * `keys add` and `keys revoke` write holds from the next request on: no program ends and another asks within `LOOK_MS`.
  *
  * A relay that has seen keys once asks for one until it ends, also when the last of them is revoked or the file is gone:
  * taking a key away never opens the door. A file that breaks meanwhile leaves the keys that were there before in force;
@@ -15,15 +18,20 @@ export class KeyRing {
   readonly #place: KeyPlace;
   readonly #now: () => number;
   readonly #log: Log;
+  readonly #lookMs: number;
+  /** In the milliseconds of `performance.now()`. */
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
   #version: string | undefined;
   #keys: readonly ClientKey[] = [];
   #fault: RelayError | undefined;
   #isInUse = false;
 
-  constructor(place: KeyPlace, log: Log, now: () => number = Date.now) {
+  /** `lookMs`: how long a look serves; by default each question looks anew. */
+  constructor(place: KeyPlace, log: Log, now: () => number = Date.now, lookMs = 0) {
     this.#place = place;
     this.#log = log;
     this.#now = now;
+    this.#lookMs = lookMs;
   }
 
   /** True from the moment on in which there was a file of keys, good or broken; also while nobody can tell. */
@@ -65,6 +73,9 @@ export class KeyRing {
   }
 
   #refresh(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#lookedAtMs < this.#lookMs) return;
+    this.#lookedAtMs = nowMs;
     const version = this.#place.version();
     if (version === this.#version) return;
     const isFirst = this.#version === undefined;

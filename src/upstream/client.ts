@@ -62,6 +62,9 @@ export interface UpstreamCounts {
 /** A look at the login that is younger was made for this very request, when it came, or after that. */
 const RECENT_MS = 5;
 
+/** Requests that come so close together share a look: no program makes a login and then a request within it. */
+const AT_ONCE_MS = 0.5;
+
 /** Most unknown event types counted by name; those beyond share one count. */
 const UNKNOWN_TYPES = 32;
 
@@ -510,7 +513,7 @@ export class UpstreamClient {
 
   /** The login in use, as far as routing needs it. Throws `codex_auth_required`. */
   credentials(): Promise<Credentials> {
-    return this.#credentials.current();
+    return this.#credentials.current(AT_ONCE_MS);
   }
 
   /** Passes a request that a Codex client makes to its own provider, under the relay's own login. Throws RelayError. */

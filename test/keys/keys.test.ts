@@ -162,6 +162,17 @@ describe("a running relay's ring", () => {
     expect(keys.ring.isInUse).toBe(true);
   });
 
+  test("one look serves those who ask within its time, and nobody after it", async () => {
+    const patient = new KeyRing(keys.file, SILENT_LOG, Date.now, 60_000);
+    expect(patient.isInUse).toBe(false);
+    const digest = keyDigest(await keys.add("a"));
+    expect(patient.find(digest)).toBeUndefined();
+    const hasty = new KeyRing(keys.file, SILENT_LOG, Date.now, Number.MIN_VALUE);
+    expect(hasty.find(digest)?.name).toBe("a");
+    await keys.file.revoke("a");
+    expect(hasty.find(digest)?.revokedAtMs).toBeDefined();
+  });
+
   test("of a file that is broken from the beginning lets nobody in", () => {
     writeFileSync(keys.file.path, "{");
     const told: string[] = [];
