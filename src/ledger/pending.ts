@@ -41,6 +41,8 @@ export class Pending {
   readonly hours = new Map<string, PendingHour>();
   readonly conversations = new Map<string, PendingConversation>();
   readonly #clients = new Set<string>();
+  /** The row that was added to last: most requests go where the one before them went. */
+  #last: PendingHour | undefined;
 
   get isEmpty(): boolean {
     return this.hours.size === 0;
@@ -48,8 +50,21 @@ export class Pending {
 
   add(entry: LedgerEntry): void {
     const client = this.#boundedClient(entry.client);
-    const { model, key, fallback, status } = entry;
-    const hour = Math.floor(entry.endedAtMs / HOUR_MS);
+    const row = this.#hourOf(entry, client);
+    addTo(row.sums, entry);
+    if (entry.firstTokenMs !== undefined) row.firstToken.add(entry.firstTokenMs);
+    row.total.add(entry.totalMs);
+    this.#addConversation(entry, client);
+  }
+
+  #hourOf({ endedAtMs, model, key, fallback, status }: LedgerEntry, client: string): PendingHour {
+    const hour = Math.floor(endedAtMs / HOUR_MS);
+    const last = this.#last;
+    if (last && last.hour === hour && last.status === status) {
+      const { names } = last;
+      if (names.model === model && names.client === client && names.key === key && names.fallback === fallback)
+        return last;
+    }
     const id = JSON.stringify([hour, model, client, key, status, fallback]);
     let row = this.hours.get(id);
     if (!row) {
@@ -57,10 +72,8 @@ export class Pending {
       row = { hour, names, status, sums: noSums(), firstToken: new Sketch(), total: new Sketch() };
       this.hours.set(id, row);
     }
-    addTo(row.sums, entry);
-    if (entry.firstTokenMs !== undefined) row.firstToken.add(entry.firstTokenMs);
-    row.total.add(entry.totalMs);
-    this.#addConversation(entry, client);
+    this.#last = row;
+    return row;
   }
 
   #addConversation(entry: LedgerEntry, client: string): void {
