@@ -110,7 +110,8 @@ type NamedTexts = Readonly<Record<string, string | undefined>>;
 
 /** Of the meters that have a window, undefined for the plan itself; in the order of their headers' names. */
 function meterIds(named: NamedTexts): Set<string | undefined> {
-  const names = Object.keys(named).filter((name) => name.startsWith("x-codex-") && name.endsWith("-used-percent"));
+  const names: string[] = [];
+  for (const name in named) if (name.startsWith("x-codex-") && name.endsWith("-used-percent")) names.push(name);
   const ids = new Set<string | undefined>();
   for (const name of names.toSorted()) {
     const match = WINDOW_HEADER.exec(name);
@@ -120,26 +121,49 @@ function meterIds(named: NamedTexts): Set<string | undefined> {
 }
 
 function headerMeter(named: NamedTexts, id: string | undefined, nowMs: number): PlanMeter {
-  const prefix = id === undefined ? "x-codex" : `x-codex-${id}`;
+  const names = id === undefined ? MAIN_NAMES : meterNames(`x-codex-${id}`);
   return {
     id: id === undefined ? MAIN_METER : id.replaceAll("-", "_"),
-    name: id === undefined ? undefined : (textOf(named[`${prefix}-limit-name`]) ?? id),
-    primary: headerWindow(named, `${prefix}-primary`, nowMs),
-    secondary: headerWindow(named, `${prefix}-secondary`, nowMs),
-    monthly: headerWindow(named, `${prefix}-monthly`, nowMs),
+    name: id === undefined ? undefined : (textOf(named[names.name]) ?? id),
+    primary: headerWindow(named, names.primary, nowMs),
+    secondary: headerWindow(named, names.secondary, nowMs),
+    monthly: headerWindow(named, names.monthly, nowMs),
     isReached: undefined,
   };
 }
 
-function headerWindow(named: NamedTexts, prefix: string, nowMs: number): PlanWindow | undefined {
-  const usedPercent = numberOf(named[`${prefix}-used-percent`]);
+function headerWindow(named: NamedTexts, names: WindowNames, nowMs: number): PlanWindow | undefined {
+  const usedPercent = numberOf(named[names.usedPercent]);
   if (usedPercent === undefined) return undefined;
   return {
     usedPercent,
-    windowMinutes: numberOf(named[`${prefix}-window-minutes`]),
-    resetsAtMs: resetOf(numberOf(named[`${prefix}-reset-at`]), numberOf(named[`${prefix}-reset-after-seconds`]), nowMs),
+    windowMinutes: numberOf(named[names.windowMinutes]),
+    resetsAtMs: resetOf(numberOf(named[names.resetAt]), numberOf(named[names.resetAfter]), nowMs),
   };
 }
+
+type WindowNames = ReturnType<typeof windowNames>;
+
+function meterNames(prefix: string) {
+  return {
+    name: `${prefix}-limit-name`,
+    primary: windowNames(`${prefix}-primary`),
+    secondary: windowNames(`${prefix}-secondary`),
+    monthly: windowNames(`${prefix}-monthly`),
+  };
+}
+
+function windowNames(prefix: string) {
+  return {
+    usedPercent: `${prefix}-used-percent`,
+    windowMinutes: `${prefix}-window-minutes`,
+    resetAt: `${prefix}-reset-at`,
+    resetAfter: `${prefix}-reset-after-seconds`,
+  };
+}
+
+/** Of the plan itself, which every reply has: made once, as to put a name together costs more than to look it up. */
+const MAIN_NAMES = meterNames("x-codex");
 
 /** The plan's own windows in the headers of a reply, for replies that have none of their own. */
 export function headersFromLimits(limits: PlanLimits, nowMs: number): Record<string, string> {

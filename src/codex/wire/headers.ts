@@ -70,30 +70,35 @@ export function isCodexClient(headers: Headers): boolean {
   return /^codex[ _-]/i.test(originator) || /^codex(?:[_-](?:cli|exec|tui|vscode|ts|sdk)| desktop)/i.test(agent);
 }
 
-/** Upstream's headers that clients may see, and its plan window in the form that SDKs know. */
+/** Upstream's headers that clients may see, and its plan window in the form that SDKs know. The caller's to add to. */
 export function clientHeaders(upstream: Headers): Record<string, string> {
-  const passed: Record<string, string> = {};
+  const headers: Record<string, string> = {};
   // In one go: of `Headers`, each one that is looked at costs as much.
   const all: Readonly<Record<string, string>> = upstream.toJSON();
-  for (const name of Object.keys(all)) {
+  for (const name in all) {
     const value = all[name];
-    if (value !== undefined && (name.startsWith("x-codex-") || FOR_CLIENT.has(name))) passed[name] = value;
+    if (value !== undefined && (name.startsWith("x-codex-") || FOR_CLIENT.has(name))) headers[name] = value;
   }
-  return Object.assign(passed, rateLimitHeaders(passed));
+  addRateLimit(headers);
+  return headers;
 }
 
+const WINDOWS = ["primary", "secondary", "monthly", "spend"].map((window) => ({
+  usedPercent: `x-codex-${window}-used-percent`,
+  resetAfter: `x-codex-${window}-reset-after-seconds`,
+}));
+
 /** The first window that upstream names, as a percentage of 100 "requests". */
-function rateLimitHeaders(upstream: Readonly<Record<string, string>>): Record<string, string> {
-  const named = (which: string) => Number.parseFloat(upstream[`x-codex-${which}-used-percent`] ?? "");
-  const which = ["primary", "secondary", "monthly", "spend"].find((window) => !Number.isNaN(named(window)));
-  if (which === undefined) return {};
-  const used = named(which);
-  const reset = Number.parseInt(upstream[`x-codex-${which}-reset-after-seconds`] ?? "", 10);
-  return {
-    "x-ratelimit-limit-requests": "100",
-    "x-ratelimit-remaining-requests": String(Math.max(0, Math.round(100 - used))),
-    ...(Number.isNaN(reset) ? {} : { "x-ratelimit-reset-requests": `${reset}s` }),
-  };
+function addRateLimit(headers: Record<string, string>): void {
+  for (const { usedPercent, resetAfter } of WINDOWS) {
+    const used = Number.parseFloat(headers[usedPercent] ?? "");
+    if (Number.isNaN(used)) continue;
+    headers["x-ratelimit-limit-requests"] = "100";
+    headers["x-ratelimit-remaining-requests"] = String(Math.max(0, Math.round(100 - used)));
+    const reset = Number.parseInt(headers[resetAfter] ?? "", 10);
+    if (!Number.isNaN(reset)) headers["x-ratelimit-reset-requests"] = `${reset}s`;
+    return;
+  }
 }
 
 /** Upstream's own name for a request. */
