@@ -2,7 +2,8 @@ import { Upload, type Endpoint, type EndpointCall } from "../codex/wire/endpoint
 import { conversationHeaders } from "../codex/wire/headers.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { parseJsonBytes, writeJson } from "../lib/large-json.ts";
+import { writeJson } from "../lib/large-json.ts";
+import { parseJsonBytes } from "../lib/parse-json.ts";
 import { NAME } from "../version.ts";
 
 /** Below the Codex API, or beside it, where only the barest of headers come through. */

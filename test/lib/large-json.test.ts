@@ -2,11 +2,12 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { RelayError } from "../../src/lib/errors.ts";
 import * as json from "../../src/lib/large-json.ts";
+import * as parsing from "../../src/lib/parse-json.ts";
 
 const MIB = 1024 * 1024;
 
 /** From a mebibyte on in pieces, so that not every case has to be larger than that. */
-const parseJsonBytes = (bytes: Uint8Array) => json.parseJsonBytes(bytes, MIB);
+const parseJsonBytes = (bytes: Uint8Array) => parsing.parseJsonBytes(bytes, MIB);
 const writeJson = (value: object) => json.writeJson(value, MIB);
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const textOf = (written: string | Uint8Array) =>
@@ -205,8 +206,10 @@ test("a text is parsed as its bytes are, in pieces when it is large", async () =
   const value = { text: "é\n".repeat(MIB), list: [1] };
   const text = JSON.stringify(value);
   expect(
-    await turnsDuring(async () => expect(Bun.deepEquals(await json.parseJsonText(text, MIB), value)).toBe(true)),
+    await turnsDuring(async () => expect(Bun.deepEquals(await parsing.parseJsonText(text, MIB), value)).toBe(true)),
   ).toBeGreaterThan(1);
-  expect(await json.parseJsonText("[1]")).toEqual([1]);
-  await expect(json.parseJsonText(`[${"0,".repeat(2 * MIB)}0]`)).rejects.toMatchObject({ code: "request_too_large" });
+  expect(await parsing.parseJsonText("[1]")).toEqual([1]);
+  await expect(parsing.parseJsonText(`[${"0,".repeat(2 * MIB)}0]`)).rejects.toMatchObject({
+    code: "request_too_large",
+  });
 });

@@ -1,5 +1,6 @@
 import { RelayError } from "../../lib/errors.ts";
-import { joined, LARGE as LARGE_JSON, parseJsonBytes, parseJsonText } from "../../lib/large-json.ts";
+import { joined, LARGE as LARGE_JSON } from "../../lib/large-json.ts";
+import { parseJsonBytes, parseJsonText } from "../../lib/parse-json.ts";
 import { tooLarge, type Share } from "../budget.ts";
 import { unpack } from "./unpack.ts";
 

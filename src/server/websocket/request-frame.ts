@@ -1,6 +1,6 @@
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, type JsonObject } from "../../lib/json.ts";
-import { parseJsonBytes, parseJsonText } from "../../lib/large-json.ts";
+import { parseJsonBytes, parseJsonText } from "../../lib/parse-json.ts";
 
 /** Request fields that a socket carries in its frames because it has headers only once. */
 const FRAME_HEADER = /^ws_request_header_([\w-]+)$/;
