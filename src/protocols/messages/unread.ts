@@ -47,11 +47,6 @@ const READ_INSIDE = {
   tool_choice: new Set(["type", "name", "disable_parallel_tool_use"]),
 };
 
-const READ_OF_MESSAGE = new Set(["role", "content", "output_config"]);
-
-/** Of a message that is said to stay, which all do. */
-const READ_OF_LASTING = new Set([...READ_OF_MESSAGE, "clear_at"]);
-
 /** Names of what a request says in its messages, its system text and its smaller fields to no effect. */
 export function unreadInside(request: MessagesRequest): UnreadInside {
   return new Reading(request).names();
@@ -84,10 +79,17 @@ class Reading {
   }
 
   #message(message: ClientMessage, at: Place): void {
-    const { role, content, output_config: config, clear_at: clearAt } = message;
+    const { role, content } = message;
     if (Array.isArray(content)) this.#blocks(content, () => `${at()}.content`, role === "assistant");
-    if (isGiven(config)) this.#fields(config, READ_INSIDE.output_config, () => `${at()}.output_config`);
-    this.#fields(message, clearAt === "never" ? READ_OF_LASTING : READ_OF_MESSAGE, at);
+    for (const name in message) {
+      if (name !== "role" && name !== "content") this.#messageField(name, message[name], () => `${at()}.${name}`);
+    }
+  }
+
+  #messageField(name: string, value: unknown, at: Place): void {
+    if (name === "output_config") this.#fields(value, READ_INSIDE.output_config, at);
+    // All messages stay.
+    else if (saysSomething(value) && !(name === "clear_at" && value === "never")) note(this.#dropped, name, at);
   }
 
   #blocks(content: unknown, at: Place, isAnswer: boolean): void {
