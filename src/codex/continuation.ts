@@ -1,3 +1,4 @@
+import { canonicalJson } from "../lib/canonical-json.ts";
 import { sha256Hex } from "../lib/hash.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import type { InputItem } from "./wire/request.ts";
@@ -144,13 +145,20 @@ function stepOfRun(run: readonly InputItem[]): Step {
   const reasoning = run.filter(({ type }) => type === "reasoning").map(canonicalItem);
   const others = run.filter((item) => !isMessage(item) && item.type !== "reasoning").map(canonicalItem);
   const plain = texts.every((parts) => parts.every((part) => typeof part["text"] === "string"));
-  const listed = digest([texts.flat(), reasoning, others]);
+  if (!plain) {
+    const listed = digest([texts.flat(), reasoning, others]);
+    return { joined: listed, listed, length: run.length };
+  }
   const text = texts.map((parts) => parts.map((part) => part["text"]).join("")).join("\n\n");
-  return {
-    joined: plain ? digest([texts.length > 0 ? text : null, reasoning, others]) : listed,
-    listed,
-    length: run.length,
-  };
+  const joined = digest([texts.length > 0 ? text : null, reasoning, others]);
+  const listed = isOneText(texts) ? joined : digest([texts.flat(), reasoning, others]);
+  return { joined, listed, length: run.length };
+}
+
+/** True for one text with nothing to it, as most are: whatever is listed as that is joined as that. */
+function isOneText([parts, ...more]: readonly (readonly JsonObject[])[]): boolean {
+  const [part] = parts ?? [];
+  return more.length === 0 && parts?.length === 1 && Object.keys(part ?? {}).every((key) => key === "text");
 }
 
 function isMessage({ type }: InputItem): boolean {
@@ -188,12 +196,6 @@ function canonicalPart(part: JsonObject): JsonObject {
   return { ...rest, ...(type === "input_text" || type === "output_text" ? {} : { type }) };
 }
 
-/** Of JSON with its keys in order, as some clients' maps have none. */
-function digest(value: unknown): string {
-  return sha256Hex(JSON.stringify(value, inKeyOrder));
-}
-
-function inKeyOrder(_key: string, value: unknown): unknown {
-  if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+function digest(value: object): string {
+  return sha256Hex(canonicalJson(value));
 }
