@@ -33,6 +33,11 @@ export function historyOf(request: ResponsesRequest, context: Context): History 
   return { earlier, added };
 }
 
+/** What a reply needs of its request: the conversation only where it is going to be remembered. */
+export function replyPart(request: ResponsesRequest): ResponsesRequest {
+  return request["store"] === false ? { ...request, input: [] } : request;
+}
+
 /**
  * Keeps a finished response for later requests, unless its client asked not to. Never throws: the answer is there, and
  * what it referred to may have been forgotten meanwhile.

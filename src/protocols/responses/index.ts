@@ -2,6 +2,7 @@ import { cutOf } from "../../codex/output/normalize.ts";
 import { openaiError } from "../../lib/openai-error.ts";
 import { answerOptions, tokenLimit } from "../answer-reply.ts";
 import type { Protocol, Send } from "../protocol.ts";
+import { replyPart } from "./history.ts";
 import { countInput } from "./input-tokens.ts";
 import { toCodex } from "./request.ts";
 import { ResponsesBody } from "./response.ts";
@@ -23,8 +24,8 @@ export const responses = {
       stream: (send: Send) =>
         context.isCodexClient
           ? new VerbatimStream(send)
-          : new ResponsesStream(request, context, cutOf(options(false)), send),
-      body: () => new ResponsesBody(request, context, cutOf(options(true))),
+          : new ResponsesStream(replyPart(request), context, cutOf(options(false)), send),
+      body: () => new ResponsesBody(replyPart(request), context, cutOf(options(true))),
     };
   },
   streamFormat: "sse",
