@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isObject } from "../lib/json.ts";
+import { lazily } from "../lib/lazily.ts";
 import { validEpochMs } from "../lib/epoch.ts";
 
 /** One window of a plan: it fills with use and empties at once when it ends. */
@@ -183,84 +184,84 @@ export function headersFromLimits(limits: PlanLimits, nowMs: number): Record<str
   return headers;
 }
 
-const count = z.coerce.number().nullish().catch(undefined);
-
-const Window = z
-  .looseObject({
-    used_percent: z.coerce.number(),
-    window_minutes: count,
-    limit_window_seconds: count,
-    reset_after_seconds: count,
-    reset_at: count,
-  })
-  .nullish()
-  .catch(undefined);
-
-const RateLimit = z
-  .looseObject({
-    limit_reached: z.boolean().nullish().catch(undefined),
-    primary: Window,
-    secondary: Window,
-    primary_window: Window,
-    secondary_window: Window,
-    monthly: Window,
-    monthly_window: Window,
-  })
-  .nullish()
-  .catch(undefined);
-
-const word = z.string().nullish().catch(undefined);
-
-/** Business and Enterprise plans have this instead of windows; amounts are decimal texts. */
-const SpendControl = z
-  .looseObject({
-    reached: z.boolean().nullish().catch(undefined),
-    individual_limit: z
+const bodySchema = lazily(() => {
+  const count = z.coerce.number().nullish().catch(undefined);
+  const word = z.string().nullish().catch(undefined);
+  const flag = z.boolean().nullish().catch(undefined);
+  const window = z
+    .looseObject({
+      used_percent: z.coerce.number(),
+      window_minutes: count,
+      limit_window_seconds: count,
+      reset_after_seconds: count,
+      reset_at: count,
+    })
+    .nullish()
+    .catch(undefined);
+  const rateLimit = z
+    .looseObject({
+      limit_reached: flag,
+      primary: window,
+      secondary: window,
+      primary_window: window,
+      secondary_window: window,
+      monthly: window,
+      monthly_window: window,
+    })
+    .nullish()
+    .catch(undefined);
+  return z.looseObject({
+    plan_type: word,
+    rate_limit: rateLimit,
+    rate_limits: rateLimit,
+    metered_limit_name: word,
+    limit_name: word,
+    additional_rate_limits: z
+      .array(z.looseObject({ limit_name: word, metered_feature: word, normal_model_slug: word, rate_limit: rateLimit }))
+      .nullish()
+      .catch(undefined),
+    credits: z
       .looseObject({
-        limit: z.coerce.string().nullish(),
-        used: z.coerce.string().nullish(),
-        used_percent: count,
-        remaining_percent: count,
-        reset_at: count,
-        reset_after_seconds: count,
-        unit: word,
+        has_credits: z.boolean(),
+        unlimited: z.boolean().nullish(),
+        balance: z.union([z.string(), z.number()]).nullish(),
       })
       .nullish()
       .catch(undefined),
-  })
-  .nullish()
-  .catch(undefined);
-
-const Body = z.looseObject({
-  plan_type: word,
-  rate_limit: RateLimit,
-  rate_limits: RateLimit,
-  metered_limit_name: word,
-  limit_name: word,
-  additional_rate_limits: z
-    .array(z.looseObject({ limit_name: word, metered_feature: word, normal_model_slug: word, rate_limit: RateLimit }))
-    .nullish()
-    .catch(undefined),
-  credits: z
-    .looseObject({
-      has_credits: z.boolean(),
-      unlimited: z.boolean().nullish(),
-      balance: z.union([z.string(), z.number()]).nullish(),
-    })
-    .nullish()
-    .catch(undefined),
-  rate_limit_reached_type: z.unknown().optional(),
-  spend_control: SpendControl,
-  rate_limit_reset_credits: z.looseObject({ available_count: count }).nullish().catch(undefined),
-  rate_limit_upsell: z.looseObject({ banner_type: word }).nullish().catch(undefined),
+    rate_limit_reached_type: z.unknown().optional(),
+    // Business and Enterprise plans have this instead of windows; amounts are decimal texts.
+    spend_control: z
+      .looseObject({
+        reached: flag,
+        individual_limit: z
+          .looseObject({
+            limit: z.coerce.string().nullish(),
+            used: z.coerce.string().nullish(),
+            used_percent: count,
+            remaining_percent: count,
+            reset_at: count,
+            reset_after_seconds: count,
+            unit: word,
+          })
+          .nullish()
+          .catch(undefined),
+      })
+      .nullish()
+      .catch(undefined),
+    rate_limit_reset_credits: z.looseObject({ available_count: count }).nullish().catch(undefined),
+    rate_limit_upsell: z.looseObject({ banner_type: word }).nullish().catch(undefined),
+  });
 });
+type Body = z.infer<ReturnType<typeof bodySchema>>;
+type RateLimit = Body["rate_limit"];
+type Window = NonNullable<RateLimit>["primary"];
 
 /**
  * From the body of the usage endpoint, which counts windows in seconds, or from the event `codex.rate_limits`, which
  * counts them in minutes and has other names. Undefined when it says nothing of the plan's use.
  */
 export function limitsFromBody(body: unknown, nowMs: number): PlanLimits | undefined {
-  const parsed = Body.safeParse(body);
+  const parsed = bodySchema().safeParse(body);
   if (!parsed.success) return undefined;
   const { data } = parsed;
   const name = data.metered_limit_name ?? data.limit_name ?? undefined;
@@ -296,7 +297,7 @@ function isReserve(upsell: { readonly banner_type?: string | null | undefined } 
   return upsell?.banner_type === "luna_reserve";
 }
 
-function spendMeter(spend: z.infer<typeof SpendControl>, nowMs: number): PlanMeter | undefined {
+function spendMeter(spend: Body["spend_control"], nowMs: number): PlanMeter | undefined {
   const limit = spend?.individual_limit;
   if (!limit) return undefined;
   const ofAmounts = (Number(limit.used) / Number(limit.limit)) * 100;
@@ -315,14 +316,9 @@ function spendMeter(spend: z.infer<typeof SpendControl>, nowMs: number): PlanMet
   };
 }
 
-function meterOf(
-  id: string,
-  name: string | undefined,
-  limit: z.infer<typeof RateLimit>,
-  nowMs: number,
-): PlanMeter | undefined {
+function meterOf(id: string, name: string | undefined, limit: RateLimit, nowMs: number): PlanMeter | undefined {
   if (!limit) return undefined;
-  const window = (value: z.infer<typeof Window>): PlanWindow | undefined => {
+  const window = (value: Window): PlanWindow | undefined => {
     if (!value) return undefined;
     const seconds = value.limit_window_seconds ?? undefined;
     return {

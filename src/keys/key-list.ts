@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { RelayError } from "../lib/errors.ts";
 import { jsonFault } from "../lib/json-fault.ts";
+import { lazily } from "../lib/lazily.ts";
 import { idOfDigest, stateOf, type ClientKey, type KeyLimits } from "./key.ts";
 
 /** Keys that a list may have: each request's key is compared with all of them. */
@@ -11,29 +12,28 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** The name of the key that `--api-key` sets. */
 export const OWNER = "owner";
 
-const moment = z.iso.datetime({ offset: true });
-const positive = z.number().positive();
-
-const Limits = z.strictObject({
-  models: z.array(z.string().min(1)).min(1).optional(),
-  tokens_per_day: positive.int().optional(),
-  share_of_window_percent: positive.max(100).optional(),
-  requests_at_once: positive.int().optional(),
+const keysSchema = lazily(() => {
+  const moment = z.iso.datetime({ offset: true });
+  const positive = z.number().positive();
+  const limits = z.strictObject({
+    models: z.array(z.string().min(1)).min(1).optional(),
+    tokens_per_day: positive.int().optional(),
+    share_of_window_percent: positive.max(100).optional(),
+    requests_at_once: positive.int().optional(),
+  });
+  // Strict: a limit with a typing error must not be a key without that limit.
+  const entry = z.strictObject({
+    name: z.string().regex(NAME),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    created_at: moment,
+    expires_at: moment.optional(),
+    revoked_at: moment.optional(),
+    made_for: z.string().optional(),
+    limits: limits.optional(),
+  });
+  return z.strictObject({ version: z.literal(1), keys: z.array(entry).max(MOST_KEYS) });
 });
-
-// Strict: a limit with a typing error must not be a key without that limit.
-const Entry = z.strictObject({
-  name: z.string().regex(NAME),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  created_at: moment,
-  expires_at: moment.optional(),
-  revoked_at: moment.optional(),
-  made_for: z.string().optional(),
-  limits: Limits.optional(),
-});
-type Entry = z.infer<typeof Entry>;
-
-const Keys = z.strictObject({ version: z.literal(1), keys: z.array(Entry).max(MOST_KEYS) });
+type Entry = z.infer<ReturnType<typeof keysSchema>>["keys"][number];
 
 /** A new key without what the file adds. */
 export type NewKey = Pick<ClientKey, "name" | "digest" | "expiresAtMs" | "limits" | "madeFor">;
@@ -138,7 +138,7 @@ export function parseKeys(text: string, path: string): ClientKey[] {
     const { line, column, reason } = jsonFault(text);
     throw unreadable(`${path} is not JSON: line ${line}, column ${column}: ${reason}.`, REPAIR);
   }
-  const parsed = Keys.safeParse(json);
+  const parsed = keysSchema().safeParse(json);
   if (parsed.success) return parsed.data.keys.map(fromEntry);
   const [issue] = parsed.error.issues;
   const place = issue?.path.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
@@ -180,7 +180,7 @@ function fromEntry(entry: Entry): ClientKey {
   };
 }
 
-function limitsOf(limits: z.infer<typeof Limits>): KeyLimits {
+function limitsOf(limits: NonNullable<Entry["limits"]>): KeyLimits {
   const { models, tokens_per_day: tokensPerDay, share_of_window_percent: percent, requests_at_once: atOnce } = limits;
   return {
     ...(models ? { models } : {}),

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { writeAtomically } from "../lib/atomic-file.ts";
 import { parseJson } from "../lib/json.ts";
+import { lazily } from "../lib/lazily.ts";
 import { takeLock } from "../lib/lock-file.ts";
 import { readOwn, assertPlainFile } from "../lib/private-file.ts";
 import { NO_USAGE, type UsageState } from "./usage-state.ts";
@@ -11,26 +12,29 @@ const PRIVATE = 0o600;
 /** 512 keys with three windows take a fifth of it. */
 const MOST_BYTES = 1024 * 1024;
 
-const amount = z.number().nonnegative();
-const amounts = z.record(z.string(), amount);
-const State = z.object({
-  version: z.literal(1),
-  keys: z.record(
-    z.string(),
-    z.object({ day: z.string(), tokens: amount, requests: amount, last_used_at_ms: z.number() }),
-  ),
-  windows: z.record(
-    z.string(),
-    z.object({
-      used_percent: z.number(),
-      resets_at_ms: z.number().optional(),
-      filled_by: amounts,
-      pending: amounts,
-      growth: amount,
-      weight: amount,
-    }),
-  ),
+const stateSchema = lazily(() => {
+  const amount = z.number().nonnegative();
+  const amounts = z.record(z.string(), amount);
+  return z.object({
+    version: z.literal(1),
+    keys: z.record(
+      z.string(),
+      z.object({ day: z.string(), tokens: amount, requests: amount, last_used_at_ms: z.number() }),
+    ),
+    windows: z.record(
+      z.string(),
+      z.object({
+        used_percent: z.number(),
+        resets_at_ms: z.number().optional(),
+        filled_by: amounts,
+        pending: amounts,
+        growth: amount,
+        weight: amount,
+      }),
+    ),
+  });
 });
+type State = z.infer<ReturnType<typeof stateSchema>>;
 
 /** Where the counts of the keys of a state folder are. */
 export function usagePath(stateFolder: string): string {
@@ -80,7 +84,7 @@ export class UsageFile implements UsagePlace {
 
 /** Undefined for what is no such text. */
 export function parseUsage(text: string): UsageState | undefined {
-  const parsed = State.safeParse(parseJson(text));
+  const parsed = stateSchema().safeParse(parseJson(text));
   return parsed.success ? fromFile(parsed.data) : undefined;
 }
 
@@ -88,7 +92,7 @@ export function usageText(state: UsageState): string {
   return JSON.stringify(toFile(state));
 }
 
-function fromFile({ keys, windows }: z.infer<typeof State>): UsageState {
+function fromFile({ keys, windows }: State): UsageState {
   return {
     keys: mapped(keys, ({ last_used_at_ms: lastUsedAtMs, ...counts }) => ({ ...counts, lastUsedAtMs })),
     windows: mapped(windows, (window) => ({
@@ -102,7 +106,7 @@ function fromFile({ keys, windows }: z.infer<typeof State>): UsageState {
   };
 }
 
-function toFile({ keys, windows }: UsageState): z.infer<typeof State> {
+function toFile({ keys, windows }: UsageState): State {
   return {
     version: 1,
     keys: mapped(keys, ({ lastUsedAtMs, ...counts }) => ({ ...counts, last_used_at_ms: lastUsedAtMs })),

@@ -7,6 +7,7 @@ import { decodeText } from "../../lib/decode-text.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { homeFolder } from "../../lib/home.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
+import { lazily } from "../../lib/lazily.ts";
 import { proveWritable } from "../../lib/write-probe.ts";
 import { takeLock } from "../../lib/lock-file.ts";
 import { fileLock } from "./file-lock.ts";
@@ -28,15 +29,19 @@ const MAX_BYTES = 2 ** 20;
 class ChangedMeanwhile extends Error {}
 
 /** Field by field: an odd value of one must not make the others useless. Blanks around come from copying by hand. */
-const field = z.string().trim().nullish().catch(undefined);
+const field = lazily(() => z.string().trim().nullish().catch(undefined));
 
-const Shape = z.looseObject({
-  auth_mode: field,
-  OPENAI_API_KEY: field,
-  tokens: z.looseObject({ id_token: field, access_token: field, refresh_token: field, account_id: field }).nullish(),
-  last_refresh: field,
-  personal_access_token: field,
+const shape = lazily(() => {
+  const text = field();
+  return z.looseObject({
+    auth_mode: text,
+    OPENAI_API_KEY: text,
+    tokens: z.looseObject({ id_token: text, access_token: text, refresh_token: text, account_id: text }).nullish(),
+    last_refresh: text,
+    personal_access_token: text,
+  });
 });
+type Shape = z.infer<ReturnType<typeof shape>>;
 
 const LOGIN = "Run `plansocket login` (or `codex login`).";
 
@@ -50,7 +55,7 @@ const OTHER_MODES: readonly (readonly [mode: string, what: string, hint: string]
 ];
 
 /** Older files name no mode. A key beside tokens is then the login; newer ones say so in `auth_mode`. */
-function modeOf({ OPENAI_API_KEY: key, tokens, personal_access_token: token }: z.infer<typeof Shape>): string {
+function modeOf({ OPENAI_API_KEY: key, tokens, personal_access_token: token }: Shape): string {
   if (key) return "apikey";
   return token && !tokens ? "personalaccesstoken" : "chatgpt";
 }
@@ -94,7 +99,7 @@ export class AuthFile implements CredentialSource {
     for (let attempt = 0; ; attempt += 1) {
       const before = await this.#read();
       const tokens = before?.file["tokens"];
-      if (!before || !isObject(tokens) || field.parse(tokens["refresh_token"]) !== replaces) return false;
+      if (!before || !isObject(tokens) || field().parse(tokens["refresh_token"]) !== replaces) return false;
       const changed = {
         ...before.file,
         tokens: {
@@ -229,7 +234,7 @@ export class AuthFile implements CredentialSource {
 
 /** The login in what the Codex CLI writes. `name` is that of its place, for people. Throws `codex_auth_required`. */
 export function parsedLogin(file: JsonObject, name: string): Login {
-  const parsed = Shape.safeParse(file);
+  const parsed = shape().safeParse(file);
   if (!parsed.success) {
     throw unusable(`${name} has an unexpected form (${parsed.error.issues[0]?.path.join(".")}).`);
   }
