@@ -56,6 +56,8 @@ const DIALECTS: Readonly<Record<string, (text: string) => object>> = {
   "/v1/chat/completions": said,
   "/v1/messages": (text) => ({ max_tokens: 1000, ...said(text) }),
   "/v1/completions": (prompt) => ({ prompt }),
+  "/api/chat": said,
+  "/api/generate": (prompt) => ({ prompt }),
   // Else it is remembered, for requests that go on from it.
   "/v1/responses": (input) => ({ store: false, input }),
 };

@@ -72,7 +72,7 @@ function* withTool(request: ImageRequest, context: Context): Generator<Step, Jso
   const pictures = responses.flatMap((response) => picturesOf(response).slice(0, 1));
   return {
     created: Math.floor(context.now / 1000),
-    ...looksOf(pictures[0] ?? {}, request),
+    ...looksOf(pictures[0] ?? {}, request.options),
     data: pictures.map(({ result, revised_prompt: prompt, output_format: format }) =>
       readable(
         { b64_json: result, ...(nonEmptyString(prompt) ? { revised_prompt: prompt } : {}) },
@@ -80,7 +80,7 @@ function* withTool(request: ImageRequest, context: Context): Generator<Step, Jso
         nonEmptyString(format),
       ),
     ),
-    ...usageOf(responses.map((response) => imageUsage(response, request))),
+    ...usageOf(responses.map((response) => imageUsage(response, request.images.length > 0))),
   };
 }
 

@@ -3,7 +3,6 @@ import { wholeUsage } from "../../codex/output/usage.ts";
 import { objectsOf } from "../../codex/wire/lenient.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, type JsonObject } from "../../lib/json.ts";
-import type { ImageRequest } from "./schema.ts";
 
 /** A call of the drawing tool that has its picture. */
 export type Picture = OutputItem & { readonly result: string };
@@ -20,9 +19,9 @@ export function picturesOf(response: ResponseObject): Picture[] {
   throw new RelayError("upstream_rejected", reason === "" ? "No image was made." : `No image was made: ${reason}`);
 }
 
-/** How a picture looks: as its maker says, else as it was asked for. */
-export function looksOf(made: JsonObject, { options }: ImageRequest): JsonObject {
-  const said = (name: string) => nonEmptyString(made[name]) ?? nonEmptyString(options[name]);
+/** How a picture looks: as its maker says, else as it was `asked` for. */
+export function looksOf(made: JsonObject, asked: JsonObject = {}): JsonObject {
+  const said = (name: string) => nonEmptyString(made[name]) ?? nonEmptyString(asked[name]);
   return {
     size: said("size") ?? "auto",
     quality: said("quality") ?? "auto",
@@ -32,11 +31,11 @@ export function looksOf(made: JsonObject, { options }: ImageRequest): JsonObject
 }
 
 /** What the drawing itself cost, where upstream says so; else the tokens of the response around it. */
-export function imageUsage(response: ResponseObject, { images }: ImageRequest): JsonObject | undefined {
+export function imageUsage(response: ResponseObject, hasImages: boolean): JsonObject | undefined {
   const tools = response["tool_usage"];
   const drawing = isObject(tools) ? tools["image_gen"] : undefined;
   const own = isObject(drawing) && typeof drawing["total_tokens"] === "number" ? drawing : undefined;
-  const whole = regularUsage(own ?? response.usage, images.length > 0);
+  const whole = regularUsage(own ?? response.usage, hasImages);
   return whole && { ...own, ...whole };
 }
 

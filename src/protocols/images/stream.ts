@@ -12,7 +12,9 @@ import type { ImageRequest } from "./schema.ts";
 /** A picture as it comes into being: up to three unfinished ones, then the whole with its usage. */
 export class ImageStream implements ClientStream {
   isDone = false;
-  readonly #request: ImageRequest;
+  /** How the pictures were asked for. The request itself may hold others, of megabytes. */
+  readonly #looks: JsonObject;
+  readonly #hasImages: boolean;
   readonly #family: string;
   readonly #createdAt: number;
   readonly #now: number;
@@ -24,7 +26,8 @@ export class ImageStream implements ClientStream {
 
   constructor(request: ImageRequest, context: Context, send: Send) {
     this.#send = send;
-    this.#request = request;
+    this.#looks = looksOf(request.options);
+    this.#hasImages = request.images.length > 0;
     this.#family = request.isEdit ? "image_edit" : "image_generation";
     this.#now = context.now;
     this.#createdAt = Math.floor(context.now / 1000);
@@ -51,7 +54,7 @@ export class ImageStream implements ClientStream {
     const made: unknown = event;
     if (!isObject(made) || typeof made["partial_image_b64"] !== "string") return;
     const { partial_image_b64: image, partial_image_index: index } = made;
-    this.#event("partial_image", image, looksOf(made, this.#request), { partial_image_index: index ?? 0 });
+    this.#event("partial_image", image, looksOf(made, this.#looks), { partial_image_index: index ?? 0 });
   }
 
   #completed(): void {
@@ -60,8 +63,8 @@ export class ImageStream implements ClientStream {
     const [picture] = picturesOf(response);
     if (!picture) return;
     this.isDone = true;
-    const usage = imageUsage(response, this.#request);
-    this.#event("completed", picture.result, looksOf(picture, this.#request), usage ? { usage } : {});
+    const usage = imageUsage(response, this.#hasImages);
+    this.#event("completed", picture.result, looksOf(picture, this.#looks), usage ? { usage } : {});
   }
 
   #event(kind: string, image: string, looks: JsonObject, more: JsonObject): void {

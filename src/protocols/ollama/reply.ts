@@ -56,7 +56,9 @@ export interface AnswerTo {
 
 /** Whatever both forms of an answer say of themselves. */
 class Answer {
-  readonly #request: OllamaRequest;
+  readonly isThinkingShown: boolean;
+  /** As the client named it. */
+  readonly #model: string;
   readonly #context: Context;
   readonly #names: ReadonlyMap<string, string>;
   readonly reader: AnswerReader;
@@ -65,16 +67,13 @@ class Answer {
   #firstAtMs: number | undefined;
 
   constructor({ request, context, shape, options }: AnswerTo, emit: (event: PlainEvent) => void) {
-    this.#request = request;
+    this.isThinkingShown = request.think !== false;
+    this.#model = request.model;
     this.#context = context;
     this.#end = shape.end;
     this.#names = shape.renamedTools(request);
     const isJson = formatOf(request.format) !== undefined;
     this.reader = plainReader({ ...options, isJson }, emit);
-  }
-
-  get isThinkingShown(): boolean {
-    return this.#request.think !== false;
   }
 
   /** Something of the answer has come. */
@@ -90,7 +89,7 @@ class Answer {
 
   head(): JsonObject {
     const createdAt = new Date(this.#context.now + this.#context.elapsedMs()).toISOString();
-    return { model: this.#request.model, created_at: createdAt };
+    return { model: this.#model, created_at: createdAt };
   }
 
   /** The end, with durations in nanoseconds. Nothing is loaded here, and the model's own timing is not known. */
