@@ -39,7 +39,7 @@ const JUDGMENT: Judgment = {
 
 export const demo = defineCommand({
   meta: { name: "demo", description: "Run the relay against a built-in backend: no login, no network." },
-  args: citty(OWN),
+  args: () => citty(OWN),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const backend = startPlayer({ port: portOf(flags.own["backend-port"]), paceMs: PACE_MS });

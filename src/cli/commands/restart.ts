@@ -29,7 +29,7 @@ import { say } from "../output.ts";
 
 export const restart = defineCommand({
   meta: { name: "restart", description: "Start the background relay anew, with the settings of the last start." },
-  args: citty(),
+  args: () => citty(),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs);
     const context = await openBackgroundContext(flags.settings);

@@ -14,7 +14,7 @@ const NEXT = 'Next: `plansocket setup` connects a client; `plansocket ask "hello
 
 export const serve = defineCommand({
   meta: { name: "serve", description: "Run the relay in the foreground." },
-  args: citty(),
+  args: () => citty(),
   async run({ rawArgs }) {
     const services = await openServices(parseFlags(rawArgs).settings, process.env);
     await services.store?.connection.open();

@@ -25,7 +25,7 @@ const OWN: Readonly<Record<string, OwnFlag>> = {
 
 export const start = defineCommand({
   meta: { name: "start", description: "Run the relay in the background." },
-  args: citty(OWN),
+  args: () => citty(OWN),
   async run({ rawArgs }) {
     const flags = parseFlags(rawArgs, OWN);
     const command = flags.own["demo"] === true ? "demo" : "serve";
