@@ -1,5 +1,6 @@
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { sha256Hex } from "../lib/hash.ts";
+import { isNestedTooDeeply } from "../lib/json-shape.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import type { InputItem } from "./wire/request.ts";
 import type { OutputItem } from "./wire/schema.ts";
@@ -178,8 +179,13 @@ function canonicalItem(item: InputItem): JsonObject {
     // The ciphertext of a compaction is bound to its id.
     ...(isBoundToId(item) ? { id } : {}),
     // A client that keeps arguments as an object writes them anew.
-    ...(typeof text === "string" ? { arguments: parseJson(text) ?? text } : {}),
+    ...(typeof text === "string" ? { arguments: argumentsIn(text) } : {}),
   };
+}
+
+/** As written where they are no JSON, or nested so deeply that to put them in order would need more stack than there is. */
+function argumentsIn(text: string): unknown {
+  return isNestedTooDeeply(text) ? text : (parseJson(text) ?? text);
 }
 
 function isBoundToId({ type }: InputItem): boolean {

@@ -21,10 +21,22 @@ const [OBJECT, OBJECT_END] = [0x7b, 0x7d];
  * `request_too_large` when it is large for very many small things. What is no JSON may pass or not: it fails all the same.
  */
 export function refuseShapes(text: string): void {
-  // Each level takes two characters.
-  if (text.length <= 2 * DEEPEST) return;
+  const { isDeep, values } = shapeOf(text);
+  if (isDeep) throw tooDeep();
+  if (values > MOST_VALUES && Buffer.byteLength(text) > MANY) throw tooMany();
+}
+
+/** True for a JSON text that is nested more deeply than a request may be. Of what is no JSON it says nothing. */
+export function isNestedTooDeeply(text: string): boolean {
+  return shapeOf(text).isDeep;
+}
+
+/** `values` only up to where it gets too deep, and only for a text that is long enough for that. */
+function shapeOf(text: string): { readonly isDeep: boolean; readonly values: number } {
   let depth = 0;
   let values = 1;
+  // Each level takes two characters.
+  if (text.length <= 2 * DEEPEST) return { isDeep: false, values };
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) at = endOfString(text, at + 1);
@@ -32,10 +44,10 @@ export function refuseShapes(text: string): void {
     else if (code === OBJECT || code === ARRAY) {
       depth += 1;
       values += 1;
-      if (depth > DEEPEST) throw tooDeep();
+      if (depth > DEEPEST) return { isDeep: true, values };
     } else if (code === OBJECT_END || code === ARRAY_END) depth -= 1;
   }
-  if (values > MOST_VALUES && Buffer.byteLength(text) > MANY) throw tooMany();
+  return { isDeep: false, values };
 }
 
 /** The place of the closing quote of the string whose content begins at `start`. */

@@ -77,6 +77,12 @@ describe("a request goes on from the last answer with its new items alone", () =
     expect(rest([user("hi")], [reasoning, call], next)?.input).toEqual([result]);
   });
 
+  test("after a tool call whose arguments are nested more deeply than the stack is, as nothing keeps a client from", () => {
+    const deep = { ...call, arguments: `${"[".repeat(200_000)}${"]".repeat(200_000)}` };
+    const first = [user("hi"), deep, result];
+    expect(rest(first, [said("ok")], [...first, assistant("ok"), user("bye")])?.input).toEqual([user("bye")]);
+  });
+
   test("when reasoning has moved to the call that it led to, as Chat's replays have it", () => {
     const { id: _id, status: _status, ...replayed } = call;
     const next = [
