@@ -152,14 +152,17 @@ function stepOfRun(run: readonly InputItem[]): Step {
   }
   const text = texts.map((parts) => parts.map((part) => part["text"]).join("")).join("\n\n");
   const joined = digest([texts.length > 0 ? text : null, reasoning, others]);
-  const listed = isOneText(texts) ? joined : digest([texts.flat(), reasoning, others]);
+  // Most answers are one text, which makes one digest.
+  const list = texts.flat();
+  const only = onlyText(list);
+  const listed = only === text ? joined : digest([only ?? list, reasoning, others]);
   return { joined, listed, length: run.length };
 }
 
-/** True for one text with nothing to it, as most are: whatever is listed as that is joined as that. */
-function isOneText([parts, ...more]: readonly (readonly JsonObject[])[]): boolean {
-  const [part] = parts ?? [];
-  return more.length === 0 && parts?.length === 1 && Object.keys(part ?? {}).every((key) => key === "text");
+/** The text of a list of one part that says nothing else. */
+function onlyText([part, ...more]: readonly JsonObject[]): unknown {
+  const hasTextAlone = more.length === 0 && Object.keys(part ?? {}).every((key) => key === "text");
+  return hasTextAlone ? part?.["text"] : undefined;
 }
 
 function isMessage({ type }: InputItem): boolean {

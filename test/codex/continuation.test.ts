@@ -103,6 +103,14 @@ describe("a request goes on from the last answer with its new items alone", () =
     expect(rest([user("hi")], output, split)?.input).toEqual([user("bye")]);
   });
 
+  test("when the client keeps a message in which nothing was said, or leaves it out", () => {
+    const first = [user("hi")];
+    const kept = [...first, assistant("One."), assistant(), user("bye")];
+    expect(rest(first, [said("One.")], kept)?.input).toEqual([user("bye")]);
+    const left = [...first, assistant("One."), user("bye")];
+    expect(rest(first, [said("One."), said("", { content: [] })], left)?.input).toEqual([user("bye")]);
+  });
+
   test("over many turns", () => {
     const first = [user("1"), assistant("a"), user("2")];
     expect(rest(first, [said("b")], [...first, assistant("b"), user("3")])?.input).toEqual([user("3")]);
