@@ -1,29 +1,22 @@
 import { FETCH_LIMIT } from "./fetch-limit.ts";
 
 /**
- * When JavaScriptCore compiles what runs often. The Bun that the executable holds knows these names; another would
- * refuse to start over a name that it does not know.
- *
- * A second time (DFG) at a quarter of its usual count of calls and loops: a relay runs each of its many small functions
- * some times a request, and people wait for the first hundreds of its requests, not for the millionth.
- *
- * A third time, for speed (FTL), at five times its usual count: a relay waits for its backend most of the time, and
- * compiling them cost more CPU in its first ten thousand requests than it saved in them.
+ * JavaScriptCore compiles what runs often a third time, for speed (FTL), at five times its usual count of calls and
+ * loops: a relay of many small functions waits for its backend most of the time, and compiling them cost more CPU in its
+ * first ten thousand requests than it saved in them. Known by this name to the Bun that the executable holds; another
+ * would refuse to start over a name that it does not know.
  */
-const COMPILING: Readonly<Record<string, string>> = {
-  BUN_JSC_thresholdForOptimizeAfterWarmUp: "250",
-  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "500000",
-};
+const LATE_COMPILING = { variable: "BUN_JSC_thresholdForFTLOptimizeAfterWarmUp", value: "500000" } as const;
 
 /**
  * Starts this process anew in its own place (same pid, a few milliseconds) with what Bun reads from the environment at
- * its start alone, and then does not return: the limit of requests lifted, and in the executable the engine's settings.
+ * its start alone, and then does not return: the limit of requests lifted, and in the executable the engine's setting.
  * Where that cannot be done (Windows) or was done, it does nothing: `mostRequests` says what that leaves.
  */
 export function startAnew(): void {
   const missing = Object.entries(wanted()).filter(([name]) => !process.env[name]);
   // For this process alone: a child may be another Bun.
-  if (missing.length === 0) for (const name of Object.keys(COMPILING)) delete process.env[name];
+  if (missing.length === 0) delete process.env[LATE_COMPILING.variable];
   if (missing.length === 0 || process.platform === "win32") return;
   const script = Bun.isStandaloneExecutable ? [] : [...process.execArgv, process.argv[1] ?? Bun.main];
   const words = [process.argv0, ...script, ...process.argv.slice(2)];
@@ -37,6 +30,6 @@ export function startAnew(): void {
 function wanted(): Record<string, string> {
   return {
     [FETCH_LIMIT.variable]: String(FETCH_LIMIT.lifted),
-    ...(Bun.isStandaloneExecutable ? COMPILING : {}),
+    ...(Bun.isStandaloneExecutable ? { [LATE_COMPILING.variable]: LATE_COMPILING.value } : {}),
   };
 }

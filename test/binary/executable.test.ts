@@ -149,7 +149,6 @@ describe("the executable", () => {
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
     expect(environment).toContain("BUN_CONFIG_MAX_HTTP_REQUESTS=65535");
-    expect(environment).toContain("BUN_JSC_thresholdForOptimizeAfterWarmUp=250");
     expect(environment).toContain("BUN_JSC_thresholdForFTLOptimizeAfterWarmUp=500000");
   });
 
