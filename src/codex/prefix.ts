@@ -15,7 +15,7 @@ const LARGEST = 4 * 1024 * 1024;
 export interface PrefixMarks {
   readonly settings: Readonly<Record<"model" | "envelope" | "tools" | "instructions", number>>;
   readonly items: Uint32Array;
-  /** Of the JSON text up to the end of its last item; undefined where it was not written, or does not end in its input. */
+  /** Of the JSON text up to the end of its last item; undefined where it was not written, or another program wrote it. */
   readonly text: TextMark | undefined;
 }
 
@@ -39,8 +39,10 @@ export interface MarkedRequest {
  * is told so by a hash of its text, which costs a tenth of reading its items again.
  */
 export function prefixMarks(request: MarkedRequest, last?: PrefixMarks): PrefixMarks | undefined {
-  const { body, envelope, text } = request;
-  if (body.input.length > MOST_ITEMS || (text?.length ?? 0) > LARGEST) return undefined;
+  const { body, envelope } = request;
+  if (body.input.length > MOST_ITEMS || (request.text?.length ?? 0) > LARGEST) return undefined;
+  // What is passed on as it came may have its tools behind its input.
+  const text = envelope === "verbatim" ? undefined : request.text;
   const isLonger = last !== undefined && last.settings.envelope === hash32(envelope) && goesOn(last.text, text);
   const marker = new JsonMarker(LARGEST);
   const settings = isLonger ? last.settings : settingsOf(request, marker);

@@ -38,6 +38,14 @@ test("the first part that differs is named, in the order in which the backend re
   expect(prefixDeparture(marksOf(written(base)), marksOf({ ...written(base), envelope: "lite" }))).toBe("envelope");
 });
 
+test("tools that are added behind the input, as another program may write them, are found", () => {
+  const [one, two] = [{ type: "a" }, { type: "b" }];
+  const { tools: _tools, ...rest } = body(["a"]);
+  const verbatim = (...tools: object[]): MarkedRequest => ({ ...written({ ...rest, tools }), envelope: "verbatim" });
+  const first = marksOf(verbatim(one));
+  expect(prefixDeparture(first, marksOf(verbatim(one, two), first))).toBe("tools");
+});
+
 test("a changed item is found wherever it stands, and nothing else is taken for a change", () => {
   const texts = fc.array(fc.string(), { minLength: 1, maxLength: 30 });
   fc.assert(
