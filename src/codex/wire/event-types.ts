@@ -45,7 +45,7 @@ const TYPES: Readonly<Record<string, EventType | undefined>> = {
   keepalive: { isPreamble: true, isPrivate: true },
   "codex.rate_limits": { isPreamble: true, isPrivate: true },
 };
-// So that a name is looked up once, as the table alone knows it.
+// Without a prototype, `constructor` and the like are no types.
 Object.setPrototypeOf(TYPES, null);
 
 /** What deltas that come in numbers are called at the end. */

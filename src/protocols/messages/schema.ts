@@ -8,8 +8,8 @@ import { fault, missing, unsupported } from "./refuse.ts";
 const nullishNumber = z.number().nullish();
 
 /**
- * What the relay itself reads of a request. Betas add keys all the time, which are named where nobody reads them. Content and tools are looked at one by
- * one in their own files, where the path of a fault is known.
+ * What the relay itself reads of a request. Betas add keys all the time; those that nobody reads are named to the client.
+ * Content and tools are looked at one by one in their own files, where the path of a fault is known.
  */
 const Gate = z.object({
   model: z.string(),

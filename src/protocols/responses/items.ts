@@ -108,7 +108,7 @@ function withField(fields: JsonObject, name: string, value: unknown): JsonObject
 /** The object itself where it has no such field. */
 function without(name: string, fields: JsonObject): JsonObject {
   if (!Object.hasOwn(fields, name)) return fields;
-  // A quarter of what leaving it out of a pattern costs.
+  // A rest pattern with a computed name would take four times as long.
   const rest = { ...fields };
   delete rest[name];
   return rest;
