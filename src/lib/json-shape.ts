@@ -1,7 +1,8 @@
 import { RelayError } from "./errors.ts";
+import { isObject } from "./json.ts";
 
-/** Smaller texts cannot hold so many values that these alone would hold up others. In bytes. */
-const MANY = 1024 * 1024;
+/** Smaller texts cannot hold so many values that these alone would hold up others. In characters. */
+export const MANY = 1024 * 1024;
 /**
  * The most values that a request may consist of, with all that it refers to: the longest conversations of agents have
  * some ten thousand, and each costs time in every later step.
@@ -17,13 +18,31 @@ const [ARRAY, ARRAY_END] = [0x5b, 0x5d];
 const [OBJECT, OBJECT_END] = [0x7b, 0x7d];
 
 /**
- * Looks at a JSON text before it is parsed. Throws `invalid_request` when it is nested too deeply, and
- * `request_too_large` when it is large for very many small things. What is no JSON may pass or not: it fails all the same.
+ * Looks at a value that was parsed: for a text of moderate size a fraction of what reading the text once more would cost.
+ * Throws `invalid_request` when it is nested too deeply.
+ */
+export function refuseDepth(value: unknown): void {
+  if (isDeeper(value, DEEPEST)) throw tooDeep();
+}
+
+/** Goes as deep as it may be and no further. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (Array.isArray(value)) return levels === 0 || value.some((entry) => isDeeper(entry, levels - 1));
+  if (!isObject(value)) return false;
+  if (levels === 0) return true;
+  for (const name in value) if (isDeeper(value[name], levels - 1)) return true;
+  return false;
+}
+
+/**
+ * Looks at a JSON text of more than `MANY` characters before it is parsed. Throws `invalid_request` when it is nested too
+ * deeply, and `request_too_large` when it consists of very many small things. What is no JSON may pass or not: it fails
+ * all the same.
  */
 export function refuseShapes(text: string): void {
   const { isDeep, values } = shapeOf(text);
   if (isDeep) throw tooDeep();
-  if (values > MOST_VALUES && Buffer.byteLength(text) > MANY) throw tooMany();
+  if (values > MOST_VALUES) throw tooMany();
 }
 
 /** True for a JSON text that is nested more deeply than a request may be. Of what is no JSON it says nothing. */

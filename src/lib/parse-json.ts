@@ -1,6 +1,6 @@
 import { isAscii } from "node:buffer";
 import { unquoted } from "./json.ts";
-import { DEEPEST, MOST_VALUES, refuseShapes, tooDeep, tooMany } from "./json-shape.ts";
+import { DEEPEST, MANY, MOST_VALUES, refuseDepth, refuseShapes, tooDeep, tooMany } from "./json-shape.ts";
 import { LARGE, NOTABLE, PIECE, turn } from "./large-json.ts";
 
 /** Longer strings are taken out before the rest is parsed, so that the rest is never much. */
@@ -13,8 +13,10 @@ const LONG_STRING_BYTES = 64;
  */
 export async function parseJsonText(text: string, large = LARGE): Promise<unknown> {
   if (text.length > large) return parseJsonBytes(Buffer.from(text), large);
-  refuseShapes(text);
-  return JSON.parse(text) as unknown;
+  if (text.length > MANY) refuseShapes(text);
+  const value = JSON.parse(text) as unknown;
+  if (text.length <= MANY) refuseDepth(value);
+  return value;
 }
 
 /** The same for a text in UTF-8. */
