@@ -41,11 +41,11 @@ export class Pending {
   readonly hours = new Map<string, PendingHour>();
   readonly conversations = new Map<string, PendingConversation>();
   readonly #clients = new Set<string>();
-  /** The row that was added to last: most requests go where the one before them went. */
-  #last: PendingHour | undefined;
+  /** The row that was added to last: most requests go where the one before them went, unless it is being written. */
+  #last: { readonly id: string; readonly row: PendingHour } | undefined;
 
   get isEmpty(): boolean {
-    return this.hours.size === 0;
+    return this.hours.size === 0 && this.conversations.size === 0;
   }
 
   add(entry: LedgerEntry): void {
@@ -57,10 +57,32 @@ export class Pending {
     this.#addConversation(entry, client);
   }
 
+  /** Takes a row back that could not be written. Its like may have begun meanwhile. */
+  putBackHour(id: string, row: PendingHour): void {
+    const since = this.hours.get(id);
+    if (since) {
+      addSums(row.sums, since.sums);
+      for (const name of ["firstToken", "total"] as const)
+        for (const [bucket, count] of since[name].counts()) row[name].addCount(bucket, count);
+    }
+    this.hours.set(id, row);
+  }
+
+  /** The same for a conversation. */
+  putBackConversation(id: string, row: PendingConversation): void {
+    const since = this.conversations.get(id);
+    if (since) {
+      row.firstMs = Math.min(row.firstMs, since.firstMs);
+      row.lastMs = Math.max(row.lastMs, since.lastMs);
+      addSums(row.sums, since.sums);
+    }
+    this.conversations.set(id, row);
+  }
+
   #hourOf({ endedAtMs, model, key, fallback, status }: LedgerEntry, client: string): PendingHour {
     const hour = Math.floor(endedAtMs / HOUR_MS);
-    const last = this.#last;
-    if (last && last.hour === hour && last.status === status) {
+    const last = this.#last?.row;
+    if (last && last.hour === hour && last.status === status && this.hours.get(this.#last?.id ?? "") === last) {
       const { names } = last;
       if (names.model === model && names.client === client && names.key === key && names.fallback === fallback)
         return last;
@@ -72,7 +94,7 @@ export class Pending {
       row = { hour, names, status, sums: noSums(), firstToken: new Sketch(), total: new Sketch() };
       this.hours.set(id, row);
     }
-    this.#last = row;
+    this.#last = { id, row };
     return row;
   }
 
@@ -100,6 +122,14 @@ export class Pending {
 
 function noSums(): Sums {
   return { requests: 0, input: 0, cached: 0, output: 0, reasoning: 0 };
+}
+
+function addSums(sums: Sums, more: Sums): void {
+  sums.requests += more.requests;
+  sums.input += more.input;
+  sums.cached += more.cached;
+  sums.output += more.output;
+  sums.reasoning += more.reasoning;
 }
 
 function addTo(sums: Sums, entry: LedgerEntry): void {

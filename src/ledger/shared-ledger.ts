@@ -123,23 +123,25 @@ export class SharedLedger implements Counts {
   }
 
   async #writeAll(): Promise<void> {
-    const { hours, conversations } = this.#pending;
+    const pending = this.#pending;
+    const { hours, conversations } = pending;
     try {
       for (const [id, row] of hours) {
         hours.delete(id);
         await this.#writeHour(row).catch((error: unknown) => {
-          hours.set(id, row);
+          pending.putBackHour(id, row);
           throw error;
         });
       }
       for (const [id, row] of conversations) {
         conversations.delete(id);
         await this.#writeConversation(row).catch((error: unknown) => {
-          conversations.set(id, row);
+          pending.putBackConversation(id, row);
           throw error;
         });
       }
-      this.#pending = new Pending();
+      // Requests end while others are written.
+      if (pending.isEmpty) this.#pending = new Pending();
     } catch (error) {
       this.#log.debug("Usage could not be counted in the store yet.", { reason: messageOf(error) });
     }

@@ -104,6 +104,29 @@ describe.skipIf(STORE_PROGRAM === undefined)("counts that replicas share", () =>
     expect(found?.day.reduce((sum, { requests }) => sum + requests, 0)).toBe(2);
   });
 
+  test.each([
+    ["written", false],
+    ["not written", true],
+  ])("requests that end while others are %s are counted too", async (_what, isBroken) => {
+    const connection = await connect();
+    const one = new SharedLedger({ store: connection, days: 400, log: SILENT_LOG });
+    const run = connection.run.bind(connection);
+    let steps = 0;
+    connection.run = async (...asked) => {
+      if (steps >= 4) return run(...asked);
+      steps += 1;
+      one.add(entry(1));
+      if (isBroken) throw new Error("broken");
+      return run(...asked);
+    };
+    one.add(entry(1));
+    await until(async () => (await all(one)) !== undefined && steps === 4);
+    await one.close();
+    const found = await all(new SharedLedger({ store: await connect(), days: 400, log: SILENT_LOG }));
+    expect(found?.day.reduce((sum, { requests }) => sum + requests, 0)).toBe(5);
+    expect(found?.conversations).toMatchObject([{ requests: 5, input: 5 * 101 }]);
+  });
+
   test("a store without counts says so", async () => {
     expect(await all(new SharedLedger({ store: await connect(), days: 400, log: SILENT_LOG }))).toBeUndefined();
   });
