@@ -19,7 +19,8 @@ export async function readRequestFrame(data: string | Buffer): Promise<JsonObjec
 /** A frame's JSON; undefined when it is none. */
 async function parseFrame(data: string | Buffer): Promise<unknown> {
   try {
-    return await (typeof data === "string" ? parseJsonText(data) : parseJsonBytes(data));
+    // A byte order mark is skipped, as decoding bytes skips it.
+    return await (typeof data === "string" ? parseJsonText(data.replace(/^\ufeff/, "")) : parseJsonBytes(data));
   } catch (error) {
     if (error instanceof RelayError) throw error;
     return undefined;
