@@ -8,7 +8,7 @@ export function hash32(text: string): number {
   return Bun.hash.xxHash32(text);
 }
 
-/** The same of 64 bits: no two of all texts that there will ever be are likely to share one. */
+/** The same of 64 bits: chance does not make two texts share one, but whoever means to can. */
 export function hash64(text: string): bigint {
   return Bun.hash.xxHash3(text);
 }

@@ -62,7 +62,10 @@ export async function writeJson(value: object, large = LARGE): Promise<string | 
   return bytes.subarray(0, length);
 }
 
-/** Bytes that a rough size counts as one character: few are escaped in most texts, and few take more than a byte. */
+/**
+ * Bytes to set aside for each character of a rough size, which counts neither escapes nor characters of several bytes:
+ * most texts have few of both, and the others get more room later.
+ */
 const ROOM = 1.125;
 
 /** Twice the room, with the first `length` bytes. */

@@ -59,7 +59,10 @@ export interface UpstreamCounts {
   readonly unknownEvents: Map<string, number>;
 }
 
-/** A look at the login that is younger was made for this very request, when it came, or after that. */
+/**
+ * A look at the login that is younger will do: over HTTP one was made when the request came. A frame of a socket may get
+ * by with the look of another request, so that for so long after a login was replaced it can go out under the old one.
+ */
 const RECENT_MS = 5;
 
 /** Requests that come so close together share a look: no program makes a login and then a request within it. */
