@@ -31,8 +31,9 @@ export interface LoginFacts extends Omit<Credentials, "accessToken"> {
 }
 
 /**
- * Hands out credentials and keeps them alive. The sources are the one truth: they are looked at for every request and
- * read again whenever they changed, so a login made elsewhere counts at once.
+ * Hands out credentials and keeps them alive. The sources are the one truth: they are looked at for every request, or for
+ * those that come within the milliseconds that `current` is given, and read again whenever they changed. So a login made
+ * elsewhere counts at once, or after these.
  */
 export class CredentialKeeper implements CredentialProvider {
   readonly #options: KeeperOptions;
