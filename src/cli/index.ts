@@ -26,7 +26,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     const own = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
     if (own.includes("--version")) return printVersion();
     if (own.includes("--help") || own.includes("-h")) return await help([name, ...own]);
-    const { result } = await runCommand(withoutFlags(await entry.load()), { rawArgs: rest });
+    const { result } = await runCommand(withoutArgs(await entry.load()), { rawArgs: rest });
     return typeof result === "number" ? result : 0;
   } catch (error) {
     return printFailure(error);
@@ -36,11 +36,11 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 /**
- * A command that takes all settings has its flags made late, for help: it reads them by itself, strictly, and citty's
- * reading of a hundred of them took a tenth of a start.
+ * What a command's `args` say is for help alone: each command reads its flags by itself, strictly, and citty's reading of
+ * a hundred of them took a tenth of a start.
  */
-function withoutFlags(command: CommandDef): CommandDef {
-  return typeof command.args === "function" ? { ...command, args: {} } : command;
+function withoutArgs(command: CommandDef): CommandDef {
+  return { ...command, args: {} };
 }
 
 /** Help of the command that is named, else of the whole program; `--all` shows every flag. */
