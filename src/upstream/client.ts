@@ -332,10 +332,8 @@ export class UpstreamClient {
     const ofModel = modelHeaders(call.body.model);
     // A socket's headers were sent with its handshake.
     const isHttpOnly = Object.keys(ofModel).length > 0 || (call.codexHeaders !== undefined && !call.paired);
-    if (!isHttpOnly && (call.paired || this.#sockets.isAvailable)) {
-      const overSocket = await this.#sockets.send({ url, call, credentials, prepared }, signal);
-      if (overSocket) return { ...overSocket, dropped: encoder.adjusted };
-    }
+    const overSocket = isHttpOnly ? undefined : await this.#sockets.send({ url, call, credentials, prepared }, signal);
+    if (overSocket) return { ...overSocket, dropped: encoder.adjusted };
     const { conversationId, ownConversation } = prepared;
     const { body, headers } = await encoder.encode(url, prepared);
     const linkedAbort = new LinkedAbort(signal);

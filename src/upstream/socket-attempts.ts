@@ -80,11 +80,6 @@ export class SocketAttempts {
     });
   }
 
-  /** False where every request of the relay's own goes over HTTP for now; a Codex client's socket decides for itself. */
-  get isAvailable(): boolean {
-    return this.#transport.isAvailable;
-  }
-
   /** Ends the sockets that are kept for later. */
   close(): void {
     this.#transport.close();
@@ -106,9 +101,9 @@ export class SocketAttempts {
    * of `signal` throws `client_closed`.
    */
   send({ call, ...attempt }: SocketAttempt, signal: AbortSignal): Promise<Omit<UpstreamReply, "dropped"> | undefined> {
-    return call.paired
-      ? this.#sendPaired({ ...attempt, call: { ...call, ...call.paired } }, signal)
-      : this.#sendOverOwn({ ...attempt, call }, signal);
+    if (call.paired) return this.#sendPaired({ ...attempt, call: { ...call, ...call.paired } }, signal);
+    // Told before anything is made for a socket: some backends serve none.
+    return this.#transport.isAvailable ? this.#sendOverOwn({ ...attempt, call }, signal) : Promise.resolve(undefined);
   }
 
   /**
