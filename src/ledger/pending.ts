@@ -51,7 +51,7 @@ export class Pending {
   add(entry: LedgerEntry): void {
     const client = this.#boundedClient(entry.client);
     const row = this.#hourOf(entry, client);
-    addTo(row.sums, entry);
+    addTo(row.sums, entry, 1);
     if (entry.firstTokenMs !== undefined) row.firstToken.add(entry.firstTokenMs);
     row.total.add(entry.totalMs);
     this.#addConversation(entry, client);
@@ -61,9 +61,8 @@ export class Pending {
   putBackHour(id: string, row: PendingHour): void {
     const since = this.hours.get(id);
     if (since) {
-      addSums(row.sums, since.sums);
-      for (const name of ["firstToken", "total"] as const)
-        for (const [bucket, count] of since[name].counts()) row[name].addCount(bucket, count);
+      addTo(row.sums, since.sums, since.sums.requests);
+      for (const name of ["firstToken", "total"] as const) row[name].addBytes(since[name].toBytes());
     }
     this.hours.set(id, row);
   }
@@ -74,7 +73,7 @@ export class Pending {
     if (since) {
       row.firstMs = Math.min(row.firstMs, since.firstMs);
       row.lastMs = Math.max(row.lastMs, since.lastMs);
-      addSums(row.sums, since.sums);
+      addTo(row.sums, since.sums, since.sums.requests);
     }
     this.conversations.set(id, row);
   }
@@ -109,7 +108,7 @@ export class Pending {
     }
     row.firstMs = Math.min(row.firstMs, endedAtMs);
     row.lastMs = Math.max(row.lastMs, endedAtMs);
-    addTo(row.sums, entry);
+    addTo(row.sums, entry, 1);
   }
 
   #boundedClient(client: string): string {
@@ -124,18 +123,10 @@ function noSums(): Sums {
   return { requests: 0, input: 0, cached: 0, output: 0, reasoning: 0 };
 }
 
-function addSums(sums: Sums, more: Sums): void {
-  sums.requests += more.requests;
-  sums.input += more.input;
-  sums.cached += more.cached;
-  sums.output += more.output;
-  sums.reasoning += more.reasoning;
-}
-
-function addTo(sums: Sums, entry: LedgerEntry): void {
-  sums.requests += 1;
-  sums.input += entry.input;
-  sums.cached += entry.cached;
-  sums.output += entry.output;
-  sums.reasoning += entry.reasoning;
+function addTo(sums: Sums, tokens: Omit<Sums, "requests">, requests: number): void {
+  sums.requests += requests;
+  sums.input += tokens.input;
+  sums.cached += tokens.cached;
+  sums.output += tokens.output;
+  sums.reasoning += tokens.reasoning;
 }
