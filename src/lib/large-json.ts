@@ -45,10 +45,11 @@ export function roughJsonSize(root: unknown, limit = Number.POSITIVE_INFINITY): 
 
 /** An object as JSON for the wire. A large one is written in pieces, between which the event loop turns. */
 export async function writeJson(value: object, large = LARGE): Promise<string | Uint8Array<ArrayBuffer>> {
-  if (roughJsonSize(value, large).characters <= large) return JSON.stringify(value);
+  const { characters } = roughJsonSize(value);
+  if (characters <= large) return JSON.stringify(value);
   const encoder = new TextEncoder();
   // Each piece is encoded to its place: whole copies of such bodies are what takes time and memory.
-  let bytes = new Uint8Array(ROOM * roughJsonSize(value).characters);
+  let bytes = new Uint8Array(ROOM * characters);
   let length = 0;
   for (const piece of jsonPieces(value)) {
     for (let rest = piece; rest !== "";) {
