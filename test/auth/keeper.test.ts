@@ -18,6 +18,7 @@ import { openCredentials } from "../../src/auth/index.ts";
 import type { CredentialKeeper } from "../../src/auth/keeper.ts";
 import type { RelayError } from "../../src/lib/errors.ts";
 import type { Log } from "../../src/lib/log.ts";
+import { holdClosedPort } from "../support/ports.ts";
 import { jwt, refusal, startTokenServer, type TokenServer } from "../support/token-server.ts";
 
 const NOW = 1_800_000_000_000;
@@ -45,13 +46,13 @@ afterEach(async () => {
 const record = (message: string, fields?: object) => void lines.push(message + JSON.stringify(fields ?? {}));
 const log: Log = { debug() {}, info: record, warn: record, error: record };
 
-function keeper(env: Record<string, string> = {}, named?: string): CredentialKeeper {
+function keeper(env: Record<string, string> = {}, named?: string, tokenUrl = server.url): CredentialKeeper {
   return openCredentials({
     env,
     authFile: named ?? file,
     isAuthFileNamed: named !== undefined,
     stateDir: join(home, "state"),
-    tokenUrl: server.url,
+    tokenUrl,
     clientId: "app",
     fetch,
     log,
@@ -328,8 +329,8 @@ describe("a dead login", () => {
 
   test("nobody at the login service is said so", async () => {
     login({ access: expiring(-1) });
-    const held = keeper();
-    await server.stop();
+    await using closed = await holdClosedPort();
+    const held = keeper({}, undefined, closed.url);
     expect((await refused(held.current(), "upstream_unreachable")).message).toMatch(
       /could not be reached \((ECONNREFUSED|ConnectionRefused)\)/,
     );

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../support/ports.ts";
 
 /** A running relay or pass-through. */
 export interface Program {
@@ -108,13 +109,6 @@ async function answering(url: string, begun: number): Promise<number> {
     await Bun.sleep(1);
   }
   throw new Error(`${url} did not answer within 10 s`);
-}
-
-function freePort(): number {
-  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-  const port = server.port ?? 0;
-  void server.stop(true);
-  return port;
 }
 
 async function firstLine<T>(stream: ReadableStream<Uint8Array>): Promise<T> {

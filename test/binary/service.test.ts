@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Binary } from "../support/binary.ts";
+import { freePort } from "../support/ports.ts";
 
 const SLOW_MS = 60_000;
 
@@ -47,7 +48,7 @@ beforeEach(() => {
   tool("systemctl", SYSTEMCTL);
   tool("systemd-run", "#!/bin/sh\nexit 0\n");
   tool("loginctl", "#!/bin/sh\necho no\n");
-  port = freePort();
+  port = String(freePort());
 });
 afterEach(async () => {
   await run(["uninstall"]);
@@ -63,13 +64,6 @@ const asked = () => (existsSync(join(home, "asked")) ? readFileSync(join(home, "
 function tool(name: string, script: string): void {
   writeFileSync(join(home, "bin", name), script);
   chmodSync(join(home, "bin", name), 0o755);
-}
-
-function freePort(): string {
-  const probe = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-  const { port: free } = probe;
-  void probe.stop(true);
-  return String(free);
 }
 
 describe.skipIf(process.platform !== "linux")("service", () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { RelayError } from "../../src/lib/errors.ts";
 import { CommandHome } from "../support/cli.ts";
+import { holdClosedPort } from "../support/ports.ts";
 import { fixedCredentials, startTestRelay, type TestRelay } from "../support/relay.ts";
 
 const BACKEND = "http://127.0.0.1:9";
@@ -50,7 +51,8 @@ test("nobody there, and somebody else there, are 1", async () => {
   const other = await home.run(["health", "--port", String(stranger.port)]);
   expect([other.code, other.err]).toEqual([1, expect.stringContaining("is no plansocket")]);
   await stranger.stop(true);
-  const nobody = await home.run(["health", "--port", String(stranger.port)]);
+  await using closed = await holdClosedPort();
+  const nobody = await home.run(["health", "--port", String(closed.port)]);
   expect([nobody.code, nobody.err, nobody.out]).toEqual([1, expect.stringContaining("plansocket serve"), ""]);
 });
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createEgress, type Egress } from "../../src/upstream/egress.ts";
 import { certificate, type Certificate } from "../support/certificate.ts";
+import { holdClosedPort } from "../support/ports.ts";
 import { startTestRelay, type TestRelay } from "../support/relay.ts";
 import {
   ask,
@@ -129,9 +130,8 @@ describe("nobody to talk to", () => {
   test(
     "at a port",
     async () => {
-      const gone = startRawBackend();
-      await gone.stop();
-      const { relay, backend } = build({ way: "straight", baseUrl: gone.baseUrl });
+      await using closed = await holdClosedPort();
+      const { relay, backend } = build({ way: "straight", baseUrl: `${closed.url}/backend-api/codex` });
       await askAll({ relay, backend, account }, fails("upstream_unreachable"));
     },
     2 * HANG_MS,

@@ -7,6 +7,7 @@ import { isObject, parseJson } from "../../src/lib/json.ts";
 import { openTelemetry } from "../../src/telemetry/index.ts";
 import { completed, created, delta, fakeCodex, sse } from "../support/fake-codex.ts";
 import { pointsIn, spansIn } from "../support/otlp-receiver.ts";
+import { freePort } from "../support/ports.ts";
 import { post, startTestRelay } from "../support/relay.ts";
 import { missingFor, prepared } from "./packages.ts";
 import type { Suite } from "./suites.ts";
@@ -52,14 +53,6 @@ const ASKED: readonly [path: string, body: object, operation: string][] = [
   ["/api/generate", { model, prompt: "hi" }, "text_completion"],
 ];
 
-/** A port that nobody else has at this moment. */
-async function freePort(): Promise<number> {
-  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-  const { port = 0 } = server;
-  await server.stop(true);
-  return port;
-}
-
 const plan = planOf();
 describe.skipIf("missing" in plan)(`OpenTelemetry's collector${"missing" in plan ? ` (${plan.missing})` : ""}`, () => {
   const folder = mkdtempSync(join(tmpdir(), "plansocket-collector-"));
@@ -68,7 +61,7 @@ describe.skipIf("missing" in plan)(`OpenTelemetry's collector${"missing" in plan
   let endpoint: string;
 
   beforeAll(async () => {
-    const port = await freePort();
+    const port = freePort();
     endpoint = `http://127.0.0.1:${port}`;
     const parts = { receivers: ["otlp"], exporters: ["file"] };
     const config = {

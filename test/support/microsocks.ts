@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { freePort, isOpen } from "./ports.ts";
 import { withHosts } from "./tinyproxy.ts";
 
 /** A real SOCKS5 server, in a process of its own. */
@@ -18,9 +18,7 @@ export function canRunSocks(): boolean {
 
 /** Listens on a free port of 127.0.0.1, wants a password, and knows `names` as this machine. */
 export async function startSocks(folder: string, names: readonly string[]): Promise<SocksServer> {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = probe;
-  probe.stop(true);
+  const port = freePort();
   const login = ["-u", "somebody", "-P", "s3cret-word"];
   const command = [...withHosts(folder, names), "microsocks", "-i", "127.0.0.1", "-p", String(port), ...login];
   const child = Bun.spawn(command, { stdio: ["ignore", "ignore", "pipe"] });
@@ -46,11 +44,4 @@ export async function startSocks(folder: string, names: readonly string[]): Prom
       await child.exited;
     },
   };
-}
-
-function isOpen(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect(port, "127.0.0.1", () => (socket.destroy(), resolve(true)));
-  socket.once("error", () => resolve(false));
-  return promise;
 }

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { debianProgram } from "./debian-programs.ts";
+import { freePort, isOpen } from "./ports.ts";
 
 /** A real reverse proxy in front of a relay, in a process of its own. */
 export interface ReverseProxy {
@@ -106,17 +106,3 @@ backend relay
   server one ${upstream.replace("unix:", "unix@")}
 `,
 };
-
-function freePort(): number {
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = server;
-  server.stop(true);
-  return port;
-}
-
-function isOpen(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect(port, "127.0.0.1", () => (socket.destroy(), resolve(true)));
-  socket.on("error", () => resolve(false));
-  return promise;
-}

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./ports.ts";
 
 /** The store that is installed here; Debian calls it valkey-server or redis-server. */
 export const STORE_PROGRAM = Bun.which("valkey-server") ?? Bun.which("redis-server") ?? undefined;
@@ -34,7 +35,7 @@ export async function startStoreServer({
   const program = STORE_PROGRAM;
   if (program === undefined) throw new Error("no store is installed");
   const folder = mkdtempSync(join(tmpdir(), "plansocket-store-"));
-  const port = await freePort();
+  const port = freePort();
   const durable = isDurable ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"];
   const url = `redis://${login}127.0.0.1:${port}`;
   let child: Bun.Subprocess | undefined;
@@ -83,13 +84,6 @@ async function connected(url: string): Promise<Bun.RedisClient> {
       await Bun.sleep(20);
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = server;
-  server.stop(true);
-  return port;
 }
 
 /** A way to a server that can be cut: connections end, or stay open and carry nothing. */

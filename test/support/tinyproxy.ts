@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort, isOpen } from "./ports.ts";
 
 /** A real outbound proxy, in a process of its own. */
 export interface Proxy {
@@ -60,18 +60,4 @@ export async function startProxy(names: readonly string[]): Promise<Proxy> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-function freePort(): number {
-  const probe = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-  const { port } = probe;
-  void probe.stop(true);
-  return port ?? 0;
-}
-
-function isOpen(port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect(port, "127.0.0.1", () => (socket.destroy(), resolve(true)));
-  socket.on("error", () => resolve(false));
-  return promise;
 }

@@ -14,6 +14,7 @@ import { COMMANDS } from "../../src/cli/command-table.ts";
 import { SETTINGS, type Setting } from "../../src/config/settings.ts";
 import { isObject, parseJson } from "../../src/lib/json.ts";
 import type { Ended } from "./cli.ts";
+import { freePort } from "./ports.ts";
 
 /** What nobody should read after a failure that happens to correct programs, nor a terminal be told to do. */
 export const UNFIT =
@@ -216,13 +217,6 @@ async function onceAnswering(child: Bun.Subprocess, port: number, then: () => vo
     if (await fetch(`http://127.0.0.1:${port}/health`).catch(() => undefined)) then();
     await Bun.sleep(20);
   }
-}
-
-function freePort(): number {
-  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-  const { port = 0 } = server;
-  void server.stop(true);
-  return port;
 }
 
 /** Variables that lead every setting whose value is a server's address to one origin. */

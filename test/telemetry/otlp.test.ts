@@ -10,6 +10,7 @@ import { certificate } from "../support/certificate.ts";
 import { fakeCodex, says } from "../support/fake-codex.ts";
 import { keepLines } from "../support/log-lines.ts";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
+import { holdClosedPort } from "../support/ports.ts";
 import { chatBody, eventually, post, startTestRelay } from "../support/relay.ts";
 
 const open: { stop(): Promise<void> }[] = [];
@@ -48,7 +49,7 @@ function receiver(...answers: OtlpReceiver["answers"]): OtlpReceiver {
   return made;
 }
 
-const at = ({ url }: OtlpReceiver) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url });
+const at = ({ url }: { readonly url: string }) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url });
 const refuse =
   (status: number, headers: Record<string, string> = {}) =>
   () =>
@@ -157,9 +158,8 @@ describe("a collector that does not take it", () => {
   });
 
   test("nobody listens there: tried again a few times, then given up", async () => {
-    const gone = new OtlpReceiver();
-    await gone.stop();
-    const { ask, telemetry, told, pauses } = await setUp(at(gone));
+    await using closed = await holdClosedPort();
+    const { ask, telemetry, told, pauses } = await setUp(at(closed));
     await ask();
     await telemetry.close();
     expect(told()).toEqual([expect.stringContaining("it cannot be reached (ECONNREFUSED)")]);

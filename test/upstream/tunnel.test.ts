@@ -7,6 +7,7 @@ import type { RelayError } from "../../src/lib/errors.ts";
 import { openTunnel } from "../../src/upstream/tunnel.ts";
 import { certificate } from "../support/certificate.ts";
 import { startDetour } from "../support/detour.ts";
+import { holdClosedPort } from "../support/ports.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "plansocket-tunnel-"));
 const never = new AbortController().signal;
@@ -81,10 +82,10 @@ describe("a connection that goes", () => {
   });
 
   test("nowhere is told as unreachable", async () => {
-    const free = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
-    const { port } = free;
-    free.stop(true);
-    expect((await failure(openTunnel(`ws://127.0.0.1:${port}`, undefined, never))).code).toBe("upstream_unreachable");
+    await using closed = await holdClosedPort();
+    expect((await failure(openTunnel(`ws://127.0.0.1:${closed.port}`, undefined, never))).code).toBe(
+      "upstream_unreachable",
+    );
   });
 
   test("to a silent end is given up with its caller", async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { usePatient } from "../../support/doctor.ts";
 import { OtlpReceiver } from "../../support/otlp-receiver.ts";
+import { holdClosedPort } from "../../support/ports.ts";
 
 const patient = usePatient();
 let collector: OtlpReceiver;
@@ -40,8 +41,9 @@ test("one that refuses, or is not there, is told with what to look at", async ()
     summary: `${host}: it answers 401 (see OTEL_EXPORTER_OTLP_HEADERS).`,
     fix: "Check the OTEL_EXPORTER_OTLP_… variables. Requests are answered all the same.",
   });
-  await collector.stop();
-  expect((await examine(env))?.summary).toBe(`${host}: it cannot be reached (ECONNREFUSED).`);
+  await using closed = await holdClosedPort();
+  const nowhere = await examine({ OTEL_EXPORTER_OTLP_ENDPOINT: closed.url });
+  expect(nowhere?.summary).toBe(`127.0.0.1:${closed.port}: it cannot be reached (ECONNREFUSED).`);
 });
 
 test("what is not supported is told", async () => {
