@@ -145,6 +145,8 @@ export class CredentialKeeper implements CredentialProvider {
     if (held) return held;
     const versions: string[] = [];
     const seenAtMs = performance.now();
+    // What is in hand was not seen again: when this fails, the next request must not take it for a look just made.
+    this.#seenAtMs = Number.NEGATIVE_INFINITY;
     for (const source of this.#options.sources) {
       versions.push(source.version());
       const loaded = await source.load();

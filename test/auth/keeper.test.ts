@@ -274,6 +274,23 @@ describe("races with other programs", () => {
     await refused(held.current(MINUTE));
   });
 
+  test.each<[string, (held: CredentialKeeper) => Promise<unknown>]>([
+    ["a request", (held) => held.current()],
+    ["a look for people", (held) => held.describe()],
+    ["what a refused token calls for", async (held) => held.recover(await held.current(MINUTE), 1)],
+  ])("a login that cannot be read any more is in hand for nobody after %s found it so", async (_who, find) => {
+    login();
+    const held = keeper();
+    await held.current();
+    for (const text of ['{"tokens":{"access_token":{}}}', '{"tokens":', ""]) {
+      login();
+      await held.current();
+      writeFileSync(file, text);
+      await refused(find(held));
+      await refused(held.current(MINUTE));
+    }
+  });
+
   test("a new login is picked up without a restart", async () => {
     login();
     const held = keeper();
