@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isObject } from "../lib/json.ts";
 import { lazily } from "../lib/lazily.ts";
 import { validEpochMs } from "../lib/epoch.ts";
+import { TURN_STATE_HEADER, type ReplyHeaders } from "./wire/reply-headers.ts";
 
 /** One window of a plan: it fills with use and empties at once when it ends. */
 export interface PlanWindow {
@@ -83,9 +84,7 @@ export function windowsOf(limits: PlanLimits): NamedWindow[] {
 const WINDOW_HEADER = /^x-codex-(?:(.+)-)?(primary|secondary|monthly)-used-percent$/;
 
 /** From the headers of a reply, which count windows in minutes. Undefined when they say nothing. */
-export function limitsFromHeaders(headers: Headers, nowMs: number): PlanLimits | undefined {
-  // In one go: of `Headers`, each look at one of them costs as much.
-  const named: NamedTexts = headers.toJSON();
+export function limitsFromHeaders(named: ReplyHeaders, nowMs: number): PlanLimits | undefined {
   const ids = meterIds(named);
   if (ids.size === 0) return undefined;
   const meters = Array.from(ids, (id) => headerMeter(named, id, nowMs));
@@ -106,11 +105,17 @@ export function limitsFromHeaders(headers: Headers, nowMs: number): PlanLimits |
   };
 }
 
-/** Headers by their names in lower case. */
-type NamedTexts = Readonly<Record<string, string | undefined>>;
+/** All that the headers of a reply say of the plan, word for word: to tell whether two replies say the same. */
+export function planWords(named: ReplyHeaders): string {
+  let words = "";
+  for (const name in named) {
+    if (name.startsWith("x-codex-") && name !== TURN_STATE_HEADER) words += `${name}: ${named[name]}\n`;
+  }
+  return words;
+}
 
 /** Of the meters that have a window, undefined for the plan itself; in the order of their headers' names. */
-function meterIds(named: NamedTexts): Set<string | undefined> {
+function meterIds(named: ReplyHeaders): Set<string | undefined> {
   const names: string[] = [];
   for (const name in named) if (name.startsWith("x-codex-") && name.endsWith("-used-percent")) names.push(name);
   const ids = new Set<string | undefined>();
@@ -121,7 +126,7 @@ function meterIds(named: NamedTexts): Set<string | undefined> {
   return ids;
 }
 
-function headerMeter(named: NamedTexts, id: string | undefined, nowMs: number): PlanMeter {
+function headerMeter(named: ReplyHeaders, id: string | undefined, nowMs: number): PlanMeter {
   const names = id === undefined ? MAIN_NAMES : meterNames(`x-codex-${id}`);
   return {
     id: id === undefined ? MAIN_METER : id.replaceAll("-", "_"),
@@ -133,7 +138,7 @@ function headerMeter(named: NamedTexts, id: string | undefined, nowMs: number): 
   };
 }
 
-function headerWindow(named: NamedTexts, names: WindowNames, nowMs: number): PlanWindow | undefined {
+function headerWindow(named: ReplyHeaders, names: WindowNames, nowMs: number): PlanWindow | undefined {
   const usedPercent = numberOf(named[names.usedPercent]);
   if (usedPercent === undefined) return undefined;
   return {

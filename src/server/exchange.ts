@@ -1,7 +1,8 @@
 import { ResponseAssembler } from "../codex/output/assemble.ts";
 import { conversationId } from "../codex/request/cache-key.ts";
 import { failureOf, truncated } from "../codex/wire/failure.ts";
-import { codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/wire/headers.ts";
+import { upstreamRequestId } from "../codex/wire/reply-headers.ts";
+import { codexClientHeaders, isCodexClient } from "../codex/wire/request-headers.ts";
 import { RelayError, toRelayError } from "../lib/errors.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { toBodyStream } from "../lib/body-stream.ts";
@@ -46,7 +47,7 @@ export async function handleExchange(
   const asking = new Asking(exchange, context, admitted, deps);
   try {
     const answer = await asking.answer(exchange.way.dialogue);
-    const last = asking.last ?? { headers: new Headers(), dropped: [] };
+    const last = asking.last ?? { headers: {}, dropped: [] };
     admitted.record.onBegun(last.dropped, upstreamRequestId(last.headers));
     admitted.record.complete();
     return replyOf(answer, replyHeaders(protocol, last, exchange, admitted.id), admitted.lifetime);

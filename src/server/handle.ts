@@ -1,4 +1,5 @@
-import { clientHeaders, codexClientHeaders, isCodexClient, upstreamRequestId } from "../codex/wire/headers.ts";
+import { clientHeaders, upstreamRequestId } from "../codex/wire/reply-headers.ts";
+import { codexClientHeaders, isCodexClient } from "../codex/wire/request-headers.ts";
 import type { ModelCatalogue } from "../codex/models.ts";
 import type { ReasoningStore } from "../codex/reasoning-store.ts";
 import type { ResponseStore } from "../codex/response-store.ts";

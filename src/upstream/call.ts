@@ -1,4 +1,5 @@
 import type { WireEvent } from "../codex/wire/event.ts";
+import type { ReplyHeaders } from "../codex/wire/reply-headers.ts";
 import type { AttemptObserver } from "./attempts.ts";
 import type { WrittenRequest } from "./request-encoder.ts";
 import type { EventBatches } from "./sse.ts";
@@ -21,7 +22,7 @@ export interface ReplyObserver extends AttemptObserver {
 
 /** A reply that has begun well: its first event that matters is no failure, or none came for `holdMs`. */
 export interface UpstreamReply {
-  readonly headers: Headers;
+  readonly headers: ReplyHeaders;
   /** Whoever stops reading before the end cancels it: an abort of the signal wakes only those who read. */
   readonly events: EventBatches;
   /** Paths of what was not sent as the dialect wrote it. */

@@ -65,8 +65,8 @@ export class CatalogueKeeper {
   }
 
   /** Tells the keeper about `x-models-etag` of a reply. */
-  noticeEtag(etag: string | null): void {
-    if (etag !== null && this.#etag !== undefined && etag !== this.#etag) this.#askAgainAtMs = 0;
+  noticeEtag(etag: string | undefined): void {
+    if (etag !== undefined && this.#etag !== undefined && etag !== this.#etag) this.#askAgainAtMs = 0;
   }
 
   async #renew(): Promise<ModelCatalogue> {

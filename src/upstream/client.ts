@@ -3,7 +3,8 @@ import type { CredentialProvider, Credentials } from "../auth/credentials.ts";
 import { isEndpointRefused, type EndpointCall } from "../codex/wire/endpoint-call.ts";
 import { refusalOf, refusedField } from "../codex/request/refusals.ts";
 import { withAuthorizationText } from "../codex/wire/failure.ts";
-import { conversationHeaders, frameHeaders, identityHeaders, modelHeaders } from "../codex/wire/headers.ts";
+import { frameHeaders, namedHeaders, type ReplyHeaders } from "../codex/wire/reply-headers.ts";
+import { conversationHeaders, identityHeaders, modelHeaders } from "../codex/wire/request-headers.ts";
 import type { PlanLimits } from "../codex/plan-limits.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
 import { isCall } from "../codex/wire/lenient.ts";
@@ -84,7 +85,7 @@ export interface EndpointCallContext extends Pick<UpstreamCall, "codexHeaders"> 
 
 /** The whole reply to an endpoint call. */
 export interface EndpointCallReply {
-  readonly headers: Headers;
+  readonly headers: ReplyHeaders;
   readonly body: JsonObject;
   /** Fields that the backend refused and that were left out on a second try. */
   readonly dropped: readonly string[];
@@ -235,7 +236,7 @@ export class UpstreamClient {
       });
       encoder.succeeded();
       const prefixDeparture = encoder.prefixDeparture(this.#prefixes);
-      const headers = withHeaders(reply.headers, this.limits.spendingHeaders(credentials.accountId));
+      const headers = { ...reply.headers, ...this.limits.spendingHeaders(credentials.accountId) };
       return { ...reply, headers, prefixDeparture, ownConversation: encoder.ownConversation };
     } catch (thrown) {
       throw thrown instanceof RelayError ? encoder.inClientTerms(this.limits.explained(thrown)) : thrown;
@@ -288,9 +289,10 @@ export class UpstreamClient {
       const error = await this.#refusal(response);
       throw error.code === "upstream_unauthorized" ? keyRefused(error) : error;
     }
-    const events = this.#events(response, noticing(call.observer), call.observer, linkedAbort);
-    const begun = call.codexHeaders ? events : await this.#begun(response, events);
-    return { headers: response.headers, events: begun, dropped: encoder.adjusted };
+    const replyHeaders = namedHeaders(response.headers);
+    const events = this.#events(response, replyHeaders, noticing(call.observer), call.observer, linkedAbort);
+    const begun = call.codexHeaders ? events : await this.#begun(replyHeaders, events);
+    return { headers: replyHeaders, events: begun, dropped: encoder.adjusted };
   }
 
   /**
@@ -357,16 +359,17 @@ export class UpstreamClient {
       linkedAbort,
       this.#options.firstByteTimeoutMs,
     );
-    this.catalogue.noticeEtag(response.headers.get("x-models-etag"));
-    this.limits.noticeHeaders(response.headers, credentials.accountId);
+    const replyHeaders = namedHeaders(response.headers);
+    this.catalogue.noticeEtag(replyHeaders["x-models-etag"]);
+    this.limits.noticeHeaders(replyHeaders, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
-    if (!call.codexHeaders) this.#turnStates.notice(ownConversation, response.headers);
+    if (!call.codexHeaders) this.#turnStates.notice(ownConversation, replyHeaders);
     const onToolCall = isHttpOnly || call.paired ? undefined : this.#warming(url, credentials, prepared);
     const onNotable = this.#noticing(call.observer, credentials.accountId, onToolCall);
-    const events = this.#events(response, onNotable, call.observer, linkedAbort);
+    const events = this.#events(response, replyHeaders, onNotable, call.observer, linkedAbort);
     // A Codex client reads failures out of the stream itself.
-    const begun = call.codexHeaders ? events : await this.#begun(response, events);
-    return { headers: response.headers, events: begun, dropped: encoder.adjusted };
+    const begun = call.codexHeaders ? events : await this.#begun(replyHeaders, events);
+    return { headers: replyHeaders, events: begun, dropped: encoder.adjusted };
   }
 
   /** A tool's output will follow, and its request finds the handshake done. */
@@ -391,7 +394,7 @@ export class UpstreamClient {
     return `${this.#options.baseUrl}${this.#options.responsesPath}`;
   }
 
-  async #begun({ headers }: Response, events: EventBatches): Promise<EventBatches> {
+  async #begun(headers: ReplyHeaders, events: EventBatches): Promise<EventBatches> {
     try {
       return await afterFirstOutput(events, this.#options.holdMs, this.#now);
     } catch (thrown) {
@@ -440,19 +443,21 @@ export class UpstreamClient {
       // The headers come with the whole answer: all of the work is done before.
       idleTimeoutMs,
     );
-    this.limits.noticeHeaders(response.headers, credentials.accountId);
+    const replyHeaders = namedHeaders(response.headers);
+    this.limits.noticeHeaders(replyHeaders, credentials.accountId);
     if (!response.ok) throw await this.#refusal(response);
     const answer = await readAnswer(response, idleTimeoutMs, onBytes);
-    return { headers: response.headers, body: answer, dropped: [...dropped] };
+    return { headers: replyHeaders, body: answer, dropped: [...dropped] };
   }
 
   #events(
     response: Response,
+    headers: ReplyHeaders,
     onNotable: (event: WireEvent) => void,
     observer: ReplyObserver | undefined,
     linkedAbort: LinkedAbort,
   ): EventBatches {
-    const contentType = response.headers.get("content-type") ?? "";
+    const contentType = headers["content-type"] ?? "";
     if (!response.body || /json|html/.test(contentType)) {
       response.body?.cancel().catch(() => {});
       const message = `Upstream answered with ${contentType || "nothing"} instead of a stream.`;
@@ -472,7 +477,7 @@ export class UpstreamClient {
     if (event.type === "codex.rate_limits") this.limits.noticeBody(event.event, accountId);
     // In place of the headers that a refusal over HTTP has.
     else if (event.type === "error")
-      this.limits.noticeHeaders(frameHeaders((event.event as JsonObject)["headers"]), accountId);
+      this.limits.noticeHeaders(namedHeaders(frameHeaders((event.event as JsonObject)["headers"])), accountId);
     else if (!isKnownEvent(event.type)) this.#countUnknown(event.type);
     observer?.onNotable(event);
   }
@@ -572,12 +577,3 @@ function isToolCall({ type, event }: WireEvent): boolean {
 /** Ours, the client's connection, or made anew by fetch. `accept-encoding`: fetch asks and decodes by itself. */
 const NOT_FORWARDED =
   /^(authorization|x-api-key|host|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|accept-encoding|content-encoding|origin|referer|cookie|sec-.*|forwarded|x-forwarded-.*)$/;
-
-/** Headers with more of them; the same object where there are none to add. */
-function withHeaders(headers: Headers, more: Readonly<Record<string, string>>): Headers {
-  const names = Object.entries(more);
-  if (names.length === 0) return headers;
-  const all = new Headers(headers);
-  for (const [name, value] of names) all.set(name, value);
-  return all;
-}

@@ -1,5 +1,5 @@
 import { Upload, type Endpoint, type EndpointCall } from "../codex/wire/endpoint-call.ts";
-import { conversationHeaders } from "../codex/wire/headers.ts";
+import { conversationHeaders } from "../codex/wire/request-headers.ts";
 import { RelayError } from "../lib/errors.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { writeJson } from "../lib/large-json.ts";

@@ -4,6 +4,7 @@ import {
   limitsFromHeaders,
   mergeLimits,
   metersFor,
+  planWords,
   RESERVE_MODEL,
   reserveOf,
   SPEND_METER,
@@ -15,6 +16,7 @@ import {
 } from "../codex/plan-limits.ts";
 import type { Credentials } from "../auth/credentials.ts";
 import { paceOf } from "../codex/pace.ts";
+import type { ReplyHeaders } from "../codex/wire/reply-headers.ts";
 import { RelayError } from "../lib/errors.ts";
 import { parseJson } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
@@ -23,6 +25,8 @@ import { messageOf } from "../lib/thrown.ts";
 
 /** What replies said is believed for this long; then the usage endpoint is asked before the next refusal or pass. */
 const FRESH_MS = 10 * 60_000;
+/** Replies word waits in whole seconds: the same words so soon after each other say the same. */
+const SAME_WORDS_MS = 1000;
 /** After a question that failed. */
 const RETRY_MS = 60_000;
 /** Told in the log once each time that a window passes them on its way up. */
@@ -45,6 +49,8 @@ export class PlanLimitsKeeper {
   #stopAtPercent: number | undefined;
   #known: PlanLimits | undefined;
   #accountId: string | undefined;
+  /** What the last reply's headers said, while nothing else was heard since. */
+  #heard: { readonly words: string; readonly accountId: string | undefined; readonly atMs: number } | undefined;
   #askAgainAtMs = 0;
   /** Whose plan was asked about last, with or without an answer. */
   #askedFor: string | undefined;
@@ -68,12 +74,18 @@ export class PlanLimitsKeeper {
   }
 
   /** Headers of any reply to an account's request, good or bad. */
-  noticeHeaders(headers: Headers, accountId: string | undefined): void {
-    this.#notice(limitsFromHeaders(headers, this.#options.now()), accountId);
+  noticeHeaders(headers: ReplyHeaders, accountId: string | undefined): void {
+    const atMs = this.#options.now();
+    const words = planWords(headers);
+    const heard = this.#heard;
+    if (heard?.words === words && heard.accountId === accountId && Math.abs(atMs - heard.atMs) < SAME_WORDS_MS) return;
+    this.#notice(limitsFromHeaders(headers, atMs), accountId);
+    this.#heard = { words, accountId, atMs };
   }
 
   /** The event `codex.rate_limits`, or the usage endpoint's body. */
   noticeBody(body: unknown, accountId: string | undefined): PlanLimits | undefined {
+    this.#heard = undefined;
     this.#notice(limitsFromBody(body, this.#options.now()), accountId);
     return this.#known;
   }

@@ -1,7 +1,8 @@
 import type { Credentials } from "../auth/credentials.ts";
 import { headersFromLimits } from "../codex/plan-limits.ts";
 import type { WireEvent } from "../codex/wire/event.ts";
-import { conversationHeaders } from "../codex/wire/headers.ts";
+import { namedHeaders, type ReplyHeaders } from "../codex/wire/reply-headers.ts";
+import { conversationHeaders } from "../codex/wire/request-headers.ts";
 import { toRelayError, type RelayError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { ReplyObserver, UpstreamCall, UpstreamReply } from "./call.ts";
@@ -130,7 +131,7 @@ export class SocketAttempts {
       );
       if (!started) return undefined;
       this.#noticeHandshake(url, started, accountId);
-      if (started.isNew) this.#with.turnStates.notice(ownConversation, started.headers);
+      if (started.isNew) this.#with.turnStates.notice(ownConversation, namedHeaders(started.headers));
       try {
         const events = await afterFirstOutput(started.events, holdMs, this.#with.now);
         return { headers: this.#socketHeaders(started.headers), events };
@@ -241,18 +242,17 @@ export class SocketAttempts {
   #noticeHandshake(url: string, { isNew, headers }: SocketReplyStart, accountId: string | undefined): void {
     if (!isNew) return;
     this.#with.cookies.notice(url, headers);
-    this.#with.catalogue.noticeEtag(headers.get("x-models-etag"));
-    this.#with.limits.noticeHeaders(headers, accountId);
+    const named = namedHeaders(headers);
+    this.#with.catalogue.noticeEtag(named["x-models-etag"]);
+    this.#with.limits.noticeHeaders(named, accountId);
   }
 
   /** Headers of a reply over a socket: those of its handshake, and the plan's windows as they are now. */
-  #socketHeaders(handshake: Headers): Headers {
-    const headers = new Headers();
-    for (const [name, value] of handshake) if (OF_SOCKET.test(name)) headers.set(name, value);
+  #socketHeaders(handshake: Headers): ReplyHeaders {
+    const headers: Record<string, string> = {};
+    for (const [name, value] of handshake) if (OF_SOCKET.test(name)) headers[name] = value;
     const limits = this.#with.limits.current();
-    if (limits)
-      for (const [name, value] of Object.entries(headersFromLimits(limits, this.#with.now()))) headers.set(name, value);
-    return headers;
+    return limits ? Object.assign(headers, headersFromLimits(limits, this.#with.now())) : headers;
   }
 }
 

@@ -1,6 +1,6 @@
+import { TURN_STATE_HEADER, type ReplyHeaders } from "../codex/wire/reply-headers.ts";
 import { isObject } from "../lib/json.ts";
 
-const TURN_STATE_HEADER = "x-codex-turn-state";
 /** Conversations remembered; a state is some hundred bytes. */
 const MAX_CONVERSATIONS = 1024;
 /** A header that is sent back must not grow without bound. */
@@ -29,9 +29,9 @@ export class TurnStates {
   }
 
   /** Takes note of a reply's state. */
-  notice(conversationId: string, headers: Headers): void {
-    const state = headers.get(TURN_STATE_HEADER);
-    if (state === null || state === "" || state.length > MAX_LENGTH) return;
+  notice(conversationId: string, headers: ReplyHeaders): void {
+    const state = headers[TURN_STATE_HEADER];
+    if (state === undefined || state === "" || state.length > MAX_LENGTH) return;
     this.#states.delete(conversationId);
     this.#states.set(conversationId, state);
     for (const oldest of this.#states.keys()) {

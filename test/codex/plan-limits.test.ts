@@ -9,6 +9,7 @@ import {
   windowsOf,
   windowName,
 } from "../../src/codex/plan-limits.ts";
+import { namedHeaders } from "../../src/codex/wire/reply-headers.ts";
 
 const NOW = 1_795_217_431_000;
 
@@ -36,7 +37,7 @@ const HEADERS = {
 
 describe("from headers", () => {
   test("windows, credits and meters of single models", () => {
-    expect(limitsFromHeaders(new Headers(HEADERS), NOW)).toEqual({
+    expect(limitsFromHeaders(namedHeaders(new Headers(HEADERS)), NOW)).toEqual({
       plan: "plus",
       meters: [
         {
@@ -71,12 +72,15 @@ describe("from headers", () => {
   test.each([[{}], [{ "x-codex-plan-type": "pro" }], [{ "x-codex-primary-window-minutes": "300" }]])(
     "%j says nothing",
     (headers) => {
-      expect(limitsFromHeaders(new Headers(headers as Record<string, string>), NOW)).toBeUndefined();
+      expect(limitsFromHeaders(namedHeaders(new Headers(headers as Record<string, string>)), NOW)).toBeUndefined();
     },
   );
 
   test("junk in one of them spoils no other", () => {
-    const limits = limitsFromHeaders(new Headers({ ...HEADERS, "x-codex-primary-used-percent": "many" }), NOW);
+    const limits = limitsFromHeaders(
+      namedHeaders(new Headers({ ...HEADERS, "x-codex-primary-used-percent": "many" })),
+      NOW,
+    );
     expect(limits?.meters[0]).toMatchObject({ id: "codex", primary: undefined, secondary: { usedPercent: 80.5 } });
   });
 });
@@ -186,12 +190,12 @@ test.each([1e18, 1e300, -1e18])("a reset at %p is none: it could not be shown", 
   const body = limitsFromBody({ rate_limit: { primary_window: window } }, NOW);
   expect(body?.meters[0]?.primary).toEqual({ usedPercent: 1, windowMinutes: undefined, resetsAtMs: undefined });
   const headers = { "x-codex-primary-used-percent": "1", "x-codex-primary-reset-after-seconds": String(at) };
-  expect(limitsFromHeaders(new Headers(headers), NOW)?.meters[0]?.primary?.resetsAtMs).toBeUndefined();
+  expect(limitsFromHeaders(namedHeaders(new Headers(headers)), NOW)?.meters[0]?.primary?.resetsAtMs).toBeUndefined();
 });
 
 test("newer news replace what they speak of and leave the rest", () => {
-  const older = limitsFromHeaders(new Headers(HEADERS), NOW);
-  const newer = limitsFromHeaders(new Headers({ "x-codex-primary-used-percent": "1" }), NOW + 1);
+  const older = limitsFromHeaders(namedHeaders(new Headers(HEADERS)), NOW);
+  const newer = limitsFromHeaders(namedHeaders(new Headers({ "x-codex-primary-used-percent": "1" })), NOW + 1);
   if (!older || !newer) throw new Error("nothing read");
   const merged = mergeLimits(older, newer);
   expect(merged.meters.map((meter) => [meter.id, meter.primary?.usedPercent])).toEqual([
@@ -204,7 +208,7 @@ test("newer news replace what they speak of and leave the rest", () => {
 });
 
 test("a model counts on its own meter where it has one; an ended window counts no more", () => {
-  const limits = limitsFromHeaders(new Headers(HEADERS), NOW);
+  const limits = limitsFromHeaders(namedHeaders(new Headers(HEADERS)), NOW);
   if (!limits) throw new Error("nothing read");
   expect(metersFor(limits, "gpt-5.3-codex-spark").map(({ id }) => id)).toEqual(["bengalfox"]);
   const [main] = metersFor(limits, "gpt-5.5");
@@ -278,7 +282,7 @@ describe("plans that count in other ways", () => {
     expect(limits && windowsOf(limits)).toMatchObject([{ kind: "monthly", window: { usedPercent: 33 } }]);
     const meter = limits?.meters[0];
     expect(meter && windowName(fullestWindow(meter, NOW)?.windowMinutes)).toBe("month");
-    const told = limitsFromHeaders(new Headers({ "x-codex-monthly-used-percent": "7" }), NOW);
+    const told = limitsFromHeaders(namedHeaders(new Headers({ "x-codex-monthly-used-percent": "7" })), NOW);
     expect(told?.meters[0]?.monthly?.usedPercent).toBe(7);
   });
 
@@ -313,7 +317,7 @@ describe("plans that count in other ways", () => {
   test("banked resets alone are worth telling, and later headers do not take them away", () => {
     const limits = limitsFromBody({ rate_limit_reset_credits: { available_count: 2 } }, NOW);
     expect(limits).toMatchObject({ meters: [], bankedResets: 2 });
-    const newer = limitsFromHeaders(new Headers(HEADERS), NOW);
+    const newer = limitsFromHeaders(namedHeaders(new Headers(HEADERS)), NOW);
     expect(newer && mergeLimits(limits, newer).bankedResets).toBe(2);
   });
 });

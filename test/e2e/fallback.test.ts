@@ -169,7 +169,7 @@ describe("with the owner's API key", () => {
   test("what the plan is known to have used is not changed by the public API's headers", async () => {
     withKey();
     const { limits } = demo.relay.upstream;
-    limits.noticeHeaders(new Headers({ "x-codex-primary-used-percent": "100" }), "acc");
+    limits.noticeHeaders({ "x-codex-primary-used-percent": "100" }, "acc");
     await ask();
     expect(limits.current()?.meters[0]?.primary?.usedPercent).toBe(100);
   });

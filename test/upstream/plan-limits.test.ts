@@ -82,6 +82,52 @@ describe("a window that fills is told in the log", () => {
   });
 });
 
+describe("replies that say the same", () => {
+  const words = (percent: number, more: object = {}) => ({
+    "x-codex-primary-used-percent": String(percent),
+    "x-codex-primary-reset-after-seconds": "60",
+    ...more,
+  });
+  const usedNow = ({ limits }: ReturnType<typeof keeper>) => limits.current()?.meters[0]?.primary?.usedPercent;
+
+  test("within a second are read once, whatever state their turns are in", () => {
+    const { limits, clock } = keeper();
+    limits.noticeHeaders(words(10, { "x-codex-turn-state": "a" }), "acc");
+    const first = limits.current();
+    clock.ms += 999;
+    limits.noticeHeaders(words(10, { "x-codex-turn-state": "b" }), "acc");
+    expect(limits.current()).toBe(first);
+    clock.ms += 1;
+    limits.noticeHeaders(words(10), "acc");
+    expect(limits.current()?.seenAtMs).toBe(START + 1000);
+    expect(limits.current()?.meters[0]?.primary?.resetsAtMs).toBe(START + 61_000);
+    clock.ms -= 5000;
+    limits.noticeHeaders(words(10), "acc");
+    expect(limits.current()?.seenAtMs).toBe(START - 4000);
+  });
+
+  test("count anew where something else was heard between them, or of another account", () => {
+    const held = keeper();
+    const { limits } = held;
+    limits.noticeHeaders(words(10), "acc");
+    limits.noticeBody(JSON.parse(used(50)), "acc");
+    expect(usedNow(held)).toBe(50);
+    limits.noticeHeaders(words(10), "acc");
+    expect(usedNow(held)).toBe(10);
+    limits.noticeHeaders(words(20), "acc");
+    expect(usedNow(held)).toBe(20);
+    limits.noticeHeaders(words(10), "acc");
+    expect(usedNow(held)).toBe(10);
+    const { meters } = limits.current() ?? {};
+    limits.noticeHeaders(words(10), "other");
+    expect(limits.current()?.meters).not.toBe(meters);
+    limits.noticeBody(JSON.parse(used(70)), "other");
+    limits.noticeHeaders({ "content-type": "text/event-stream" }, "other");
+    limits.noticeHeaders({}, "other");
+    expect(usedNow(held)).toBe(70);
+  });
+});
+
 describe("with one", () => {
   test("asks once before the first request, and refuses in the backend's own form", async () => {
     const { limits, asked } = keeper({ stopAtPercent: 90, answers: [used(92.5)] });
@@ -110,10 +156,7 @@ describe("with one", () => {
   test("lets requests pass below it, and again once the window has ended", async () => {
     const { limits, clock } = keeper({ stopAtPercent: 90, answers: [used(89.9), used(95, 3600)] });
     expect(await refusal(limits.admit("m", "acc"))).toBeUndefined();
-    limits.noticeHeaders(
-      new Headers({ "x-codex-primary-used-percent": "90", "x-codex-primary-reset-after-seconds": "60" }),
-      "acc",
-    );
+    limits.noticeHeaders({ "x-codex-primary-used-percent": "90", "x-codex-primary-reset-after-seconds": "60" }, "acc");
     expect(await refusal(limits.admit("m", "acc"))).toBeDefined();
     clock.ms += 60_001;
     expect(await refusal(limits.admit("m", "acc"))).toBeUndefined();
@@ -162,11 +205,11 @@ describe("with one", () => {
   test("a model with a meter of its own is held against that", async () => {
     const { limits } = keeper({ stopAtPercent: 90 });
     limits.noticeHeaders(
-      new Headers({
+      {
         "x-codex-primary-used-percent": "10",
         "x-codex-spark-primary-used-percent": "95",
         "x-codex-spark-limit-name": "gpt-spark",
-      }),
+      },
       "acc",
     );
     expect(await refusal(limits.admit("gpt-5.5", "acc"))).toBeUndefined();

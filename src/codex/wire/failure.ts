@@ -1,6 +1,12 @@
 import { RelayError, type ErrorCode, type RelayErrorOptions } from "../../lib/errors.ts";
 import { isObject, nonEmptyString, parseJson, type JsonObject } from "../../lib/json.ts";
-import { AUTHORIZATION_HEADER, clientHeaders, upstreamRequestId } from "./headers.ts";
+import {
+  AUTHORIZATION_HEADER,
+  clientHeaders,
+  namedHeaders,
+  upstreamRequestId,
+  type ReplyHeaders,
+} from "./reply-headers.ts";
 import { fullWindowMs, retryAfterMs, waitInText } from "./retry-after.ts";
 import type { CodexEvent } from "./schema.ts";
 import { responseOf } from "./lenient.ts";
@@ -101,24 +107,25 @@ export function httpFailure(reply: HttpFailure, nowMs: number): RelayError {
     detail.resetsInMs ??
     retryAfterMs(reply.headers, nowMs) ??
     (reply.status === 429 ? fullWindowMs(reply.headers, nowMs) : undefined);
-  const requestId = upstreamRequestId(reply.headers);
+  const headers = namedHeaders(reply.headers);
+  const requestId = upstreamRequestId(headers);
   const failure = classify(
     reply.status,
     { ...detail, resetsInMs: waitMs },
     {
-      headers: { ...clientHeaders(reply.headers), ...(requestId === undefined ? {} : { "x-request-id": requestId }) },
+      headers: { ...clientHeaders(headers), ...(requestId === undefined ? {} : { "x-request-id": requestId }) },
       upstreamBody: { status: reply.status, contentType: contentType || "application/json", text: reply.text },
     },
   );
-  return withAuthorizationText(failure, reply.headers);
+  return withAuthorizationText(failure, headers);
 }
 
 /** In characters. */
 const LONGEST_AUTHORIZATION_TEXT = 500;
 
 /** A failure with what the backend says to the person about it, which only a header of the reply holds. */
-export function withAuthorizationText(failure: RelayError, headers: Headers): RelayError {
-  const text = headers.get(AUTHORIZATION_HEADER)?.trim().slice(0, LONGEST_AUTHORIZATION_TEXT) ?? "";
+export function withAuthorizationText(failure: RelayError, headers: ReplyHeaders): RelayError {
+  const text = headers[AUTHORIZATION_HEADER]?.trim().slice(0, LONGEST_AUTHORIZATION_TEXT) ?? "";
   return text === "" || failure.message.includes(text) ? failure : failure.reworded(failure.message, { hint: text });
 }
 

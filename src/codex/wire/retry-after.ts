@@ -1,4 +1,5 @@
 import { limitsFromHeaders, windowsOf } from "../plan-limits.ts";
+import { namedHeaders } from "./reply-headers.ts";
 
 /* How long a refusal asks its client to wait: the backend says so in its text, in a header, or only by a full window. */
 
@@ -25,7 +26,7 @@ function unitMs(unit: string): number {
 
 /** Until the last of the windows that are full ends: what a limit's headers say when its body does not. */
 export function fullWindowMs(headers: Headers, nowMs: number): number | undefined {
-  const limits = limitsFromHeaders(headers, nowMs);
+  const limits = limitsFromHeaders(namedHeaders(headers), nowMs);
   const ends = (limits ? windowsOf(limits) : []).flatMap(({ window }) =>
     window.usedPercent >= 100 ? (window.resetsAtMs ?? []) : [],
   );

@@ -1,4 +1,4 @@
-import { codexClientHeaders } from "../../codex/wire/headers.ts";
+import { codexClientHeaders } from "../../codex/wire/request-headers.ts";
 import type { CodexEndpoint } from "../../codex/wire/codex-endpoint.ts";
 import { RelayError } from "../../lib/errors.ts";
 import type { UpstreamClient } from "../../upstream/client.ts";

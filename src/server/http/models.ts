@@ -1,4 +1,4 @@
-import { codexClientHeaders } from "../../codex/wire/headers.ts";
+import { codexClientHeaders } from "../../codex/wire/request-headers.ts";
 import { resolveModel, type ModelNames } from "../../codex/model-names.ts";
 import { publishedModels } from "../../codex/models.ts";
 import { isObject, parseJson } from "../../lib/json.ts";

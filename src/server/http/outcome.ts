@@ -1,4 +1,4 @@
-import { isCodexClient } from "../../codex/wire/headers.ts";
+import { isCodexClient } from "../../codex/wire/request-headers.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import type { ErrorFormat } from "../../protocols/protocol.ts";

@@ -1,5 +1,6 @@
 import type { ServerWebSocket } from "bun";
-import { codexClientHeaders, isCodexClient } from "../../codex/wire/headers.ts";
+import { TURN_STATE_HEADER } from "../../codex/wire/reply-headers.ts";
+import { codexClientHeaders, isCodexClient } from "../../codex/wire/request-headers.ts";
 import type { ResponseStore } from "../../codex/response-store.ts";
 import type { InputItem } from "../../codex/wire/request.ts";
 import { RelayError, toRelayError } from "../../lib/errors.ts";
@@ -262,8 +263,8 @@ export class ResponsesSocket {
       const request = { body: sent, asked: responses.read(sent, context), context };
       const { reply } = await begin(responses, request, admitted, this.#deps.handling);
       share.settle();
-      const state = reply.headers.get("x-codex-turn-state");
-      if (state !== null) this.#turn = { id: turnOf(body), state };
+      const state = reply.headers[TURN_STATE_HEADER];
+      if (state !== undefined) this.#turn = { id: turnOf(body), state };
       const frames: Frame[] = [];
       const stream = request.asked.stream((frame) => frames.push(frame));
       const previousId = previousIdOf(body);

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 // connection of ours; the package's file itself is not replaced.
 import WebSocket from "../../../node_modules/ws/lib/websocket.js";
 import { httpFailure, truncated } from "../../codex/wire/failure.ts";
-import { frameHeaders } from "../../codex/wire/headers.ts";
+import { frameHeaders } from "../../codex/wire/reply-headers.ts";
 import { WireEvent } from "../../codex/wire/event.ts";
 import { isTerminal } from "../../codex/wire/event-types.ts";
 import type { SocketHistory } from "../../codex/continuation.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { isCodexClient } from "../../../src/codex/wire/headers.ts";
+import { isCodexClient } from "../../../src/codex/wire/request-headers.ts";
 
 describe("who is a Codex client", () => {
   test.each([
