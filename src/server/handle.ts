@@ -104,7 +104,7 @@ function streamed(
   const format = frameFormat(protocol);
   const frames = textSource((send) => asked.stream(send), reply, admitted, format);
   return new Response(toBodyStream(frames, { frame: format.keepAlive, everyMs }), {
-    headers: { ...streamHeaders(format.contentType), ...headers },
+    headers: Object.assign(headers, streamHeaders(format.contentType)),
   });
 }
 

@@ -236,7 +236,8 @@ export class UpstreamClient {
       });
       encoder.succeeded();
       const prefixDeparture = encoder.prefixDeparture(this.#prefixes);
-      const headers = { ...reply.headers, ...this.limits.spendingHeaders(credentials.accountId) };
+      const spending = this.limits.spendingHeaders(credentials.accountId);
+      const headers = spending ? { ...reply.headers, ...spending } : reply.headers;
       return { ...reply, headers, prefixDeparture, ownConversation: encoder.ownConversation };
     } catch (thrown) {
       throw thrown instanceof RelayError ? encoder.inClientTerms(this.limits.explained(thrown)) : thrown;

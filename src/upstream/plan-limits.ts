@@ -140,11 +140,11 @@ export class PlanLimitsKeeper {
     this.#asking = this.#ask(accountId).finally(() => (this.#asking = undefined));
   }
 
-  /** The spending limit as headers like those that upstream has for windows; none when it is not known. */
-  spendingHeaders(accountId: string | undefined): Record<string, string> {
+  /** The spending limit as headers like those that upstream has for windows; undefined when it is not known. */
+  spendingHeaders(accountId: string | undefined): Record<string, string> | undefined {
     const known = this.#accountId === accountId ? this.#known : undefined;
     const window = known?.meters.find(({ id }) => id === SPEND_METER)?.primary;
-    if (!window) return {};
+    if (!window) return undefined;
     const { usedPercent, resetsAtMs } = window;
     const waitS =
       resetsAtMs === undefined ? undefined : Math.max(0, Math.ceil((resetsAtMs - this.#options.now()) / 1000));
