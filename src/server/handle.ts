@@ -71,8 +71,8 @@ export interface Admitted {
 /** A reply that has begun well, and what is needed to go on with it. */
 interface Begun {
   readonly reply: UpstreamReply;
-  /** For the client. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** For the client; whoever answers may add to them. */
+  readonly headers: Record<string, string>;
 }
 
 /**
