@@ -6,6 +6,7 @@ import type { InputItem } from "../wire/request.ts";
 import type { Annotation, CodexEvent, OutputItem, ResponseObject } from "../wire/schema.ts";
 import type { AnswerCall, AnswerEnd, AnswerEvent, AnswerOptions, AnswerPart } from "./events.ts";
 import { cutOf, Normalizer } from "./normalize.ts";
+import { partKey, type PartList } from "./parts.ts";
 import { StopScanner } from "./stop.ts";
 import { estimatedTokens, estimatedUsage } from "./usage.ts";
 
@@ -268,12 +269,12 @@ export class AnswerReader {
 
   #part(
     event: { output_index: number; item_id?: string | null | undefined },
-    list: string,
+    list: PartList,
     at: number | null | undefined,
   ) {
     const { parts } = this.#item(event.output_index);
     const position = at ?? 0;
-    const key = `${list}/${position}`;
+    const key = partKey(list, position);
     const part = parts.get(key) ?? { index: event.output_index, id: event.item_id ?? "", position };
     parts.set(key, part);
     return part;

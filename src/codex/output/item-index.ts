@@ -47,6 +47,8 @@ export class ItemIndex<Item extends KnownItem> {
   /** Indexes and ids of the regular stream. */
   readonly #taken = new Set<number | string>();
   #next = 0;
+  /** None came with an index below that of one before it. */
+  #isInOrder = true;
   /** Ids of more than one item, which tell nothing. */
   readonly #sharedIds = new Set<string>();
 
@@ -55,8 +57,8 @@ export class ItemIndex<Item extends KnownItem> {
   }
 
   /** In the order of their indexes. */
-  get inOrder(): Item[] {
-    return this.#items.toSorted((one, other) => one.index - other.index);
+  get inOrder(): readonly Item[] {
+    return this.#isInOrder ? this.#items : this.#items.toSorted((one, other) => one.index - other.index);
   }
 
   /** The item that a piece belongs to, where only items of one type have such pieces. */
@@ -117,7 +119,8 @@ export class ItemIndex<Item extends KnownItem> {
     for (const [place, id] of ids.entries()) if (id && ids.indexOf(id) !== place) this.#share(id);
     const found = list.map((item) => this.#byCall(item) ?? this.#named(item.id ?? undefined));
     const taken = new Set(found);
-    const order = this.inOrder;
+    // Without those that this list adds.
+    const order = [...this.inOrder];
     return list.map((item, position) => {
       const named = found[position];
       if (named) return named;
@@ -214,6 +217,7 @@ export class ItemIndex<Item extends KnownItem> {
     const isFree = key.id !== undefined && !this.#taken.has(key.id);
     const id = isFree && key.id !== undefined ? key.id : `${PREFIX[type] ?? type}_${index}`;
     const item = this.#make(index, id, type);
+    this.#isInOrder &&= index > (this.#items.at(-1)?.index ?? -1);
     this.#items.push(item);
     this.#taken.add(index).add(id);
     this.#next = Math.max(this.#next, index + 1);

@@ -121,9 +121,9 @@ export class Normalizer {
       return;
     }
     this.#openPart(item, part);
-    if (!this.#isWithinLimit({ ...fields, ...at(item, part) }, part, text)) return;
+    if (this.#stop && !this.#isWithinLimit({ ...fields, ...at(item, part) }, part, text)) return;
     part.sent.add(wire.run ? wire : text);
-    const isRegular = this.#pass(wire, fields, { ...at(item, part), delta: text });
+    const isRegular = this.#passOfPart(wire, fields, item, part, "delta", text);
     if (isRegular && wire.run) {
       this.#run = wire.run;
       this.#part = part;
@@ -146,7 +146,7 @@ export class Normalizer {
     // With nothing to say, or another text than was sent, it is no end yet.
     if (text === "" && !this.#keepsText) return;
     part.isTextDone = true;
-    this.#pass(wire, fields, { ...at(item, part), [field]: text === "" ? part.sent.text : text });
+    this.#passOfPart(wire, fields, item, part, field, text === "" ? part.sent.text : text);
   }
 
   #itemAdded(wire: WireEvent, item: OutputItem, fields: Fields): void {
@@ -201,7 +201,7 @@ export class Normalizer {
     if (item.isDone || part.isOpen) return;
     this.#open(item);
     part.isOpen = true;
-    this.#pass(wire, fields, at(item, part));
+    this.#passOfPart(wire, fields, item, part);
   }
 
   #partDone(wire: WireEvent, fields: Fields): void {
@@ -217,7 +217,7 @@ export class Normalizer {
     this.#wholePart(item, part, text, isAnnotations(annotations) ? annotations : undefined);
     if (part.isDone) return;
     part.isDone = true;
-    this.#pass(wire, fields, at(item, part));
+    this.#passOfPart(wire, fields, item, part);
   }
 
   #annotation(wire: WireEvent, fields: Fields, told: Annotation): void {
@@ -227,7 +227,7 @@ export class Normalizer {
     if (item.isDone || !isNews(part, annotation)) return;
     this.#open(item);
     this.#openPart(item, part);
-    this.#pass(wire, fields, { ...at(item, part), annotation });
+    this.#passOfPart(wire, fields, item, part, "annotation", annotation);
   }
 
   /** Progress of hosted tools, private events, and whatever is newer than the relay. */
@@ -249,16 +249,22 @@ export class Normalizer {
     // A call may be named by its end alone.
     if (!item.isOpen) item.announced = { ...item.announced, ...nonEmpty(whole) };
     this.#open(item, true);
-    for (const { kind, position, text, annotations } of item.untoldParts(whole)) {
-      this.#wholePart(item, item.part(kind, position), text, annotations);
-      if (this.#hasEnded) return;
-    }
+    this.#tellRest(item, whole);
+    if (this.#hasEnded) return;
     const isRepeated = item.isDone;
     item.done = whole;
     if (isRepeated) return;
     if (this.#keepsText) for (const part of item.parts) this.#endPart(item, part, whole);
     if (!wire) this.#emit(made({ type: "response.output_item.done", output_index: item.index, item: whole }));
     else this.#pass(wire, wire.event, { output_index: item.index, ...(isRegular ? {} : { item: whole }) });
+  }
+
+  /** Sends what an end tells of an item and nothing told before. */
+  #tellRest(item: OpenItem, ended: Partial<OutputItem>): void {
+    for (const { kind, position, text, annotations } of item.untoldParts(ended)) {
+      this.#wholePart(item, item.part(kind, position), text, annotations);
+      if (this.#hasEnded) return;
+    }
   }
 
   #wholePart(item: OpenItem, part: Part, text: string, annotations: Annotation[] | null | undefined): void {
@@ -329,7 +335,9 @@ export class Normalizer {
     this.#items.ofFinal(list).forEach((item, position) => {
       const final = list[position];
       if (!final) return;
-      if (isWhole || item.isDone || !isCall(final)) this.#itemDone(undefined, item, final);
+      // What an item ended as matters no more where nobody wants the whole output.
+      if (item.isDone && !this.#keepsText) this.#tellRest(item, final);
+      else if (isWhole || item.isDone || !isCall(final)) this.#itemDone(undefined, item, final);
       else this.#cut(item, final);
     });
     const isShort = !isWhole && event.type !== "response.failed";
@@ -379,6 +387,20 @@ export class Normalizer {
   #pass(wire: WireEvent, fields: Fields, regular: Fields): boolean {
     const isRegular = hasAll(fields, regular);
     this.#emit(isRegular ? wire : WireEvent.made({ ...fields, ...regular }));
+    return isRegular;
+  }
+
+  /** The same for an event of a part, which has `value` in `field`. Most are regular: nothing is made to find that out. */
+  #passOfPart(wire: WireEvent, fields: Fields, item: OpenItem, part: Part, field?: string, value?: unknown): boolean {
+    const { position } = PARTS[part.kind];
+    const isRegular =
+      fields["output_index"] === item.index &&
+      fields["item_id"] === item.id &&
+      (position === undefined || fields[position] === part.position) &&
+      (field === undefined || fields[field] === value);
+    if (isRegular) this.#emit(wire);
+    else
+      this.#emit(WireEvent.made({ ...fields, ...at(item, part), ...(field === undefined ? {} : { [field]: value }) }));
     return isRegular;
   }
 }

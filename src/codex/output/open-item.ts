@@ -1,7 +1,7 @@
 import { isCall, objectsOf, textOf } from "../wire/lenient.ts";
 import type { Annotation, ContentPart, OutputItem } from "../wire/schema.ts";
 import type { KnownItem } from "./item-index.ts";
-import { kindOfPart, newPart, PARTS, type Part, type PartKind } from "./parts.ts";
+import { kindOfPart, newPart, partKey, PARTS, type Part, type PartKind, type PartList } from "./parts.ts";
 
 /** A part of an item, as an event tells all of it. */
 export interface WholePart {
@@ -101,7 +101,7 @@ export class OpenItem implements KnownItem {
       return parts;
     const text = parts.map((each) => each.text).join("");
     if (!part.sent.isBeginningOf(text)) return parts;
-    return [{ ...first, text, annotations: parts.flatMap(({ annotations }) => annotations ?? []) }];
+    return [{ ...first, text, annotations: parts.flatMap(({ annotations }) => objectsOf(annotations)) }];
   }
 
   /** All that an announcement or an end tells of the item's parts. */
@@ -178,13 +178,13 @@ export class OpenItem implements KnownItem {
   }
 }
 
-function listOf(kind: PartKind): "summary" | "content" {
+function listOf(kind: PartKind): PartList {
   return kind === "summary" ? "summary" : "content";
 }
 
 /** Text and refusals share their positions. */
 function keyOf(kind: PartKind, position: number): string {
-  return PARTS[kind].position === undefined ? kind : `${listOf(kind)}/${position}`;
+  return PARTS[kind].position === undefined ? kind : partKey(listOf(kind), position);
 }
 
 const TEXTS = new Set(["status", "content", "summary", "arguments", "input"]);
@@ -200,7 +200,9 @@ function whole(kind: PartKind, value: unknown): WholePart[] {
 
 function partsOf(list: OutputItem["content"] | OutputItem["summary"], usual: PartKind): WholePart[] {
   const parts: WholePart[] = [];
-  for (const [position, part] of objectsOf<ContentPart>(list).entries()) {
+  let next = 0;
+  for (const part of objectsOf<ContentPart>(list)) {
+    const position = next++;
     const kind = kindOfPart(part.type) ?? (usual === "text" ? undefined : usual);
     if (kind === undefined) continue;
     parts.push({ kind, position, text: textOf(part[PARTS[kind].field]), annotations: part.annotations });

@@ -74,6 +74,16 @@ export const PARTS: Readonly<Record<PartKind, PartEvents>> = {
   },
 };
 
+/** Parts of an item's content and of its summary are counted apart. */
+export type PartList = "content" | "summary";
+
+const FIRST: Readonly<Record<PartList, string>> = { content: "content/0", summary: "summary/0" };
+
+/** Names a part within its item. Most items have one part, whose name is not put together for each event. */
+export function partKey(list: PartList, position: number): string {
+  return position === 0 ? FIRST[list] : `${list}/${position}`;
+}
+
 const KINDS = Object.keys(PARTS).filter((kind): kind is PartKind => Object.hasOwn(PARTS, kind));
 
 /** Which kind of part a delta or its end is of, by the event's type. */
