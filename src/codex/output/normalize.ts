@@ -151,9 +151,7 @@ export class Normalizer {
 
   #itemAdded(wire: WireEvent, item: OutputItem, fields: Fields): void {
     const open = this.#items.ofAnnouncement(item, keyOf(fields, item.id));
-    open.announced = open.isAnnounced
-      ? { ...item, ...nonEmpty(open.announced) }
-      : { ...open.announced, ...nonEmpty(item) };
+    open.announced = open.isAnnounced ? overlaid(item, open.announced) : overlaid(open.announced, item);
     open.isAnnounced = true;
     if (open.isOpen || open.isDone) return;
     const whole = withoutTexts(item);
@@ -243,11 +241,10 @@ export class Normalizer {
   /** An item has ended, or is told once more after its end. `wire` is undefined where no event says so. */
   #itemDone(wire: WireEvent | undefined, item: OpenItem, ended: Partial<OutputItem>): void {
     const fixes = item.fixes(ended);
-    const isRegular = isEmptyObject(fixes);
-    const merged = isRegular ? ended : { ...ended, ...fixes };
+    const merged = fixes ? { ...ended, ...fixes } : ended;
     const whole = isOutputItem(merged) ? merged : { ...merged, type: item.type };
     // A call may be named by its end alone.
-    if (!item.isOpen) item.announced = { ...item.announced, ...nonEmpty(whole) };
+    if (!item.isOpen) item.announced = overlaid(item.announced, whole);
     this.#open(item, true);
     this.#tellRest(item, whole);
     if (this.#hasEnded) return;
@@ -256,7 +253,8 @@ export class Normalizer {
     if (isRepeated) return;
     if (this.#keepsText) for (const part of item.parts) this.#endPart(item, part, whole);
     if (!wire) this.#emit(made({ type: "response.output_item.done", output_index: item.index, item: whole }));
-    else this.#pass(wire, wire.event, { output_index: item.index, ...(isRegular ? {} : { item: whole }) });
+    else if (fixes) this.#pass(wire, wire.event, { output_index: item.index, item: whole });
+    else this.#pass(wire, wire.event, { output_index: item.index });
   }
 
   /** Sends what an end tells of an item and nothing told before. */
@@ -332,14 +330,7 @@ export class Normalizer {
     const response = responseOf(event);
     const isWhole = event.type !== "response.failed" && shortReason(event.type, response) === undefined;
     const list = objectsOf(response.output);
-    this.#items.ofFinal(list).forEach((item, position) => {
-      const final = list[position];
-      if (!final) return;
-      // What an item ended as matters no more where nobody wants the whole output.
-      if (item.isDone && !this.#keepsText) this.#tellRest(item, final);
-      else if (isWhole || item.isDone || !isCall(final)) this.#itemDone(undefined, item, final);
-      else this.#cut(item, final);
-    });
+    if (list.length > 0) this.#passFinal(list, isWhole);
     const isShort = !isWhole && event.type !== "response.failed";
     for (const item of this.#shown) {
       if (isWhole) this.#endUnended(item, "completed");
@@ -356,6 +347,18 @@ export class Normalizer {
     this.#hasEnded = true;
   }
 
+  /** Sends what the last event's list tells of items and nothing told before. */
+  #passFinal(list: readonly OutputItem[], isWhole: boolean): void {
+    this.#items.ofFinal(list).forEach((item, position) => {
+      const final = list[position];
+      if (!final) return;
+      // What an item ended as matters no more where nobody wants the whole output.
+      if (item.isDone && !this.#keepsText) this.#tellRest(item, final);
+      else if (isWhole || item.isDone || !isCall(final)) this.#itemDone(undefined, item, final);
+      else this.#cut(item, final);
+    });
+  }
+
   /** What the client's limit kept back has never been. */
   get #shown(): readonly OpenItem[] {
     return this.#isOver ? this.#items.inOrder.filter(({ isOpen }) => isOpen) : this.#items.inOrder;
@@ -363,7 +366,7 @@ export class Normalizer {
 
   /** What is known of a call that was cut short. */
   #cut(item: OpenItem, final: OutputItem): void {
-    item.announced = { ...item.announced, ...nonEmpty(final) };
+    item.announced = overlaid(item.announced, final);
     for (const { kind, position, text } of item.wholeParts(final)) {
       if (this.#open(item)) this.#rest(item, item.part(kind, position), text);
     }
@@ -494,18 +497,15 @@ function bare({
   return item;
 }
 
-function nonEmpty(item: OutputItem): Partial<OutputItem> {
-  const kept: Partial<OutputItem> = {};
-  for (const key in item) {
-    const value = item[key];
-    if (value !== "" && value !== null && value !== undefined) kept[key] = value;
+/** An item with what another telling of it has to say beside it. */
+function overlaid(item: OutputItem, told: OutputItem): OutputItem {
+  const whole: OutputItem = { ...item };
+  for (const key in told) {
+    const value = told[key];
+    // Assigned, `__proto__` would become what the item inherits from.
+    if (value !== "" && value !== null && value !== undefined && key !== "__proto__") whole[key] = value;
   }
-  return kept;
-}
-
-function isEmptyObject(value: object): boolean {
-  for (const _key in value) return false;
-  return true;
+  return whole;
 }
 
 function needsStatus(type: string): boolean {

@@ -115,45 +115,47 @@ export class OpenItem implements KnownItem {
     return summary.length > 0 ? summary : partsOf(item.content, "reasoning");
   }
 
-  /** What of an item's end needs another form than upstream's: nothing when it is regular. */
-  fixes(item: Partial<OutputItem>, isWhole = true): Partial<OutputItem> {
-    const fixes: Record<string, unknown> = item.id === this.id ? {} : { id: this.id };
-    if (item.type !== this.type) fixes["type"] = this.type;
+  /** What of an item's end needs another form than upstream's; undefined when it is regular, as most are. */
+  fixes(item: Partial<OutputItem>, isWhole = true): Partial<OutputItem> | undefined {
+    let fixes: Partial<OutputItem> | undefined;
+    if (item.id !== this.id) (fixes ??= {}).id = this.id;
+    if (item.type !== this.type) (fixes ??= {}).type = this.type;
     const before = this.done ?? this.announced;
     for (const key in before) {
-      if (isEmpty(item[key]) && !isEmpty(before[key]) && !TEXTS.has(key)) fixes[key] = before[key];
+      if (isEmpty(item[key]) && !isEmpty(before[key]) && !TEXTS.has(key)) (fixes ??= {})[key] = before[key];
     }
-    Object.assign(fixes, this.#textFixes(item, isWhole));
+    const ofText = this.#textFixes(item, isWhole);
+    if (ofText) fixes = { ...fixes, ...ofText };
     const needsStatus = this.type === "message" || isCall({ type: this.type });
-    if (item.status === "in_progress" || (needsStatus && !item.status)) fixes["status"] = "completed";
+    if (item.status === "in_progress" || (needsStatus && !item.status)) (fixes ??= {}).status = "completed";
     return fixes;
   }
 
-  #textFixes(item: Partial<OutputItem>, isWhole: boolean): Partial<OutputItem> {
+  #textFixes(item: Partial<OutputItem>, isWhole: boolean): Partial<OutputItem> | undefined {
     if (this.type === "function_call" || this.type === "custom_tool_call") {
       const field = this.type === "function_call" ? "arguments" : "input";
       const given = textOf(item[field]);
       const text = given || this.#sentOf(field) || this.held || textOf(this.announced[field]);
       // Clients parse arguments as JSON, which an empty text is not.
       const fixed = text === "" && field === "arguments" && isWhole ? "{}" : text;
-      return item[field] === fixed ? {} : { [field]: fixed };
+      return item[field] === fixed ? undefined : { [field]: fixed };
     }
     if (this.type === "reasoning") {
       const summary = objectsOf(item.summary);
-      if (summary.length > 0) return {};
+      if (summary.length > 0) return undefined;
       const kept = this.#keptParts("summary").map(({ sent }) => ({ type: "summary_text", text: sent.text }));
       const fixed = kept.length > 0 ? kept : objectsOf(this.announced.summary);
       const reasoning = this.#keptParts("reasoning").map(({ sent }) => ({ type: "reasoning_text", text: sent.text }));
-      return {
-        ...(Array.isArray(item.summary) && fixed.length === 0 ? {} : { summary: fixed }),
-        ...(isEmpty(item.content) && reasoning.length > 0 ? { content: reasoning } : {}),
-      };
+      const hasSummary = Array.isArray(item.summary) && fixed.length === 0;
+      const hasContent = !isEmpty(item.content) || reasoning.length === 0;
+      if (hasSummary && hasContent) return undefined;
+      return { ...(hasSummary ? {} : { summary: fixed }), ...(hasContent ? {} : { content: reasoning }) };
     }
-    return this.type === "message" ? this.#contentFixes(item) : {};
+    return this.type === "message" ? this.#contentFixes(item) : undefined;
   }
 
   /** Message parts need `annotations`, which SDKs iterate without asking, and the text that was sent of them. */
-  #contentFixes(item: Partial<OutputItem>): Partial<OutputItem> {
+  #contentFixes(item: Partial<OutputItem>): Partial<OutputItem> | undefined {
     const parts = objectsOf(item.content);
     const isHollow = parts.every((part) => textOf(part.text) === "" && textOf(part.refusal) === "");
     if (isHollow) {
@@ -164,7 +166,7 @@ export class OpenItem implements KnownItem {
       if (content.length > 0) return { content: content.map(regular) };
     }
     const isRegular = Array.isArray(item.content) && item.content.length === parts.length && parts.every(isRegularPart);
-    return isRegular ? {} : { content: parts.map(regular) };
+    return isRegular ? undefined : { content: parts.map(regular) };
   }
 
   #sentOf(kind: PartKind): string {

@@ -162,6 +162,19 @@ test.each([
   expect(last).toMatchObject({ response: { usage: { ...whole, ...details } } });
 });
 
+test("an annotation that is no list is lost, and no more", () => {
+  const two = { ...message("He"), content: [part("He"), { ...part("llo"), annotations: { value: [] } }] };
+  const { sent, output } = regular([
+    created,
+    added({ ...message(""), status: "in_progress", content: [] }),
+    { type: "response.output_text.delta", output_index: 0, item_id: "msg_0", delta: "Hello" },
+    done(message("Hello")),
+    completed([two]),
+  ]);
+  expect(sent.map(({ type }) => type).filter((type) => type.includes("annotation"))).toEqual([]);
+  expect(output).toHaveLength(1);
+});
+
 test("usage that the relay estimates has the details that the public schema requires", () => {
   const bare = { ...message(""), content: [{ type: "output_text", text: "abcdefgh" }] };
   const { sent } = regular([created, done(bare), completed([bare])], 1);
