@@ -156,9 +156,10 @@ export class RequestRecord implements ReplyObserver {
     else this.#reservation = reservation;
   }
 
-  /** Gives back the room that was held, less what was used. */
+  /** Gives back the room that was held, less what was used. Later calls do nothing. */
   settle(plan: PlanLimits | undefined): void {
     this.#reservation?.settle(this.#spent(), plan);
+    this.#reservation = undefined;
   }
 
   onNotable(event: WireEvent): void {

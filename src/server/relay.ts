@@ -246,6 +246,8 @@ export class Relay {
     const share = this.#budget.open();
     const lifetime: RequestLifetime = new RequestLifetime(original.signal, (reason) => {
       this.limit.leave(lifetime);
+      // Who has left may ask again at once: room under the key's limits does not wait until upstream has let go.
+      if (lifetime.hasClientLeft) record.settle(this.#deps.upstream.limits.current());
       if (!lifetime.isStreaming) return;
       share.close();
       record.end(lifetime, reason);

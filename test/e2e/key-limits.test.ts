@@ -3,7 +3,7 @@ import OpenAI from "openai";
 import { startDemoRelay, type DemoRelay } from "../support/demo.ts";
 import { completed, created, delta, fakeCodex, sse, type FakeCodex } from "../support/fake-codex.ts";
 import { bearer, TestKeys } from "../support/keys.ts";
-import { eventually, fixedCredentials, post, startTestRelay } from "../support/relay.ts";
+import { eventually, fixedCredentials, post, startTestRelay, type TestRelay } from "../support/relay.ts";
 import { startStandIn } from "../stand-in/backend.ts";
 
 const model = "gpt-5.5";
@@ -216,13 +216,32 @@ describe("100 requests that come together", () => {
     expect(again.status).toBe(200);
   });
 
-  test("give their room back when their clients leave", async () => {
+  /** What asks once and leaves when it is told to; over when it has. */
+  type Leaver = (relay: TestRelay, key: string, leave: AbortSignal) => Promise<unknown>;
+  const byHttp =
+    (path: string, body: object): Leaver =>
+    (relay, key, leave) =>
+      post(`${relay.url}${path}`, { ...body, model }, bearer(key), leave).catch(() => undefined);
+  const bySocket: Leaver = async (relay, key, leave) => {
+    const socket = new WebSocket(`${relay.url.replace("http", "ws")}/v1/responses`, {
+      headers: bearer(key),
+    } as unknown as string[]);
+    const closed = Promise.withResolvers<void>();
+    socket.addEventListener("open", () => socket.send(JSON.stringify({ type: "response.create", model, input: "hi" })));
+    socket.addEventListener("close", () => closed.resolve());
+    leave.addEventListener("abort", () => socket.close());
+    await closed.promise;
+  };
+
+  test.each<[string, Leaver]>([
+    ...DIALECTS.map(([path, body]): [string, Leaver] => [path, byHttp(path, body)]),
+    ["/v1/chat/completions, streamed", byHttp("/v1/chat/completions", { messages, stream: true })],
+    ["a WebSocket", bySocket],
+  ])("give their room back as soon as their clients have left (%s)", async (_, asks) => {
     const { relay, backend, go } = slowBackend();
     const key = await keys.add("ci", { requestsAtOnce: 5 });
     const leave = new AbortController();
-    const ask = () =>
-      post(`${relay.url}/v1/chat/completions`, { model, messages }, bearer(key), leave.signal).catch(() => undefined);
-    const asked = Array.from({ length: 5 }, ask);
+    const asked = Array.from({ length: 5 }, () => asks(relay, key, leave.signal));
     await eventually(() => backend.bodies.length === 5);
     leave.abort();
     await Promise.all(asked);

@@ -239,8 +239,12 @@ export class ResponsesSocket {
   }
 
   async #create(socket: Socket, body: JsonObject, share: Share): Promise<void> {
-    const { limit } = this.#deps;
-    const lifetime: RequestLifetime = new RequestLifetime(new AbortController().signal, () => limit.leave(lifetime));
+    const { limit, handling } = this.#deps;
+    const lifetime: RequestLifetime = new RequestLifetime(new AbortController().signal, (reason) => {
+      limit.leave(lifetime);
+      // As over HTTP: whoever has closed the socket may ask again at once.
+      if (reason !== undefined) record.settle(handling.upstream.limits.current());
+    });
     lifetime.isOnSocket = true;
     lifetime.key = this.key;
     const id = this.#deps.newId();
