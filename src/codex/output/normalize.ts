@@ -246,8 +246,10 @@ export class Normalizer {
     // A call may be named by its end alone.
     if (!item.isOpen) item.announced = overlaid(item.announced, whole);
     this.#open(item, true);
-    this.#tellRest(item, whole);
-    if (this.#hasEnded) return;
+    for (const { kind, position, text, annotations } of item.untoldParts(whole)) {
+      this.#wholePart(item, item.part(kind, position), text, annotations);
+      if (this.#hasEnded) return;
+    }
     const isRepeated = item.isDone;
     item.done = whole;
     if (isRepeated) return;
@@ -255,14 +257,6 @@ export class Normalizer {
     if (!wire) this.#emit(made({ type: "response.output_item.done", output_index: item.index, item: whole }));
     else if (fixes) this.#pass(wire, wire.event, { output_index: item.index, item: whole });
     else this.#pass(wire, wire.event, { output_index: item.index });
-  }
-
-  /** Sends what an end tells of an item and nothing told before. */
-  #tellRest(item: OpenItem, ended: Partial<OutputItem>): void {
-    for (const { kind, position, text, annotations } of item.untoldParts(ended)) {
-      this.#wholePart(item, item.part(kind, position), text, annotations);
-      if (this.#hasEnded) return;
-    }
   }
 
   #wholePart(item: OpenItem, part: Part, text: string, annotations: Annotation[] | null | undefined): void {
@@ -352,9 +346,7 @@ export class Normalizer {
     this.#items.ofFinal(list).forEach((item, position) => {
       const final = list[position];
       if (!final) return;
-      // What an item ended as matters no more where nobody wants the whole output.
-      if (item.isDone && !this.#keepsText) this.#tellRest(item, final);
-      else if (isWhole || item.isDone || !isCall(final)) this.#itemDone(undefined, item, final);
+      if (isWhole || item.isDone || !isCall(final)) this.#itemDone(undefined, item, final);
       else this.#cut(item, final);
     });
   }

@@ -29,6 +29,16 @@ const completed = { type: "response.completed", response: { id: "resp_1", status
 const call = { id: "fc_0", type: "function_call", call_id: "call_0", name: "f", arguments: "" };
 const piece = { type: "response.function_call_arguments.delta", output_index: 0, item_id: "fc_0" };
 
+test("raw reasoning that only the last event's list has is not told behind a summary that was", () => {
+  const thought = (more: object) => ({ id: "rs_0", type: "reasoning", summary: [], ...more });
+  const { told } = read(
+    item("done", thought({ summary: [{ type: "summary_text", text: "Sum" }] })),
+    { type: "response.output_item.done", output_index: 1, item: message },
+    { ...completed, response: { output: [thought({ content: [{ type: "reasoning_text", text: "Raw" }] })] } },
+  );
+  expect(told).toEqual([{ reasoning: "Sum" }, "Hi", "(stop)"]);
+});
+
 describe("text is told once, whichever event brings it", () => {
   const textDone = { type: "response.output_text.done", ...at, text: "Hi" };
   const partDone = { type: "response.content_part.done", ...at, part: message.content[0] };
