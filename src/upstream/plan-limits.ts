@@ -25,7 +25,7 @@ import { messageOf } from "../lib/thrown.ts";
 
 /** What replies said is believed for this long; then the usage endpoint is asked before the next refusal or pass. */
 const FRESH_MS = 10 * 60_000;
-/** Replies word waits in whole seconds: the same words so soon after each other say the same. */
+/** Replies give waits in whole seconds, so equal headers within one second carry no news. */
 const SAME_WORDS_MS = 1000;
 /** After a question that failed. */
 const RETRY_MS = 60_000;
@@ -173,6 +173,8 @@ export class PlanLimitsKeeper {
   async #ask(accountId: string | undefined): Promise<void> {
     const { ask, log, now } = this.#options;
     this.#askAgainAtMs = now() + RETRY_MS;
+    // Should this fail, the next reply's words count, also where they are the last one's.
+    this.#heard = undefined;
     this.#askedFor = accountId;
     try {
       this.noticeBody(parseJson(await ask()), accountId);

@@ -106,6 +106,20 @@ describe("replies that say the same", () => {
     expect(limits.current()?.seenAtMs).toBe(START - 4000);
   });
 
+  test("count anew after a question that failed: the next one is not asked sooner for it", async () => {
+    const { limits, clock, asked } = keeper({ stopAtPercent: 90, answers: [new Error("away")] });
+    limits.noticeHeaders(words(10), "acc");
+    clock.ms += 10 * 60_000 - 1;
+    limits.noticeHeaders(words(11), "acc");
+    clock.ms += 1;
+    limits.noticeHeaders(words(10), "other");
+    await limits.admit("m", "acc");
+    limits.noticeHeaders(words(10), "other");
+    clock.ms += 2 * 60_000;
+    await limits.admit("m", "other");
+    expect(asked).toHaveLength(1);
+  });
+
   test("count anew where something else was heard between them, or of another account", () => {
     const held = keeper();
     const { limits } = held;
