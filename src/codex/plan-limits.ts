@@ -185,7 +185,8 @@ export function headersFromLimits(limits: PlanLimits, nowMs: number): Record<str
     headers[`${prefix}-reset-at`] = String(Math.floor(window.resetsAtMs / 1000));
     headers[`${prefix}-reset-after-seconds`] = String(Math.max(0, Math.ceil((window.resetsAtMs - nowMs) / 1000)));
   }
-  if (limits.plan !== undefined) headers["x-codex-plan-type"] = limits.plan;
+  // Heard in a body, it may be what no header can carry.
+  if (limits.plan !== undefined && /^[\x20-\x7e]+$/.test(limits.plan)) headers["x-codex-plan-type"] = limits.plan;
   return headers;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import {
   fullestWindow,
+  headersFromLimits,
   limitsFromBody,
   limitsFromHeaders,
   mergeLimits,
@@ -321,3 +322,13 @@ describe("plans that count in other ways", () => {
     expect(newer && mergeLimits(limits, newer).bankedResets).toBe(2);
   });
 });
+
+test.each(["プラス", "plus\r\nx: y", ""])(
+  "a plan called %j, which no header can carry, is left out of headers",
+  (plan) => {
+    const limits = limitsFromBody({ plan_type: plan, rate_limit: { primary_window: { used_percent: 1 } } }, NOW);
+    const headers = limits && headersFromLimits(limits, NOW);
+    expect(headers).toEqual({ "x-codex-primary-used-percent": "1" });
+    expect(() => new Headers(headers)).not.toThrow();
+  },
+);
