@@ -1,12 +1,10 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { readReplyHead } from "./reply-head.ts";
 import { connectThroughSocks, isSocks } from "./socks.ts";
 import { unreachable } from "../lib/unreachable.ts";
 import { asError } from "../lib/thrown.ts";
-
-/** An HTTP proxy's answer to CONNECT is a status line and a few headers. */
-const MAX_PROXY_HEAD_BYTES = 16 * 1024;
 
 /**
  * A connection for `url` (`http:`, `https:`, `ws:` or `wss:`), through the proxy if one is given, with TLS on it
@@ -64,38 +62,10 @@ async function throughProxy(proxy: string, host: string, port: number, signal: A
   const authorization =
     username === "" ? "" : `Proxy-Authorization: Basic ${Buffer.from(login).toString("base64")}\r\n`;
   socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${authorization}\r\n`);
-  const status = await proxyStatus(socket, signal);
+  const { status } = await readReplyHead(socket, signal);
   if (status === 200) return socket;
   socket.destroy();
   throw Object.assign(new Error("The proxy refused the tunnel."), { code: "ERR_PROXY_TUNNEL", status });
-}
-
-/** The status of the proxy's answer; what follows its head stays in the socket. */
-async function proxyStatus(socket: Socket, signal: AbortSignal): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  let head = Buffer.alloc(0);
-  const onData = (chunk: Buffer) => {
-    head = Buffer.concat([head, chunk]);
-    const end = head.indexOf("\r\n\r\n");
-    if (end < 0 && head.length < MAX_PROXY_HEAD_BYTES) return;
-    stop();
-    if (end < 0) return reject(new Error("The proxy's answer is not HTTP."));
-    const rest = head.subarray(end + 4);
-    if (rest.length > 0) socket.unshift(rest);
-    resolve(Number(/^HTTP\/1\.[01] (\d{3})/.exec(head.toString("latin1"))?.[1] ?? 0));
-  };
-  const onError = (error: Error) => (stop(), reject(error));
-  const onClose = () => onError(Object.assign(new Error("The proxy closed the connection."), { code: "ECONNRESET" }));
-  const onAbort = () => (stop(), socket.destroy(), reject(asError(signal.reason)));
-  const stop = () => {
-    socket.off("data", onData).off("error", onError).off("close", onClose);
-    signal.removeEventListener("abort", onAbort);
-    socket.pause();
-  };
-  socket.on("data", onData).on("error", onError).on("close", onClose);
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  return promise;
 }
 
 /** A connection whose making cannot be cut short: one that comes too late is closed. */

@@ -1,7 +1,3 @@
-import type { IncomingMessage } from "node:http";
-// Bun puts its own client in the place of the package `ws`, and that one can neither stop reading nor go over a
-// connection of ours; the package's file itself is not replaced.
-import WebSocket from "../../../node_modules/ws/lib/websocket.js";
 import { httpFailure, truncated } from "../../codex/wire/failure.ts";
 import { frameHeaders } from "../../codex/wire/reply-headers.ts";
 import { WireEvent } from "../../codex/wire/event.ts";
@@ -10,30 +6,13 @@ import type { SocketHistory } from "../../codex/continuation.ts";
 import { RelayError } from "../../lib/errors.ts";
 import { IdleTimer } from "../../lib/idle-timer.ts";
 import type { JsonObject } from "../../lib/json.ts";
-import { unreachable } from "../../lib/unreachable.ts";
 import type { EventBatches, ReadOptions } from "../sse.ts";
 import { AnswerBoundary } from "./answer-boundary.ts";
-import { LinkedAbort } from "./linked-abort.ts";
-import type { Duplex } from "node:stream";
+import type { Upgraded } from "./handshake.ts";
+import { UpgradedSocket } from "./upgraded-socket.ts";
 
 /** Frames held for a reader that is slow, in characters, before the socket's own reading stops. */
 const PAUSE_CHARACTERS = 256 * 1024;
-/** Events of the backend are at most a few megabytes (a generated image). */
-const MAX_FRAME_BYTES = 64 * 1024 * 1024;
-const MAX_REFUSAL_CHARACTERS = 64 * 1024;
-
-/** How to reach the backend's socket. */
-export interface Handshake {
-  /** `ws:` or `wss:`. */
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** The connection below it, through the proxy where there is one. */
-  readonly connect: (url: string, signal: AbortSignal) => Promise<Duplex>;
-  /** From the first packet to the open socket. */
-  readonly timeoutMs: number;
-  readonly now: () => number;
-}
-
 /** One WebSocket of the backend: one response at a time, and what the backend knows after it. */
 export class BackendSocket {
   /** Of the handshake's reply. */
@@ -41,13 +20,13 @@ export class BackendSocket {
   readonly openedAtMs: number;
   /** What the next request may go on from; undefined after anything but a whole answer. */
   history: SocketHistory | undefined;
-  readonly #socket: WebSocket;
+  readonly #socket: UpgradedSocket;
   readonly #now: () => number;
   readonly #boundary = new AnswerBoundary();
   #reply: SocketReply | undefined;
   #isOpen = true;
 
-  private constructor(socket: WebSocket, headers: Headers, now: () => number) {
+  private constructor(socket: UpgradedSocket, headers: Headers, now: () => number) {
     this.#socket = socket;
     this.headers = headers;
     this.#now = now;
@@ -57,58 +36,14 @@ export class BackendSocket {
     socket.on("close", () => this.#end());
   }
 
-  /**
-   * Opens a socket. Throws the refusal of the handshake as the RelayError of that HTTP reply, `upstream_timeout`,
-   * `upstream_unreachable`, or the reason of `signal`.
-   */
-  static async open(handshake: Handshake, signal: AbortSignal): Promise<BackendSocket> {
-    signal.throwIfAborted();
-    const { timeoutMs } = handshake;
-    const limit = new LinkedAbort(signal);
-    const timer = setTimeout(() => {
-      const seconds = Math.round(timeoutMs / 1000);
-      limit.abort(new RelayError("upstream_timeout", `Upstream did not open a WebSocket within ${seconds} seconds.`));
-    }, timeoutMs);
-    try {
-      return await BackendSocket.#shakeHands(handshake, limit.signal);
-    } finally {
-      clearTimeout(timer);
-      limit.release();
-    }
-  }
-
-  static async #shakeHands({ url, headers, connect, now }: Handshake, signal: AbortSignal): Promise<BackendSocket> {
-    const connection = await connect(url, signal);
-    const { promise, resolve, reject } = Promise.withResolvers<BackendSocket>();
-    const socket = new WebSocket(url, {
-      headers,
-      maxPayload: MAX_FRAME_BYTES,
-      perMessageDeflate: true,
-      createConnection: () => connection,
-    });
-    let upgraded = new Headers();
-    const fail = (error: unknown) => {
-      reject(error instanceof Error ? error : new Error(String(error)));
-      socket.terminate();
-    };
-    const onAbort = () => fail(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    socket.once("upgrade", (reply) => (upgraded = headersOf(reply)));
-    socket.once("unexpected-response", (_request, reply) => void refusalOf(reply, now).then(fail, fail));
-    socket.once("open", () => resolve(new BackendSocket(socket, upgraded, now)));
-    // Also keeps an error after `fail` from ending the process.
-    socket.on("error", (error) => fail(unreachable(error, new URL(url).host, undefined)));
-    if (signal.aborted) onAbort();
-    try {
-      return await promise;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+  /** Throws `upstream_unreachable` for a connection that has ended meanwhile, or that agrees to what was not offered. */
+  static over(upgraded: Upgraded, now: () => number): BackendSocket {
+    return new BackendSocket(new UpgradedSocket(upgraded), upgraded.headers, now);
   }
 
   get isOpen(): boolean {
     // One that is closing takes nothing any more, though its end has not come yet.
-    return this.#isOpen && this.#socket.readyState === WebSocket.OPEN;
+    return this.#isOpen && this.#socket.readyState === UpgradedSocket.OPEN;
   }
 
   get isBusy(): boolean {
@@ -177,7 +112,7 @@ interface Owner {
 
 /** Frames → batches of events, with the same promises as `EventReader` gives for a body. */
 class SocketReply implements EventBatches {
-  readonly #socket: WebSocket;
+  readonly #socket: UpgradedSocket;
   readonly #options: ReplyOptions;
   readonly #owner: Owner;
   readonly #idleTimer: IdleTimer | undefined;
@@ -193,7 +128,7 @@ class SocketReply implements EventBatches {
   /** An event of the answer itself has come. */
   #hasBegun = false;
 
-  constructor(socket: WebSocket, options: ReplyOptions, owner: Owner) {
+  constructor(socket: UpgradedSocket, options: ReplyOptions, owner: Owner) {
     this.#socket = socket;
     this.#options = options;
     this.#owner = owner;
@@ -307,26 +242,4 @@ function failureOfFrame(event: WireEvent, nowMs: number): RelayError {
     },
     nowMs,
   );
-}
-
-function headersOf(reply: IncomingMessage): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(reply.headers)) {
-    for (const text of [value ?? []].flat()) headers.append(name, text);
-  }
-  return headers;
-}
-
-/** A handshake that was answered with an ordinary reply. */
-async function refusalOf(reply: IncomingMessage, now: () => number): Promise<RelayError> {
-  let text = "";
-  try {
-    for await (const chunk of reply) {
-      text += String(chunk);
-      if (text.length > MAX_REFUSAL_CHARACTERS) break;
-    }
-  } catch {
-    // Broken off: the status says most.
-  }
-  return httpFailure({ status: reply.statusCode ?? 500, headers: headersOf(reply), text }, now());
 }

@@ -4,7 +4,8 @@ import { objectOf, type JsonObject } from "../../lib/json.ts";
 import { roughJsonSize } from "../../lib/large-json.ts";
 import type { Log } from "../../lib/log.ts";
 import type { EventBatches } from "../sse.ts";
-import type { BackendSocket, Handshake, ReplyOptions } from "./backend-socket.ts";
+import type { BackendSocket, ReplyOptions } from "./backend-socket.ts";
+import { shakeHands, type Handshake } from "./handshake.ts";
 import { WholeOutput } from "./whole-output.ts";
 
 /** The backend ends its sockets after an hour. */
@@ -167,18 +168,14 @@ export class SocketTransport {
   /** Opens a socket that is its caller's own; undefined where HTTP has to do it. Throws for a login that is refused. */
   async dial({ url, headers }: SocketOwner, signal: AbortSignal): Promise<BackendSocket | undefined> {
     try {
-      // Its WebSocket client is read when the first socket is opened, not at every start.
-      const { BackendSocket } = await import("./backend-socket.ts");
-      const socket = await BackendSocket.open(
-        {
-          url: url.replace(/^http/, "ws"),
-          headers,
-          connect: this.#options.connect,
-          timeoutMs: this.#options.handshakeTimeoutMs(),
-          now: this.#options.now,
-        },
+      const { connect, handshakeTimeoutMs, now } = this.#options;
+      const upgraded = await shakeHands(
+        { url: url.replace(/^http/, "ws"), headers, connect, timeoutMs: handshakeTimeoutMs(), now },
         signal,
       );
+      // The WebSocket client takes megabytes, so it is loaded once a backend has agreed to speak to it.
+      const { BackendSocket } = await import("./backend-socket.ts");
+      const socket = BackendSocket.over(upgraded, now);
       this.#failures = 0;
       return socket;
     } catch (thrown) {
