@@ -45,18 +45,27 @@ function tokensIn(body: CodexRequest, reader: Reader): number {
   return parts.reduce((sum, tokens) => sum + tokens, PER_ITEM * (body.input.length + 2));
 }
 
-function tokensInside(value: unknown, reader: Reader): number {
+function tokensInside(root: unknown, reader: Reader): number {
+  const waiting: unknown[] = [root];
   let tokens = 0;
-  if (Array.isArray(value)) {
-    for (const entry of value) tokens += tokensInside(entry, reader);
-  } else if (isObject(value)) {
-    // Of thousands of messages: `Object.entries` would make three objects for each of them.
-    for (const key in value) tokens += tokensOfField(key, value[key], reader);
+  while (waiting.length > 0) {
+    const value = waiting.pop();
+    if (Array.isArray(value)) {
+      for (const entry of value) waiting.push(entry);
+    } else if (isObject(value)) {
+      // Of thousands of messages: `Object.entries` would make three objects for each of them.
+      for (const key in value) {
+        const told = tokensOfField(key, value[key], reader);
+        if (told === undefined) waiting.push(value[key]);
+        else tokens += told;
+      }
+    }
   }
   return tokens;
 }
 
-function tokensOfField(key: string, value: unknown, reader: Reader): number {
+/** Undefined for a field that is to be looked into. */
+function tokensOfField(key: string, value: unknown, reader: Reader): number | undefined {
   switch (key) {
     // Not read by the model.
     case "type":
@@ -78,7 +87,7 @@ function tokensOfField(key: string, value: unknown, reader: Reader): number {
       reader.schema(value);
       return 0;
     default:
-      if (typeof value !== "string") return tokensInside(value, reader);
+      if (typeof value !== "string") return undefined;
       reader.text(value);
       return 0;
   }

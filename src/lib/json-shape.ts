@@ -25,13 +25,22 @@ export function refuseDepth(value: unknown): void {
   if (isDeeper(value, DEEPEST)) throw tooDeep();
 }
 
-/** Goes as deep as it may be and no further. */
-function isDeeper(value: unknown, levels: number): boolean {
-  if (Array.isArray(value)) return levels === 0 || value.some((entry) => isDeeper(entry, levels - 1));
-  if (!isObject(value)) return false;
-  if (levels === 0) return true;
-  for (const name in value) if (isDeeper(value[name], levels - 1)) return true;
-  return false;
+/** Level by level, as deep as it may be and no further. */
+function isDeeper(root: unknown, levels: number): boolean {
+  let level: unknown[] = [root];
+  for (let left = levels; left > 0; left -= 1) {
+    const below: unknown[] = [];
+    for (const value of level) {
+      if (Array.isArray(value)) {
+        for (const entry of value) if (typeof entry === "object") below.push(entry);
+      } else if (isObject(value)) {
+        for (const name in value) if (typeof value[name] === "object") below.push(value[name]);
+      }
+    }
+    if (below.length === 0) return false;
+    level = below;
+  }
+  return level.some((value) => value !== null);
 }
 
 /**

@@ -36,7 +36,11 @@ export function roughJsonSize(root: unknown, limit = Number.POSITIVE_INFINITY): 
       // A third of what Object.keys or Reflect.get would cost, and every request is measured several times.
       for (const key in value) {
         characters += key.length + 4;
-        waiting.push(value[key]);
+        const entry = value[key];
+        if (typeof entry === "string") {
+          characters += entry.length + 2;
+          values += 1;
+        } else waiting.push(entry);
       }
     } else characters += 5;
   }

@@ -89,8 +89,12 @@ export class LearnedRejections {
     dropOldest(this.#unreadable, MOST_REASONING);
   }
 
+  /** False where nothing can be unreadable, which is nearly always: then no item need be asked about. */
+  get hasUnreadable(): boolean {
+    return this.#unreadable.size > 0;
+  }
+
   isUnreadable(item: InputItem): boolean {
-    if (this.#unreadable.size === 0) return false;
     const key = reasoningKey(item);
     return key !== undefined && (this.#unreadable.get(key) ?? 0) > this.#now();
   }

@@ -219,7 +219,7 @@ export class RequestEncoder {
       clientId,
       adaptations,
       envelope: this.#envelope(body, adaptations),
-      isUnreadable: (item) => learned.isUnreadable(item),
+      ...(learned.hasUnreadable ? { isUnreadable: (item) => learned.isUnreadable(item) } : {}),
       toolForm: (tool) => learned.tools.formOf(body.model, tool),
     });
   }

@@ -40,7 +40,7 @@ class ItemTranslator {
   /** Tool use ids as the client wrote them. */
   readonly #open = new Set<string>();
   /** Reasoning that goes before the next item of the same message: alone it means nothing to the backend. */
-  readonly #reasoning: InputItem[] = [];
+  #reasoning: InputItem[] = [];
   #lastRole: string | undefined;
   readonly #origins: number[] = [];
   /** Parts of the message that is being gathered. */
@@ -119,7 +119,7 @@ class ItemTranslator {
     if (typeof content === "string") this.#text(content);
     else this.#blocks(toList(content, at), at);
     this.#flush("assistant");
-    this.#reasoning.length = 0;
+    if (this.#reasoning.length > 0) this.#reasoning = [];
   }
 
   #blocks(blocks: readonly unknown[], at: Place): void {
@@ -192,8 +192,10 @@ class ItemTranslator {
   }
 
   #push(item: InputItem): void {
-    for (const thought of this.#reasoning) this.#items.push(thought);
-    this.#reasoning.length = 0;
+    if (this.#reasoning.length > 0) {
+      this.#items.push(...this.#reasoning);
+      this.#reasoning = [];
+    }
     this.#items.push(item);
   }
 
