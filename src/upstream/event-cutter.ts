@@ -42,6 +42,8 @@ export class EventCutter {
   #rest = "";
   /** That of the last delta, to which nearly every next one belongs. */
   #run: FoundRun | undefined;
+  /** Where the next backslash stands in the text that is being cut, as far as it was looked for. */
+  #backslashAt = -1;
   #parser: EventSourceParser | undefined;
 
   constructor(options: CutterOptions = {}) {
@@ -60,6 +62,7 @@ export class EventCutter {
 
   #cut(text: string): void {
     if (text.includes("\r")) return this.#parse(text);
+    this.#backslashAt = -1;
     let at = 0;
     for (let end = this.#takeAt(text, at); end !== undefined; end = this.#takeAt(text, at)) at = end;
     const rest = text.slice(at);
@@ -103,8 +106,17 @@ export class EventCutter {
   #takeDelta(text: string, at: number): number | undefined {
     const place = this.#run?.placeIn(text, at);
     if (!place || !this.#run) return undefined;
-    this.#events.push(WireEvent.ofRun(this.#run, text, at, place));
+    this.#events.push(WireEvent.ofRun(this.#run, text, at, place, this.#isPlain(text, place)));
     return place.end;
+  }
+
+  /** True for a delta without escapes. One search finds that of all deltas before the next backslash. */
+  #isPlain(text: string, { from, to }: DeltaPlace): boolean {
+    if (this.#backslashAt < from) {
+      const at = text.indexOf("\\", from);
+      this.#backslashAt = at < 0 ? text.length : at;
+    }
+    return this.#backslashAt >= to;
   }
 
   #take(data: string): void {

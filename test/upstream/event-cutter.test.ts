@@ -42,7 +42,8 @@ test.each([
 });
 
 test("whatever the deltas say and wherever they are cut, they are what JSON says they are", () => {
-  const events = fc.array(fc.tuple(fc.string({ unit: "binary" }), fc.nat(2)), { maxLength: 8 });
+  const escaped = fc.string({ unit: fc.constantFrom('"', "\\", "\n", "a", "é", "\ud83d") });
+  const events = fc.array(fc.tuple(fc.oneof(fc.string({ unit: "binary" }), escaped), fc.nat(2)), { maxLength: 8 });
   fc.assert(
     fc.property(events, fc.array(fc.nat(2000)), (said, places) => {
       const all = said.map(([text, part]) => delta(text, part));

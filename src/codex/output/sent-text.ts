@@ -41,26 +41,33 @@ export class SentText implements Sent {
   }
 }
 
-/** A text that is kept, for whoever has to repeat it. Deltas are joined only when somebody asks: most are not parsed. */
+/** Pieces that are joined in one go. */
+const JOINED = 256;
+
+/** A text that is kept, for whoever has to repeat it. Joined now and then, it lets go of the events and the network reads. */
 export class KeptText implements Sent {
-  #pieces: (WireEvent | string)[] = [];
+  #joined: string[] = [];
+  #pieces: string[] = [];
   /** In UTF-16 units. */
   #length = 0;
 
   get isEmpty(): boolean {
-    return this.#pieces.length === 0;
+    return this.#pieces.length === 0 && this.#joined.length === 0;
   }
 
   add(piece: WireEvent | string): void {
-    this.#pieces.push(piece);
-    this.#length += typeof piece === "string" ? piece.length : piece.deltaLength;
+    const text = typeof piece === "string" ? piece : piece.delta;
+    this.#length += text.length;
+    this.#pieces.push(text);
+    if (this.#pieces.length < JOINED) return;
+    this.#joined.push(this.#pieces.join(""));
+    this.#pieces = [];
   }
 
   /** A whole of the same length has no rest: to join the pieces for a comparison would cost more than all the rest. */
   restOf(whole: string): string | undefined {
     if (this.#length === whole.length) {
-      // Lets the pieces go, and with them the network reads that they are cut from.
-      if (whole !== "") this.#pieces = [whole];
+      if (whole !== "") [this.#joined, this.#pieces] = [[whole], []];
       return "";
     }
     const { text } = this;
@@ -72,11 +79,11 @@ export class KeptText implements Sent {
   }
 
   get text(): string {
-    if (this.#pieces.length > 1) {
-      this.#pieces = [this.#pieces.map((piece) => (typeof piece === "string" ? piece : piece.delta)).join("")];
+    if (this.#joined.length > 1 || this.#pieces.length > 0) {
+      this.#joined = [this.#joined.join("") + this.#pieces.join("")];
+      this.#pieces = [];
     }
-    const [only = ""] = this.#pieces;
-    return typeof only === "string" ? only : only.delta;
+    return this.#joined[0] ?? "";
   }
 }
 

@@ -40,8 +40,9 @@ export class WireEvent {
   #data: string | undefined;
   /** As upstream wrote it; undefined where only the data is known. */
   #frame: string | undefined;
-  /** Of a run's delta, as JSON without its quotes; of any delta, once it was asked for, as text. */
+  /** Of a run's delta with escapes, as JSON without its quotes. */
   #raw: string | undefined;
+  /** Of a run's delta without them, and of any other once it was asked for. */
   #delta: string | undefined;
   #parsed: CodexEvent | undefined;
 
@@ -73,11 +74,12 @@ export class WireEvent {
     return isCodexEvent(value) ? new WireEvent(value.type, data, value) : undefined;
   }
 
-  /** From the frame at `at`, whose delta was found by its run. */
-  static ofRun(run: DeltaRun, text: string, at: number, { from, to, end }: DeltaPlace): WireEvent {
+  /** From the frame at `at`, whose delta was found by its run; plain is one without escapes. */
+  static ofRun(run: DeltaRun, text: string, at: number, { from, to, end }: DeltaPlace, isPlain: boolean): WireEvent {
     const wire = new WireEvent(run.event.type, undefined, undefined, run);
     wire.#frame = text.slice(at, end);
-    wire.#raw = text.slice(from, to);
+    if (isPlain) wire.#delta = text.slice(from, to);
+    else wire.#raw = text.slice(from, to);
     return wire;
   }
 
@@ -121,15 +123,8 @@ export class WireEvent {
     return (this.#delta ??= this.#readDelta());
   }
 
-  /** Of a delta, the length of its text in UTF-16 units, without a copy of it. */
-  get deltaLength(): number {
-    const raw = this.#raw;
-    return raw === undefined || raw.includes("\\") ? this.delta.length : raw.length;
-  }
-
   #readDelta(): string {
-    const raw = this.#raw;
-    if (raw !== undefined) return raw.includes("\\") ? unquoted(raw) : raw;
+    if (this.#raw !== undefined) return unquoted(this.#raw);
     const { event } = this;
     return "delta" in event && typeof event.delta === "string" ? event.delta : "";
   }
