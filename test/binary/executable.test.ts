@@ -150,6 +150,7 @@ describe("the executable", () => {
     expect(await child.exited).toBe(0);
     expect(environment).toContain("BUN_CONFIG_MAX_HTTP_REQUESTS=65535");
     expect(environment).toContain("BUN_JSC_thresholdForFTLOptimizeAfterWarmUp=500000");
+    expect(environment).toContain("BUN_JSC_heapGrowthMaxIncrease=1.6");
   });
 
   test("what lies in the folder that it is started in changes nothing", async () => {
