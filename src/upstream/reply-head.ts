@@ -13,13 +13,18 @@ export interface ReplyHead {
 /**
  * Reads the head of the next reply on a connection that was written to by hand; interim replies (1xx) are passed over.
  * What follows the head stays in the connection, which is paused then. Throws what ended the connection, an error with
- * the code `Malformed_HTTP_Response`, or the reason of `signal`, with which it also ends the connection.
+ * the code `Malformed_HTTP_Response`, or the reason of `signal`, and ends the connection then.
  */
 export async function readReplyHead(connection: Duplex, signal: AbortSignal): Promise<ReplyHead> {
-  for (;;) {
-    const head = parseHead(await headBytes(connection, signal));
-    if (!head) throw notHttp();
-    if (head.status >= 200 || head.status === 101) return head;
+  try {
+    for (;;) {
+      const head = parseHead(await headBytes(connection, signal));
+      if (!head) throw notHttp();
+      if (head.status >= 200 || head.status === 101) return head;
+    }
+  } catch (error) {
+    connection.destroy();
+    throw error;
   }
 }
 
@@ -40,7 +45,7 @@ function headBytes(connection: Duplex, signal: AbortSignal): Promise<string> {
   const onError = (error: Error) => (stop(), reject(error));
   const onClose = () =>
     onError(Object.assign(new Error("The other end closed the connection."), { code: "ECONNRESET" }));
-  const onAbort = () => (stop(), connection.destroy(), reject(asError(signal.reason)));
+  const onAbort = () => (stop(), reject(asError(signal.reason)));
   const stop = () => {
     connection.off("data", onData).off("error", onError).off("end", onClose).off("close", onClose);
     signal.removeEventListener("abort", onAbort);

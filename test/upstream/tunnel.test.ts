@@ -81,6 +81,23 @@ describe("a connection that goes", () => {
     expect(error.message).not.toContain("secret");
   });
 
+  test.each(["SSH-2.0-x\r\n\r\n", `HTTP/1.1 200 OK\r\nX: ${"x".repeat(70_000)}`])(
+    "through what is no HTTP proxy says so, and is closed: %#",
+    async (answer) => {
+      const closed = Promise.withResolvers<void>();
+      const proxy = Bun.listen({
+        hostname: "127.0.0.1",
+        port: 0,
+        socket: { data: (socket) => void socket.write(answer), close: () => closed.resolve() },
+      });
+      const error = await failure(openTunnel("wss://chatgpt.com", `http://127.0.0.1:${proxy.port}`, never));
+      expect(error.message).toContain("through the proxy");
+      expect(error.hint).toContain("Something other than HTTP answers there");
+      await closed.promise;
+      proxy.stop(true);
+    },
+  );
+
   test("nowhere is told as unreachable", async () => {
     await using closed = await holdClosedPort();
     expect((await failure(openTunnel(`ws://127.0.0.1:${closed.port}`, undefined, never))).code).toBe(

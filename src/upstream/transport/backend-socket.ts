@@ -13,6 +13,7 @@ import { UpgradedSocket } from "./upgraded-socket.ts";
 
 /** Frames held for a reader that is slow, in characters, before the socket's own reading stops. */
 const PAUSE_CHARACTERS = 256 * 1024;
+
 /** One WebSocket of the backend: one response at a time, and what the backend knows after it. */
 export class BackendSocket {
   /** Of the handshake's reply. */

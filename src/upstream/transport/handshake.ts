@@ -36,7 +36,7 @@ export interface Upgraded {
 
 /**
  * Asks for a WebSocket by hand: a backend may serve none, and then neither the WebSocket client nor Node's HTTP client,
- * which together are some ten megabytes of memory, was loaded for its refusal. Throws that refusal as the RelayError of
+ * which together are five to nine megabytes of memory, was loaded for its refusal. Throws that refusal as the RelayError of
  * the same HTTP reply, `upstream_timeout`, `upstream_unreachable`, or the reason of `signal`.
  */
 export async function shakeHands(handshake: Handshake, signal: AbortSignal): Promise<Upgraded> {
@@ -69,6 +69,8 @@ async function upgrade(connection: Duplex, { url, headers, now }: Handshake, sig
   const key = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64");
   connection.write(requestFor(new URL(url), headers, key), "latin1");
   const head = await readReplyHead(connection, signal);
+  // Between two listeners nobody is told.
+  signal.throwIfAborted();
   if (head.status !== 101) {
     const text = await bodyText(connection, head, signal);
     throw httpFailure({ status: head.status, headers: head.headers, text }, now());
@@ -92,11 +94,12 @@ function requestFor({ host, pathname, search }: URL, headers: Handshake["headers
   );
 }
 
-/** Of an ordinary reply: as much of its body as came, and ends the connection. */
+/** Of an ordinary reply: as much of its body as came. Nothing else is to be read from the connection then. */
 async function bodyText(connection: Duplex, { status, headers }: ReplyHead, signal: AbortSignal): Promise<string> {
   if (status === 204 || status === 304) return "";
   const onAbort = () => connection.destroy(asError(signal.reason));
   signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
   let bytes = Buffer.alloc(0);
   let { body, isWhole } = bodyIn(bytes, headers);
   try {

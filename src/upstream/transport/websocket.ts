@@ -175,6 +175,8 @@ export class SocketTransport {
       );
       // The WebSocket client takes megabytes, so it is loaded once a backend has agreed to speak to it.
       const { BackendSocket } = await import("./backend-socket.ts");
+      if (signal.aborted) upgraded.connection.destroy();
+      signal.throwIfAborted();
       const socket = BackendSocket.over(upgraded, now);
       this.#failures = 0;
       return socket;

@@ -146,7 +146,7 @@ describe("a handshake that is agreed to", () => {
   });
 
   test("over a connection that has ended meanwhile is none", async () => {
-    const { handshake } = server(({ key, socket }) => void socket.end(agreement(key)));
+    const { handshake } = server(({ key, socket }) => void socket.write(agreement(key)));
     const upgraded = await shakeHands(handshake, never);
     upgraded.connection.destroy();
     expect(overFails(upgraded)).toBe("upstream_unreachable");
@@ -270,6 +270,30 @@ describe("a handshake that takes too long", () => {
         setImmediate(() => leaving.abort(new RelayError("client_closed", "gone")));
       });
       expect((await failure(shakeHands(handshake, leaving.signal))).code).toBe("client_closed");
+      await seen.closed.promise;
+    });
+  }
+
+  for (const [where, status] of [
+    ["an agreement", "101 Switching Protocols"],
+    ["a refusal", "403 Forbidden"],
+  ] as const) {
+    test(`ends with its caller right behind the head of ${where}`, async () => {
+      const leaving = new AbortController();
+      const { seen, handshake } = server(({ key, socket }) => {
+        const more = status.startsWith("101")
+          ? agreement(key).split("\r\n").slice(1).join("\r\n")
+          : "Content-Length: 9\r\n\r\n{";
+        socket.write(`HTTP/1.1 ${status}\r\n${more}`);
+      });
+      const connect = async (url: string, signal: AbortSignal) => {
+        const connection = await handshake.connect(url, signal);
+        connection.on("data", () => queueMicrotask(() => leaving.abort(new RelayError("client_closed", "gone"))));
+        connection.pause();
+        return connection;
+      };
+      const error = await failure(shakeHands({ ...handshake, connect }, leaving.signal));
+      expect(error.code).toBe("client_closed");
       await seen.closed.promise;
     });
   }
