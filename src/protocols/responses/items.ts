@@ -68,6 +68,10 @@ const SDK_FIELDS = new Set(["parsed", "parsed_arguments"]);
  * most of a long history. `at` is where the client wrote it.
  */
 export function portableItem(item: InputItem, at: Place): InputItem | undefined {
+  if (isShortMessage(item)) {
+    const { role, content } = item;
+    return { role, content: contentOf(content, role, at), type: "message" };
+  }
   if (isUnreadable(item)) return undefined;
   const said = WITHOUT_ID.has(item.type) ? without("id", withoutEmpty(item)) : withoutEmpty(item);
   if (item.type === "reasoning") return withField(said, "summary", item["summary"] ?? []);
@@ -84,6 +88,13 @@ export function portableItem(item: InputItem, at: Place): InputItem | undefined 
       parts(output, () => `${at()}.output`),
     );
   return item["role"] === undefined ? called : portableMessage(item, called, at);
+}
+
+/** True for a message in the SDKs' shortest form, as scripts send thousands of: nothing else in it is to be looked for. */
+function isShortMessage(item: InputItem): boolean {
+  for (const name in item) if (name !== "role" && name !== "content") return false;
+  const { role, content } = item;
+  return typeof content === "string" && (role === "user" || role === "assistant");
 }
 
 /** `said` is what `item` says without its empty fields. */
