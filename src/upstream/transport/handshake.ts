@@ -36,8 +36,8 @@ export interface Upgraded {
 
 /**
  * Asks for a WebSocket by hand: a backend may serve none, and then neither the WebSocket client nor Node's HTTP client,
- * which together are five to nine megabytes of memory, was loaded for its refusal. Throws that refusal as the RelayError of
- * the same HTTP reply, `upstream_timeout`, `upstream_unreachable`, or the reason of `signal`.
+ * which together are five to nine megabytes of memory, is loaded for its refusal. Throws that refusal as the RelayError
+ * of the same HTTP reply, `upstream_timeout`, `upstream_unreachable`, or the reason of `signal`.
  */
 export async function shakeHands(handshake: Handshake, signal: AbortSignal): Promise<Upgraded> {
   signal.throwIfAborted();
@@ -95,18 +95,16 @@ function requestFor({ host, pathname, search }: URL, headers: Handshake["headers
 }
 
 /** Of an ordinary reply: as much of its body as came. Nothing else is to be read from the connection then. */
-async function bodyText(connection: Duplex, { status, headers }: ReplyHead, signal: AbortSignal): Promise<string> {
-  if (status === 204 || status === 304) return "";
+async function bodyText(connection: Duplex, head: ReplyHead, signal: AbortSignal): Promise<string> {
+  let bytes = Buffer.alloc(0);
+  let { body, isWhole } = bodyIn(bytes, head);
+  if (isWhole) return "";
   const onAbort = () => connection.destroy(asError(signal.reason));
   signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  let bytes = Buffer.alloc(0);
-  let { body, isWhole } = bodyIn(bytes, headers);
   try {
-    if (isWhole) return "";
     for await (const chunk of connection as AsyncIterable<Buffer>) {
       bytes = Buffer.concat([bytes, chunk]);
-      ({ body, isWhole } = bodyIn(bytes, headers));
+      ({ body, isWhole } = bodyIn(bytes, head));
       if (isWhole || bytes.length > MAX_REFUSAL_BYTES) break;
     }
   } catch {
@@ -119,7 +117,8 @@ async function bodyText(connection: Duplex, { status, headers }: ReplyHead, sign
 }
 
 /** The body as far as it is in these bytes, and whether that is all of it (RFC 9112, 6.3). */
-function bodyIn(bytes: Buffer, headers: Headers): { body: Buffer; isWhole: boolean } {
+function bodyIn(bytes: Buffer, { status, headers }: ReplyHead): { body: Buffer; isWhole: boolean } {
+  if (status === 204 || status === 304) return { body: bytes.subarray(0, 0), isWhole: true };
   if (/\bchunked\b/i.test(headers.get("transfer-encoding") ?? "")) return unchunked(bytes);
   const length = headers.get("content-length") ?? "";
   if (!/^\d+$/.test(length)) return { body: bytes, isWhole: false };
