@@ -32,15 +32,19 @@ function isDeeper(root: unknown, levels: number): boolean {
     const below: unknown[] = [];
     for (const value of level) {
       if (Array.isArray(value)) {
-        for (const entry of value) if (typeof entry === "object") below.push(entry);
+        for (const entry of value) if (mayNest(entry)) below.push(entry);
       } else if (isObject(value)) {
-        for (const name in value) if (typeof value[name] === "object") below.push(value[name]);
+        for (const name in value) if (mayNest(value[name])) below.push(value[name]);
       }
     }
     if (below.length === 0) return false;
     level = below;
   }
-  return level.some((value) => value !== null);
+  return true;
+}
+
+function mayNest(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 /**
