@@ -44,7 +44,7 @@ export class SentText implements Sent {
 /** Pieces that are joined in one go. */
 const JOINED = 256;
 
-/** A text that is kept, for whoever has to repeat it. What was joined keeps no network read alive, unlike its last pieces. */
+/** A text that is kept, for whoever has to repeat it. What was joined keeps no network read alive; the last pieces do. */
 export class KeptText implements Sent {
   #joined: string[] = [];
   #pieces: string[] = [];

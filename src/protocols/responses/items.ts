@@ -90,7 +90,7 @@ export function portableItem(item: InputItem, at: Place): InputItem | undefined 
   return item["role"] === undefined ? called : portableMessage(item, called, at);
 }
 
-/** True for a message in the SDKs' shortest form, as scripts send thousands of: nothing else in it is to be looked for. */
+/** True for a message in the SDKs' shortest form, as scripts send thousands of: there is nothing else in it to find. */
 function isShortMessage(item: InputItem): boolean {
   for (const name in item) if (name !== "role" && name !== "content") return false;
   const { role, content } = item;
