@@ -61,7 +61,7 @@ class Reading {
     // The backend caches what conversations begin with by itself.
     if (isGiven(request["cache_control"])) this.#cached();
     this.#blocks(request.system, () => "system", false);
-    request.messages.forEach((message, index) => this.#message(message, () => `messages.${index}`));
+    request.messages.forEach((message, index) => this.#message(message, index));
     for (const name of ["output_config", "thinking", "tool_choice"] as const) {
       this.#fields(request[name], READ_INSIDE[name], () => name);
     }
@@ -78,11 +78,12 @@ class Reading {
     this.#changed.set("cache_control", "cache_control");
   }
 
-  #message(message: ClientMessage, at: Place): void {
+  #message(message: ClientMessage, index: number): void {
     const { role, content } = message;
-    if (Array.isArray(content)) this.#blocks(content, () => `${at()}.content`, role === "assistant");
+    if (Array.isArray(content)) this.#blocks(content, () => `messages.${index}.content`, role === "assistant");
     for (const name in message) {
-      if (name !== "role" && name !== "content") this.#messageField(name, message[name], () => `${at()}.${name}`);
+      if (name === "role" || name === "content") continue;
+      this.#messageField(name, message[name], () => `messages.${index}.${name}`);
     }
   }
 
