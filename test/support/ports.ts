@@ -1,11 +1,27 @@
 import { connect } from "node:net";
 
+/**
+ * Systems give ports from 32768 (Linux) or 49152 (macOS, Windows) on to whoever asks for any. What is taken from below
+ * cannot go to another server or connection before the program that is told it listens there.
+ */
+const FIRST_PORT = 20_000;
+const LAST_PORT = 32_000;
+/** Test processes run side by side: each begins elsewhere, and none gives a port twice. */
+let nextPort = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+
 /** A port of 127.0.0.1 that nobody listens on at this moment: for programs that must be told theirs. */
 export function freePort(): number {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = probe;
-  probe.stop(true);
-  return port;
+  for (let tries = FIRST_PORT; tries <= LAST_PORT; tries += 1) {
+    const port = nextPort;
+    nextPort = port === LAST_PORT ? FIRST_PORT : port + 1;
+    try {
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
+      return port;
+    } catch {
+      // Somebody listens there.
+    }
+  }
+  throw new Error(`Every port from ${FIRST_PORT} to ${LAST_PORT} is in use.`);
 }
 
 /** Whether something accepts connections at a port of 127.0.0.1. */
