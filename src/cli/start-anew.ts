@@ -5,14 +5,13 @@ import { FETCH_LIMIT } from "./fetch-limit.ts";
  * name that it does not know.
  */
 const ENGINE: Readonly<Record<string, string>> = {
-  // What runs often is compiled a third time, for speed (FTL), at five times the usual count of calls and loops: a relay
-  // of many small functions waits for its backend most of the time, and compiling them cost more CPU in its first ten
-  // thousand requests than it saved in them.
-  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "500000",
+  // What runs often is compiled a third time, for speed (FTL), at seven and a half times the usual count of calls and
+  // loops: compiling cost more CPU in a relay's first ten thousand requests than it saved in them. Long histories cost
+  // less the later it is, long streams more: at ten times that count by a twentieth, where this costs neither.
+  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "750000",
   // On machines of 16 GiB or more a small heap may grow to three times what is alive before it is collected whole. Less
-  // of that increase, which is 2 there: four megabytes less after ten thousand requests, and half a megabyte less growth
-  // in a thousand, for a fiftieth of the CPU.
-  BUN_JSC_heapGrowthMaxIncrease: "1.6",
+  // of that increase, which is 2 there: under a thousand open streams a tenth less memory, for a fiftieth of the CPU.
+  BUN_JSC_heapGrowthMaxIncrease: "1.5",
 };
 
 /**

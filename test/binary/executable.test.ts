@@ -149,8 +149,8 @@ describe("the executable", () => {
     child.kill("SIGTERM");
     expect(await child.exited).toBe(0);
     expect(environment).toContain("BUN_CONFIG_MAX_HTTP_REQUESTS=65535");
-    expect(environment).toContain("BUN_JSC_thresholdForFTLOptimizeAfterWarmUp=500000");
-    expect(environment).toContain("BUN_JSC_heapGrowthMaxIncrease=1.6");
+    expect(environment).toContain("BUN_JSC_thresholdForFTLOptimizeAfterWarmUp=750000");
+    expect(environment).toContain("BUN_JSC_heapGrowthMaxIncrease=1.5");
   });
 
   test("what lies in the folder that it is started in changes nothing", async () => {
