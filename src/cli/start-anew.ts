@@ -6,8 +6,8 @@ import { FETCH_LIMIT } from "./fetch-limit.ts";
  */
 const ENGINE: Readonly<Record<string, string>> = {
   // What runs often is compiled a third time, for speed (FTL), at seven and a half times the usual count of calls and
-  // loops: compiling cost more CPU in a relay's first ten thousand requests than it saved in them. Long histories cost
-  // less the later it is, long streams more: at ten times that count by a twentieth, where this costs neither.
+  // loops: compiling cost more CPU in a relay's first ten thousand requests than it saved in them. Later still costs long
+  // streams more, a twentieth at ten times the usual count; sooner costs long histories more.
   BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "750000",
   // On machines of 16 GiB or more a small heap may grow to three times what is alive before it is collected whole. Less
   // of that increase, which is 2 there: under a thousand open streams a tenth less memory, for a fiftieth of the CPU.
