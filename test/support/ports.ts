@@ -6,12 +6,12 @@ import { connect } from "node:net";
  */
 const FIRST_PORT = 20_000;
 const LAST_PORT = 32_000;
-/** Test processes run side by side: each begins elsewhere, and none gives a port twice. */
+/** Test processes run side by side: each begins elsewhere and gives every port before it gives one again. */
 let nextPort = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
 
 /** A port of 127.0.0.1 that nobody listens on at this moment: for programs that must be told theirs. */
 export function freePort(): number {
-  for (let tries = FIRST_PORT; tries <= LAST_PORT; tries += 1) {
+  for (let tried = 0; tried <= LAST_PORT - FIRST_PORT; tried += 1) {
     const port = nextPort;
     nextPort = port === LAST_PORT ? FIRST_PORT : port + 1;
     try {
